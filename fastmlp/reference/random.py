@@ -1,0 +1,141 @@
+"""The random numbers of a network, a pure function of what they are for: no state, no order, any element alone.
+
+`key` hashes (seed, purpose, counter, layer) to one stream; `bits(key, element)` hashes one element of it. The hash is
+SplitMix64's finaliser (Steele, Lea and Flood, 2014), the step between elements its golden ratio. Everything is
+uint64 arithmetic modulo 2**64, which NumPy does on arrays without a word.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.initializers import Initializer
+
+Words: TypeAlias = NDArray[np.uint64]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+
+WEIGHTS, BIASES, SHUFFLE, DROPOUT, SPLIT = 1, 2, 3, 4, 5
+"""What a stream is for: the second word of its key."""
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mix(z: Words) -> Words:
+    """SplitMix64's finaliser: a bijection of 64-bit words in which every bit depends on every bit."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def key(seed: int, purpose: int, counter: int = 0, layer: int = 0) -> int:
+    """The key of one stream; `counter` is the epoch or the step, `layer` counts from 0."""
+    k = np.zeros(1, np.uint64)
+    for word in (seed, purpose, counter, layer):
+        k = mix((k ^ np.uint64(word)) + GOLDEN)
+    return int(k[0])
+
+
+def bits(key: int, elements: Words) -> Words:
+    """64 random bits for each element, of the shape of `elements`."""
+    return mix(np.uint64(key) + GOLDEN * (elements + np.uint64(1)))
+
+
+def uniform(key: int, shape: tuple[int, ...]) -> Floats:
+    """Uniform numbers in [0, 1), all multiples of 2**-53; elements are counted in C order."""
+    return (_bits(key, shape) >> np.uint64(11)) * 2.0**-53
+
+
+def normal(key: int, shape: tuple[int, ...]) -> Floats:
+    """Standard normal numbers: the inverse distribution function at the middles of the cells of `uniform`."""
+    return normal_quantile(((_bits(key, shape) >> np.uint64(11)) + 0.5) * 2.0**-53)
+
+
+def initial(initializer: Initializer, key: int, shape: tuple[int, ...], scale: float) -> Floats:
+    """The values that a tensor starts from: U(-scale, scale), N(0, scale^2) or zeros."""
+    if initializer.distribution == "uniform":
+        return (2.0 * uniform(key, shape) - 1.0) * scale
+    if initializer.distribution == "normal":
+        return normal(key, shape) * scale
+    return np.zeros(shape)
+
+
+def dropout_mask(key: int, shape: tuple[int, int], p: float) -> Floats:
+    """D: 0 with probability p, else 1 / (1 - p), so that the expectation of D is 1 (inverted dropout)."""
+    return (uniform(key, shape) >= p) / (1.0 - p)
+
+
+def permutation(key: int, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """`rows` in a random order: the shuffle of Fisher and Yates, from the last element down to the second."""
+    order = rows.tolist()
+    last = np.arange(len(order), dtype=np.uint64)
+    partners = ((bits(key, last) >> np.uint64(32)) * (last + np.uint64(1))) >> np.uint64(32)
+    for i in range(len(order) - 1, 0, -1):
+        j = int(partners[i])
+        order[i], order[j] = order[j], order[i]
+    return np.array(order, dtype=np.intp)
+
+
+def _bits(key: int, shape: tuple[int, ...]) -> Words:
+    return bits(key, np.arange(np.prod(shape), dtype=np.uint64)).reshape(shape)
+
+
+# Coefficients of PPND16, from the highest power down: numerator and denominator for the centre, the tails (down to
+# about 1e-11) and the far tails. Wichura, Algorithm AS 241, Applied Statistics 37 (1988), 477-484.
+# fmt: off
+CENTRE = (
+    (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
+     13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
+    (5226.495278852854561, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
+     5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1.0),
+)
+TAIL = (
+    (7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
+     3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734),
+    (1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
+     0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1.0),
+)
+FAR_TAIL = (
+    (2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093,
+     0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772),
+    (2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4,
+     0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1.0),
+)
+# fmt: on
+
+
+def normal_quantile(u: Floats) -> Floats:
+    """The z with P(Z <= z) = u for 0 < u < 1, to about 16 digits (Wichura's AS 241)."""
+    q = u - 0.5
+    centre = q * _ratio(CENTRE, 0.180625 - q * q)
+    r = np.sqrt(-logarithm(np.minimum(u, 1.0 - u)))
+    tail = np.sign(q) * np.where(r <= 5.0, _ratio(TAIL, r - 1.6), _ratio(FAR_TAIL, r - 5.0))
+    return np.where(np.abs(q) <= 0.425, centre, tail)
+
+
+def logarithm(x: Floats) -> Floats:
+    """The natural logarithm from +, -, * and / alone, so that no maths library can change a bit of it.
+
+    With x = m 2^e and m around 1, `log x = e log 2 + 2 artanh s` for `s = (m - 1) / (m + 1)`, its series to s^21.
+    """
+    m, e = np.frexp(x)
+    small = m < np.sqrt(0.5)
+    m, e = np.where(small, 2.0 * m, m), e - small
+    s = (m - 1.0) / (m + 1.0)
+    series = _horner([1.0 / k for k in range(21, 0, -2)], s * s)
+    log: Floats = e * 0.6931471805599453 + 2.0 * s * series
+    return log
+
+
+def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Floats) -> Floats:
+    numerator, denominator = coefficients
+    return _horner(numerator, x) / _horner(denominator, x)
+
+
+def _horner(coefficients: Any, x: Floats) -> Floats:
+    total = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        total = total * x + coefficient
+    return total
