@@ -29,7 +29,10 @@ def metrics(loss: Loss, A: Array, y: Array, weights: Weights) -> dict[str, float
 
 
 def r2(A: Array, y: Array, weights: Weights) -> float:
-    """`1 - sum w (a - y)^2 / sum w (y - mean y)^2`, mean over the outputs; for constant y 0 or, exact, 1."""
+    """`1 - sum w (a - y)^2 / sum w (y - mean y)^2`, mean over outputs; for constant y 1 if exact, else 0."""
+    if not weights.any():
+        return 0.0
+    y, A = y - y[weights.argmax()], A - y[weights.argmax()]  # so that the mean of a constant is exact
     scores = []
     for a, target in zip(A.T, y.T, strict=True):
         residual = weighted_mean((a - target) ** 2, weights)

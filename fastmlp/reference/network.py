@@ -52,7 +52,7 @@ class History:
 
 @dataclasses.dataclass
 class Trace:
-    """What a forward pass leaves for the way back: for each layer Z, `G = g(Z)`, the mask D and `A = D o G`; `A[0]` is X."""
+    """What a forward pass leaves for the way back, by layer: Z, `G = g(Z)`, the mask D, `A = D o G`; A[0] is X."""
 
     A: list[Array]
     Z: list[Array] = dataclasses.field(default_factory=list)
@@ -168,7 +168,7 @@ class Network:
 
     # Forward: what the network says ----------------------------------------------------------------------------------
 
-    def _forward(self, X: Array, step: int | None = None) -> Trace:
+    def forward(self, X: Array, step: int | None = None) -> Trace:
         """X (n, inputs) through all layers; the number of a training step turns dropout on."""
         trace = Trace(A=[X])
         for l, layer in enumerate(self.architecture.layers):
@@ -187,7 +187,7 @@ class Network:
 
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> Array:
         """The output activations of X (n, inputs), as (n, outputs); all rows at once, whatever `batch_size`."""
-        return self._forward(data.inputs(X, self.architecture)).A[-1]
+        return self.forward(data.inputs(X, self.architecture)).A[-1]
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each row, (n,); with a single output p, whether p >= 0.5."""
@@ -196,15 +196,20 @@ class Network:
 
     def hidden_activations(self, X: ArrayLike) -> list[Array]:
         """`g(Z)` (n, units) of every hidden layer, without dropout."""
-        return self._forward(data.inputs(X, self.architecture)).G[:-1]
+        return self.forward(data.inputs(X, self.architecture)).G[:-1]
 
     # Backward: what the loss asks of each parameter ------------------------------------------------------------------
 
-    def _losses(self, trace: Trace, y: Array) -> Array:
+    def losses(self, trace: Trace, y: Array) -> Array:
         """The loss of each sample, (n,), penalties not included."""
         if self.architecture.exact_pair:
             return self._pair().value(trace.Z[-1], y)
         return formulas.LOSSES[self.architecture.loss.name].value(trace.A[-1], y)
+
+    def penalty(self) -> float:
+        """The penalties of all layers together."""
+        layers = zip(self.W, self.architecture.layers, strict=True)
+        return sum(formulas.penalty(W, layer.l1, layer.l2) for W, layer in layers)
 
     def _output_delta(self, trace: Trace, y: Array) -> Array:
         """The derivative of each sample's loss with respect to the last Z, (n, outputs)."""
@@ -239,22 +244,18 @@ class Network:
     def _pair(self) -> formulas.ExactPair:
         return formulas.EXACT_PAIRS[self.architecture.layers[-1].activation.name, self.architecture.loss.name]
 
-    def _penalty(self) -> float:
-        layers = zip(self.W, self.architecture.layers, strict=True)
-        return sum(formulas.penalty(W, layer.l1, layer.l2) for W, layer in layers)
-
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Parameters]:
         """The loss of the whole of X, penalties included and dropout off, and its gradient (dW, db) by layer."""
         rows = self._rows(X, y, sample_weight)
-        trace = self._forward(rows[0])
-        loss = weighted_mean(self._losses(trace, rows[1]), rows[2]) + self._penalty()
+        trace = self.forward(rows[0])
+        loss = weighted_mean(self.losses(trace, rows[1]), rows[2]) + self.penalty()
         return loss, self._gradients(trace, *rows[1:])
 
     def input_gradients(self, X: ArrayLike) -> Array:
         """The Jacobian of the outputs with respect to the inputs, (n, outputs, inputs), dropout off."""
-        trace = self._forward(data.inputs(X, self.architecture))
+        trace = self.forward(data.inputs(X, self.architecture))
         A = trace.A[-1]
         jacobian = np.empty((*A.shape, self.architecture.inputs), A.dtype)
         for k in range(self.architecture.outputs):
@@ -269,8 +270,8 @@ class Network:
     def _train(self, X: Array, y: Array, weights: NDArray[np.float64]) -> tuple[Array, float]:
         """One step of the optimizer; returns the samples' losses and the penalty, both from before it."""
         self.step += 1
-        trace = self._forward(X, self.step)
-        losses, penalty = self._losses(trace, y), self._penalty()
+        trace = self.forward(X, self.step)
+        losses, penalty = self.losses(trace, y), self.penalty()
         optimizer, gradients = self.architecture.optimizer, flat(self._gradients(trace, y, weights))
         for w, g, slots in zip(self._parameters(), gradients, self._slots, strict=True):
             formulas.OPTIMIZERS[optimizer.name](optimizer, w, g, slots, self.step)
@@ -378,8 +379,8 @@ class Network:
         return self._evaluate(*self._rows(X, y, sample_weight))
 
     def _evaluate(self, X: Array, y: Array, weights: NDArray[np.float64]) -> dict[str, float]:
-        trace = self._forward(X)
-        loss = weighted_mean(self._losses(trace, y), weights) + self._penalty()
+        trace = self.forward(X)
+        loss = weighted_mean(self.losses(trace, y), weights) + self.penalty()
         return {"loss": loss, **metrics(self.architecture.loss, trace.A[-1], y, weights)}
 
 
