@@ -24,7 +24,7 @@ SMALLEST_SCALE = 1e-6
 
 DIFFERENCE_TOLERANCE = 1e-6
 ROUNDING = 8 * 2.0**-52
-"""What J may be off by, relatively, through rounding in float64; divided by the step it is what a slope may be off by."""
+"""What rounding in float64 may add to J, relatively; divided by the step, what it may add to a slope."""
 
 COMPILED_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 """By dtype; more than a single product may be off, since errors add up over the layers."""
@@ -170,7 +170,7 @@ def check_gradients(
 
 def _slope(reference: Network, rows: Rows, w: Array, i: np.intp, step: float) -> float | None:
     """The central difference of the loss at element i of w, None where a kink lies between the two points."""
-    start = w.flat[i]
+    start = float(w.flat[i])
     h = step * max(1.0, abs(start))
     low, high = start - h, start + h
     w.flat[i] = low
