@@ -1,0 +1,66 @@
+"""The command `fastmlp`: a module for each subcommand; this one chooses among them and makes exit codes of failures.
+
+Exit codes: 0 success, 1 a file or data that cannot be used, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import fastmlp
+from fastmlp.cli import info, train, warmup
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; None takes those of the process.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except SystemExit as stop:  # argparse, after --help, --version and wrong usage
+        return stop.code if isinstance(stop.code, int) else 1
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output has gone, as in `fastmlp info | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), 1)
+    except (ValueError, ArithmeticError) as error:
+        return _fail(str(error), 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"fastmlp: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fastmlp",
+        description="Multi-layer perceptrons, trained fast on the CPU.",
+        epilog="`fastmlp train` is a good start; `fastmlp COMMAND --help` tells more.",
+    )
+    parser.add_argument("--version", action="version", version=f"fastmlp {fastmlp.__version__}")
+    parser.set_defaults(run=lambda _: parser.print_help())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in (train, info, warmup):
+        command.add_to(commands)
+    return parser
