@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,6 +217,16 @@ def test_a_hostile_file_cannot_make_the_reader_take_more_than_twice_its_size(pat
     finally:
         tracemalloc.stop()
     assert peak < 2 * len(blob)
+
+
+@pytest.mark.parametrize("kept", ["header", "data"])
+def test_a_file_that_shrinks_while_it_is_read_is_refused(small, monkeypatch, kept):
+    blob, path = small
+    path.write_bytes(blob[:100] if kept == "header" else blob[:-1])
+    monkeypatch.setattr(os, "fstat", lambda _: SimpleNamespace(st_size=len(blob), st_mode=stat.S_IFREG))
+    file = path.open("rb", buffering=0)
+    with file, pytest.raises(ValueError, match="became shorter"):
+        model_file._read(file)
 
 
 def test_a_missing_file_is_missing_and_a_folder_is_a_folder(path, tmp_path):
