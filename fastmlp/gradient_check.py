@@ -148,10 +148,10 @@ def check_gradients(
     if not isinstance(network, Network):
         own = flat(network.loss_and_gradients(X, y, sample_weight=sample_weight)[1])
 
-    random, checks = np.random.default_rng(seed), []
+    rng, checks = np.random.default_rng(seed), []
     for (layer, name), w, g, compiled in zip(names, tensors, expected, own, strict=True):
         scale = max(float(np.abs(g).max()), SMALLEST_SCALE)
-        chosen = random.choice(w.size, min(samples, w.size), replace=False)
+        chosen = rng.choice(w.size, min(samples, w.size), replace=False)
         differences = [g.flat[i] - slope for i in chosen if (slope := _slope(reference, rows, w, i, step)) is not None]
         checks.append(
             TensorCheck(

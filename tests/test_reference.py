@@ -170,10 +170,16 @@ def test_exact_pairs_are_their_loss_and_activation_put_together(pair: tuple[str,
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 1e-7), ("float64", 1e-15)])
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy"])
 def test_cross_entropies_are_clipped_and_flat_outside_of_their_domain(loss: str, dtype: str, eps: float) -> None:
-    A, y = np.array([[-1, 0, 0.5]], dtype), np.ones((1, 3), dtype)
+    A, y = np.array([[-1, 0, 0.5, 1, 2]], dtype), np.ones((1, 5), dtype)
     formula = formulas.LOSSES[loss]
     assert formula.value(A, y) == pytest.approx(-2 * math.log(eps) + math.log(2), rel=1e-6)
-    np.testing.assert_allclose(formula.gradient(A, y), [[0, 0, -2]], rtol=1e-6)
+    np.testing.assert_allclose(formula.gradient(A, y), [[0, 0, -2, 0, 0]], rtol=1e-6)
+
+
+def test_at_their_kinks_relu_and_the_l1_penalty_are_flat() -> None:
+    zero, one = np.zeros((1, 1)), np.ones((1, 1))
+    assert formulas.relu_backward(one, zero, zero) == 0
+    assert formulas.penalty_gradient(zero, 0.5, 0.0) == 0
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -304,6 +310,25 @@ def test_a_dropout_mask_keeps_its_share_and_its_expectation() -> None:
     assert D.mean() == pytest.approx(1, abs=0.01)
 
 
+def test_every_initial_weight_and_dropped_unit_has_its_own_element_of_its_layers_stream() -> None:
+    net = Network([3, 4, Dense(5, dropout=0.5, weight_init="lecun_uniform", bias_init="lecun_uniform"), 2], seed=9)
+    W, b, D = net.W[1], net.b[1], net.forward(np.ones((6, 3), np.float32), step=3).D[1]
+    assert b is not None
+    assert isinstance(D, np.ndarray)
+
+    def u(purpose: int, counter: int, element: int) -> float:
+        key = random.key(9, purpose, counter, 1)
+        return (plain_mix((key + 0x9E3779B97F4A7C15 * (element + 1)) & MASK) >> 11) * 2.0**-53
+
+    bound = math.sqrt(3 / 4)
+    for k, n in np.ndindex(4, 5):
+        assert W[k, n] == np.float32((2 * u(1, 0, k * 5 + n) - 1) * bound)
+    for n in range(5):
+        assert b[n] == np.float32((2 * u(2, 0, n) - 1) * bound)
+    for row, unit in np.ndindex(6, 5):
+        assert D[row, unit] == (2 if u(4, 3, row * 5 + unit) >= 0.5 else 0)
+
+
 VARIANCES = {
     "glorot_uniform": 2 / 700, "glorot_normal": 2 / 700, "he_uniform": 2 / 400, "he_normal": 2 / 400,
     "lecun_uniform": 1 / 400, "lecun_normal": 1 / 400, "zeros": 0.0,
@@ -395,6 +420,7 @@ def test_a_validation_split_is_training_on_the_other_rows(share: float, kept_out
     train, validation = data.split(len(X), share, random.key(8, random.SPLIT))
     assert len(validation) == kept_out
     assert sorted([*train, *validation]) == list(range(24))
+    assert sorted(train) == list(train)
     first = split.fit(X, y, epochs=2, validation_split=share, sample_weight=weights).history
     rows = X[validation], y[validation], weights[validation]
     second = apart.fit(X[train], y[train], epochs=2, sample_weight=weights[train], validation_data=rows).history

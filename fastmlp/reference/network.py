@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp._checks import whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture, build, resolve_seed
+from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
@@ -131,17 +132,18 @@ class Network:
         self.architecture = architecture
         self.W, self.b = [], []
         for l, layer in enumerate(architecture.layers):
-            W_key = random.key(architecture.seed, random.WEIGHTS, 0, l)
-            b_key = random.key(architecture.seed, random.BIASES, 0, l)
-            W_scale = layer.weight_init.scale(layer.inputs, layer.units)
-            b_scale = layer.bias_init.scale(layer.inputs, layer.units)
-            W = random.initial(layer.weight_init, W_key, (layer.inputs, layer.units), W_scale)
-            b = random.initial(layer.bias_init, b_key, (layer.units,), b_scale)
-            self.W.append(W.astype(architecture.dtype))
-            self.b.append(b.astype(architecture.dtype) if layer.use_bias else None)
+            b = self._initial(l, layer.bias_init, random.BIASES, (layer.units,)) if layer.use_bias else None
+            self.W.append(self._initial(l, layer.weight_init, random.WEIGHTS, (layer.inputs, layer.units)))
+            self.b.append(b)
         self._slots = [formulas.empty_slots(architecture.optimizer, w) for w in self._parameters()]
         self.epoch = self.step = 0
         self.history = None
+
+    def _initial(self, l: int, initializer: Initializer, purpose: int, shape: tuple[int, ...]) -> Array:
+        layer = self.architecture.layers[l]
+        stream = random.key(self.architecture.seed, purpose, 0, l)
+        values = random.initial(initializer, stream, shape, initializer.scale(layer.inputs, layer.units))
+        return values.astype(self.architecture.dtype)
 
     def get_weights(self) -> Parameters:
         """Copies of each layer's (W, b): (inputs, units), and (units,) or None."""
@@ -248,10 +250,10 @@ class Network:
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Parameters]:
         """The loss of the whole of X, penalties included and dropout off, and its gradient (dW, db) by layer."""
-        rows = self._rows(X, y, sample_weight)
-        trace = self.forward(rows[0])
-        loss = weighted_mean(self.losses(trace, rows[1]), rows[2]) + self.penalty()
-        return loss, self._gradients(trace, *rows[1:])
+        X, y, weights = self._rows(X, y, sample_weight)
+        trace = self.forward(X)
+        loss = weighted_mean(self.losses(trace, y), weights) + self.penalty()
+        return loss, self._gradients(trace, y, weights)
 
     def input_gradients(self, X: ArrayLike) -> Array:
         """The Jacobian of the outputs with respect to the inputs, (n, outputs, inputs), dropout off."""
@@ -279,9 +281,9 @@ class Network:
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included."""
-        rows = self._rows(X, y, sample_weight)
-        losses, penalty = self._train(*rows)
-        return weighted_mean(losses, rows[2]) + penalty
+        X, y, weights = self._rows(X, y, sample_weight)
+        losses, penalty = self._train(X, y, weights)
+        return weighted_mean(losses, weights) + penalty
 
     def fit(
         self,

@@ -7,6 +7,7 @@ uint64 arithmetic modulo 2**64, which NumPy does on arrays without a word.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -134,7 +135,7 @@ def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Floats)
     return _horner(numerator, x) / _horner(denominator, x)
 
 
-def _horner(coefficients: Any, x: Floats) -> Floats:
+def _horner(coefficients: Sequence[float], x: Floats) -> Floats:
     total = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         total = total * x + coefficient
