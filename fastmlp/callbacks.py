@@ -1,0 +1,111 @@
+"""Callbacks: what a fit calls at its joints, and early stopping."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from fastmlp._checks import number, whole_number
+
+if TYPE_CHECKING:
+    from fastmlp.network import Network
+
+
+class Callback:
+    """The base class: every method does nothing, override what you need.
+
+    `fit` calls its callbacks in the order given. Where no callback overrides `on_train_batch_end`, many steps run in
+    one call of a kernel; where one does, each step comes back to Python, which costs some microseconds.
+
+    Attributes
+    ----------
+    network : Network
+        The network that is fitted. Set `network.stop_training = True` to end the fit after this epoch.
+    """
+
+    network: Network
+
+    def on_train_begin(self) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self) -> None:
+        """After the last epoch; not called when the fit ends by an exception."""
+
+    def on_epoch_begin(self, epoch: int) -> None:
+        """Before each epoch; `epoch` counts from 0 when the network was made."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """After each epoch; `logs` holds its loss and, with validation, its metrics."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """After each step; `logs` holds "loss", the mean over the batch as it was before the step, penalties included."""
+
+
+class EarlyStopping(Callback):
+    """Stop when a loss or metric has ceased to improve, and give back the best weights.
+
+    Parameters
+    ----------
+    monitor : str
+        What to watch, an entry of the history such as "val_loss". Accuracy and r2 should rise, anything else fall.
+    patience : int
+        How many epochs without improvement to bear, at least 1.
+    min_delta : float
+        What counts as an improvement must be greater than this.
+    restore_best_weights : bool
+        Whether the network ends with the weights of its best epoch, as it does by default.
+
+    Attributes
+    ----------
+    best : float
+        The best value seen.
+    best_epoch : int or None
+        The epoch it belongs to.
+    stopped_epoch : int or None
+        The epoch after which the fit was stopped; None if it was not.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore_best_weights: bool = True,
+    ) -> None:
+        self.monitor = monitor
+        self.patience = whole_number(patience, "patience")
+        self.min_delta = number(min_delta, "min_delta")
+        self.restore_best_weights = restore_best_weights
+        self.on_train_begin()
+
+    def on_train_begin(self) -> None:
+        """Forget earlier fits."""
+        self.best = math.inf
+        self.best_epoch: int | None = None
+        self.stopped_epoch: int | None = None
+        self._waited = 0
+        self._best_weights: object = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Compare with the best; keep the weights or stop."""
+        if self.monitor not in logs:
+            hint = " (give fit validation_data or validation_split)" if self.monitor.startswith("val_") else ""
+            raise ValueError(f"EarlyStopping watches {self.monitor!r}, but there are {', '.join(logs)}{hint}")
+        rising = self.monitor.removeprefix("val_") in ("accuracy", "r2")
+        value, sign = logs[self.monitor], -1.0 if rising else 1.0
+        if sign * value < sign * self.best - self.min_delta or self.best_epoch is None:
+            self.best, self.best_epoch, self._waited = value, epoch, 0
+            if self.restore_best_weights:
+                self._best_weights = self.network.get_weights()
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self.stopped_epoch = epoch
+            self.network.stop_training = True
+
+    def on_train_end(self) -> None:
+        """Give the best weights back."""
+        if self._best_weights is not None:
+            self.network.set_weights(self._best_weights)  # type: ignore[arg-type]
+            self._best_weights = None

@@ -1,0 +1,147 @@
+"""What is asked of a network outside of training: predictions, losses, gradients, the Jacobian of its outputs.
+
+Data goes through the kernels a piece at a time, so that no buffer grows with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.data import Targets, lies_ready, ready_if_small, stage_rows
+from fastmlp.flops import SERIAL_FLOPS, forward_flops
+from fastmlp.kernels import layout as at
+from fastmlp.kernels import threads
+from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.step import region_parallel, region_serial
+from fastmlp.parameters import address
+from fastmlp.plan import Plan, Plans
+from fastmlp.training import point_to_data
+
+PREDICT_ROWS = 256  # rows that a thread takes through all layers together
+GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
+
+_INT64 = np.dtype(np.int64)
+
+
+def predict(plans: Plans, X: NDArray[Any], layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
+    """The activations (n, units) of a layer, the output layer if None."""
+    architecture = plans.parameters.architecture
+    index = len(architecture.layers) - 1 if layer is None else layer
+    out = np.empty((len(X), architecture.layers[index].units), architecture.dtype)
+    plan = plans.get("prediction", batch_size or PREDICT_ROWS)
+    words = plan.words
+    words[at.OUTPUT_LAYER], words[at.OUTPUT_STRIDE] = index, out.shape[1]
+    for start, piece in _pieces(X, architecture.dtype):
+        words[at.X], words[at.X_STRIDE] = address(piece), piece.strides[0] // piece.itemsize
+        words[at.OUTPUT] = address(out) + start * out.strides[0]
+        words[at.ROWS] = len(piece)
+        _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
+    return out
+
+
+def loss(plans: Plans, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> float:
+    """The weighted mean of the losses of the rows, penalties included, dropout off."""
+    plan = plans.get("gradients", min(len(X), GRADIENT_ROWS))
+    plan.words[at.BACKWARD] = 0
+    total = _losses(plan, X, targets, weights, gradients=False)
+    return total + _penalties(plan)
+
+
+def loss_and_gradient(
+    plans: Plans, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None
+) -> tuple[float, NDArray[Any]]:
+    """The same loss and its gradient, packed as the parameters are; the next call overwrites it."""
+    plan = plans.get("gradients", min(len(X), GRADIENT_ROWS))
+    plan.words[at.BACKWARD] = 1
+    gradient = plan.buffer(at.GRADIENT)
+    gradient[:] = 0
+    total = _losses(plan, X, targets, weights, gradients=True)
+    return total + _penalties(plan), gradient
+
+
+def jacobian(plans: Plans, X: NDArray[Any]) -> NDArray[Any]:
+    """The derivative of each output with respect to each input, (n, outputs, inputs)."""
+    architecture = plans.parameters.architecture
+    result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
+    plan = plans.get("jacobian", min(len(X), GRADIENT_ROWS))
+    first_w = plans.parameters.unpack(plans.parameters.weights)[0][0]
+    plan.numbers[at.SCALE] = 1.0
+    for start, piece in _pieces(X, architecture.dtype, plan.rows):
+        for output in range(architecture.outputs):
+            chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
+            chosen[:, output] = 1
+            point_to_data(plan, piece, Targets(None, chosen), None)
+            plan.words[at.ROWS] = len(piece)
+            _run(plan, at.ROWS_REGION, 0.0)
+            result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
+    return result
+
+
+def _first_deltas(plan: Plan, rows: int) -> NDArray[Any]:
+    """The deltas of the first layer, (rows, units), out of their panels."""
+    layer = plan.layer(0)
+    units, count = int(layer[at.UNITS]), int(layer[at.UNIT_PANELS])
+    panels = plan.buffer(at.DELTAS)[: count * plan.capacity * PANEL].reshape(count, plan.capacity, PANEL)
+    return panels[:, :rows].transpose(1, 0, 2).reshape(rows, count * PANEL)[:, :units]
+
+
+def _losses(
+    plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None, gradients: bool
+) -> float:
+    architecture = plan.parameters.architecture
+    sum_of_weights = float(len(X)) if weights is None else float(weights.sum())
+    plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights > 0 else 0.0
+    plan.words[at.PENALISED] = 0
+    total = 0.0
+    for start, piece in _pieces(X, architecture.dtype, plan.rows):
+        rows = slice(start, start + len(piece))
+        point_to_data(plan, piece, targets.take(rows), None if weights is None else weights[rows])
+        plan.words[at.ROWS] = len(piece)
+        flops = forward_flops(architecture, len(piece))
+        _run(plan, at.ROWS_REGION, flops)
+        if gradients:
+            _run(plan, at.TILES_REGION, flops)
+        total += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
+    return total / sum_of_weights if sum_of_weights > 0 else 0.0
+
+
+def _penalties(plan: Plan) -> float:
+    """The penalties, after adding their gradient: one more turn through the blocks, with no rows."""
+    if not any(layer.l1 or layer.l2 for layer in plan.parameters.architecture.layers):
+        return 0.0
+    plan.words[at.PENALISED], plan.words[at.ROWS] = 1, 0
+    _run(plan, at.TILES_REGION, 0.0)
+    return float(plan.buffer(at.TILE_PENALTIES).sum())
+
+
+_STEP = np.zeros(at.STEP_ROW)
+_STEP[at.PENALTY_FACTOR] = 1.0
+_STEP_ADDRESS = address(_STEP)
+
+
+def _run(plan: Plan, region: int, flops: float) -> None:
+    """One region over the plan, parallel where the work is worth it."""
+    words = plan.words
+    parallel = plan.threads > 1 and flops > SERIAL_FLOPS and threads.available(plan.threads) > 1
+    words[at.THREADS] = plan.threads if parallel else 1
+    arguments = (int(words[region]), plan.address, _STEP_ADDRESS)
+    if not parallel:
+        region_serial.function_for(_INT64)(*arguments)
+        return
+    driver = region_parallel.function_for(_INT64)
+    with threads.limited_to(plan.threads):
+        driver(*arguments)
+
+
+def _pieces(X: NDArray[Any], dtype: np.dtype[Any], most: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Pieces of X that lie ready, with the number of their first row; copies where it does not, a piece at a time."""
+    X = ready_if_small(X, dtype)
+    ready = lies_ready(X, dtype)
+    step = most or (len(X) if ready else stage_rows(X.shape[1], dtype, 1))
+    for start in range(0, len(X), max(step, 1)):
+        piece = X[start : start + step]
+        yield start, piece if ready else np.ascontiguousarray(piece, dtype)

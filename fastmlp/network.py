@@ -1,0 +1,527 @@
+"""`Network`, the face of fastmlp: it validates, owns the memory and calls the kernels; it has no loop over samples."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmlp import architecture as architectures
+from fastmlp import inference, metrics, storage
+from fastmlp._checks import number, whole_number
+from fastmlp.activations import Activation
+from fastmlp.architecture import Architecture
+from fastmlp.callbacks import Callback
+from fastmlp.data import (
+    Targets,
+    check_finite,
+    check_inputs,
+    check_targets,
+    check_weights,
+    with_class_weights,
+)
+from fastmlp.fitting import Fitting
+from fastmlp.history import History
+from fastmlp.kernels import layout as at
+from fastmlp.kernels import random
+from fastmlp.layers import Dense
+from fastmlp.losses import Loss
+from fastmlp.optimizers import Optimizer
+from fastmlp.parameters import LayerWeights, Parameters, address, panels
+from fastmlp.plan import Plans, buffer_sizes
+from fastmlp.progress import Progress
+from fastmlp.training import Feed, StepConstants, Trainer, batch_loss
+
+Rows = tuple[NDArray[Any], Targets, NDArray[np.float64] | None]
+"""Checked samples: X (n, inputs), targets, weights (n,) or None."""
+
+
+class Network:
+    """A multi-layer perceptron: its parameters, and all that can be done with them.
+
+    Parameters
+    ----------
+    layers : sequence
+        The number of inputs, then for each layer the number of its units or a `Dense`.
+    activation : str
+        For hidden layers that name none.
+    output : str, optional
+        The activation of the last layer, if it names none; None lets it follow from the loss, and is linear without.
+    loss : str, optional
+        "mean_squared_error", "binary_crossentropy" or "categorical_crossentropy"; None lets it follow from the output
+        activation: softmax and sigmoid take their cross-entropy, anything else mean squared error.
+    optimizer : str or Optimizer, optional
+        `SGD(...)` or `Adam(...)`; None is `Adam(1e-3)`.
+    dtype : {"float32", "float64"}
+        Of the parameters and of everything computed.
+    seed : int, optional
+        Decides initial weights, shuffles, dropout and splits: the same seed gives the same bits, whatever the number of
+        threads. None draws one, which is then `network.seed`.
+    threads : int, optional
+        The most threads to use; None leaves it to the library, which takes one for small work.
+
+    Attributes
+    ----------
+    architecture : Architecture
+        Layers, loss, optimizer, dtype and seed, with nothing left open.
+    history : History or None
+        Of the last `fit`, also of one that was interrupted.
+    stop_training : bool
+        A callback sets it to end the fit after the epoch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If something is unknown or out of its range, or if the arguments contradict each other.
+
+    Examples
+    --------
+    >>> net = Network([30, 16, 8, 2], output="softmax", seed=0)
+    >>> history = net.fit(X, labels, epochs=20, validation_split=0.2)
+    >>> net.predict_classes(X[:5])
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[int | Dense],
+        *,
+        activation: str | Activation = "relu",
+        output: str | Activation | None = None,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        dtype: Any = "float32",
+        seed: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        most = None if threads is None else whole_number(threads, "threads")
+        architecture = architectures.build(
+            layers, activation=activation, output=output, loss=loss, optimizer=optimizer, dtype=dtype, seed=seed
+        )
+        parameters = Parameters(architecture)
+        parameters.initialise(architecture.seed)
+        self._adopt(parameters, most)
+
+    def _adopt(self, parameters: Parameters, threads: int | None) -> None:
+        """Take this memory as one's own."""
+        self.architecture: Architecture = parameters.architecture
+        self.threads = threads
+        self.history: History | None = None
+        self.stop_training = False
+        self._parameters = parameters
+        self._forget_plans()
+
+    def _forget_plans(self) -> None:
+        self._plans = Plans(self._parameters, self.threads)
+        self._constants = StepConstants(self.architecture.optimizer)
+        self._lock = threading.RLock()
+        self._interrupted: tuple[int, int] | None = None
+
+    # What it is ------------------------------------------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """What decides all random numbers."""
+        return self.architecture.seed
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done, over all fits."""
+        return int(self._parameters.state[at.EPOCH])
+
+    @property
+    def step(self) -> int:
+        """How many steps of the optimizer are done."""
+        return int(self._parameters.state[at.STEP])
+
+    def get_weights(self) -> list[LayerWeights]:
+        """Copies of each layer's (W, b): shapes (inputs, units) and (units,), None without bias."""
+        return self._parameters.unpack(self._parameters.weights)
+
+    def set_weights(self, weights: Sequence[tuple[ArrayLike, ArrayLike | None]]) -> None:
+        """Copy each layer's (W, b) in; the optimizer and the counters stay as they are.
+
+        Raises
+        ------
+        ValueError
+            If the number of layers or a shape differs, or a value is not finite; then nothing is changed.
+        """
+        layers = self.architecture.layers
+        given = [tuple(pair) for pair in weights]
+        if len(given) != len(layers) or any(len(pair) != 2 for pair in given):
+            raise ValueError(f"weights must be {len(layers)} pairs (W, b), got {len(given)} entries")
+        checked = [self._check_layer(index, w, b) for index, (w, b) in enumerate(given)]
+        with self._lock:
+            for index, (w, b) in enumerate(checked):
+                self._parameters.pack(self._parameters.weights, index, w, b)
+            self._parameters.refresh_transposed()
+
+    def _check_layer(self, index: int, w: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        layer, dtype = self.architecture.layers[index], self.architecture.dtype
+        pairs = [("W", np.asarray(w), (layer.inputs, layer.units))]
+        if (b is not None) != layer.use_bias:
+            raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got b={b!r}")
+        if b is not None:
+            pairs.append(("b", np.asarray(b), (layer.units,)))
+        for name, array, shape in pairs:
+            if array.shape != shape:
+                raise ValueError(f"{name} of layer {index} must have shape {shape}, got {array.shape}")
+            check_finite(array, dtype, f"{name} of layer {index}")
+        return pairs[0][1], pairs[1][1] if b is not None else None
+
+    def reinitialize(self, seed: int | None = None) -> None:
+        """Start afresh, as if just made with this seed; None draws one."""
+        with self._lock:
+            chosen = architectures.resolve_seed(seed)
+            self.architecture = dataclasses.replace(self.architecture, seed=chosen)
+            self._parameters.architecture = self.architecture
+            self._parameters.initialise(chosen)
+            self.history, self._interrupted = None, None
+
+    def summary(self) -> None:
+        """Print a table of the layers: units, activation, what they are regularised by, number of parameters."""
+        print(self._table())
+
+    def _table(self) -> str:
+        head = ("layer", "units", "activation", "options", "parameters")
+        rows = [head, ("input", str(self.architecture.inputs), "", "", "")]
+        for index, layer in enumerate(self.architecture.layers, 1):
+            options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
+            options += [] if layer.use_bias else ["no bias"]
+            rows.append(
+                (f"dense {index}", str(layer.units), layer.activation.name, ", ".join(options), f"{layer.parameters:,}")
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        lines = [
+            "  ".join(cell.rjust(w) if c in (1, 4) else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths)))
+            for row in rows
+        ]
+        total = sum(layer.parameters for layer in self.architecture.layers)
+        architecture = self.architecture
+        lines.insert(1, "-" * len(lines[0]))
+        lines.append("-" * len(lines[0]))
+        lines.append(
+            f"{total:,} parameters, {architecture.dtype.name}; {architecture.loss.name}; {architecture.optimizer}; "
+            f"seed {architecture.seed}"
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self) -> str:
+        """The layers, loss, optimizer, dtype and seed."""
+        architecture = self.architecture
+        sizes = "-".join(str(size) for size in [architecture.inputs, *(layer.units for layer in architecture.layers)])
+        last = architecture.layers[-1].activation.name
+        return (
+            f"Network({sizes}, output={last!r}, loss={architecture.loss.name!r}, optimizer={architecture.optimizer}, "
+            f"dtype={architecture.dtype.name!r}, seed={architecture.seed})"
+        )
+
+    def memory(self, batch_size: int = 32) -> int:
+        """How many bytes a fit with batches of that size takes beside the data: parameters, slots, buffers."""
+        rows = whole_number(batch_size, "batch_size")
+        own = self._parameters
+        kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
+        plans = Plans(own, self.threads)
+        sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * 16, plans.thread_count())
+        return kept + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
+
+    # What it says ----------------------------------------------------------------------------------------------------
+
+    def predict(self, X: ArrayLike, batch_size: int | None = None) -> NDArray[Any]:
+        """The output activations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Finite real numbers of any dtype.
+        batch_size : int, optional
+            How many rows a thread takes through the layers together; it changes speed and memory alone.
+
+        Returns
+        -------
+        ndarray of shape (n, outputs)
+            In the network's dtype.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X does not suit the network.
+        """
+        size = None if batch_size is None else whole_number(batch_size, "batch_size")
+        checked = check_inputs(X, self.architecture)
+        with self._lock:
+            return inference.predict(self._plans, checked, batch_size=size)
+
+    def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The most probable class of each row, (n,); with a single output p, whether p >= 0.5."""
+        p = self.predict(X)
+        return p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] >= 0.5).astype(np.intp)
+
+    def hidden_activations(self, X: ArrayLike) -> list[NDArray[Any]]:
+        """`g(Z)` of every hidden layer, (n, units) each, dropout off."""
+        checked = check_inputs(X, self.architecture)
+        with self._lock:
+            hidden = range(len(self.architecture.layers) - 1)
+            return [inference.predict(self._plans, checked, layer) for layer in hidden]
+
+    def input_gradients(self, X: ArrayLike) -> NDArray[Any]:
+        """The Jacobian of the outputs, (n, outputs, inputs): how each output changes with each input."""
+        checked = check_inputs(X, self.architecture)
+        with self._lock:
+            return inference.jacobian(self._plans, checked)
+
+    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
+        """The loss, penalties included, and the metrics that suit it.
+
+        Returns
+        -------
+        dict
+            "loss"; "accuracy" for the cross-entropies, else "mean_absolute_error" and "r2". Rows count by their weights.
+        """
+        checked, targets, weights = self._rows(X, y, sample_weight)
+        with self._lock:
+            loss = inference.loss(self._plans, checked, targets, weights)
+            predictions = inference.predict(self._plans, checked)
+        return {"loss": loss, **metrics.evaluate(self.architecture.loss.name, targets.as_given(), predictions, weights)}
+
+    def loss_and_gradients(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, list[LayerWeights]]:
+        """The loss over all rows, penalties included and dropout off, and its exact gradient.
+
+        Returns
+        -------
+        loss : float
+        gradients : list of (dW, db)
+            Shaped as `get_weights` gives the parameters.
+        """
+        checked, targets, weights = self._rows(X, y, sample_weight)
+        with self._lock:
+            loss, gradient = inference.loss_and_gradient(self._plans, checked, targets, weights)
+            return loss, self._parameters.unpack(gradient)
+
+    # How it learns ---------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation_data: Sequence[Any] | None = None,
+        validation_split: float = 0.0,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        shuffle: bool = True,
+        callbacks: Iterable[Callback] = (),
+        verbose: bool | int | str = "auto",
+    ) -> History:
+        """Train for some epochs: in each, every row once, in batches, in an order that seed and epoch decide.
+
+        Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so far, and
+        the next fit on the same number of rows first finishes the epoch, with the bits of a fit never interrupted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Finite real numbers of any dtype and layout. Never copied whole if C-contiguous in the network's dtype, or large.
+        y : array-like
+            Class labels (n,) or rows (n, outputs) for categorical cross-entropy, numbers from 0 to 1 for binary
+            cross-entropy, any numbers otherwise; (n,) will do for one output.
+        epochs, batch_size : int
+            At least 1; the last batch of an epoch may be smaller.
+        validation_data : tuple, optional
+            (X, y) or (X, y, sample_weight) to evaluate after each epoch.
+        validation_split : float
+            Instead, this share of the rows, drawn by the seed, is kept out of training and evaluated.
+        sample_weight : array-like of shape (n,), optional
+            The weight of each row in the mean of the losses.
+        class_weight : mapping, optional
+            From class label to a factor on the weights of its rows in training; 1 for classes left out.
+        shuffle : bool
+            False takes the rows as they come.
+        callbacks : iterable of Callback
+            Called in this order.
+        verbose : {"auto", True, False}
+            Whether to show a line of progress; "auto" does in a terminal.
+
+        Returns
+        -------
+        History
+            "loss" by epoch, as training saw it; with validation rows "val_loss" and "val_" metrics.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not suit; then nothing is changed.
+        NonFiniteLossError
+            If a loss becomes NaN or infinite; the network is back where that epoch began.
+        RuntimeError
+            If another thread is fitting this network.
+        """
+        epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
+        checked, targets, weights = self._rows(X, y, sample_weight)
+        listeners = _check_callbacks(callbacks)
+        rows, validation = self._split(checked, targets, weights, validation_data, validation_split)
+        training_weights = with_class_weights(weights, class_weight, targets, self.architecture)
+        samples = len(checked) if rows is None else len(rows)
+        progress = Progress(verbose, epochs, samples)
+        batch_size = min(batch_size, samples)
+        with self._fitting():
+            plan = self._plans.get("training", batch_size)
+            self._resume_or_begin_epoch(samples, batch_size)
+            feed = Feed(plan, checked, targets, training_weights, rows, batch_size, bool(shuffle))
+            trainer = Trainer(plan, feed, self._constants)
+            self.history, self.stop_training = History(), False
+            for callback in listeners:
+                callback.network = self
+            Fitting(self, trainer, validation, listeners, progress).run(epochs)
+            return self.history
+
+    def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If the loss is NaN or infinite; the network is as it was.
+        """
+        checked, targets, weights = self._rows(X, y, sample_weight)
+        with self._fitting():
+            plan = self._plans.get("training", len(checked))
+            state, totals = self._parameters.state, self._parameters.totals
+            kept_state, kept_totals = state.copy(), totals.copy()
+            feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
+            try:
+                state[at.BATCH_OF_EPOCH] = 0
+                result = Trainer(plan, feed, self._constants).run(1)
+                kept_state[at.STEP] += 1
+            finally:
+                state[:], totals[:] = kept_state, kept_totals
+            return batch_loss(result[0])
+
+    def _rows(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
+        checked = check_inputs(X, self.architecture)
+        if not len(checked):
+            raise ValueError("X must have at least one row, got none")
+        return checked, check_targets(y, len(checked), self.architecture), check_weights(sample_weight, len(checked))
+
+    def _split(
+        self,
+        X: NDArray[Any],
+        targets: Targets,
+        weights: NDArray[np.float64] | None,
+        validation_data: Sequence[Any] | None,
+        validation_split: float,
+    ) -> tuple[NDArray[np.int64] | None, tuple[Any, ...] | None]:
+        """The rows that train (None for all), and the arguments of `evaluate` for the validation rows."""
+        share = number(validation_split, "validation_split", below=1.0)
+        if validation_data is not None:
+            if share:
+                raise ValueError("give validation_data or validation_split, not both")
+            if isinstance(validation_data, (str, np.ndarray)) or len(validation_data) not in (2, 3):
+                raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight)")
+            self._rows(*(*validation_data, None)[:3])
+            return None, tuple(validation_data)
+        if not share:
+            return None, None
+        if len(X) < 2:
+            raise ValueError(f"validation_split needs at least 2 rows, got {len(X)}")
+        order = np.arange(len(X))
+        permute = random.permute.function_for(order.dtype)
+        permute(address(order), len(X), self.seed, random.SPLIT_DRAW, 0)
+        count = min(max(round(len(X) * share), 1), len(X) - 1)
+        kept_out = np.sort(order[:count])
+        held = (X[kept_out], targets.take(kept_out).as_given(), None if weights is None else weights[kept_out])
+        return np.sort(order[count:]), held
+
+    def _resume_or_begin_epoch(self, samples: int, batch_size: int) -> None:
+        """Go on within an epoch only if it was of as many rows in batches of the same size."""
+        if self._interrupted != (samples, batch_size) and self._parameters.state[at.BATCH_OF_EPOCH]:
+            self._parameters.state[at.BATCH_OF_EPOCH] = 0
+        self._interrupted = (samples, batch_size)
+
+    @contextlib.contextmanager
+    def _fitting(self) -> Iterator[None]:
+        if not self._lock.acquire(blocking=False):
+            raise RuntimeError("this network is in use by another thread; fit a copy, or wait")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    # How it is kept --------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, *, optimizer: bool = True) -> None:
+        """Write the network to a file in the safetensors layout; at any moment the old file or the new one is there.
+
+        Parameters
+        ----------
+        path : path
+            The file; by custom it ends with ".safetensors".
+        optimizer : bool
+            Whether to store what the optimizer remembers, so that training goes on as if never interrupted.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; an old file of that name is intact then.
+        """
+        with self._lock:
+            storage.save(path, self._parameters, optimizer)
+
+    @classmethod
+    def load(cls, path: str | Path, *, threads: int | None = None) -> Network:
+        """The network that `save` wrote.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ModelFormatError
+            If anything in it is not as `save` writes it.
+        """
+        most = None if threads is None else whole_number(threads, "threads")
+        network = cls.__new__(cls)
+        network._adopt(storage.load(path), most)
+        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the plans and the lock, which hold addresses of this process."""
+        with self._lock:
+            own = self._parameters
+            return {
+                "architecture": self.architecture,
+                "threads": self.threads,
+                "history": copy.deepcopy(self.history),
+                "interrupted": self._interrupted,
+                **{name: getattr(own, name).copy() for name in ("weights", "slots", "state", "totals")},
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the memory and copy the state in."""
+        parameters = Parameters(state["architecture"])
+        for name in ("weights", "slots", "state", "totals"):
+            getattr(parameters, name)[...] = state[name]
+        parameters.refresh_transposed()
+        self._adopt(parameters, state["threads"])
+        self.history, self._interrupted = state["history"], state["interrupted"]
+
+    def __copy__(self) -> Network:
+        """A network of its own: nothing is shared."""
+        return copy.deepcopy(self)
+
+
+def _check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
+    listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    for callback in listeners:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks must be instances of fastmlp.Callback, got {callback!r}")
+    return listeners

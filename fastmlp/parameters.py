@@ -1,0 +1,142 @@
+"""The memory that outlives a fit: parameters, their transposes, the optimizer's slots and the counters.
+
+Everything is packed as `fastmlp.kernels.layout` says; here is where it is packed and unpacked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.architecture import Architecture, Layer
+from fastmlp.initializers import Initializer
+from fastmlp.kernels import layout as at
+from fastmlp.kernels import random
+from fastmlp.kernels.layout import BLOCK, PANEL
+
+Real = np.floating[Any]
+LayerWeights = tuple[NDArray[Real], NDArray[Real] | None]
+
+ALIGNMENT = 64  # bytes of a cache line and of the widest vector
+
+
+def panels(columns: int) -> int:
+    """How many panels of 16 hold that many columns."""
+    return -(-columns // PANEL)
+
+
+def aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
+    """A vector of zeros that begins at a cache line."""
+    dtype = np.dtype(dtype)
+    raw = np.zeros(count * dtype.itemsize + ALIGNMENT, np.uint8)
+    skip = -address(raw) % ALIGNMENT
+    return raw[skip : skip + count * dtype.itemsize].view(dtype)
+
+
+def address(array: NDArray[Any]) -> int:
+    """Where the array's first element lies."""
+    return int(array.__array_interface__["data"][0])
+
+
+class Parameters:
+    """All that is learned, and all that the optimizer remembers.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        What the network is.
+
+    Attributes
+    ----------
+    weights : ndarray
+        The parameter vector: the blocks of every W, then every b.
+    transposed : ndarray
+        The blocks of every W^T, which the delta recursion reads.
+    slots : ndarray, shape (slots, size of weights)
+        What the optimizer keeps beside each parameter.
+    state : ndarray of int64
+        Seed, epochs, batches of the epoch and steps done.
+    totals : ndarray of float64
+        Losses, weights and penalties of the epoch so far.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.architecture = architecture
+        blocks = [panels(layer.inputs) * panels(layer.units) * BLOCK for layer in architecture.layers]
+        biases = [panels(layer.units) * PANEL for layer in architecture.layers]
+        starts = np.cumsum([0, *blocks, *biases]).tolist()
+        self.w_offsets = starts[: len(blocks)]
+        self.b_offsets = starts[len(blocks) : -1]
+        self.size = -(-starts[-1] // PANEL) * PANEL
+        self.tiles = sum(blocks) // BLOCK
+        dtype = architecture.dtype
+        self.weights = aligned_zeros(self.size, dtype)
+        self.transposed = aligned_zeros(sum(blocks), dtype)
+        self.slots = aligned_zeros(len(architecture.optimizer.slots) * self.size, dtype).reshape(-1, self.size)
+        self.state = np.zeros(len(at.STATE_WORDS), np.int64)
+        self.state[at.SEED] = architecture.seed
+        self.totals = np.zeros(3)
+
+    def initialise(self, seed: int) -> None:
+        """Draw all weights anew and forget everything learned."""
+        self.weights[:] = 0
+        self.slots[:] = 0
+        self.state[:] = 0
+        self.state[at.SEED] = seed
+        for index, layer in enumerate(self.architecture.layers):
+            w_shape, scale = (layer.inputs, layer.units), (layer.inputs, layer.units)
+            w = _draw(layer.weight_init, w_shape, layer.weight_init.scale(*scale), seed, random.WEIGHTS_DRAW, index)
+            b = None
+            if layer.use_bias:
+                bias_scale = layer.bias_init.scale(*scale)
+                b = _draw(layer.bias_init, (layer.units,), bias_scale, seed, random.BIASES_DRAW, index)
+            self.pack(self.weights, index, w, b)
+        self.refresh_transposed()
+
+    def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
+        """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
+        layer = self.architecture.layers[index]
+        blocks = self._blocks(vector, index)
+        padded = np.zeros((blocks.shape[1] * PANEL, blocks.shape[0] * PANEL), vector.dtype)
+        padded[: layer.inputs, : layer.units] = w
+        blocks[:] = padded.reshape(blocks.shape[1], PANEL, blocks.shape[0], PANEL).transpose(2, 0, 1, 3)
+        if b is not None:
+            start = self.b_offsets[index]
+            vector[start : start + layer.units] = b
+
+    def unpack(self, vector: NDArray[Real]) -> list[LayerWeights]:
+        """Copies of every layer's W and b (None without bias) out of a vector of parameters, slots or gradients."""
+        return [self._unpack_layer(vector, index, layer) for index, layer in enumerate(self.architecture.layers)]
+
+    def refresh_transposed(self) -> None:
+        """Make every W^T from its W."""
+        for index in range(len(self.architecture.layers)):
+            blocks = self._blocks(self.weights, index)
+            start = self.w_offsets[index]
+            self.transposed[start : start + blocks.size] = blocks.transpose(1, 0, 3, 2).ravel()
+
+    def _unpack_layer(self, vector: NDArray[Real], index: int, layer: Layer) -> LayerWeights:
+        blocks = self._blocks(vector, index)
+        flat = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1] * PANEL, blocks.shape[0] * PANEL)
+        start = self.b_offsets[index]
+        b = vector[start : start + layer.units].copy() if layer.use_bias else None
+        return np.ascontiguousarray(flat[: layer.inputs, : layer.units]), b
+
+    def _blocks(self, vector: NDArray[Real], index: int) -> NDArray[Real]:
+        """A view of one layer's W, [unit panel][input panel][16 inputs][16 units]."""
+        layer = self.architecture.layers[index]
+        shape = (panels(layer.units), panels(layer.inputs), PANEL, PANEL)
+        start = self.w_offsets[index]
+        return vector[start : start + int(np.prod(shape))].reshape(shape)
+
+
+def _draw(
+    initializer: Initializer, shape: tuple[int, ...], scale: float, seed: int, purpose: int, layer: int
+) -> NDArray[np.float64]:
+    out = np.zeros(shape)
+    if initializer.distribution != "zeros":
+        drawn = random.draw_uniform if initializer.distribution == "uniform" else random.draw_normal
+        drawn.function_for(out.dtype)(address(out), out.size, scale, seed, purpose, layer)
+    return out

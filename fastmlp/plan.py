@@ -1,0 +1,226 @@
+"""A plan: the table of sizes, offsets and addresses from which the kernels work, and the buffers it points to.
+
+It is made once for a network, a purpose and a size of batch, so that nothing is allocated in a step.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp.architecture import Architecture, Layer
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels.activations import ACTIVATIONS
+from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, output_seed
+from fastmlp.kernels.optimizers import UPDATES
+from fastmlp.kernels.predict import predict_region
+from fastmlp.kernels.rows import rows_region
+from fastmlp.kernels.step import begin_epoch
+from fastmlp.kernels.threads import available
+from fastmlp.kernels.tiles import tiles_region
+from fastmlp.parameters import Parameters, address, aligned_zeros, panels
+
+Purpose = Literal["training", "gradients", "jacobian", "prediction"]
+
+
+class Plan:
+    """The words, numbers and buffers for one purpose.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network's memory, which the plan points into.
+    purpose : {"training", "gradients", "jacobian", "prediction"}
+        Training updates and drops out; gradients are added up without either; a jacobian goes back from the outputs in
+        place of the loss; prediction goes forward alone.
+    rows : int
+        The most rows at a time: of a batch, or of what each thread predicts at once.
+    threads : int
+        Into how many shares the regions are cut.
+    """
+
+    def __init__(self, parameters: Parameters, purpose: Purpose, rows: int, threads: int) -> None:
+        self.parameters = parameters
+        self.purpose = purpose
+        self.rows = rows
+        self.threads = threads
+        architecture = parameters.architecture
+        self.words = aligned_zeros(at.HEAD + len(architecture.layers) * at.LAYER, np.int64)
+        self.numbers = aligned_zeros(at.NUMBER_HEAD + len(architecture.layers) * at.NUMBER_LAYER, np.float64)
+        self.address = address(self.words)
+        self._buffers: dict[int, NDArray[Any]] = {}
+        self.capacity = panels(rows) * PANEL * (threads if purpose == "prediction" else 1)
+        self._fill_sizes(architecture)
+        self._fill_layers(architecture)
+        self._allocate(architecture)
+        self._fill_kernels(architecture)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers of this plan."""
+        return sum(buffer.nbytes for buffer in (self.words, self.numbers, *self._buffers.values()))
+
+    def buffer(self, word: int) -> NDArray[Any]:
+        """The buffer whose address stands in that word of the plan."""
+        return self._buffers[word]
+
+    def layer(self, index: int) -> NDArray[np.int64]:
+        """The words on one layer."""
+        return self.words[at.HEAD + index * at.LAYER :][: at.LAYER]
+
+    def layer_numbers(self, index: int) -> NDArray[np.float64]:
+        """The numbers on one layer."""
+        return self.numbers[at.NUMBER_HEAD + index * at.NUMBER_LAYER :][: at.NUMBER_LAYER]
+
+    def _fill_sizes(self, architecture: Architecture) -> None:
+        parameters, words = self.parameters, self.words
+        training = self.purpose == "training"
+        words[at.LAYERS] = len(architecture.layers)
+        words[at.CAPACITY] = self.capacity
+        words[at.BATCH] = self.rows
+        words[at.THREADS] = self.threads
+        words[at.TILES] = parameters.tiles
+        words[at.PARAMETERS] = parameters.size
+        words[at.SLOT_STRIDE] = parameters.size
+        words[at.SLOT_COUNT] = len(parameters.slots)
+        words[at.BACKWARD] = self.purpose != "prediction"
+        words[at.UPDATING] = training
+        words[at.PENALISED] = any(layer.l1 or layer.l2 for layer in architecture.layers)
+        words[at.OUTPUT_LAYER] = len(architecture.layers) - 1
+        for word, array in (
+            (at.STATE, parameters.state),
+            (at.TOTALS, parameters.totals),
+            (at.NUMBERS, self.numbers),
+            (at.WEIGHTS, parameters.weights),
+            (at.TRANSPOSED, parameters.transposed),
+            (at.SLOTS, parameters.slots),
+        ):
+            words[word] = address(array)
+
+    def _fill_layers(self, architecture: Architecture) -> None:
+        """Offsets of every layer; a buffer of activations holds the inputs, then A, and with dropout g(Z) and D."""
+        stride = self.capacity * PANEL
+        below, activations, deltas = 0, panels(architecture.inputs) * stride, 0
+        for index, layer in enumerate(architecture.layers):
+            size = panels(layer.units) * stride
+            row = self.layer(index)
+            row[at.INPUTS], row[at.UNITS] = layer.inputs, layer.units
+            row[at.INPUT_PANELS], row[at.UNIT_PANELS] = panels(layer.inputs), panels(layer.units)
+            row[at.W] = row[at.WT] = self.parameters.w_offsets[index]
+            row[at.B] = self.parameters.b_offsets[index]
+            row[at.MIXES], row[at.USES_BIAS] = layer.activation.mixes_units, layer.use_bias
+            row[at.BELOW], row[at.DELTA] = below, deltas
+            row[at.A] = row[at.G] = below = activations
+            row[at.MASK] = -1
+            if layer.dropout and self.purpose == "training":
+                row[at.G], row[at.MASK] = activations + size, activations + 2 * size
+            activations += _copies(layer, self.purpose) * size
+            deltas += size
+
+    def _allocate(self, architecture: Architecture) -> None:
+        sizes = buffer_sizes(architecture, self.parameters.size, self.purpose, self.capacity, self.threads)
+        for word, (count, kind) in sizes.items():
+            self._buffers[word] = aligned_zeros(count, kind)
+            self.words[word] = address(self._buffers[word])
+        self.words[at.SCRATCH_STRIDE] = sizes[at.SCRATCH][0] // self.threads
+
+    def _fill_kernels(self, architecture: Architecture) -> None:
+        dtype, words, purpose = architecture.dtype, self.words, self.purpose
+        exact = architecture.exact_pair and purpose in ("training", "gradients")
+        for index, layer in enumerate(architecture.layers):
+            row, numbers = self.layer(index), self.layer_numbers(index)
+            kernels = ACTIVATIONS[layer.activation.name]
+            numbers[at.THRESHOLD] = kernels.threshold
+            numbers[at.DROPOUT], numbers[at.L1], numbers[at.L2] = layer.dropout, layer.l1, layer.l2
+            _put(numbers, at.ACTIVATION_PARAMETERS, layer.activation.parameters)
+            if exact and layer is architecture.layers[-1]:
+                continue  # the loss of an exact pair reads Z: neither g nor its derivative is wanted
+            row[at.FORWARD] = kernels.forward.address(dtype) if kernels.forward else 0
+            if purpose != "prediction" and kernels.derivative:
+                row[at.DERIVATIVE] = kernels.derivative.address(dtype)
+        if purpose == "prediction":
+            words[at.ROWS_REGION] = predict_region.address(dtype)
+            return
+        words[at.ROWS_REGION] = rows_region.address(dtype)
+        words[at.LOSS] = self._loss(architecture, exact).address(dtype)
+        _put(self.numbers, at.LOSS_PARAMETERS, architecture.loss.parameters)
+        if purpose != "jacobian":
+            update = UPDATES[architecture.optimizer.kernel]
+            words[at.TILES_REGION] = tiles_region.address(dtype)
+            words[at.PRODUCT_UPDATE] = update.product_update.address(dtype)
+            words[at.UPDATE] = update.update.address(dtype)
+            words[at.BEGIN_EPOCH] = begin_epoch.address(dtype)
+
+    def _loss(self, architecture: Architecture, exact: bool) -> Kernel:
+        if self.purpose == "jacobian":
+            return output_seed
+        return (EXACT_PAIRS if exact else LOSSES)[architecture.loss.name]
+
+
+def buffer_sizes(
+    architecture: Architecture, parameters: int, purpose: Purpose, capacity: int, threads: int
+) -> dict[int, tuple[int, Any]]:
+    """How many elements, of which dtype, each buffer of a plan has, under the word that holds its address."""
+    dtype, stride = architecture.dtype, capacity * PANEL
+    layers = architecture.layers
+    widest = max(panels(layer.units) for layer in layers)
+    scratch = at.WORK + max(2 * (widest + 1) * BLOCK + SCRATCH_LANES * PANEL, 3 * BLOCK)
+    activations = sum(_copies(layer, purpose) * panels(layer.units) for layer in layers)
+    sizes: dict[int, tuple[int, Any]] = {
+        at.SCRATCH: (scratch * threads, dtype),
+        at.ACTIVATIONS: ((panels(architecture.inputs) + activations) * stride, dtype),
+    }
+    if purpose != "prediction":
+        sizes[at.DELTAS] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
+        sizes[at.TARGETS] = (panels(architecture.outputs) * stride, dtype)
+        sizes[at.ROW_WEIGHTS] = (capacity, dtype)
+        sizes[at.ROW_LOSSES] = (capacity, np.float64)
+        sizes[at.TILE_PENALTIES] = (sum(panels(layer.inputs) * panels(layer.units) for layer in layers), np.float64)
+    if purpose == "gradients":
+        sizes[at.GRADIENT] = (parameters, dtype)
+    if purpose == "training":
+        sizes[at.SNAPSHOT] = (parameters * (1 + len(architecture.optimizer.slots)), dtype)
+    return sizes
+
+
+def _copies(layer: Layer, purpose: Purpose) -> int:
+    """How many matrices of its outputs a layer keeps: A, and with dropout g(Z) and D."""
+    return 3 if layer.dropout and purpose == "training" else 1
+
+
+def _put(numbers: NDArray[np.float64], first: int, values: tuple[float, ...]) -> None:
+    numbers[first : first + len(values)] = values
+
+
+class Plans:
+    """The plans of one network, made when first needed and kept while they fit.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network's memory.
+    threads : int or None
+        The most threads that the user wants; None leaves it to the library.
+    """
+
+    def __init__(self, parameters: Parameters, threads: int | None) -> None:
+        self.parameters = parameters
+        self.threads = threads
+        self._plans: dict[Purpose, Plan] = {}
+
+    def thread_count(self) -> int:
+        """How many threads there are to use now."""
+        return available(self.threads)
+
+    def get(self, purpose: Purpose, rows: int) -> Plan:
+        """A plan for at least that many rows at a time."""
+        plan = self._plans.get(purpose)
+        threads = self.thread_count()
+        if plan is None or plan.rows < rows or plan.threads != threads:
+            self._plans.pop(purpose, None)  # its memory goes before the new one is taken
+            plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads)
+        return plan

@@ -1,0 +1,120 @@
+"""Where things lie in memory: panels, blocks, and the words of the plan that every kernel reads.
+
+A matrix of activations or deltas with N columns is stored in panels of 16 columns, [panel][row][16], N padded to a
+multiple of 16. A weight matrix is stored in blocks of 16 x 16, W as [unit panel][input panel][16 inputs][16 units] and
+its transpose WT as [input panel][unit panel][16 units][16 inputs], so that both products read blocks in sequence and no
+step packs anything. Padding of weights and deltas stays zero; padding of activations is never read.
+
+A kernel receives `weights` (the parameter vector, whose type says float32 or float64) and `plan` (whole numbers: sizes,
+offsets, addresses), and finds all else from them.
+"""
+
+from __future__ import annotations
+
+PANEL = 16
+BLOCK = PANEL * PANEL
+
+# The head of the plan.
+PLAN_WORDS = (
+    LAYERS,  # how many layers
+    CAPACITY,  # rows of a buffer of activations or deltas, a multiple of 16
+    BATCH,  # rows of a full step
+    ROWS,  # rows of this step
+    POSITION,  # where in ORDER this step's rows begin
+    THREADS,  # into how many shares a region is cut
+    TILES,  # blocks of weights of all layers
+    PARAMETERS,  # elements of the parameter vector
+    BACKWARD,  # 0 where the rows region ends with the loss
+    UPDATING,  # 1: each block is updated at once; 0: gradients are added up in GRADIENT
+    PENALISED,  # 1 where l1 and l2 join in
+    SHUFFLED,  # 1: a new order each epoch
+    SAMPLES,  # rows of an epoch
+    STAGED_FROM,  # position in the epoch of the first row that X holds
+    READY,  # 1 once the epoch's order and snapshot are made
+    BROKEN,  # 1 where the parameters were not finite when an epoch began
+    KEPT_EPOCH,  # the counters that belong to the snapshot
+    KEPT_BATCH,
+    KEPT_STEP,
+    OUTPUT_LAYER,  # the layer whose activations are the prediction
+    SLOT_STRIDE,  # elements from one slot to the next
+    SCRATCH_STRIDE,  # elements of a thread's scratch
+    X_STRIDE,  # elements from row to row of the user's data
+    Y_STRIDE,
+    OUTPUT_STRIDE,
+    STATE,  # addresses of buffers from here on
+    TOTALS,  # float64, what the epoch's columns of the results have reached
+    NUMBERS,
+    WEIGHTS,
+    TRANSPOSED,
+    SLOTS,
+    SLOT_COUNT,
+    GRADIENT,
+    SNAPSHOT,
+    ACTIVATIONS,
+    DELTAS,
+    TARGETS,
+    ROW_WEIGHTS,
+    ROW_LOSSES,
+    TILE_PENALTIES,
+    SCRATCH,
+    ORDER,  # int64 row numbers, or 0 for rows in sequence
+    TRAINING_ROWS,  # int64 row numbers that an epoch draws from, or 0 for all
+    X,
+    Y,
+    LABELS,  # int64 class labels in place of Y, or 0
+    SAMPLE_WEIGHTS,  # float64, or 0
+    OUTPUT,
+    ROWS_REGION,  # addresses of kernels from here on
+    TILES_REGION,
+    BEGIN_EPOCH,
+    LOSS,
+    PRODUCT_UPDATE,
+    UPDATE,
+) = tuple(range(54))
+HEAD = 56
+
+# The state of training, which outlives a plan: the seed and counters of what is finished.
+STATE_WORDS = (SEED, EPOCH, BATCH_OF_EPOCH, STEP) = tuple(range(4))
+
+# A layer's row of the plan; the rows follow the head. Offsets are in elements.
+LAYER_WORDS = (
+    INPUTS,
+    UNITS,
+    INPUT_PANELS,
+    UNIT_PANELS,
+    W,
+    WT,
+    B,
+    BELOW,  # the A of the layer below
+    A,  # outputs after dropout, which the next layer reads
+    G,  # g(Z), before dropout; the same place as A without
+    MASK,  # inverted-dropout factors, or -1
+    DELTA,
+    FORWARD,  # address of g in place over Z, or 0 where the threshold does it
+    DERIVATIVE,  # address of delta *= g', or 0 likewise
+    MIXES,  # 1 where g mixes the units of a row
+    USES_BIAS,
+) = tuple(range(16))
+LAYER = 16
+
+# The float64 numbers of the plan: the head, then a row a layer.
+NUMBER_WORDS = (
+    SCALE,  # 1 / (sum of the weights of this step's rows)
+    KEPT_TOTALS,  # three numbers: the totals that belong to the snapshot
+    LOSS_PARAMETERS,
+) = (0, 1, 4)
+NUMBER_HEAD = 8
+LAYER_NUMBERS = (THRESHOLD, DROPOUT, L1, L2, ACTIVATION_PARAMETERS) = (0, 1, 2, 3, 4)
+NUMBER_LAYER = 8
+
+# A row of the per-step table: a factor of the penalties, then the optimizer's constants.
+STEP_WORDS = (PENALTY_FACTOR, CONSTANTS) = (0, 1)
+CONSTANT_COUNT = 4
+STEP_ROW = 8
+
+# A row of the table of results: of this step, and of the epoch up to and with this step.
+RESULT_WORDS = (LOSS_SUM, WEIGHT_SUM, PENALTY, EPOCH_LOSS_SUM, EPOCH_WEIGHT_SUM, EPOCH_PENALTY) = tuple(range(6))
+RESULT_ROW = 8
+
+# A thread's scratch: a block of zeros, the optimizer's constants, then room to work.
+ZEROS, STEP_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL

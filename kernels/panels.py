@@ -1,0 +1,107 @@
+"""Moves numbers between the user's rows and panels, and turns or sums what is in panels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, instruction
+from llvmlite import ir
+from numba.core import cgutils
+
+
+@instruction
+def row_to_panels(emit: Emitter, panels: Any, row: Any, columns: Any, stride: Any) -> None:
+    """`panels[p, 0:16] = row[16 p : 16 p + 16]`, the last panel filled up with 0; `stride` from panel to panel."""
+    full, rest = _panels_and_rest(emit, columns)
+
+    def copy(p: Any) -> list[Any]:
+        emit.store(emit.load(row, emit.builder.mul(p, INT(PANEL))), panels, emit.builder.mul(p, stride))
+        return []
+
+    emit.loop(full, [], copy)
+    with emit.builder.if_then(emit.builder.icmp_signed(">", rest, INT(0))):
+        last = emit.at(row, emit.builder.mul(full, INT(PANEL)))
+        emit.store(_load_some(emit, last, rest), panels, emit.builder.mul(full, stride))
+
+
+@instruction
+def panels_to_row(emit: Emitter, row: Any, panels: Any, columns: Any, stride: Any) -> None:
+    """`row[16 p : 16 p + 16] = panels[p, 0:16]`, without the padding of the last panel."""
+    full, rest = _panels_and_rest(emit, columns)
+
+    def copy(p: Any) -> list[Any]:
+        emit.store(emit.load(panels, emit.builder.mul(p, stride)), row, emit.builder.mul(p, INT(PANEL)))
+        return []
+
+    emit.loop(full, [], copy)
+    with emit.builder.if_then(emit.builder.icmp_signed(">", rest, INT(0))):
+        last = emit.at(row, emit.builder.mul(full, INT(PANEL)))
+        _store_some(emit, emit.load(panels, emit.builder.mul(full, stride)), last, rest)
+
+
+@instruction
+def transpose(emit: Emitter, out: Any, block: Any) -> None:
+    """`out[j, i] = block[i, j]` for 16 x 16 elements: four rounds that swap ever larger squares."""
+    rows = [emit.load(block, i * PANEL) for i in range(PANEL)]
+    for distance in (1, 2, 4, 8):
+        low = [lane if not lane & distance else lane - distance + PANEL for lane in range(PANEL)]
+        high = [lane + distance if not lane & distance else lane + PANEL for lane in range(PANEL)]
+        swapped = list(rows)
+        for i in range(PANEL):
+            if not i & distance:
+                swapped[i] = emit.shuffle(rows[i], rows[i + distance], low)
+                swapped[i + distance] = emit.shuffle(rows[i], rows[i + distance], high)
+        rows = swapped
+    for i, row in enumerate(rows):
+        emit.store(row, out, i * PANEL)
+
+
+@instruction
+def sum_of_rows(emit: Emitter, out: Any, panel: Any, rows: Any) -> None:
+    """`out[:] = sum over r of panel[r, :]`: rows 0, 4, 8 ... in one chain of additions, 1, 5, 9 ... in the next."""
+    builder = emit.builder
+
+    def four(_: Any, row: Any, *chains: Vector) -> list[Any]:
+        return [emit.at(row, 4 * PANEL), *(chains[i] + emit.load(row, i * PANEL) for i in range(4))]
+
+    def one(_: Any, row: Any, chain: Vector) -> list[Any]:
+        return [emit.at(row, PANEL), chain + emit.load(row)]
+
+    left, *chains = emit.loop(builder.ashr(rows, INT(2)), [panel, *([emit.zero()] * 4)], four)
+    total = (chains[0] + chains[1]) + (chains[2] + chains[3])
+    _, total = emit.loop(builder.and_(rows, INT(3)), [left, total], one)
+    emit.store(total, out)
+
+
+def _panels_and_rest(emit: Emitter, columns: Any) -> tuple[Any, Any]:
+    return emit.builder.ashr(columns, INT(4)), emit.builder.and_(columns, INT(PANEL - 1))
+
+
+def _first_lanes(emit: Emitter, count: Any) -> Any:
+    """A mask that is true in the first `count` lanes."""
+    kind = ir.VectorType(INT32, emit.lanes)
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = emit.builder.insert_element(undefined, emit.builder.trunc(count, INT32), INT32(0))
+    counts = emit.builder.shuffle_vector(first, undefined, ir.Constant(kind, [0] * emit.lanes))
+    return emit.builder.icmp_signed("<", ir.Constant(kind, list(range(emit.lanes))), counts)
+
+
+def _load_some(emit: Emitter, pointer: Any, count: Any) -> Vector:
+    """The first `count` elements there, 0 in the other lanes; no byte behind them is touched."""
+    mask = _first_lanes(emit, count)
+    place = emit.builder.bitcast(pointer, emit.type.as_pointer())
+    kind = ir.FunctionType(emit.type, [place.type, INT32, mask.type, emit.type])
+    name = f"llvm.masked.load.v{emit.lanes}{emit.suffix}.p0"
+    function = cgutils.get_or_insert_function(emit.builder.module, kind, name)
+    return Vector(emit, emit.builder.call(function, [place, INT32(emit.element_bytes), mask, emit.zero().value]))
+
+
+def _store_some(emit: Emitter, vector: Vector, pointer: Any, count: Any) -> None:
+    """Put the first `count` lanes there."""
+    mask = _first_lanes(emit, count)
+    place = emit.builder.bitcast(pointer, emit.type.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [emit.type, place.type, INT32, mask.type])
+    name = f"llvm.masked.store.v{emit.lanes}{emit.suffix}.p0"
+    function = cgutils.get_or_insert_function(emit.builder.module, kind, name)
+    emit.builder.call(function, [vector.value, place, INT32(emit.element_bytes), mask])

@@ -1,0 +1,39 @@
+"""The prediction region: each thread takes its share of the rows through the forward pass, some at a time."""
+
+from __future__ import annotations
+
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.forward import forward_layer, gather_inputs, layer_row, own_scratch
+from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.panels import panels_to_row
+from fastmlp.kernels.simd import flush_denormals, reals_at, restore_denormals, shift
+
+
+@kernel
+def predict_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
+    """The share of one thread; it owns as many rows of the buffers as CAPACITY gives each thread."""
+    control = flush_denormals()
+    work = shift(own_scratch(weights, plan, thread), at.WORK)
+    room = plan[at.CAPACITY] // plan[at.THREADS] // PANEL * PANEL
+    groups = (plan[at.ROWS] + PANEL - 1) // PANEL
+    first = groups * thread // plan[at.THREADS] * PANEL
+    last = min(plan[at.ROWS], groups * (thread + 1) // plan[at.THREADS] * PANEL)
+    for start in range(first, last, room):
+        count = min(room, last - start)
+        gather_inputs(weights, plan, plan[at.POSITION] + start, thread * room, count)
+        for index in range(plan[at.OUTPUT_LAYER] + 1):
+            forward_layer(weights, plan, index, thread * room, count, work)
+        scatter_outputs(weights, plan, start, thread * room, count)
+    restore_denormals(control)
+
+
+@inline
+def scatter_outputs(weights: Reals, plan: Ints, position: int, first: int, rows: int) -> None:
+    """Panels of the output layer into rows of the user's array."""
+    layer = layer_row(plan, plan[at.OUTPUT_LAYER])
+    panels = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+    out = reals_at(plan[at.OUTPUT], weights)
+    for r in range(rows):
+        row = shift(out, (position + r) * plan[at.OUTPUT_STRIDE])
+        panels_to_row(row, shift(panels, r * PANEL), layer[at.UNITS], plan[at.CAPACITY] * PANEL)

@@ -1,0 +1,179 @@
+"""The drivers: many training steps in one call, each two regions, in a serial and a parallel version of identical bits.
+
+The serial one is compiled without `parallel`, so that it exists where no threading layer loads. Neither knows the dtype:
+they reach everything by address.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Floats, Ints, Kernel, Reals, inline, kernel
+from fastmlp.kernels.forward import row_number
+from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
+from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
+from numba import prange
+
+
+@kernel
+def begin_epoch(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
+    """Order the rows of the epoch and keep parameters and slots, so that an epoch that fails can be undone.
+
+    Parameters that are not finite are not kept: BROKEN says so, and the last good ones remain.
+    """
+    slots = reals_at(plan[at.SLOTS], weights)
+    snapshot = reals_at(plan[at.SNAPSHOT], weights)
+    count = plan[at.PARAMETERS]
+    wrong = 0
+    for i in range(count):
+        wrong += 0 if weights[i] - weights[i] == 0.0 else 1
+    plan[at.BROKEN] = 1 if wrong > 0 else 0
+    if wrong > 0:
+        return
+    for i in range(count):
+        snapshot[i] = weights[i]
+    kept = shift(snapshot, plan[at.SLOT_STRIDE])
+    for i in range(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE]):
+        kept[i] = slots[i]
+    state, totals, numbers = ints_at(plan[at.STATE]), floats_at(plan[at.TOTALS]), floats_at(plan[at.NUMBERS])
+    plan[at.KEPT_EPOCH], plan[at.KEPT_BATCH] = state[at.EPOCH], state[at.BATCH_OF_EPOCH]
+    plan[at.KEPT_STEP] = state[at.STEP]
+    for i in range(3):
+        numbers[at.KEPT_TOTALS + i] = totals[i]
+    order_rows(plan)
+    plan[at.READY] = 1
+
+
+@inline
+def order_rows(plan: Ints) -> None:
+    """The order of this epoch, a function of seed and epoch alone; staged rows are in order already."""
+    if plan[at.ORDER] == 0:
+        return
+    state = ints_at(plan[at.STATE])
+    order = ints_at(plan[at.ORDER])
+    chosen = ints_at(plan[at.TRAINING_ROWS])
+    for i in range(plan[at.SAMPLES]):
+        order[i] = chosen[i] if plan[at.TRAINING_ROWS] != 0 else i
+    if plan[at.SHUFFLED] != 0:
+        shuffle(order, plan[at.SAMPLES], key(state[at.SEED], SHUFFLE_DRAW, state[at.EPOCH], 0))
+
+
+@inline
+def begin_step(plan: Ints) -> float:
+    """Choose the rows of this step; returns the sum of their weights and puts its reciprocal into SCALE."""
+    state = ints_at(plan[at.STATE])
+    done = state[at.BATCH_OF_EPOCH] * plan[at.BATCH]
+    plan[at.POSITION] = done - plan[at.STAGED_FROM]
+    plan[at.ROWS] = min(plan[at.BATCH], plan[at.SAMPLES] - done)
+    total = float(plan[at.ROWS])
+    if plan[at.SAMPLE_WEIGHTS] != 0:
+        total = sum_of_weights(plan)
+    floats_at(plan[at.NUMBERS])[at.SCALE] = 1.0 / total if total > 0.0 else 0.0
+    return total
+
+
+@inline
+def sum_of_weights(plan: Ints) -> float:
+    """The weights of this step's rows, added up in their order."""
+    weights = floats_at(plan[at.SAMPLE_WEIGHTS])
+    total = 0.0
+    for r in range(plan[at.ROWS]):
+        total += weights[row_number(plan, plan[at.POSITION] + r)]
+    return total
+
+
+@inline
+def sum_of_losses(plan: Ints) -> float:
+    """The losses of this step's rows, added up in their order."""
+    losses = floats_at(plan[at.ROW_LOSSES])
+    total = 0.0
+    for r in range(plan[at.ROWS]):
+        total += losses[r]
+    return total
+
+
+@inline
+def sum_of_penalties(plan: Ints) -> float:
+    """The penalties of all blocks, added up in their order."""
+    total = 0.0
+    if plan[at.PENALISED] != 0:
+        penalties = floats_at(plan[at.TILE_PENALTIES])
+        for tile in range(plan[at.TILES]):
+            total += penalties[tile]
+    return total
+
+
+@inline
+def end_step(plan: Ints, result: Floats) -> None:
+    """Add the step to the totals of the epoch and count it, and the epoch where it is over."""
+    state = ints_at(plan[at.STATE])
+    totals = floats_at(plan[at.TOTALS])
+    result[at.PENALTY] = sum_of_penalties(plan)
+    for i in range(3):
+        totals[i] = result[i] if state[at.BATCH_OF_EPOCH] == 0 else totals[i] + result[i]
+        result[at.EPOCH_LOSS_SUM + i] = totals[i]
+    state[at.STEP] += 1
+    state[at.BATCH_OF_EPOCH] += 1
+    if state[at.BATCH_OF_EPOCH] * plan[at.BATCH] >= plan[at.SAMPLES]:
+        state[at.BATCH_OF_EPOCH] = 0
+        state[at.EPOCH] += 1
+        plan[at.READY] = 0
+
+
+@kernel
+def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
+    """Up to `count` steps by one thread; returns how many were done, fewer where a loss was not finite."""
+    for s in range(count):
+        step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
+        if plan[at.READY] == 0:
+            call(plan[at.BEGIN_EPOCH], (plan[at.WEIGHTS], plan, step, 0))
+            if plan[at.BROKEN] != 0:
+                return s
+        result[at.WEIGHT_SUM] = begin_step(plan)
+        call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, 0))
+        result[at.LOSS_SUM] = sum_of_losses(plan)
+        if not np.isfinite(result[at.LOSS_SUM]):
+            return s
+        call(plan[at.TILES_REGION], (plan[at.WEIGHTS], plan, step, 0))
+        end_step(plan, result)
+    return count
+
+
+def _train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
+    """The same by as many threads as the plan says: a region is a loop over threads."""
+    threads = plan[at.THREADS]
+    for s in range(count):
+        step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
+        if plan[at.READY] == 0:
+            call(plan[at.BEGIN_EPOCH], (plan[at.WEIGHTS], plan, step, 0))
+            if plan[at.BROKEN] != 0:
+                return s
+        result[at.WEIGHT_SUM] = begin_step(plan)
+        for thread in prange(threads):
+            call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, thread))
+        result[at.LOSS_SUM] = sum_of_losses(plan)
+        if not np.isfinite(result[at.LOSS_SUM]):
+            return s
+        for thread in prange(threads):
+            call(plan[at.TILES_REGION], (plan[at.WEIGHTS], plan, step, thread))
+        end_step(plan, result)
+    return count
+
+
+train_parallel = Kernel(_train_parallel, "train_parallel", parallel=True)
+
+
+@kernel
+def region_serial(region: int, plan: Ints, step: Floats) -> None:
+    """One region outside of training, such as a prediction, by one thread that takes every share."""
+    for thread in range(plan[at.THREADS]):
+        call(region, (plan[at.WEIGHTS], plan, step, thread))
+
+
+def _region_parallel(region: int, plan: Ints, step: Floats) -> None:
+    """The same, a thread for each share."""
+    for thread in prange(plan[at.THREADS]):
+        call(region, (plan[at.WEIGHTS], plan, step, thread))
+
+
+region_parallel = Kernel(_region_parallel, "region_parallel", parallel=True)

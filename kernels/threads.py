@@ -1,0 +1,62 @@
+"""Which threads may be used now: what is known to kill, hang or slow a process is avoided here, in one place.
+
+- GNU OpenMP kills a forked child at its first parallel region: after a fork from a process that had threads, all is serial.
+- Numba's workqueue layer aborts when two threads enter it: it is used from the main thread alone, with no other there.
+- The number of threads that the user has set is put back after every call.
+
+The layer itself is Numba's choice and is never set for the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+import numba
+from numba.np.ufunc import parallel
+
+_forked = False
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = _forked or bool(parallel._is_initialized)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def layer() -> str:
+    """The threading layer: "omp", "tbb", "workqueue", or "none" where none loads."""
+    try:
+        parallel._launch_threads()
+        return str(numba.threading_layer())
+    except (ImportError, ValueError):
+        return "none"
+
+
+def available(wanted: int | None = None) -> int:
+    """How many threads a parallel kernel may have now, at most `wanted`; 1 means: call the serial one."""
+    most = numba.get_num_threads() if not _forked else 1
+    count = most if wanted is None else min(wanted, numba.config.NUMBA_NUM_THREADS)
+    if count <= 1 or _forked:
+        return 1
+    kind = layer()
+    if kind in ("omp", "tbb"):
+        return count
+    alone = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
+    return count if kind == "workqueue" and alone else 1
+
+
+@contextlib.contextmanager
+def limited_to(count: int) -> Iterator[None]:
+    """Run parallel kernels with that many threads, then put the user's number back."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(count)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

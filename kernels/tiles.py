@@ -1,0 +1,160 @@
+"""The tiles region: a thread takes a share of the 16 x 16 weight blocks, `dW = A_below^T delta` over the whole batch each.
+
+The block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each
+block has one owner and one order of summation. A block waits, held, until the product of the next one, in whose shadow its
+update runs; then its transpose, which the next step's deltas need, is written.
+"""
+
+from __future__ import annotations
+
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
+from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.panels import sum_of_rows, transpose
+from fastmlp.kernels.simd import call, floats_at, flush_denormals, reals_at, restore_denormals, shift
+
+
+@kernel
+def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
+    """The share of one thread in the weight blocks of this step: gradients, penalties and the update."""
+    control = flush_denormals()
+    scratch = own_scratch(weights, plan, thread)
+    constants = shift(scratch, at.STEP_CONSTANTS)
+    for i in range(at.CONSTANT_COUNT):
+        constants[i] = step[at.CONSTANTS + i]
+    begin = plan[at.TILES] * thread // plan[at.THREADS]
+    end = plan[at.TILES] * (thread + 1) // plan[at.THREADS]
+    before = 0
+    for index in range(plan[at.LAYERS]):
+        layer = layer_row(plan, index)
+        count = layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]
+        first, last = max(begin - before, 0), min(end - before, count)
+        if first < last:
+            if plan[at.UPDATING] != 0:
+                update_blocks(weights, plan, step, index, first, last, before, scratch)
+            else:
+                add_gradients(weights, plan, step, index, first, last, before, scratch)
+        before += count
+    restore_denormals(control)
+
+
+@inline
+def update_blocks(
+    weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
+) -> None:
+    """Gradient and update of the blocks `first` to `last` of one layer."""
+    layer = layer_row(plan, index)
+    slots = reals_at(plan[at.SLOTS], weights)
+    slot_stride = plan[at.SLOT_STRIDE]
+    constants = shift(scratch, at.STEP_CONSTANTS)
+    gradient, held_gradient = shift(scratch, at.WORK), shift(scratch, at.WORK + BLOCK)
+    held, held_rows = layer[at.W] + first * BLOCK, 0
+    for block in range(first, last):
+        panel = block // layer[at.INPUT_PANELS]
+        inputs = block - panel * layer[at.INPUT_PANELS]
+        a, delta = operands(weights, plan, index, inputs, panel)
+        held_w, held_slots = shift(weights, held), shift(slots, held)
+        call(
+            plan[at.PRODUCT_UPDATE],
+            (
+                gradient,
+                scratch,
+                a,
+                delta,
+                plan[at.ROWS],
+                held_w,
+                held_slots,
+                slot_stride,
+                held_gradient,
+                constants,
+                held_rows,
+            ),
+        )
+        if held_rows > 0:
+            write_transposed(weights, plan, index, block - 1)
+        held, held_rows = layer[at.W] + block * BLOCK, min(PANEL, layer[at.INPUTS] - inputs * PANEL)
+        if plan[at.PENALISED] != 0:
+            penalise(weights, plan, step, index, block, before, gradient)
+        if inputs == 0 and layer[at.USES_BIAS] != 0:
+            update_bias(weights, plan, index, panel, delta, scratch)
+        gradient, held_gradient = held_gradient, gradient
+    held_w, held_slots = shift(weights, held), shift(slots, held)
+    call(plan[at.UPDATE], (held_w, held_slots, slot_stride, held_gradient, constants, held_rows))
+    write_transposed(weights, plan, index, last - 1)
+
+
+@inline
+def add_gradients(
+    weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
+) -> None:
+    """Add the gradients of these rows to the gradient buffer, where the user asks for them; nothing is updated."""
+    layer = layer_row(plan, index)
+    buffer = reals_at(plan[at.GRADIENT], weights)
+    for block in range(first, last):
+        panel = block // layer[at.INPUT_PANELS]
+        inputs = block - panel * layer[at.INPUT_PANELS]
+        a, delta = operands(weights, plan, index, inputs, panel)
+        sums = shift(buffer, layer[at.W] + block * BLOCK)
+        call(
+            plan[at.PRODUCT_UPDATE],
+            (sums, sums, a, delta, plan[at.ROWS], weights, weights, 0, scratch, scratch, 0),
+        )
+        if plan[at.PENALISED] != 0:
+            penalise(weights, plan, step, index, block, before, sums)
+        if inputs == 0:
+            bias_gradient = shift(scratch, at.WORK)
+            bias_sums = shift(buffer, layer[at.B] + panel * PANEL)
+            sum_of_rows(bias_gradient, delta, plan[at.ROWS])
+            for i in range(PANEL):
+                bias_sums[i] += bias_gradient[i]
+
+
+@inline
+def operands(weights: Reals, plan: Ints, index: int, inputs: int, panel: int) -> tuple[Reals, Reals]:
+    """The panel of A below and the panel of delta whose product is a block of dW."""
+    layer = layer_row(plan, index)
+    stride = plan[at.CAPACITY] * PANEL
+    a = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW] + inputs * stride)
+    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + panel * stride)
+    return a, delta
+
+
+@inline
+def write_transposed(weights: Reals, plan: Ints, index: int, block: int) -> None:
+    """Bring a block's transpose up to date; the first layer has none, since nobody asks for delta of the input."""
+    if index == 0:
+        return
+    layer = layer_row(plan, index)
+    panel = block // layer[at.INPUT_PANELS]
+    inputs = block - panel * layer[at.INPUT_PANELS]
+    place = layer[at.WT] + (inputs * layer[at.UNIT_PANELS] + panel) * BLOCK
+    transpose(shift(reals_at(plan[at.TRANSPOSED], weights), place), shift(weights, layer[at.W] + block * BLOCK))
+
+
+@inline
+def update_bias(weights: Reals, plan: Ints, index: int, panel: int, delta: Reals, scratch: Reals) -> None:
+    """`db = sum over the batch of delta`, and the update of 16 biases."""
+    place = layer_row(plan, index)[at.B] + panel * PANEL
+    gradient = shift(scratch, at.WORK + 2 * BLOCK)
+    constants = shift(scratch, at.STEP_CONSTANTS)
+    b, slots = shift(weights, place), shift(reals_at(plan[at.SLOTS], weights), place)
+    sum_of_rows(gradient, delta, plan[at.ROWS])
+    call(plan[at.UPDATE], (b, slots, plan[at.SLOT_STRIDE], gradient, constants, 1))
+
+
+@inline
+def penalise(weights: Reals, plan: Ints, step: Floats, index: int, block: int, before: int, gradient: Reals) -> None:
+    """`dW += l1 sign(W) + l2 W`, and the penalty `l1 sum|W| + l2 / 2 sum W^2` of the block, as it was before the step."""
+    numbers = layer_numbers(plan, index)
+    l1 = numbers[at.L1] * step[at.PENALTY_FACTOR]
+    l2 = numbers[at.L2] * step[at.PENALTY_FACTOR]
+    w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)
+    penalty = 0.0
+    if l1 != 0.0 or l2 != 0.0:
+        for i in range(BLOCK):
+            sign = 1.0 if w[i] > 0.0 else (-1.0 if w[i] < 0.0 else 0.0)
+            gradient[i] += l1 * sign + l2 * w[i]
+        for i in range(BLOCK):
+            penalty += l1 * abs(w[i]) + 0.5 * l2 * w[i] * w[i]
+    floats_at(plan[at.TILE_PENALTIES])[before + block] = penalty
