@@ -38,7 +38,7 @@ class Callback:
         """After each epoch; `logs` holds its loss and, with validation, its metrics."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """After each step; `logs` holds "loss", the mean over the batch as it was before the step, penalties included."""
+        """After each step; `logs` holds "loss", that of the batch as it was before the step, penalties included."""
 
 
 class EarlyStopping(Callback):

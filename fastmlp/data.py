@@ -1,7 +1,7 @@
 """X, y and weights as the user gives them, checked, and brought to where the kernels read them.
 
-X is never copied whole when its rows already lie as the kernels want them; other X is copied once if it is small, and else
-goes through a buffer of limited size, call by call, so that a memory-mapped file is never in memory whole.
+X is never copied whole when its rows already lie as the kernels want them; other X is copied once if it is small, and
+else goes through a buffer of limited size, call by call, so that a memory-mapped file is never in memory whole.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, address, panels
 from fastmlp.plan import Plans, buffer_sizes
 from fastmlp.progress import Progress
-from fastmlp.training import Feed, StepConstants, Trainer, batch_loss
+from fastmlp.training import Feed, StepConstants, ThreadChoice, Trainer, batch_loss
 
 Rows = tuple[NDArray[Any], Targets, NDArray[np.float64] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
@@ -120,6 +120,7 @@ class Network:
     def _forget_plans(self) -> None:
         self._plans = Plans(self._parameters, self.threads)
         self._constants = StepConstants(self.architecture.optimizer)
+        self._choice = ThreadChoice()
         self._lock = threading.RLock()
         self._interrupted: tuple[int, int] | None = None
 
@@ -198,8 +199,9 @@ class Network:
                 (f"dense {index}", str(layer.units), layer.activation.name, ", ".join(options), f"{layer.parameters:,}")
             )
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        aligned = [(str.ljust, str.rjust)[column in (1, 4)] for column in range(len(head))]
         lines = [
-            "  ".join(cell.rjust(w) if c in (1, 4) else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths)))
+            "  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True))
             for row in rows
         ]
         total = sum(layer.parameters for layer in self.architecture.layers)
@@ -282,7 +284,8 @@ class Network:
         Returns
         -------
         dict
-            "loss"; "accuracy" for the cross-entropies, else "mean_absolute_error" and "r2". Rows count by their weights.
+            "loss"; "accuracy" for the cross-entropies, else "mean_absolute_error" and "r2". Rows count by their
+            weights.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
         with self._lock:
@@ -325,13 +328,15 @@ class Network:
     ) -> History:
         """Train for some epochs: in each, every row once, in batches, in an order that seed and epoch decide.
 
-        Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so far, and
-        the next fit on the same number of rows first finishes the epoch, with the bits of a fit never interrupted.
+        Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so
+        far, and the next fit on the same number of rows first finishes the epoch, with the bits of a fit never
+        interrupted.
 
         Parameters
         ----------
         X : array-like of shape (n, inputs)
-            Finite real numbers of any dtype and layout. Never copied whole if C-contiguous in the network's dtype, or large.
+            Finite real numbers of any dtype and layout. Never copied whole if C-contiguous in the network's dtype, or
+            large.
         y : array-like
             Class labels (n,) or rows (n, outputs) for categorical cross-entropy, numbers from 0 to 1 for binary
             cross-entropy, any numbers otherwise; (n,) will do for one output.
@@ -378,7 +383,7 @@ class Network:
             plan = self._plans.get("training", batch_size)
             self._resume_or_begin_epoch(samples, batch_size)
             feed = Feed(plan, checked, targets, training_weights, rows, batch_size, bool(shuffle))
-            trainer = Trainer(plan, feed, self._constants)
+            trainer = Trainer(plan, feed, self._constants, self._choice)
             self.history, self.stop_training = History(), False
             for callback in listeners:
                 callback.network = self
@@ -401,7 +406,7 @@ class Network:
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                result = Trainer(plan, feed, self._constants).run(1)
+                result = Trainer(plan, feed, self._constants, ThreadChoice()).run(1)
                 kept_state[at.STEP] += 1
             finally:
                 state[:], totals[:] = kept_state, kept_totals

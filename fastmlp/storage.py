@@ -1,7 +1,8 @@
 """What a model file holds: the architecture and the counters as JSON in its metadata, every tensor under its name.
 
-Tensors are "layers.0.W" (inputs, units) and "layers.0.b" (units,), layers counted from 0; with the optimizer's state also
-"optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the losses of an epoch under way.
+Tensors are "layers.0.W" (inputs, units) and "layers.0.b" (units,), layers counted from 0; with the optimizer's state
+also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the losses of an epoch under
+way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fit loop: calls of a compiled driver, each of many steps and short enough that Ctrl-C and callbacks are prompt."""
+"""Training by calls of a compiled driver, each of many steps, short enough that Ctrl-C and callbacks are prompt."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class NonFiniteLossError(ArithmeticError):
 
     def __init__(self, epoch: int, batch: int) -> None:
         super().__init__(
-            f"the loss became NaN or infinite in epoch {epoch}, batch {batch}; the network is back where that epoch began. "
-            "Try a smaller learning rate, or scale the inputs and targets to about 1"
+            f"the loss became NaN or infinite in epoch {epoch}, batch {batch}; the network is back where that epoch "
+            "began. Try a smaller learning rate, or scale the inputs and targets to about 1"
         )
         self.epoch, self.batch = epoch, batch
 
@@ -163,17 +163,23 @@ def point_to_data(plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArra
 
 
 class ThreadChoice:
-    """Serial or parallel, by what was measured: threads that share a core, or a busy machine, can make two slower than one.
+    """Serial or parallel, by what was measured: threads that share a core, or a busy machine, can make two slower
+    than one.
 
     The bits are the same either way. Each kind is tried again now and then.
     """
 
     AGAIN = 64  # calls until the slower kind is tried again
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self) -> None:
+        self.most, self._batch_size = 1, 0
         self.seconds: dict[bool, float] = {}
         self._calls = 0
+
+    def begin(self, most: int, batch_size: int) -> None:
+        """A fit begins that may have so many threads; what was measured holds while both stay the same."""
+        if (most, batch_size) != (self.most, self._batch_size):
+            self.most, self._batch_size, self.seconds, self._calls = most, batch_size, {}, 0
 
     def parallel(self) -> bool:
         """Whether the next call should be parallel."""
@@ -206,13 +212,15 @@ class Trainer:
         The data.
     constants : StepConstants
         Of the network's optimizer.
+    choice : ThreadChoice
+        What earlier fits of this network found.
     """
 
-    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants) -> None:
-        self.plan, self.feed, self.constants = plan, feed, constants
+    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants, choice: ThreadChoice) -> None:
+        self.plan, self.feed, self.constants, self.choice = plan, feed, constants, choice
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
-        self.choice = ThreadChoice(plan.threads if flops > SERIAL_FLOPS else 1)
+        choice.begin(plan.threads if flops > SERIAL_FLOPS else 1, feed.batch_size)
         self.seconds = flops / FLOPS_PER_SECOND
         self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
         self._results_address = address(self.results)

@@ -1,8 +1,8 @@
 """How the kernels are compiled, and where the result is kept.
 
 Nothing compiles at import. A kernel is a plain Python function under `@kernel`; its annotations say what it takes, and
-asking for its address in a dtype compiles it, or loads it from the cache. Kernels reach each other by address, so each is
-compiled once for all networks and for both the serial and the parallel driver.
+asking for its address in a dtype compiles it, or loads it from the cache. Kernels reach each other by address, so
+each is compiled once for all networks and for both the serial and the parallel driver.
 
 The cache is a private folder whose name is a hash of everything that changes the code: the sources of all kernels, the
 versions of Numba, llvmlite, NumPy and Python, the processor and Numba's flags. It is never needed: where it cannot be

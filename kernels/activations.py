@@ -1,8 +1,8 @@
 """The activations as block functions: g in place over a panel of Z, and delta times g'.
 
-An activation that works on each number alone is two scalar functions, g(z) and g'(a) of its own output a; one that mixes the
-units of a row is two kernels over a block of rows. linear and relu have none: a threshold in the product's last
-instruction is all they need (measured at 30-16-8-2, batch 32: 0.3 of 2.0 microseconds).
+An activation that works on each number alone is two scalar functions, g(z) and g'(a) of its own output a; one that
+mixes the units of a row is two kernels over a block of rows. linear and relu have none: a threshold in the product's
+last instruction is all they need (measured at 30-16-8-2, batch 32: 0.3 of 2.0 microseconds).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def panels_from_lanes(panels: Reals, lanes: Reals, units: int, stride: int) -> N
 
 @inline
 def softmax_of_lanes(z: Reals, top: Reals, total: Reals, units: int) -> None:
-    """Replace z[unit, lane] by the softmax over the units; leave the largest z in `top`, the sum of e^(z - top) in `total`."""
+    """Replace z[unit, lane] by the softmax over units; `top` is left the largest z, `total` the sum of e^(z - top)."""
     for lane in range(PANEL):
         top[lane] = z[lane]
         total[lane] = 0.0

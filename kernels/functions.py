@@ -1,8 +1,8 @@
 """exp, log, log1p, tanh and sigmoid in plain arithmetic, so that loops over them become vector code.
 
 Numba's own reach the C library and stay scalar: 2.3 ns an exp in float32, against 0.2 here. One text serves float32 and
-float64: a constant given as (single, double) takes the one of its argument's type. Every function is within 2 ulp of the true
-value over its normal range, rounds the same on every machine with FMA, and hands a NaN through.
+float64: a constant given as (single, double) takes the one of its argument's type. Every function is within 2 ulp of
+the true value over its normal range, rounds the same on every machine with FMA, and hands a NaN through.
 
 Sources: argument reduction and log as in FDLIBM (Sun Microsystems, 1993), tanh as in Cephes (Moshier, 1989); the
 polynomials of exp are minimax fits of (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2, by Remez' exchange.
@@ -67,7 +67,7 @@ def fma(_typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def _times_two_to(_typing_context: Any, x: Any, shifted: Any) -> Any:
-    """`x * 2**n`, where `shifted` is n + _MAGIC, so that n stands in its lowest bits; in two steps, against overflow."""
+    """`x * 2**n`, where `shifted` is n + _MAGIC, so that n is its lowest bits; in two steps, against overflow."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         kind = context.get_value_type(x)

@@ -22,7 +22,7 @@ epsilon = constant(1e-7, 1e-15)  # how far unpaired cross-entropies keep a from 
 
 
 def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
-    """The kernel of two compiled scalar functions of (a, y): what they give is summed, or averaged, over the outputs."""
+    """The kernel of two compiled scalar functions of (a, y), summed, or for `mean` averaged, over the outputs."""
 
     def loss(
         delta: Reals,

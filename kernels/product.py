@@ -3,8 +3,8 @@
 Every element of a product is one chain of fused multiply-adds in the order of k, so neither the shape of a tile nor the
 width of the processor's vectors changes a bit.
 
-The tile is 16 columns wide and as high as the registers allow. Measured on one Zen 4 core (AVX-512, float32): tiles from
-8 x 16 to 12 x 32 all reach 98 % of FMA peak, so one shape serves every layer.
+The tile is 16 columns wide and as high as the registers allow. Measured on one Zen 4 core (AVX-512, float32): tiles
+from 8 x 16 to 12 x 32 all reach 98 % of FMA peak, so one shape serves every layer.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def panel_product(
     """`out[i, :] = finish(bias[:] + sum over k of a[i, k] * w[k, :])` for all rows i of one panel.
 
     `a` is in panels, [panel][row][16] with `stride` elements from panel to panel; w is [k][16]; out and below are one
-    panel, [row][16]. Without `below` (address 0), finish is the forward pass: z, or the threshold where z is less, which is
-    relu for 0 and nothing for minus infinity. With it, finish is the derivative of that: the sum where `below` is
-    greater than the threshold, else 0. NaN goes through both.
+    panel, [row][16]. Without `below` (address 0), finish is the forward pass: z, or the threshold where z is less,
+    which is relu for 0 and nothing for minus infinity. With it, finish is the derivative of that: the sum where
+    `below` is greater than the threshold, else 0. NaN goes through both.
 
     Up to 3 rows behind the last are computed too; the buffers have room for them and nobody reads them.
     """
@@ -99,8 +99,8 @@ def emit_block_product(
     """`out[k, n] = start[k, n] + sum over rows of a[row, k] * delta[row, n]`, 16 x 16; an update runs in its shadow.
 
     The optimizer is bound by divisions and square roots and this product by multiply-adds, so an `update` of another
-    block, (w, slots, stride, gradient, constants, count) as in `emit_update`, is woven in: some vectors of it after every
-    eighth of the rows. On a Zen 4 core a vector of Adam costs 16 cycles alone and 8 here.
+    block, (w, slots, stride, gradient, constants, count) as in `emit_update`, is woven in: some vectors of it after
+    every eighth of the rows. On a Zen 4 core a vector of Adam costs 16 cycles alone and 8 here.
     """
     builder = emit.builder
     tile = tile_rows(emit.element_bytes)

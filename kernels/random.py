@@ -90,7 +90,7 @@ def draw_normal(out: Floats, count: int, deviation: float, seed: int, purpose: i
         out[i] = normal_quantile(p) * deviation
 
 
-# Coefficients of PPND16 from the highest power down: numerators and denominators for the centre, the tails, the far tails.
+# Coefficients of PPND16 from the highest power down: numerators and denominators for centre, tails and far tails.
 # fmt: off
 _CENTRE_TOP = (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
                13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608)

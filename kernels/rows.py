@@ -1,7 +1,8 @@
-"""The rows region: a thread takes a share of the batch's rows through gather, every forward layer, the loss, every delta.
+"""The rows region: a thread takes a share of the batch's rows through gather, every forward layer, the loss, every
+delta.
 
-Nothing is shared between threads, so the rows stay in the cache of one core, and the bits do not depend on who did them.
-The delta recursion is `delta[l] = ((delta[l+1] @ W[l+1]^T) o D[l]) o g'(Z[l])`.
+Nothing is shared between threads, so the rows stay in the cache of one core, and the bits do not depend on who did
+them. The delta recursion is `delta[l] = ((delta[l+1] @ W[l+1]^T) o D[l]) o g'(Z[l])`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The drivers: many training steps in one call, each two regions, in a serial and a parallel version of identical bits.
 
-The serial one is compiled without `parallel`, so that it exists where no threading layer loads. Neither knows the dtype:
-they reach everything by address.
+The serial one is compiled without `parallel`, so that it exists where no threading layer loads. Neither knows the
+dtype: they reach everything by address.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Which threads may be used now: what is known to kill, hang or slow a process is avoided here, in one place.
 
-- GNU OpenMP kills a forked child at its first parallel region: after a fork from a process that had threads, all is serial.
+- GNU OpenMP kills a forked child at its first parallel region: after a fork from a process that had threads, all is
+  serial.
 - Numba's workqueue layer aborts when two threads enter it: it is used from the main thread alone, with no other there.
 - The number of threads that the user has set is put back after every call.
 

@@ -1,8 +1,9 @@
-"""The tiles region: a thread takes a share of the 16 x 16 weight blocks, `dW = A_below^T delta` over the whole batch each.
+"""The tiles region: a thread takes a share of the 16 x 16 weight blocks, `dW = A_below^T delta` over the whole batch
+each.
 
 The block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each
-block has one owner and one order of summation. A block waits, held, until the product of the next one, in whose shadow its
-update runs; then its transpose, which the next step's deltas need, is written.
+block has one owner and one order of summation. A block waits, held, until the product of the next one, in whose
+shadow its update runs; then its transpose, which the next step's deltas need, is written.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def update_bias(weights: Reals, plan: Ints, index: int, panel: int, delta: Reals
 
 @inline
 def penalise(weights: Reals, plan: Ints, step: Floats, index: int, block: int, before: int, gradient: Reals) -> None:
-    """`dW += l1 sign(W) + l2 W`, and the penalty `l1 sum|W| + l2 / 2 sum W^2` of the block, as it was before the step."""
+    """`dW += l1 sign(W) + l2 W`, and the penalty `l1 sum|W| + l2 / 2 sum W^2` of the block before the step."""
     numbers = layer_numbers(plan, index)
     l1 = numbers[at.L1] * step[at.PENALTY_FACTOR]
     l2 = numbers[at.L2] * step[at.PENALTY_FACTOR]
