@@ -237,7 +237,7 @@ def _check_pair(last: Activation, loss: Loss, layer: Dense) -> None:
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
     try:
-        result = np.dtype(dtype)
+        result: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
     if result not in (np.dtype(np.float32), np.dtype(np.float64)):

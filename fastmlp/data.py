@@ -215,7 +215,8 @@ def _labels_of(targets: Targets, architecture: Architecture) -> NDArray[np.int64
         return values[:, 0].astype(np.int64)
     if architecture.loss.targets == "binary" or not (values.sum(axis=1) == 1).all():
         raise ValueError("class_weight needs exactly one class in each row of y")
-    return values.argmax(axis=1)
+    labels: NDArray[np.int64] = values.argmax(axis=1).astype(np.int64)
+    return labels
 
 
 def _real_array(given: ArrayLike, name: str) -> NDArray[Any]:

@@ -165,7 +165,7 @@ class Network:
 
     def _check_layer(self, index: int, w: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
         layer, dtype = self.architecture.layers[index], self.architecture.dtype
-        pairs = [("W", np.asarray(w), (layer.inputs, layer.units))]
+        pairs: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [("W", np.asarray(w), (layer.inputs, layer.units))]
         if (b is not None) != layer.use_bias:
             raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got b={b!r}")
         if b is not None:
@@ -231,7 +231,7 @@ class Network:
         kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
         plans = Plans(own, self.threads)
         sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * 16, plans.thread_count())
-        return kept + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
+        return int(kept + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values()))
 
     # What it says ----------------------------------------------------------------------------------------------------
 
@@ -525,7 +525,9 @@ class Network:
 
 
 def _check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
-    listeners = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    if isinstance(callbacks, Callback):
+        raise TypeError("callbacks must be a list of them, write callbacks=[...]")
+    listeners = list(callbacks)
     for callback in listeners:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks must be instances of fastmlp.Callback, got {callback!r}")

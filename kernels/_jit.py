@@ -62,7 +62,8 @@ class Ints(Protocol):
 
 def inline(function: F) -> F:
     """A compiled function that other kernels call and LLVM may inline; it has no address of its own."""
-    return numba.njit(function, **OPTIONS)  # type: ignore[no-any-return]
+    compiled: F = numba.njit(function, **OPTIONS)
+    return compiled
 
 
 class Kernel:
@@ -74,7 +75,7 @@ class Kernel:
         self.parallel = parallel
         self._addresses: dict[np.dtype[Any], int] = {}
         self._functions: dict[np.dtype[Any], Callable[..., Any]] = {}
-        self._keep: list[CFunc] = []
+        self._keep: list[Any] = []
         self._lock = threading.Lock()
 
     def address(self, dtype: np.dtype[Any]) -> int:
@@ -91,7 +92,7 @@ class Kernel:
         """The version for that dtype as a function for Python: addresses are ints; it runs without the GIL."""
         known = self._functions.get(dtype)
         if known is None:
-            kinds = {"int": ctypes.c_int64, "float": ctypes.c_double, "None": None}
+            kinds: dict[str, Any] = {"int": ctypes.c_int64, "float": ctypes.c_double, "None": None}
             said = dict(self.function.__annotations__)
             result = kinds[said.pop("return")]
             arguments = [kinds.get(kind, ctypes.c_void_p) for kind in said.values()]
@@ -117,7 +118,7 @@ class Kernel:
     def _compile(self, dtype: np.dtype[Any]) -> int:
         signature = self.signature(dtype)
         options = {**OPTIONS, "nopython": True, "parallel": self.parallel}
-        compiled = CFunc(self.function, (signature.args, signature.return_type), {}, options)
+        compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
         compiled._cache = KernelCache(f"{self.name} {signature}")
         compiled.compile()
         self._keep.append(compiled)  # the code lives as long as this object does

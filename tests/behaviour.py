@@ -1,0 +1,92 @@
+"""What the tests of behaviour share: tiny networks, their bits, and Python in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastmlp import Dense, Network
+from fastmlp.kernels import _jit
+from numpy.typing import NDArray
+
+import fastmlp
+
+ROOT = Path(fastmlp.__file__).resolve().parent.parent
+TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
+
+
+def small_network(**options: Any) -> Network:
+    """3-6-5-3 with dropout and penalties, so that every kind of state takes part."""
+    layers = [3, Dense(6, "tanh", dropout=0.2, l2=1e-3), Dense(5, l1=1e-4), Dense(3, "softmax")]
+    return Network(layers, **{"seed": 7, **options})
+
+
+def small_data(rows: int = 41) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """X (rows, 3) and labels of three classes."""
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(rows, 3)).astype(np.float32), rng.integers(0, 3, rows)
+
+
+def bits(network: Network) -> dict[str, bytes]:
+    """Weights, slots and counters, byte for byte."""
+    state = network.__getstate__()
+    return {name: state[name].tobytes() for name in ("weights", "slots", "state")}
+
+
+def everything(network: Network) -> dict[str, Any]:
+    """All that a bad call must leave alone."""
+    state = network.__getstate__()
+    return {
+        **bits(network),
+        "totals": state["totals"].tobytes(),
+        "interrupted": state["interrupted"],
+        "history": repr(state["history"]),
+        "architecture": state["architecture"],
+        "stop_training": network.stop_training,
+        "outputs": network.predict(small_data(5)[0]).tobytes(),
+    }
+
+
+def environment(**variables: str | None) -> dict[str, str]:
+    """This process's environment, fastmlp importable and the cache that is in use now, with changes; None deletes."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    merged: dict[str, str | None] = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "FASTMLP_CACHE_DIR": str(_jit.cache_directory().parent),
+        **variables,
+    }
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def start_python(code: str, *options: str, **variables: str | None) -> subprocess.Popen[str]:
+    """A process that runs the code; its `options` come before `-c`."""
+    return subprocess.Popen(
+        [sys.executable, *options, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it wrote to its outputs; it must end well and in time."""
+    try:
+        out, err = process.communicate(timeout=TIME_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"did not end within {TIME_LIMIT} s\n{out}\n{err}") from None
+    assert process.returncode == 0, f"exit status {process.returncode}\n{out}\n{err}"
+    return out, err
+
+
+def run_python(code: str, *options: str, **variables: str | None) -> tuple[str, str]:
+    """Run the code in a process of its own; returns its outputs."""
+    return finish(start_python(code, *options, **variables))
