@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastmlp import Dense, Network
 from fastmlp.kernels import _jit
 from numpy.typing import NDArray
 
 import fastmlp
+from fastmlp import Dense, Network
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
