@@ -1,0 +1,251 @@
+"""The cases that many tests share: activations, losses, optimizers, odd sizes, whole trainings; and how to compare."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels.layout import PANEL
+from numpy.typing import NDArray
+
+import fastmlp
+from fastmlp import SGD, Adam, Dense
+from fastmlp.optimizers import Optimizer
+from fastmlp.parameters import address, aligned_zeros
+from fastmlp.reference import formulas
+
+Array = NDArray[Any]
+
+ACTIVATIONS = tuple(formulas.ACTIVATIONS)
+LOSSES = tuple(formulas.LOSSES)
+DTYPES = ("float32", "float64")
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": SGD(0.05),
+    "momentum": SGD(0.05, momentum=0.9),
+    "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": Adam(0.01),
+}
+
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+"""Of one kernel, relative to the largest element of what it computes."""
+
+WIDTHS = (1, 2, 7, 8, 9, 15, 16, 17, 31, 33)
+BATCHES = (1, 3, 4, 5, 15, 16, 17, 33)
+
+SIZES = [
+    (1, 1, 1), (1, 7, 2), (8, 9, 1), (7, 8, 9), (15, 16, 17), (16, 31, 8), (17, 33, 15), (33, 17, 16), (31, 1, 33),
+    (9, 15, 7), (2, 40, 3),
+]  # fmt: skip
+"""(inputs, hidden units, outputs), around the sizes of panels and tiles."""
+
+
+# Comparison ----------------------------------------------------------------------------------------------------------
+
+
+def relative_error(got: Any, expected: Any) -> float:
+    """The largest difference over the largest expected element; NaN and infinity have to stand where they should."""
+    got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
+    assert got.shape == expected.shape
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(got[~finite], expected[~finite])
+    if not finite.any():
+        return 0.0
+    largest = float(np.abs(expected[finite]).max())
+    difference = float(np.abs(got[finite] - expected[finite]).max())
+    return difference / largest if largest else difference
+
+
+def tensors(pairs: Iterable[tuple[Any, Any]]) -> list[Array]:
+    """The arrays of (W, b) pairs, without the biases that are None."""
+    return [tensor for pair in pairs for tensor in pair if tensor is not None]
+
+
+def largest_error(got: Iterable[tuple[Any, Any]], expected: Iterable[tuple[Any, Any]]) -> float:
+    """The largest relative error of all tensors in two lists of (W, b)."""
+    return max(relative_error(g, e) for g, e in zip(tensors(got), tensors(expected), strict=True))
+
+
+def assert_same_bits(got: Any, expected: Any) -> None:
+    got, expected = np.ascontiguousarray(got), np.ascontiguousarray(expected)
+    assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
+    np.testing.assert_array_equal(got.view(np.uint8), expected.view(np.uint8))
+
+
+# Kernels -------------------------------------------------------------------------------------------------------------
+
+
+def kernel_of(function: Callable[..., Any], about: str = "") -> Kernel:
+    """A kernel for a test; its name holds a digest of its text, since the cache does not look at tests."""
+    digest = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+    return Kernel(function, f"{function.__name__}.{about}.{digest}")
+
+
+def run(kernel: Kernel, dtype: str, *arguments: Any) -> None:
+    """Call a kernel with arrays, whole numbers, and None for address 0."""
+    plain = [address(a) if isinstance(a, np.ndarray) else 0 if a is None else a for a in arguments]
+    kernel.function_for(np.dtype(dtype))(*plain)
+
+
+def to_panels(matrix: Array, capacity: int, padding: float = 0.0) -> Array:
+    """[panel][row][16] of a matrix (rows, columns); what is not of the matrix holds `padding`."""
+    rows, columns = matrix.shape
+    count = -(-columns // PANEL)
+    wide = np.full((capacity, count * PANEL), padding, matrix.dtype)
+    wide[:rows, :columns] = matrix
+    panels = aligned_zeros(wide.size, matrix.dtype).reshape(count, capacity, PANEL)
+    panels[:] = wide.reshape(capacity, count, PANEL).transpose(1, 0, 2)
+    return panels
+
+
+def from_panels(panels: Array) -> Array:
+    """(capacity, 16 panels): what `to_panels` took apart, with its padding."""
+    count, capacity, _ = panels.shape
+    return panels.transpose(1, 0, 2).reshape(capacity, count * PANEL)
+
+
+def rounded(values: Any, dtype: str) -> tuple[Array, Array]:
+    """The values in that dtype, and those as float64: what a kernel gets, and what its truth is computed from."""
+    own = np.ascontiguousarray(values, dtype)
+    return own, own.astype(np.float64)
+
+
+# Subprocesses --------------------------------------------------------------------------------------------------------
+
+
+def run_python(text: str, folder: Path, **environment: str) -> str:
+    """What a Python program prints that runs in that folder and with these variables of the environment."""
+    roots = [str(Path(fastmlp.__file__).parent.parent), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    variables = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", text],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Whole trainings -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network, data and a fit, described so that a compiled and a reference network can both do it."""
+
+    layers: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    fit: dict[str, Any] = field(default_factory=dict)
+    rows: int = 50
+    batch_size: int = 16
+    weights: str = ""  # "", "random", "zeros" (whole batches of zeros), "all zero"
+    centred: bool = False  # outputs are moved into the middle of (0, 1), the domain of the cross-entropies
+
+    def make(self, kind: Callable[..., Any], dtype: str) -> Any:
+        """The network, as the face or as the reference."""
+        network = kind(list(self.layers), dtype=dtype, **{"seed": 11, **self.options})
+        if self.centred:
+            *rest, (W, b) = network.get_weights()
+            network.set_weights([*rest, (0.1 * W, None if b is None else np.full_like(b, 0.5))])
+        return network
+
+    def arguments(self, network: Any, dtype: str) -> dict[str, Any]:
+        """What `fit` is called with."""
+        X, y = data_for(network, self.rows, dtype)
+        given = {"X": X, "y": y, "batch_size": self.batch_size, **self.fit}
+        if self.weights:
+            given["sample_weight"] = sample_weights(self.weights, self.rows)
+        if "validation_data" in self.fit:
+            given["validation_data"] = data_for(network, 23, dtype, seed=6)
+        return given
+
+
+def data_for(network: Any, rows: int, dtype: str, seed: int = 5) -> tuple[Array, Array]:
+    """X and y that suit a network: numbers within (0, 1), or labels where it has softmax and its cross-entropy."""
+    rng = np.random.default_rng(seed)
+    architecture = network.architecture
+    X = rng.normal(size=(rows, architecture.inputs)).astype(dtype)
+    if architecture.exact_pair and architecture.loss.targets == "classes":
+        return X, rng.integers(0, architecture.outputs, rows)
+    y = rng.uniform(0.1, 0.9, (rows, architecture.outputs)).astype(dtype)
+    if architecture.exact_pair and architecture.loss.targets == "binary" and architecture.outputs == 1:
+        y = (y[:, 0] > 0.5).astype(dtype)
+    return X, y
+
+
+def sample_weights(kind: str, rows: int) -> Array:
+    weights = np.random.default_rng(9).uniform(0.2, 2.0, rows)
+    if kind == "zeros":
+        weights[rows // 3 :] = 0.0
+    if kind == "all zero":
+        weights[:] = 0.0
+    return weights
+
+
+def _pairs() -> dict[str, Training]:
+    """Every hidden activation with every output activation and every loss."""
+    found = {}
+    for hidden in ACTIVATIONS:
+        for output in ACTIVATIONS:
+            for loss in LOSSES:
+                layers = (4, Dense(9, hidden), Dense(6, hidden, l2=0.01), Dense(3, output))
+                options = {"loss": loss, "optimizer": Adam(1e-3)}
+                exact = (output, loss) in formulas.EXACT_PAIRS
+                found[f"{hidden}-{output}-{loss}"] = Training(layers, options, centred=not exact)
+    return found
+
+
+PAIRS = _pairs()
+
+CLASSES: dict[str, Any] = {"output": "softmax", "optimizer": Adam(0.01)}
+NUMBERS: dict[str, Any] = {"loss": "mean_squared_error", "optimizer": SGD(0.05, momentum=0.9)}
+
+OPTIONS: dict[str, Training] = {
+    **{
+        f"sizes {inputs}-{hidden}-{outputs}": Training((inputs, hidden, outputs), {**NUMBERS, "activation": "tanh"})
+        for inputs, hidden, outputs in SIZES
+    },
+    **{
+        f"batches of {batch} of 37": Training((9, 17, 3), CLASSES, rows=37, batch_size=batch)
+        for batch in (*BATCHES, 37, 100)
+    },
+    **{f"optimizer {name}": Training((9, 17, 8, 3), {"optimizer": OPTIMIZERS[name]}) for name in OPTIMIZERS},
+    "one layer": Training((33, 17), NUMBERS),
+    "one layer of classes": Training((33, 17), CLASSES),
+    "one row": Training((5, 7, 2), CLASSES, rows=1),
+    "more rows than a chunk": Training((17, 31, 9), CLASSES, rows=700, batch_size=300),
+    "rows and a remainder beyond two chunks": Training((8, 15, 1), NUMBERS, rows=1100, batch_size=530),
+    "five layers": Training((7, 16, 15, 17, 8, 9, 2), {**CLASSES, "activation": "tanh"}),
+    "hidden softmax": Training((7, Dense(17, "softmax"), Dense(5, "softmax"), 3), CLASSES),
+    "hidden softmax under dropout": Training((7, Dense(17, "softmax", dropout=0.4), Dense(9, "tanh"), 3), CLASSES),
+    "dropout": Training((9, Dense(33, dropout=0.5), Dense(17, "tanh", dropout=0.2), Dense(9, dropout=0.9), 3), CLASSES),
+    "dropout over chunks": Training((9, Dense(33, dropout=0.3), 3), CLASSES, rows=400, batch_size=300),
+    "penalties": Training((9, Dense(17, l1=0.01), Dense(8, "sigmoid", l2=0.1), Dense(3, l1=0.02, l2=0.03)), CLASSES),
+    "no bias": Training((9, Dense(17, use_bias=False), Dense(8, "tanh"), Dense(3, use_bias=False)), CLASSES),
+    "random biases": Training((9, Dense(17, bias_init="he_normal"), Dense(3, bias_init="glorot_uniform")), CLASSES),
+    "sample weights": Training((9, 17, 3), CLASSES, weights="random"),
+    "batches without weight": Training((9, 17, 3), CLASSES, {"shuffle": False}, weights="zeros", batch_size=8),
+    "batches without weight under penalties": Training(
+        (9, Dense(17, l1=0.01, l2=0.1), 1), {**NUMBERS}, {"shuffle": False}, weights="zeros", batch_size=8
+    ),
+    "no weight at all": Training((9, Dense(17, l2=0.1), 3), CLASSES, weights="all zero"),
+    "class weights": Training((9, 17, 3), CLASSES, {"class_weight": {0: 2.0, 2: 0.25}}, weights="random"),
+    "class weights of one output": Training((9, 17, 1), {"output": "sigmoid"}, {"class_weight": {0: 0.5, 1: 3.0}}),
+    "validation split": Training((9, 17, 3), CLASSES, {"validation_split": 0.3}, weights="random"),
+    "validation data": Training((9, 17, 2), NUMBERS, {"validation_data": None}),
+    "unshuffled": Training((9, 17, 3), CLASSES, {"shuffle": False}),
+    "several sigmoid outputs": Training((9, 17, 5), {"output": "sigmoid", "optimizer": "sgd"}),
+}
+
+TRAININGS = {**PAIRS, **OPTIONS}

@@ -1,0 +1,165 @@
+"""exp, log, log1p, tanh and sigmoid are within 2 ulp of the truth, and keep NaN, infinity and their bounds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from cases import DTYPES, Array, kernel_of, run
+from fastmlp.kernels import functions
+from fastmlp.kernels._jit import Kernel, Reals
+
+NAMES = ("exp", "log", "log1p", "tanh", "sigmoid")
+ULP = 2.0
+
+
+def elementwise(name: str) -> Kernel:
+    g = getattr(functions, name)
+
+    def apply(out: Reals, x: Reals, count: int) -> None:
+        for i in range(count):
+            out[i] = g(x[i])
+
+    return kernel_of(apply, name)
+
+
+KERNELS = {name: elementwise(name) for name in NAMES}
+
+
+def computed(name: str, x: Array) -> Array:
+    out = np.full_like(x, -123.0)
+    run(KERNELS[name], x.dtype.name, out, x, len(x))
+    return out
+
+
+def samples(name: str, dtype: str, count: int) -> Array:
+    """Random numbers over the whole domain and over its middle, and the borders of regions with their neighbours."""
+    rng = np.random.default_rng(1)
+    limits = np.finfo(dtype)
+    most, least = math.log(float(limits.max)), math.log(float(limits.tiny))
+    if name in ("log", "log1p"):
+        powers = 2.0 ** np.arange(limits.minexp, limits.maxexp - 1, max(1, limits.maxexp // 128))
+        borders = np.concatenate([powers, powers * math.sqrt(0.5), powers * math.sqrt(2.0), powers + 1.0])
+        wide = np.exp(rng.uniform(least, most, count))
+        middle = np.concatenate([rng.uniform(0.0, 4.0, count), 1 + rng.normal(size=count) * 1e-4])
+    else:
+        steps = max(1, int(most) // 88)
+        halves = (np.arange(-1100, 1100, steps) + 0.5) * math.log(2.0)
+        hard = [-4.153416, -2.7652608120889965]  # where a sigmoid of three roundings was off by more than 2 ulp
+        fixed = [*hard, 0.0, 0.625, 9.1, 20.0, 89.0, 104.0, 710.0, 746.0, most, least, 1.0]
+        borders = np.concatenate([halves, fixed, np.negative(fixed)])
+        wide = rng.uniform(1.02 * least, 1.02 * most, count)
+        middle = np.concatenate(
+            [rng.normal(size=count), np.exp(rng.uniform(-30, 0, count)), rng.normal(size=count) * 5]
+        )
+    near = borders.astype(dtype)
+    around = [np.nextafter(near, np.array(side, dtype)) for side in (-np.inf, np.inf)]
+    x = np.concatenate([wide.astype(dtype), middle.astype(dtype), near, *around])
+    if name == "log":
+        return x[x >= limits.tiny]
+    return x[x >= 0] if name == "log1p" else x
+
+
+# float64 is truth enough for float32: its own error is below 2**-28 ulp of float32.
+IN_FLOAT64: dict[str, Any] = {
+    "exp": np.exp,
+    "log": np.log,
+    "log1p": np.log1p,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: np.where(x >= 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
+}
+IN_MPMATH: dict[str, Any] = {
+    **{name: getattr(mpmath, name) for name in ("exp", "log", "log1p", "tanh")},
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+}
+
+
+def ulps_in_float32(name: str, x: Array) -> Array:
+    """By how many units in the last place each finite result is off."""
+    with np.errstate(over="ignore"):
+        truth = IN_FLOAT64[name](x.astype(np.float64))
+        nearest = truth.astype(np.float32)
+    got = computed(name, x)
+    finite = np.isfinite(nearest)
+    np.testing.assert_array_equal(got[~finite], nearest[~finite])
+    difference = np.abs(got[finite].astype(np.float64) - truth[finite])
+    return difference / np.spacing(np.abs(nearest[finite])).astype(np.float64)
+
+
+def ulps_in_float64(name: str, x: Array) -> Array:
+    """The same, the truth with 120 bits."""
+    found = []
+    with mpmath.workprec(120):
+        for argument, got in zip(x.tolist(), computed(name, x).tolist(), strict=True):
+            truth = IN_MPMATH[name](mpmath.mpf(argument))
+            if abs(truth) > np.finfo(np.float64).max:
+                assert got == math.inf
+                continue
+            found.append(float(abs(mpmath.mpf(got) - truth) / math.ulp(float(truth))))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float32_is_within_two_ulp(name: str) -> None:
+    errors = ulps_in_float32(name, samples(name, "float32", 50_000))
+    assert len(errors) > 50_000
+    assert errors.max() <= ULP
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float64_is_within_two_ulp(name: str) -> None:
+    errors = ulps_in_float64(name, samples(name, "float64", 1500))
+    assert len(errors) > 3000
+    assert errors.max() <= ULP
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_nan_goes_through(name: str, dtype: str) -> None:
+    x = np.full(40, 0.5, dtype)
+    x[::3] = np.nan
+    np.testing.assert_array_equal(np.isnan(computed(name, x)), np.isnan(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("name", "x", "expected"),
+    [
+        ("exp", [-np.inf, np.inf, -1e30, 1e30, 0.0], [0.0, np.inf, 0.0, np.inf, 1.0]),
+        ("log", [0.0, np.inf, 1.0, -0.0], [-np.inf, np.inf, 0.0, -np.inf]),
+        ("log1p", [0.0, np.inf], [0.0, np.inf]),
+        ("tanh", [-np.inf, np.inf, -1e30, 1e30, 0.0], [-1.0, 1.0, -1.0, 1.0, 0.0]),
+        ("sigmoid", [-np.inf, np.inf, -1e30, 1e30, 0.0], [0.0, 1.0, 0.0, 1.0, 0.5]),
+    ],
+)
+def test_infinities_and_fixed_points_are_exact(name: str, x: list[float], expected: list[float], dtype: str) -> None:
+    np.testing.assert_array_equal(computed(name, np.array(x, dtype)), np.array(expected, dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_logarithm_of_a_negative_number_is_nan(dtype: str) -> None:
+    x = np.array([-1.0, -1e-30, -np.inf], dtype)
+    assert np.isnan(computed("log", x)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "least"), [("tanh", -1.0), ("sigmoid", 0.0)])
+def test_saturation_is_monotone_and_stays_within_its_bounds(name: str, least: float, dtype: str) -> None:
+    x = np.linspace(-120.0, 120.0, 24_001).astype(dtype)
+    y = computed(name, x)
+    assert y.min() == pytest.approx(least, abs=1e-30)
+    assert y.max() == 1.0
+    slack = 2 * np.finfo(dtype).eps if name == "tanh" else np.finfo(dtype).eps  # 2 ulp, and 1 just below 1
+    assert (np.diff(y) >= -slack * np.abs(y[1:])).all()
+    outer = np.abs(x) >= 25 if dtype == "float32" else np.abs(x) >= 45
+    assert (np.diff(y[outer & (x > 0)]) == 0).all()
+    assert (np.diff(y[outer & (x < 0)]) >= 0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_is_odd(dtype: str) -> None:
+    x = samples("tanh", dtype, 2000)
+    np.testing.assert_array_equal(computed("tanh", -x), -computed("tanh", x))
