@@ -1,0 +1,87 @@
+"""The compiled random numbers and those of the reference are the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import DTYPES, Array, assert_same_bits, kernel_of, run
+from fastmlp.kernels import random as compiled
+from fastmlp.kernels._jit import Floats
+from fastmlp.kernels.random import normal_quantile
+
+from fastmlp import Dense, Network
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.reference import Network as Reference
+from fastmlp.reference import random
+
+SEEDS = (0, 1, 42, 2**31, 2**62 + 12345, 2**63 - 2, 2**63 - 1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_orders_are_those_of_the_reference(seed: int) -> None:
+    for rows in (1, 2, 3, 17, 1000):
+        for purpose, epoch in ((random.SHUFFLE, 0), (random.SHUFFLE, 7), (random.SPLIT, 0)):
+            order = np.arange(100, 100 + rows)
+            expected = random.permutation(random.key(seed, purpose, epoch), order)
+            run(compiled.permute, "int64", order, rows, seed, purpose, epoch)
+            np.testing.assert_array_equal(order, expected)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("distribution", ["uniform", "normal"])
+def test_draws_are_those_of_the_reference(distribution: str, seed: int) -> None:
+    drawn = compiled.draw_uniform if distribution == "uniform" else compiled.draw_normal
+    initializer = INITIALIZERS[f"he_{distribution}"]
+    for count in (1, 2, 17, 20_000):
+        for layer in (0, 3):
+            out = np.full(count + 1, -123.0)
+            run(drawn, "float64", out, count, 0.37, seed, random.BIASES, layer)
+            key = random.key(seed, random.BIASES, 0, layer)
+            assert_same_bits(out[:-1], random.initial(initializer, key, (count,), 0.37))
+            assert out[-1] == -123.0
+
+
+def quantiles(out: Floats, p: Floats, count: int) -> None:
+    for i in range(count):
+        out[i] = normal_quantile(p[i])
+
+
+def test_quantiles_are_those_of_the_reference_far_into_the_tails() -> None:
+    tails = 2.0 ** -np.linspace(1.0, 53.99, 5000)
+    p = np.concatenate([tails, 1 - tails[tails > 2.0**-53], np.random.default_rng(0).uniform(0.05, 0.95, 5000)])
+    out = np.empty_like(p)
+    run(kernel_of(quantiles), "float64", out, p, len(p))
+    assert_same_bits(out, random.normal_quantile(p))
+    assert out.min() < -8.0  # the far tails were reached
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_a_network_begins_with_the_weights_of_the_reference(name: str, dtype: str) -> None:
+    layers: list[int | Dense] = [
+        7,
+        Dense(33, weight_init=name, bias_init=name),
+        Dense(16, weight_init=name, use_bias=False),
+        Dense(1, weight_init=name, bias_init=name),
+    ]
+    for seed in SEEDS:
+        pairs = zip(weights_of(Network, layers, dtype, seed), weights_of(Reference, layers, dtype, seed), strict=True)
+        for (W, b), (V, c) in pairs:
+            assert_same_bits(W, V)
+            assert (b is None) == (c is None)
+            if b is not None and c is not None:
+                assert_same_bits(b, c)
+
+
+def weights_of(
+    kind: type[Network] | type[Reference], layers: list[int | Dense], dtype: str, seed: int
+) -> list[tuple[Array, Array | None]]:
+    return kind(layers, dtype=dtype, seed=seed).get_weights()
+
+
+def test_reinitialising_draws_the_weights_of_the_new_seed() -> None:
+    network, reference = Network([5, 17, 2], seed=1), Reference([5, 17, 2], seed=1)
+    for new in (network, reference):
+        new.reinitialize(2**63 - 1)
+    for (W, _), (V, _) in zip(network.get_weights(), reference.get_weights(), strict=True):
+        assert_same_bits(W, V)
