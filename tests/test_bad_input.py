@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,12 +124,12 @@ def replaced(layer: int, w: Any = None, b: Any = None) -> list[Any]:
     return pairs
 
 
-X_CASES: list[tuple[str, Any, type[Exception], str]] = [
+X_CASES: list[tuple[str, Any, Any, str]] = [
     ("one sample", X[0], ValueError, r"X must have shape \(n, 3\).*got \(3,\); one sample is X.reshape\(1, -1\)"),
     ("too few columns", X[:, :2], ValueError, r"X must have shape \(n, 3\) for this network, got \(41, 2\)"),
     ("three dimensions", X[None], ValueError, r"X must have shape \(n, 3\).*got \(1, 41, 3\)"),
     ("a number", 5.0, ValueError, r"X must have shape \(n, 3\).*got \(\)"),
-    ("nothing", None, TypeError, "X must hold real numbers, got objects such as None"),
+    ("nothing", None, ValueError, r"X must have shape \(n, 3\).*got \(\)"),
     ("a string", "data.csv", TypeError, "X must hold real numbers, got an array of <U8"),
     ("strings", X.astype(str), TypeError, "X must hold real numbers, got an array of <U"),
     ("bytes", X.astype("S"), TypeError, r"X must hold real numbers, got an array of \|S"),
@@ -152,14 +152,14 @@ X_CASES: list[tuple[str, Any, type[Exception], str]] = [
 ]
 
 # Only where there are targets.
-NO_ROWS: list[tuple[str, Any, type[Exception], str]] = [
+NO_ROWS: list[tuple[str, Any, Any, str]] = [
     ("no rows", X[:0], ValueError, "X must have at least one row, got none"),
 ]
 
-Y_CASES: list[tuple[str, Any, type[Exception], str]] = [
+Y_CASES: list[tuple[str, Any, Any, str]] = [
     ("too few", LABELS[:-1], ValueError, r"X and y must have the same number of rows, got 41 and y of shape \(40,\)"),
     ("a number", 1, ValueError, r"same number of rows, got 41 and y of shape \(\)"),
-    ("none", None, TypeError, "y must hold real numbers, got objects such as None"),
+    ("none", None, ValueError, r"same number of rows, got 41 and y of shape \(\)"),
     (
         "too large",
         np.where(LABELS == 2, 3, LABELS),
@@ -202,7 +202,7 @@ Y_CASES: list[tuple[str, Any, type[Exception], str]] = [
 ]
 
 ONES = np.ones(41)
-SAMPLE_WEIGHT_CASES: list[tuple[str, Any, type[Exception], str]] = [
+SAMPLE_WEIGHT_CASES: list[tuple[str, Any, Any, str]] = [
     ("too few", ONES[:-1], ValueError, r"sample_weight must have shape \(41,\), one weight for each row, got \(40,\)"),
     ("a column", ONES[:, None], ValueError, r"sample_weight must have shape \(41,\).*got \(41, 1\)"),
     ("a number", 1.0, ValueError, r"sample_weight must have shape \(41,\).*got \(\)"),
@@ -215,7 +215,7 @@ SAMPLE_WEIGHT_CASES: list[tuple[str, Any, type[Exception], str]] = [
     ("complex", ONES * 1j, TypeError, "sample_weight must hold real numbers, got an array of complex"),
 ]
 
-FIT_CASES: list[tuple[str, dict[str, Any], type[Exception], str]] = [
+FIT_CASES: list[tuple[str, dict[str, Any], Any, str]] = [
     ("epochs 0", {"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
     ("epochs a float", {"epochs": 2.0}, TypeError, "epochs must be a whole number, got 2.0 of type float"),
     ("batch_size 0", {"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
@@ -262,7 +262,7 @@ FIT_CASES: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("callbacks none", {"callbacks": None}, TypeError, "callbacks must be .*, got None"),
 ]
 
-SET_WEIGHTS_CASES: list[tuple[str, Any, type[Exception], str]] = [
+SET_WEIGHTS_CASES: list[tuple[str, Any, Any, str]] = [
     ("none", None, (TypeError, ValueError), r"weights must be 3 pairs \(W, b\), got"),
     ("a number", 5, (TypeError, ValueError), r"weights must be 3 pairs \(W, b\), got"),
     ("no layers", [], ValueError, r"weights must be 3 pairs \(W, b\), got 0 entries"),
@@ -373,7 +373,7 @@ def test_bad_arguments_of_methods_are_refused(call: Callable[[Network], Any], er
     assert_refused(call, error, message)
 
 
-BINARY: list[tuple[str, Any, type[Exception], str]] = [
+BINARY: list[tuple[str, Any, Any, str]] = [
     (
         "labels 1 and 2",
         LABELS.clip(0, 1) + 1,
@@ -411,7 +411,7 @@ def test_weights_of_classes_need_one_class_a_row(network: Network, y: Any) -> No
     assert network.step == 0
 
 
-def test_a_bad_file_says_which(tmp_path: Any) -> None:
+def test_a_bad_file_says_which(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
         Network.load(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
@@ -435,9 +435,3 @@ def test_a_bad_call_within_a_callback_ends_the_fit_and_keeps_the_network() -> No
         network.fit(X, LABELS, epochs=3, callbacks=[Careless()])
     other.fit(X, LABELS)
     assert everything(network)["weights"] == everything(other)["weights"]
-
-
-def test_the_wrong_stream_or_file_is_not_saved_to() -> None:
-    network = small_network()
-    with pytest.raises(TypeError):
-        network.save(io.BytesIO())  # type: ignore[arg-type]
