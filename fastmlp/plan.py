@@ -15,7 +15,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ACTIVATIONS
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, output_seed
+from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, SCRATCH_MATRICES, output_seed
 from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.predict import predict_region
 from fastmlp.kernels.rows import rows_region
@@ -168,7 +168,7 @@ def buffer_sizes(
     dtype, stride = architecture.dtype, capacity * PANEL
     layers = architecture.layers
     widest = max(panels(layer.units) for layer in layers)
-    scratch = at.WORK + max(2 * (widest + 1) * BLOCK + SCRATCH_LANES * PANEL, 3 * BLOCK)
+    scratch = at.WORK + SCRATCH_LANES * PANEL + SCRATCH_MATRICES * (widest + 1) * BLOCK
     activations = sum(_copies(layer, purpose) * panels(layer.units) for layer in layers)
     sizes: dict[int, tuple[int, Any]] = {
         at.SCRATCH: (scratch * threads, dtype),

@@ -14,8 +14,17 @@ from typing import Any
 from fastmlp.kernels import functions
 from fastmlp.kernels._jit import Floats, Kernel, Reals, inline, kernel
 from fastmlp.kernels.functions import exp, one
-from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.panels import transpose
+from fastmlp.kernels.lanes import (
+    divide_units,
+    dot_over_units,
+    jacobian_of_softmax,
+    lanes_from_panels,
+    max_over_units,
+    panels_from_lanes,
+    subtract_from_units,
+    sum_over_units,
+)
+from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.simd import shift
 
 
@@ -66,8 +75,7 @@ def tanh_derivative(a: float) -> float:
 @kernel
 def softmax(a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> None:
     """`a[r, :] = e^z[r, :] / sum(e^z[r, :])`, 16 rows at a time, a row in each lane."""
-    top = scratch
-    total = shift(scratch, PANEL)
+    top, total = scratch, shift(scratch, PANEL)
     z = shift(scratch, 2 * PANEL)
     for first in range(0, rows, PANEL):
         lanes_from_panels(z, shift(a, first * PANEL), units, stride)
@@ -84,52 +92,20 @@ def softmax_derivative(delta: Reals, a: Reals, rows: int, units: int, stride: in
     for first in range(0, rows, PANEL):
         lanes_from_panels(p, shift(a, first * PANEL), units, stride)
         lanes_from_panels(d, shift(delta, first * PANEL), units, stride)
-        for lane in range(PANEL):
-            total[lane] = 0.0
-        for unit in range(units):
-            for lane in range(PANEL):
-                total[lane] = functions.fma(d[unit * PANEL + lane], p[unit * PANEL + lane], total[lane])
-        for unit in range(units):
-            for lane in range(PANEL):
-                d[unit * PANEL + lane] = p[unit * PANEL + lane] * (d[unit * PANEL + lane] - total[lane])
+        dot_over_units(total, d, p, units)
+        jacobian_of_softmax(d, p, total, units)
         panels_from_lanes(shift(delta, first * PANEL), d, units, stride)
-
-
-@inline
-def lanes_from_panels(lanes: Reals, panels: Reals, units: int, stride: int) -> None:
-    """`lanes[unit, row] = panels[row, unit]` for 16 rows."""
-    for panel in range((units + PANEL - 1) // PANEL):
-        transpose(shift(lanes, panel * BLOCK), shift(panels, panel * stride))
-
-
-@inline
-def panels_from_lanes(panels: Reals, lanes: Reals, units: int, stride: int) -> None:
-    """`panels[row, unit] = lanes[unit, row]` for 16 rows, the padding 0."""
-    count = (units + PANEL - 1) // PANEL
-    for i in range(units * PANEL, count * BLOCK):
-        lanes[i] = 0.0
-    for panel in range(count):
-        transpose(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
 
 
 @inline
 def softmax_of_lanes(z: Reals, top: Reals, total: Reals, units: int) -> None:
     """Replace z[unit, lane] by the softmax over units; `top` is left the largest z, `total` the sum of e^(z - top)."""
-    for lane in range(PANEL):
-        top[lane] = z[lane]
-        total[lane] = 0.0
-    for unit in range(1, units):
-        for lane in range(PANEL):
-            value = z[unit * PANEL + lane]
-            top[lane] = value if value > top[lane] else top[lane]
-    for unit in range(units):
-        for lane in range(PANEL):
-            value = exp(z[unit * PANEL + lane] - top[lane])
-            z[unit * PANEL + lane] = value
-            total[lane] += value
-    for unit in range(units):
-        for lane in range(PANEL):
-            z[unit * PANEL + lane] /= total[lane]
+    max_over_units(top, z, units)
+    subtract_from_units(z, top, units)
+    for i in range(units * PANEL):
+        z[i] = exp(z[i])
+    sum_over_units(total, z, units)
+    divide_units(z, total, units)
 
 
 ACTIVATIONS: dict[str, ActivationKernels] = {

@@ -11,12 +11,22 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp.kernels._jit import Floats, Kernel, Reals, inline, kernel
-from fastmlp.kernels.activations import lanes_from_panels, panels_from_lanes, softmax_of_lanes
+from fastmlp.kernels.activations import softmax_of_lanes
 from fastmlp.kernels.functions import constant, exp, log, log1p, one, sigmoid, two, zero
+from fastmlp.kernels.lanes import (
+    dot_over_units,
+    lanes_from_panels,
+    panels_from_lanes,
+    scale_units,
+    sum_over_units,
+    weighted_difference,
+)
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.simd import shift
 
-SCRATCH_LANES = 3  # how many rows of 16 lanes the losses and softmax use beside two blocks of units
+# What the losses need of scratch: some rows of 16 lanes, and up to three matrices of lanes.
+SCRATCH_LANES = 4
+SCRATCH_MATRICES = 3
 
 epsilon = constant(1e-7, 1e-15)  # how far unpaired cross-entropies keep a from 0 and 1
 
@@ -38,23 +48,23 @@ def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
         parameters: Floats,
     ) -> None:
         share = 1.0 / units if mean else 1.0
-        total = scratch
-        factor = shift(scratch, PANEL)
+        total, factor = scratch, shift(scratch, PANEL)
+        room = (units + PANEL) * PANEL
         p = shift(scratch, SCRATCH_LANES * PANEL)
-        t = shift(p, (units + PANEL) * PANEL)
+        t, values = shift(p, room), shift(p, 2 * room)
         for first in range(0, rows, PANEL):
             lanes_from_panels(p, shift(a, first * PANEL), units, stride)
             lanes_from_panels(t, shift(y, first * PANEL), units, stride)
+            for i in range(units * PANEL):
+                values[i] = value(p[i], t[i])
+            for i in range(units * PANEL):
+                t[i] = gradient(p[i], t[i])
+            sum_over_units(total, values, units)
             for lane in range(PANEL):
-                total[lane] = 0.0
                 factor[lane] = weights[first + lane] * (scale * share)
-            for i in range(0, units * PANEL, PANEL):
-                for lane in range(PANEL):
-                    total[lane] += value(p[i + lane], t[i + lane])
-                    t[i + lane] = gradient(p[i + lane], t[i + lane]) * factor[lane]
-            panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
-            for lane in range(PANEL):
                 losses[first + lane] = total[lane] * share * weights[first + lane]
+            scale_units(t, factor, units)
+            panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
 
     return Kernel(loss, name)
 
@@ -131,29 +141,20 @@ def softmax_crossentropy(
     parameters: Floats,
 ) -> None:
     """Softmax and categorical cross-entropy from Z: `-sum y log p` and `w (p sum(y) - y) / sum(w)`."""
-    top = scratch
-    total = shift(scratch, PANEL)
-    mass = shift(scratch, 2 * PANEL)
+    top, total, mass, dot = scratch, shift(scratch, PANEL), shift(scratch, 2 * PANEL), shift(scratch, 3 * PANEL)
     p = shift(scratch, SCRATCH_LANES * PANEL)
     t = shift(p, (units + PANEL) * PANEL)
     for first in range(0, rows, PANEL):
         lanes_from_panels(p, shift(z, first * PANEL), units, stride)
         lanes_from_panels(t, shift(y, first * PANEL), units, stride)
-        for lane in range(PANEL):
-            mass[lane] = 0.0
-            losses[first + lane] = 0.0
-        for i in range(0, units * PANEL, PANEL):
-            for lane in range(PANEL):
-                mass[lane] += t[i + lane]
-                losses[first + lane] -= t[i + lane] * p[i + lane]
+        sum_over_units(mass, t, units)
+        dot_over_units(dot, t, p, units)
         softmax_of_lanes(p, top, total, units)
         for lane in range(PANEL):
-            value = losses[first + lane] + mass[lane] * (top[lane] + log(total[lane]))
+            value = mass[lane] * (top[lane] + log(total[lane])) - dot[lane]
             losses[first + lane] = value * weights[first + lane]
             total[lane] = weights[first + lane] * scale
-        for i in range(0, units * PANEL, PANEL):
-            for lane in range(PANEL):
-                t[i + lane] = (p[i + lane] * mass[lane] - t[i + lane]) * total[lane]
+        weighted_difference(t, p, mass, total, units)
         panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
 
 

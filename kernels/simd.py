@@ -68,6 +68,15 @@ class Emitter:
         """The same for vectors of that many lanes."""
         return Emitter(self.builder, self.real, lanes)
 
+    @staticmethod
+    def integer(value: int) -> Any:
+        """A 64-bit constant, for offsets and counts."""
+        return INT(value)
+
+    def real_constant(self, value: float) -> Any:
+        """A scalar constant of the elements' type."""
+        return ir.Constant(self.real, value)
+
     def zero(self) -> Vector:
         """All lanes 0."""
         return Vector(self, ir.Constant(self.type, [0.0] * self.lanes))

@@ -1,0 +1,177 @@
+"""Each kernel alone, beside NumPy doing the same: products, block functions of activations and losses, updates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fastmlp.kernels import random
+from fastmlp.kernels._jit import Kernel, Reals
+from fastmlp.kernels.activations import ACTIVATIONS
+from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.losses import EXACT_PAIRS
+from fastmlp.kernels.optimizers import UPDATES
+from fastmlp.kernels.panels import transpose
+from fastmlp.kernels.product import panel_product
+from fastmlp.kernels.simd import call, reals_at
+
+from fastmlp.parameters import address, aligned_zeros
+from fastmlp.reference import formulas
+from fastmlp.reference import random as reference_random
+
+ROWS, INPUTS = 128, 256
+TURNS = 64  # calls of a kernel in one call from Python, so that ctypes does not count
+
+dtypes = pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")], ids=str)
+both = pytest.mark.parametrize("by", ["fastmlp", "NumPy"])
+
+
+def numbers(count: int, dtype: Any) -> Any:
+    array = aligned_zeros(count, dtype)
+    array[:] = np.random.default_rng(0).uniform(-1, 1, count)
+    return array
+
+
+def timed(benchmark: Any, name: str, by: str, unit: str, count: float, function: Any, *arguments: Any) -> None:
+    """Time the function; `count` says how many of `unit` (elements, flops) one call does."""
+    benchmark.group = f"kernel {name}"
+    benchmark.extra_info.update(kernel=name, by=by, unit=unit, count=count)
+    benchmark(function, *arguments)
+
+
+def _products(out: Reals, a: Reals, w: Reals, bias: Reals, rows: int, inputs: int, turns: int) -> None:
+    for _ in range(turns):
+        panel_product(out, a, w, inputs, bias, reals_at(0, a), rows * PANEL, bias[0], rows)
+
+
+def _transposes(out: Reals, block: Reals, turns: int) -> None:
+    for _ in range(turns):
+        transpose(out, block)
+
+
+def _updates(kernel: int, w: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
+    for _ in range(turns):
+        call(kernel, (w, w, BLOCK, gradient, constants, PANEL))
+
+
+def _weight_products(kernel: int, out: Reals, a: Reals, w: Reals, constants: Reals, rows: int, turns: int) -> None:
+    for _ in range(turns):
+        call(kernel, (out, out, a, a, rows, w, w, BLOCK, out, constants, PANEL))
+
+
+PRODUCTS = Kernel(_products, "bench products")
+TRANSPOSES = Kernel(_transposes, "bench transposes")
+UPDATES_ALONE = Kernel(_updates, "bench updates")
+WEIGHT_PRODUCTS = Kernel(_weight_products, "bench weight products")
+
+
+@dtypes
+@both
+def test_rows_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
+    a, w = numbers(ROWS * INPUTS, dtype), numbers(INPUTS * PANEL, dtype)
+    out, bias = numbers(ROWS * PANEL, dtype), aligned_zeros(PANEL, dtype)
+    flops, name = 2.0 * ROWS * INPUTS * PANEL, f"rows product, bias, relu, {dtype}"
+    if by == "NumPy":
+        A, W, Z = a.reshape(ROWS, INPUTS), w.reshape(INPUTS, PANEL), out.reshape(ROWS, PANEL)
+        timed(benchmark, name, by, "flops", flops, lambda: np.maximum(np.add(np.matmul(A, W, out=Z), bias, out=Z), 0))
+        return
+    arguments = [address(array) for array in (out, a, w, bias)]
+    timed(benchmark, name, by, "flops", TURNS * flops, PRODUCTS.function_for(dtype), *arguments, ROWS, INPUTS, TURNS)
+
+
+@dtypes
+@both
+@pytest.mark.parametrize("optimizer", ["adam"])
+def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -> None:
+    a, out = numbers(ROWS * PANEL, dtype), numbers(BLOCK, dtype)
+    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block with {optimizer} in its shadow, {dtype}"
+    if by == "NumPy":
+        A, G = a.reshape(ROWS, PANEL), out.reshape(PANEL, PANEL)
+        timed(benchmark, f"{name}", by, "flops", flops, lambda: np.matmul(A.T, A, out=G))
+        return
+    w, constants = numbers(3 * BLOCK, dtype), np.array([0.9, 0.999, 1e-6, 1e-8], dtype)
+    w[:] = np.abs(w)
+    kernel = UPDATES[optimizer].product_update.address(dtype)
+    arguments = [address(array) for array in (out, a, w, constants)]
+    out *= 0
+    function = WEIGHT_PRODUCTS.function_for(dtype)
+    timed(benchmark, name, by, "flops", TURNS * flops, function, kernel, *arguments, ROWS, TURNS)
+
+
+@dtypes
+@both
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -> None:
+    w, g = np.abs(numbers(3 * BLOCK, dtype)), numbers(BLOCK, dtype)
+    name = f"update by {optimizer}, {dtype}"
+    if by == "NumPy":
+        from fastmlp import SGD, Adam
+
+        settings = {"sgd": SGD(1e-6), "momentum": SGD(1e-6, momentum=0.9), "adam": Adam(1e-6)}[optimizer]
+        slots = formulas.empty_slots(settings, w[:BLOCK])
+        rule = formulas.OPTIMIZERS[settings.name]
+        timed(benchmark, name, by, "elements", BLOCK, rule, settings, w[:BLOCK], g, slots, 1)
+        return
+    constants = np.array([0.9, 0.999, 1e-6, 1e-8] if optimizer == "adam" else [1e-6, 1e-6, 1.0, 0.0], dtype)
+    kernel = UPDATES[optimizer].update.address(dtype)
+    arguments = [address(array) for array in (w, g, constants)]
+    timed(benchmark, name, by, "elements", TURNS * BLOCK, UPDATES_ALONE.function_for(dtype), kernel, *arguments, TURNS)
+
+
+@dtypes
+@both
+def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
+    block, out = numbers(BLOCK, dtype), numbers(BLOCK, dtype)
+    name = f"transpose of a block, {dtype}"
+    if by == "NumPy":
+        source, target = block.reshape(PANEL, PANEL), out.reshape(PANEL, PANEL)
+        timed(benchmark, name, by, "elements", BLOCK, np.copyto, target, source.T)
+        return
+    function = TRANSPOSES.function_for(dtype)
+    timed(benchmark, name, by, "elements", TURNS * BLOCK, function, address(out), address(block), TURNS)
+
+
+@dtypes
+@both
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: str) -> None:
+    z = numbers(16 * BLOCK, dtype)
+    name = f"{activation}, {dtype}"
+    if by == "NumPy":
+        timed(benchmark, name, by, "elements", z.size, formulas.ACTIVATIONS[activation].forward, z)
+        return
+    kernel = ACTIVATIONS[activation].forward
+    assert kernel is not None
+    timed(benchmark, name, by, "elements", z.size, kernel.function_for(dtype), address(z), z.size, 0)
+
+
+@dtypes
+@both
+@pytest.mark.parametrize("units", [2, 10, 100])
+def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, units: int) -> None:
+    name = f"softmax and cross-entropy of {units} units, {dtype}"
+    width = -(-units // PANEL) * PANEL
+    z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
+    if by == "NumPy":
+        pair = formulas.EXACT_PAIRS["softmax", "categorical_crossentropy"]
+        forward = formulas.ACTIVATIONS["softmax"].forward
+        Z, Y = z[: ROWS * units].reshape(ROWS, units), np.eye(units, dtype=dtype)[np.arange(ROWS) % units]
+        timed(benchmark, name, by, "elements", ROWS * units, lambda: (pair.value(Z, Y), pair.delta(forward(Z), Y)))
+        return
+    delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS, dtype)
+    losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
+    buffers = [address(array) for array in (delta, z, y, weights, losses)]
+    function = EXACT_PAIRS["categorical_crossentropy"].function_for(dtype)
+    arguments = (*buffers, ROWS, units, ROWS * PANEL, 1.0 / ROWS, address(scratch), 0)
+    timed(benchmark, name, by, "elements", ROWS * units, function, *arguments)
+
+
+@both
+def test_shuffle(benchmark: Any, by: str) -> None:
+    order = np.arange(10_000)
+    if by == "NumPy":
+        timed(benchmark, "shuffle", by, "elements", order.size, reference_random.permutation, 1, order)
+        return
+    function = random.permute.function_for(order.dtype)
+    timed(benchmark, "shuffle", by, "elements", order.size, function, address(order), order.size, 0, 3, 0)
