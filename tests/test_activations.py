@@ -1,0 +1,142 @@
+"""The compiled activations and their derivatives equal the formulas of the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import ACTIVATIONS, BATCHES, DTYPES, TOLERANCE, Array, from_panels, relative_error, rounded, run, to_panels
+from fastmlp.kernels.activations import ACTIVATIONS as KERNELS
+from fastmlp.kernels.layout import BLOCK, PANEL
+
+from fastmlp import Dense, Network
+from fastmlp.reference import formulas
+
+ELEMENTWISE = tuple(name for name in ACTIVATIONS if name != "softmax" and KERNELS[name].forward)
+COUNTS = (1, 7, 16, 17, 1000)
+UNITS = (1, 2, 7, 16, 17, 40)
+CANARY = -987.25
+NO_PARAMETERS = np.zeros(1)
+
+LOGITS: dict[str, list[float]] = {
+    "moderate": np.random.default_rng(0).normal(size=1000).tolist(),
+    "wide": np.random.default_rng(1).uniform(-40, 40, 1000).tolist(),
+    "extreme": [-1e4, -745.0, -104.0, -88.0, -20.0, 0.0, 20.0, 88.0, 104.0, 745.0, 1e4],
+}
+
+
+def test_every_activation_of_the_reference_has_its_kernels() -> None:
+    assert tuple(KERNELS) == ACTIVATIONS
+    assert len(ELEMENTWISE) >= 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("range_", LOGITS)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_elements_follow_the_formula(name: str, range_: str, dtype: str) -> None:
+    g = formulas.ACTIVATIONS[name]
+    for count in COUNTS:
+        Z, Z64 = rounded(np.resize(LOGITS[range_], count), dtype)
+        dA, dA64 = rounded(np.random.default_rng(2).normal(size=count), dtype)
+        a = np.concatenate([Z, np.full(2, CANARY, dtype)])
+        run(KERNELS[name].forward, dtype, a, count, NO_PARAMETERS)
+        assert relative_error(a[:-2], g.forward(Z64[:, None])[:, 0]) <= TOLERANCE[dtype]
+        A64 = a[:-2].astype(np.float64)
+        delta = np.concatenate([dA, np.full(2, CANARY, dtype)])
+        run(KERNELS[name].derivative, dtype, delta, a, count, NO_PARAMETERS)
+        expected = g.backward(dA64[:, None], Z64[:, None], A64[:, None])[:, 0]
+        assert relative_error(delta[:-2], expected) <= TOLERANCE[dtype]
+        assert (a[-2:] == CANARY).all()
+        assert (delta[-2:] == CANARY).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_nan_goes_through_elements(name: str, dtype: str) -> None:
+    z = np.zeros(33, dtype)
+    z[[0, 20]] = np.nan
+    a, delta = z.copy(), np.ones(33, dtype)
+    run(KERNELS[name].forward, dtype, a, 33, NO_PARAMETERS)
+    run(KERNELS[name].derivative, dtype, delta, a, 33, NO_PARAMETERS)
+    np.testing.assert_array_equal(np.isnan(a), np.isnan(z))
+    np.testing.assert_array_equal(np.isnan(delta), np.isnan(z))
+    delta = z.copy()
+    run(KERNELS[name].derivative, dtype, delta, np.full(33, 0.5, dtype), 33, NO_PARAMETERS)
+    np.testing.assert_array_equal(np.isnan(delta), np.isnan(z))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("range_", LOGITS)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_layer_applies_its_activation_and_its_derivative(name: str, range_: str, dtype: str) -> None:
+    units = 17
+    network = Network([units, Dense(units, name, use_bias=False)], loss="mean_squared_error", dtype=dtype, seed=0)
+    network.set_weights([(np.eye(units), None)])
+    Z, Z64 = rounded(np.resize(LOGITS[range_], (19, units)), dtype)
+    Z64 = np.where(np.abs(Z64) < np.finfo(dtype).tiny, 0, Z64)
+    g = formulas.ACTIVATIONS[name]
+    A64 = g.forward(Z64)
+    assert relative_error(network.predict(Z), A64) <= TOLERANCE[dtype]
+    jacobian = network.input_gradients(Z)
+    for k in range(units):
+        dA = np.zeros_like(Z64)
+        dA[:, k] = 1
+        expected = g.backward(dA, Z64, A64)
+        assert np.abs(jacobian[:, k] - expected).max() <= TOLERANCE[dtype]
+
+
+def softmax(Z: Array, padding: float = np.nan) -> tuple[Array, Array]:
+    """A (rows, units) of the kernel, and its panels, of which 16 rows behind the last group are canaries."""
+    rows, units = Z.shape
+    capacity = (-(-rows // PANEL) + 1) * PANEL
+    panels = to_panels(Z, capacity, padding)
+    panels[:, -PANEL:] = CANARY
+    run(KERNELS["softmax"].forward, Z.dtype.name, panels, rows, units, capacity * PANEL, scratch(units, Z.dtype.name))
+    return from_panels(panels)[:rows, :units], panels
+
+
+def softmax_derivative(dA: Array, A: Array) -> tuple[Array, Array]:
+    rows, units = A.shape
+    capacity = (-(-rows // PANEL) + 1) * PANEL
+    delta, a = to_panels(dA, capacity, np.nan), to_panels(A, capacity, np.nan)
+    delta[:, -PANEL:] = CANARY
+    room = scratch(units, A.dtype.name)
+    run(KERNELS["softmax"].derivative, A.dtype.name, delta, a, rows, units, capacity * PANEL, room)
+    return from_panels(delta)[:rows, :units], delta
+
+
+def scratch(units: int, dtype: str) -> Array:
+    return np.full(2 * (-(-units // PANEL) + 1) * BLOCK + 3 * PANEL, np.nan, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("range_", LOGITS)
+@pytest.mark.parametrize("units", UNITS)
+def test_softmax_and_its_jacobian_follow_the_formula(units: int, range_: str, dtype: str) -> None:
+    for rows in BATCHES:
+        Z, Z64 = rounded(np.resize(LOGITS[range_], (rows, units)), dtype)
+        dA, dA64 = rounded(np.random.default_rng(3).normal(size=(rows, units)), dtype)
+        A, panels = softmax(Z)
+        assert relative_error(A, formulas.softmax(Z64)) <= TOLERANCE[dtype]
+        np.testing.assert_allclose(A.sum(axis=1), 1, rtol=units * np.finfo(dtype).eps)
+        delta, deltas = softmax_derivative(dA, A)
+        expected = formulas.softmax_backward(dA64, Z64, A.astype(np.float64))
+        assert np.abs(delta - expected).max() <= TOLERANCE[dtype] * np.abs(dA64).max()
+        for buffer in (panels, deltas):
+            assert (buffer[:, -PANEL:] == CANARY).all()
+            assert (from_panels(buffer)[:rows, units:] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", UNITS)
+def test_nan_makes_its_row_of_softmax_nan_and_no_other(units: int, dtype: str) -> None:
+    for unit in {0, units // 2, units - 1}:
+        Z, dA = np.zeros((20, units), dtype), np.ones((20, units), dtype)
+        Z[3, unit] = np.nan
+        A, _ = softmax(Z, padding=0.0)
+        marked = (np.arange(20) == 3)[:, None] & np.ones(units, bool)
+        np.testing.assert_array_equal(np.isnan(A), marked)
+        delta, _ = softmax_derivative(dA, A)
+        np.testing.assert_array_equal(np.isnan(delta), marked)
+        dA[3, unit] = np.nan
+        delta, _ = softmax_derivative(dA, np.full((20, units), 1 / units, dtype))
+        np.testing.assert_array_equal(np.isnan(delta), marked)
