@@ -1,0 +1,138 @@
+"""The compiled losses and their deltas equal the formulas of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import BATCHES, DTYPES, TOLERANCE, Array, from_panels, relative_error, rounded, run, to_panels
+from fastmlp.kernels import losses
+from fastmlp.kernels.layout import BLOCK, PANEL
+
+from fastmlp import Dense, Network
+from fastmlp.reference import formulas
+
+UNITS = (1, 2, 7, 15, 16, 17, 40)
+CANARY = -987.25
+SCALE = 0.37
+
+PAIRS = {loss: formulas.EXACT_PAIRS[activation, loss] for activation, loss in formulas.EXACT_PAIRS}
+PARTNERS = {loss: formulas.ACTIVATIONS[activation].forward for activation, loss in formulas.EXACT_PAIRS}
+
+Formula = Callable[[Array, Array], Array]
+
+
+def computed(kernel: Any, P: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+    """The losses (rows,) and delta (rows, units) that a kernel gives for P, which is A or Z; canaries are checked."""
+    rows, units = P.shape
+    capacity = (-(-rows // PANEL) + 1) * PANEL
+    delta = to_panels(np.full_like(P, CANARY), capacity, CANARY)
+    found = np.full(capacity, CANARY)
+    row_weights = np.zeros(capacity, P.dtype)
+    row_weights[:rows] = weights
+    scratch = np.full(2 * (-(-units // PANEL) + 1) * BLOCK + losses.SCRATCH_LANES * PANEL, np.nan, P.dtype)
+    arguments = (delta, to_panels(P, capacity, 0.5), to_panels(y, capacity), row_weights, found)
+    run(kernel, P.dtype.name, *arguments, rows, units, capacity * PANEL, SCALE, scratch, np.zeros(4))
+    assert (delta[:, -PANEL:] == CANARY).all()
+    assert (found[-PANEL:] == CANARY).all()
+    assert (from_panels(delta)[:rows, units:] == 0).all()
+    return found[:rows], from_panels(delta)[:rows, :units]
+
+
+def check(kernel: Any, P: Array, y: Array, dtype: str, value: Formula, delta: Formula) -> None:
+    """A kernel of A or Z, here P, against the formulas of its losses and of delta."""
+    (P, P64), (y, y64) = rounded(P, dtype), rounded(y, dtype)
+    weights, weights64 = rounded(np.random.default_rng(4).uniform(0.1, 2, len(P)), dtype)
+    weights[::5] = weights64[::5] = 0
+    found, deltas = computed(kernel, P, y, weights)
+    assert relative_error(found, value(P64, y64) * weights64) <= TOLERANCE[dtype]
+    assert relative_error(deltas, delta(P64, y64) * (weights64 * SCALE)[:, None]) <= TOLERANCE[dtype]
+
+
+def targets(rows: int, units: int, kind: str) -> Array:
+    rng = np.random.default_rng(rows + units)
+    if kind == "one-hot":
+        return np.eye(units)[rng.integers(0, units, rows)]
+    return rng.uniform(0, 1, (rows, units))
+
+
+def test_every_loss_of_the_reference_has_its_kernels() -> None:
+    assert tuple(losses.LOSSES) == tuple(formulas.LOSSES)
+    assert set(losses.EXACT_PAIRS) == set(PAIRS)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", ["one-hot", "soft"])
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("name", formulas.LOSSES)
+def test_losses_of_outputs_follow_the_formula(name: str, units: int, kind: str, dtype: str) -> None:
+    for rows in BATCHES:
+        A = np.random.default_rng(rows).uniform(0.02, 0.98, (rows, units))
+        if name == "mean_squared_error":
+            A = 4 * A - 2
+        check(losses.LOSSES[name], A, targets(rows, units, kind), dtype, *formulas.LOSSES[name])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("largest", [1.0, 30.0, 1e4])
+@pytest.mark.parametrize("kind", ["one-hot", "soft"])
+@pytest.mark.parametrize("units", UNITS)
+@pytest.mark.parametrize("name", PAIRS)
+def test_exact_pairs_follow_the_formula_from_logits(
+    name: str, units: int, kind: str, largest: float, dtype: str
+) -> None:
+    def delta(Z: Array, y: Array) -> Array:
+        return PAIRS[name].delta(PARTNERS[name](Z), y)
+
+    for rows in BATCHES:
+        Z = np.random.default_rng(rows).uniform(-largest, largest, (rows, units))
+        Z.flat[0] = largest
+        Z.flat[-1] = -largest
+        check(losses.EXACT_PAIRS[name], Z, targets(rows, units, kind), dtype, PAIRS[name].value, delta)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_logits_of_one_class_far_ahead_cost_nothing_or_their_distance(name: str, dtype: str) -> None:
+    y = np.array([[1.0, 0.0], [0.0, 1.0]], dtype)
+    Z = np.array([[1e4, -1e4], [1e4, -1e4]], dtype)
+    found, delta = computed(losses.EXACT_PAIRS[name], Z, y, np.ones(2, dtype))
+    np.testing.assert_array_equal(found, [0.0, 2e4])
+    np.testing.assert_allclose(delta, [[0, 0], [SCALE, -SCALE]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy"])
+def test_outside_of_their_domain_cross_entropies_are_clipped_and_flat(name: str, dtype: str) -> None:
+    A = np.array([[0.0, 0.5], [1.0, 0.5], [-3.0, 0.5], [4.0, 0.5], [1e-30, 0.5]], dtype)
+    y = np.full((5, 2), 0.3, dtype)
+    found, delta = computed(losses.LOSSES[name], A, y, np.ones(5, dtype))
+    formula = formulas.LOSSES[name]
+    assert relative_error(found, formula.value(A, y)) <= TOLERANCE[dtype]
+    assert relative_error(delta, formula.gradient(A, y) * SCALE) <= TOLERANCE[dtype]
+    assert (delta[:, 0] == 0).all()
+    assert (delta[:, 1] != 0).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernels", ["LOSSES", "EXACT_PAIRS"])
+def test_nan_goes_through_to_its_loss_and_its_delta(kernels: str, dtype: str) -> None:
+    for name, kernel in getattr(losses, kernels).items():
+        for units in (2, 17):
+            P, y = np.full((20, units), 0.4, dtype), np.full((20, units), 0.5, dtype)
+            P[3, units - 1] = np.nan
+            found, delta = computed(kernel, P, y, np.ones(20, dtype))
+            np.testing.assert_array_equal(np.isnan(found), np.arange(20) == 3, err_msg=name)
+            np.testing.assert_array_equal(np.isnan(delta).any(axis=1), np.arange(20) == 3, err_msg=name)
+            assert np.isnan(delta[3, -1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_share_of_a_row_reaches_the_loss_unrounded(dtype: str) -> None:
+    for rows in (1, 2, 4, 8, 64):
+        network = Network([1, Dense(1, "linear")], loss="mean_squared_error", dtype=dtype, seed=0)
+        network.set_weights([(np.ones((1, 1)), np.zeros(1))])
+        _, [(dW, db)] = network.loss_and_gradients(np.ones((rows, 1)), np.zeros((rows, 1)))
+        assert (dW[0, 0], db[0]) == (2.0, 2.0)  # type: ignore[index]  # 2 (a - y) times rows / rows, all exact
