@@ -1,0 +1,106 @@
+"""A compiled training is the reference's: losses, metrics and weights, for every kind of network and fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import OPTIONS, PAIRS, TRAININGS, Training, data_for, largest_error, relative_error, tensors
+
+from fastmlp import SGD, Dense, Network
+from fastmlp.reference import Network as Reference
+
+EPOCHS = 3
+WHOLE_TRAINING = 1e-9
+FLOAT32 = 1e-5
+
+Both = tuple[Any, Any]
+
+
+def both(case: Training, dtype: str, epochs: int) -> Both:
+    """The compiled network and the reference, each after the same fit."""
+    networks = case.make(Network, dtype), case.make(Reference, dtype)
+    for network in networks:
+        network.fit(**case.arguments(network, dtype), epochs=epochs)
+    return networks
+
+
+def check_history(network: Any, reference: Any, tolerance: float) -> None:
+    """Every loss and metric of every epoch; a metric may be 0, so 1 is what it is compared to at least."""
+    got, expected = network.history.history, reference.history.history
+    assert set(got) == set(expected)
+    for name, values in expected.items():
+        if name.endswith("loss"):
+            np.testing.assert_allclose(got[name], values, rtol=tolerance, atol=1e-300, err_msg=name)
+        else:
+            np.testing.assert_allclose(got[name], values, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_three_epochs_in_float64_are_those_of_the_reference(name: str) -> None:
+    network, reference = both(TRAININGS[name], "float64", EPOCHS)
+    check_history(network, reference, WHOLE_TRAINING)
+    assert largest_error(network.get_weights(), reference.get_weights()) <= WHOLE_TRAINING
+    assert (network.epoch, network.step) == (reference.epoch, reference.step)
+    assert len(network.history.history["loss"]) == EPOCHS
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_training_moves_what_can_be_moved(name: str) -> None:
+    case = OPTIONS[name]
+    before, after = case.make(Network, "float64").get_weights(), both(case, "float64", EPOCHS)[0].get_weights()
+    moved = [bool((b != a).any()) for b, a in zip(tensors(before), tensors(after), strict=True)]
+    assert any(moved)
+    assert all(moved) or case.weights == "all zero"
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_short_run_in_float32_is_that_of_the_reference(name: str) -> None:
+    network, reference = both(TRAININGS[name], "float32", 1)
+    check_history(network, reference, FLOAT32)
+    assert all(tensor.dtype == np.float32 for tensor in tensors(network.get_weights()))
+
+
+@pytest.mark.parametrize("name", ["relu-softmax-categorical_crossentropy", "tanh-sigmoid-binary_crossentropy"])
+def test_steps_asked_for_one_by_one_are_those_of_the_reference(name: str) -> None:
+    case = PAIRS[name]
+    network, reference = case.make(Network, "float64"), case.make(Reference, "float64")
+    X, y = data_for(network, 33, "float64")
+    for rows in (33, 1, 16, 17, 5):
+        weights = np.linspace(0, 2, rows) if rows > 1 else None
+        got = network.train_on_batch(X[:rows], y[:rows], weights)
+        assert got == pytest.approx(reference.train_on_batch(X[:rows], y[:rows], weights), rel=WHOLE_TRAINING)
+    assert largest_error(network.get_weights(), reference.get_weights()) <= WHOLE_TRAINING
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_batch_without_weight_moves_nothing_and_costs_nothing(dtype: str) -> None:
+    layers: list[int | Dense] = [4, Dense(9, "tanh"), 2]
+    network = Network(layers, optimizer=SGD(0.1), dtype=dtype, seed=0)
+    before = network.get_weights()
+    X, y = data_for(network, 20, dtype)
+    history = network.fit(X, y, sample_weight=np.zeros(20), epochs=2, batch_size=8)
+    assert history.history["loss"] == [0.0, 0.0]
+    for old, new in zip(tensors(before), tensors(network.get_weights()), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_fit_goes_on_where_the_last_one_stopped() -> None:
+    case = OPTIONS["dropout"]
+    networks = case.make(Network, "float64"), case.make(Reference, "float64")
+    for network in networks:
+        for epochs in (2, 1):
+            network.fit(**case.arguments(network, "float64"), epochs=epochs)
+    assert relative_error(networks[0].history.history["loss"], networks[1].history.history["loss"]) <= WHOLE_TRAINING
+    assert largest_error(networks[0].get_weights(), networks[1].get_weights()) <= WHOLE_TRAINING
+
+
+@pytest.mark.parametrize("labels", ["int64", "int32", "uint8", "float64", "one-hot"])
+def test_labels_of_any_kind_train_alike(labels: str) -> None:
+    case = OPTIONS["one layer of classes"]
+    network, expected = case.make(Network, "float64"), case.make(Network, "float64")
+    X, y = data_for(network, 40, "float64")
+    expected.fit(X, y)
+    network.fit(X, np.eye(17)[y] if labels == "one-hot" else y.astype(labels))
+    assert largest_error(network.get_weights(), expected.get_weights()) == 0.0
