@@ -18,10 +18,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
-    from fastmlp.kernels import threads
     from llvmlite import binding
 
     from bench.peak import flops_per_second
+    from fastmlp.kernels import threads
 
     versions = {name: importlib.metadata.version(name) for name in ("numpy", "numba", "llvmlite")}
     return {

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+
 from fastmlp.kernels._jit import Kernel, Reals
 from fastmlp.kernels.simd import Emitter, Vector, fma, instruction
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fastmlp.kernels import random
 from fastmlp.kernels._jit import Kernel, Reals
 from fastmlp.kernels.activations import ACTIVATIONS
@@ -15,7 +16,6 @@ from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.panels import transpose
 from fastmlp.kernels.product import panel_product
 from fastmlp.kernels.simd import call, reals_at
-
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.reference import formulas
 from fastmlp.reference import random as reference_random

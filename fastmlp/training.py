@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -163,42 +164,54 @@ def point_to_data(plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArra
 
 
 class ThreadChoice:
-    """Serial or parallel, by what was measured: threads that share a core, or a busy machine, can make two slower
-    than one.
+    """Serial or parallel, by what was measured: on a busy machine two threads can be slower than one.
 
-    The bits are the same either way. Each kind is tried again now and then.
+    The bits are the same either way. A fit begins parallel and tries the serial driver once; after that the faster one
+    runs, and the other is tried again now and then, unless parallel is clearly faster.
     """
 
-    AGAIN = 64  # calls until the slower kind is tried again
+    AGAIN = 32  # calls between two trials
+    CLEARLY = 0.9  # parallel steps that take less than this share of a serial one need no comparison
 
     def __init__(self) -> None:
         self.most, self._batch_size = 1, 0
-        self.seconds: dict[bool, float] = {}
-        self._calls = 0
+        self._reset()
 
     def begin(self, most: int, batch_size: int) -> None:
         """A fit begins that may have so many threads; what was measured holds while both stay the same."""
         if (most, batch_size) != (self.most, self._batch_size):
-            self.most, self._batch_size, self.seconds, self._calls = most, batch_size, {}, 0
+            self.most, self._batch_size = most, batch_size
+            self._reset()
 
     def parallel(self) -> bool:
         """Whether the next call should be parallel."""
-        if self.most == 1:
-            return False
-        if self._calls < 2 or len(self.seconds) < 2:
-            return self._calls != 2
-        faster = self.seconds[True] < self.seconds[False]
-        return faster if self._calls % self.AGAIN else not faster
+        return self.most > 1 and self._faster() != self.trial()
 
     def trial(self) -> bool:
         """Whether the next call only tries the kind that is not preferred, and should be short."""
-        return self.most > 1 and (self._calls == 2 or (self._calls > 2 and self._calls % self.AGAIN == 0))
+        if self.most == 1 or not self._seconds[True]:
+            return False
+        if not self._seconds[False]:
+            return True
+        clear = self._best(True) < self.CLEARLY * self._best(False)
+        return self._calls % self.AGAIN == 0 and not clear
 
     def measured(self, parallel: bool, seconds: float) -> None:
-        """Take note of the seconds that a step took."""
+        """Take note of the seconds that a step took; the first call of all warms caches and threads."""
+        if self._calls:
+            self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds]
         self._calls += 1
-        if self._calls > 1:  # the first call warms caches and threads
-            self.seconds[parallel] = seconds
+
+    def _faster(self) -> bool:
+        return not self._seconds[False] or self._best(True) < self._best(False)
+
+    def _best(self, parallel: bool) -> float:
+        """The better of the last two, so that one disturbed call decides nothing."""
+        return min(self._seconds[parallel], default=math.inf)
+
+    def _reset(self) -> None:
+        self._calls = 0
+        self._seconds: dict[bool, list[float]] = {False: [], True: []}
 
 
 class Trainer:

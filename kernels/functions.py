@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels._jit import inline
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from fastmlp.kernels._jit import inline
 
 
 def constant(single: float, double: float | None = None) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, instruction
 from llvmlite import ir
 from numba.core import cgutils
+
+from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, instruction
 
 
 @instruction

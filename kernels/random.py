@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastmlp.kernels._jit import Floats, Ints, inline, kernel
 from numba import types
 from numba.extending import intrinsic
+
+from fastmlp.kernels._jit import Floats, Ints, inline, kernel
 
 WEIGHTS_DRAW, BIASES_DRAW, SHUFFLE_DRAW, DROPOUT_DRAW, SPLIT_DRAW = range(1, 6)
 

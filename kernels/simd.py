@@ -14,11 +14,12 @@ import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastmlp.kernels.layout import PANEL
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
+
+from fastmlp.kernels.layout import PANEL
 
 INT = ir.IntType(64)
 INT32 = ir.IntType(32)

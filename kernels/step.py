@@ -7,12 +7,13 @@ dtype: they reach everything by address.
 from __future__ import annotations
 
 import numpy as np
+from numba import prange
+
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Kernel, Reals, inline, kernel
 from fastmlp.kernels.forward import row_number
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
-from numba import prange
 
 
 @kernel
