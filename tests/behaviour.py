@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels import _jit
 from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp import Dense, Network
+from fastmlp.kernels import _jit
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
@@ -52,8 +52,8 @@ def everything(network: Network) -> dict[str, Any]:
 
 
 def environment(**variables: str | None) -> dict[str, str]:
-    """This process's environment, fastmlp importable and the cache that is in use now, with changes; None deletes."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """This process's environment, with fastmlp, this module and the cache that is in use, and changes; None deletes."""
+    paths = [str(ROOT), str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     merged: dict[str, str | None] = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

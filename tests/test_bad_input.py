@@ -258,6 +258,7 @@ FIT_CASES: list[tuple[str, dict[str, Any], Any, str]] = [
         "callbacks must be instances of fastmlp.Callback, got",
     ),
     ("callback function", {"callbacks": [print]}, TypeError, "callbacks must be instances of fastmlp.Callback, got"),
+    ("one callback", {"callbacks": Callback()}, TypeError, r"callbacks must be a list .*callbacks=\[...\]"),
     ("callbacks number", {"callbacks": 5}, TypeError, "callbacks must be .*, got 5"),
     ("callbacks none", {"callbacks": None}, TypeError, "callbacks must be .*, got None"),
 ]
