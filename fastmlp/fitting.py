@@ -6,6 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fastmlp.callbacks import Callback
 from fastmlp.kernels import layout as at
 from fastmlp.progress import Progress
@@ -51,6 +54,7 @@ class Fitting:
         first, last = int(state[at.EPOCH]), int(state[at.EPOCH]) + epochs
         history = self.network.history
         assert history is not None
+        self.progress.begin()
         started = time.perf_counter()
         try:
             self._tell("on_train_begin")
@@ -71,14 +75,25 @@ class Fitting:
         steps_per_epoch = trainer.feed.steps_per_epoch
         epoch, batch = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH])
         most = trainer.steps_left() if self.by_epoch else (last - epoch) * steps_per_epoch - batch
-        results = trainer.run(1 if self.by_batch else most)
-        if self.by_batch:
+        results, interrupt = self._run(1 if self.by_batch else most)
+        if self.by_batch and len(results):
             self._tell("on_train_batch_end", batch, {"loss": batch_loss(results[0])})
         for loss in epoch_losses(results, batch, steps_per_epoch):
             self._end_epoch(epoch, {"loss": loss})
             epoch += 1
         done = int(state[at.EPOCH]) - first + int(state[at.BATCH_OF_EPOCH]) / steps_per_epoch
         self._show(done, force=int(state[at.EPOCH]) == last or self.network.stop_training)
+        if interrupt is not None:
+            raise interrupt
+
+    def _run(self, most: int) -> tuple[NDArray[np.float64], KeyboardInterrupt | None]:
+        """Results of some steps; after Ctrl-C those of the steps that are done, so that the history misses none."""
+        before = int(self.trainer.parameters.state[at.STEP])
+        try:
+            return self.trainer.run(most), None
+        except KeyboardInterrupt as interrupt:
+            done = int(self.trainer.parameters.state[at.STEP]) - before
+            return self.trainer.results[:done], interrupt
 
     def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         history = self.network.history

@@ -5,6 +5,7 @@ Data goes through the kernels a piece at a time, so that no buffer grows with it
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from fastmlp.plan import Plan, Plans
 from fastmlp.training import point_to_data
 
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
+PIECE_ROWS = 1 << 14  # rows of one call of a driver
 GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
 
 _INT64 = np.dtype(np.int64)
@@ -125,23 +127,27 @@ _STEP_ADDRESS = address(_STEP)
 
 def _run(plan: Plan, region: int, flops: float) -> None:
     """One region over the plan, parallel where the work is worth it."""
-    words = plan.words
-    parallel = plan.threads > 1 and flops > SERIAL_FLOPS and threads.available(plan.threads) > 1
-    words[at.THREADS] = plan.threads if parallel else 1
+    words, choice = plan.words, plan.choices[region]
     arguments = (int(words[region]), plan.address, _STEP_ADDRESS)
-    if not parallel:
+    if plan.threads == 1 or flops < SERIAL_FLOPS:
+        words[at.THREADS] = 1
         region_serial.function_for(_INT64)(*arguments)
         return
-    driver = region_parallel.function_for(_INT64)
+    choice.begin(plan.threads, int(words[at.ROWS]))
+    parallel = choice.parallel() and threads.available(plan.threads) > 1
+    words[at.THREADS] = plan.threads if parallel else 1
+    driver = (region_parallel if parallel else region_serial).function_for(_INT64)
+    started = time.perf_counter()
     with threads.limited_to(plan.threads):
         driver(*arguments)
+    choice.measured(parallel, time.perf_counter() - started)
 
 
 def _pieces(X: NDArray[Any], dtype: np.dtype[Any], most: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
     """Pieces of X that lie ready, with the number of their first row; copies where it does not, a piece at a time."""
     X = ready_if_small(X, dtype)
     ready = lies_ready(X, dtype)
-    step = most or (len(X) if ready else stage_rows(X.shape[1], dtype, 1))
+    step = most or (PIECE_ROWS if ready else stage_rows(X.shape[1], dtype, 1))
     for start in range(0, len(X), max(step, 1)):
         piece = X[start : start + step]
         yield start, piece if ready else np.ascontiguousarray(piece, dtype)

@@ -37,7 +37,7 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, address, panels
 from fastmlp.plan import Plans, buffer_sizes
 from fastmlp.progress import Progress
-from fastmlp.training import Feed, StepConstants, ThreadChoice, Trainer, batch_loss
+from fastmlp.training import Feed, StepConstants, Trainer, batch_loss
 
 Rows = tuple[NDArray[Any], Targets, NDArray[np.float64] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
@@ -120,8 +120,8 @@ class Network:
     def _forget_plans(self) -> None:
         self._plans = Plans(self._parameters, self.threads)
         self._constants = StepConstants(self.architecture.optimizer)
-        self._choice = ThreadChoice()
         self._lock = threading.RLock()
+        self._busy = False
         self._interrupted: tuple[int, int] | None = None
 
     # What it is ------------------------------------------------------------------------------------------------------
@@ -178,8 +178,8 @@ class Network:
 
     def reinitialize(self, seed: int | None = None) -> None:
         """Start afresh, as if just made with this seed; None draws one."""
-        with self._lock:
-            chosen = architectures.resolve_seed(seed)
+        chosen = architectures.resolve_seed(seed)
+        with self._fitting():
             self.architecture = dataclasses.replace(self.architecture, seed=chosen)
             self._parameters.architecture = self.architecture
             self._parameters.initialise(chosen)
@@ -380,10 +380,11 @@ class Network:
         progress = Progress(verbose, epochs, samples)
         batch_size = min(batch_size, samples)
         with self._fitting():
+            progress.prepare()
             plan = self._plans.get("training", batch_size)
             self._resume_or_begin_epoch(samples, batch_size)
             feed = Feed(plan, checked, targets, training_weights, rows, batch_size, bool(shuffle))
-            trainer = Trainer(plan, feed, self._constants, self._choice)
+            trainer = Trainer(plan, feed, self._constants)
             self.history, self.stop_training = History(), False
             for callback in listeners:
                 callback.network = self
@@ -406,7 +407,7 @@ class Network:
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                result = Trainer(plan, feed, self._constants, ThreadChoice()).run(1)
+                result = Trainer(plan, feed, self._constants).run(1)
                 kept_state[at.STEP] += 1
             finally:
                 state[:], totals[:] = kept_state, kept_totals
@@ -458,7 +459,13 @@ class Network:
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("this network is in use by another thread; fit a copy, or wait")
         try:
-            yield
+            if self._busy:
+                raise RuntimeError("this network is being fitted; a callback can fit a copy of it")
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
         finally:
             self._lock.release()
 

@@ -5,6 +5,7 @@ It is made once for a network, a purpose and a size of batch, so that nothing is
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastmlp.kernels.step import begin_epoch
 from fastmlp.kernels.threads import available
 from fastmlp.kernels.tiles import tiles_region
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
+from fastmlp.thread_choice import ThreadChoice
 
 Purpose = Literal["training", "gradients", "jacobian", "prediction"]
 
@@ -41,6 +43,11 @@ class Plan:
         The most rows at a time: of a batch, or of what each thread predicts at once.
     threads : int
         Into how many shares the regions are cut.
+
+    Attributes
+    ----------
+    choices : dict of int to ThreadChoice
+        What was measured of threads, by region.
     """
 
     def __init__(self, parameters: Parameters, purpose: Purpose, rows: int, threads: int) -> None:
@@ -52,6 +59,7 @@ class Plan:
         self.words = aligned_zeros(at.HEAD + len(architecture.layers) * at.LAYER, np.int64)
         self.numbers = aligned_zeros(at.NUMBER_HEAD + len(architecture.layers) * at.NUMBER_LAYER, np.float64)
         self.address = address(self.words)
+        self.choices: dict[int, ThreadChoice] = defaultdict(ThreadChoice)
         self._buffers: dict[int, NDArray[Any]] = {}
         self.capacity = panels(rows) * PANEL * (threads if purpose == "prediction" else 1)
         self._fill_sizes(architecture)

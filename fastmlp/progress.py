@@ -37,18 +37,21 @@ class Progress:
         self.started = time.perf_counter()
         self._drawn = -INTERVAL
 
+    def prepare(self) -> None:
+        """Say that kernels are being loaded; the first time they are compiled, which takes some seconds."""
+        self._write("preparing the kernels, which are compiled once and then kept ...")
+
+    def begin(self) -> None:
+        """Training starts now: what comes before does not count for its speed."""
+        self.started = time.perf_counter()
+
     def update(self, done: float, logs: dict[str, float], force: bool = False) -> None:
         """Show that `done` epochs (a fraction while one is under way) are done, with the latest losses."""
         now = time.perf_counter() - self.started
         if not self.shown or (now - self._drawn < INTERVAL and not force):
             return
         self._drawn = now
-        width = shutil.get_terminal_size().columns - 1
-        try:
-            self.stream.write("\r" + self.line(done, logs, now, width).ljust(width))
-            self.stream.flush()
-        except (OSError, ValueError):
-            self.shown = False  # a closed terminal must not end a training run
+        self._write(self.line(done, logs, now, _width()))
 
     def line(self, done: float, logs: dict[str, float], seconds: float, width: int) -> str:
         """The line, at most `width` characters."""
@@ -67,9 +70,22 @@ class Progress:
 
     def close(self) -> None:
         """End the line, so that what is printed next has its own."""
-        if self.shown and self._drawn >= 0:
-            self.stream.write("\n")
+        self._write(None)
+
+    def _write(self, line: str | None) -> None:
+        """Put this line in place of the last one, or end it."""
+        if not self.shown:
+            return
+        width = _width()
+        try:
+            self.stream.write("\n" if line is None else "\r" + line[:width].ljust(width))
             self.stream.flush()
+        except (OSError, ValueError):
+            self.shown = False  # a closed terminal must not end a training run
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns - 1
 
 
 def _short(value: float) -> str:

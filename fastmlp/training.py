@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -163,57 +162,6 @@ def point_to_data(plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArra
     words[at.SAMPLE_WEIGHTS] = 0 if weights is None else address(weights)
 
 
-class ThreadChoice:
-    """Serial or parallel, by what was measured: on a busy machine two threads can be slower than one.
-
-    The bits are the same either way. A fit begins parallel and tries the serial driver once; after that the faster one
-    runs, and the other is tried again now and then, unless parallel is clearly faster.
-    """
-
-    AGAIN = 32  # calls between two trials
-    CLEARLY = 0.9  # parallel steps that take less than this share of a serial one need no comparison
-
-    def __init__(self) -> None:
-        self.most, self._batch_size = 1, 0
-        self._reset()
-
-    def begin(self, most: int, batch_size: int) -> None:
-        """A fit begins that may have so many threads; what was measured holds while both stay the same."""
-        if (most, batch_size) != (self.most, self._batch_size):
-            self.most, self._batch_size = most, batch_size
-            self._reset()
-
-    def parallel(self) -> bool:
-        """Whether the next call should be parallel."""
-        return self.most > 1 and self._faster() != self.trial()
-
-    def trial(self) -> bool:
-        """Whether the next call only tries the kind that is not preferred, and should be short."""
-        if self.most == 1 or not self._seconds[True]:
-            return False
-        if not self._seconds[False]:
-            return True
-        clear = self._best(True) < self.CLEARLY * self._best(False)
-        return self._calls % self.AGAIN == 0 and not clear
-
-    def measured(self, parallel: bool, seconds: float) -> None:
-        """Take note of the seconds that a step took; the first call of all warms caches and threads."""
-        if self._calls:
-            self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds]
-        self._calls += 1
-
-    def _faster(self) -> bool:
-        return not self._seconds[False] or self._best(True) < self._best(False)
-
-    def _best(self, parallel: bool) -> float:
-        """The better of the last two, so that one disturbed call decides nothing."""
-        return min(self._seconds[parallel], default=math.inf)
-
-    def _reset(self) -> None:
-        self._calls = 0
-        self._seconds: dict[bool, list[float]] = {False: [], True: []}
-
-
 class Trainer:
     """Runs steps on one plan and one feed.
 
@@ -225,16 +173,18 @@ class Trainer:
         The data.
     constants : StepConstants
         Of the network's optimizer.
-    choice : ThreadChoice
-        What earlier fits of this network found.
     """
 
-    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants, choice: ThreadChoice) -> None:
-        self.plan, self.feed, self.constants, self.choice = plan, feed, constants, choice
+    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants) -> None:
+        self.plan, self.feed, self.constants = plan, feed, constants
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
-        choice.begin(plan.threads if flops > SERIAL_FLOPS else 1, feed.batch_size)
+        self.choice = plan.choices[at.TILES_REGION]
+        self.choice.begin(plan.threads if flops > SERIAL_FLOPS else 1, feed.batch_size)
         self.seconds = flops / FLOPS_PER_SECOND
+        self._drivers = {False: train_serial.function_for(_INT64)}
+        if self.choice.most > 1:
+            self._drivers[True] = train_parallel.function_for(_INT64)
         self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
         self._results_address = address(self.results)
 
@@ -269,10 +219,9 @@ class Trainer:
     def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> int:
         self.plan.words[at.THREADS] = self.plan.threads if parallel else 1
         if not parallel:
-            return int(train_serial.function_for(_INT64)(*arguments))
-        driver = train_parallel.function_for(_INT64)
+            return int(self._drivers[False](*arguments))
         with threads.limited_to(self.plan.threads):
-            return int(driver(*arguments))
+            return int(self._drivers[True](*arguments))
 
     def check_weights(self) -> None:
         """Undo the last epoch if it ended with weights that are not finite; raises NonFiniteLossError then."""

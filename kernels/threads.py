@@ -41,15 +41,13 @@ def layer() -> str:
 
 def available(wanted: int | None = None) -> int:
     """How many threads a parallel kernel may have now, at most `wanted`; 1 means: call the serial one."""
-    most = numba.get_num_threads() if not _forked else 1
-    count = most if wanted is None else min(wanted, numba.config.NUMBA_NUM_THREADS)
-    if count <= 1 or _forked:
+    if wanted == 1 or _forked:
         return 1
     kind = layer()
-    if kind in ("omp", "tbb"):
-        return count
     alone = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
-    return count if kind == "workqueue" and alone else 1
+    if kind == "none" or (kind == "workqueue" and not alone):
+        return 1
+    return numba.get_num_threads() if wanted is None else min(wanted, numba.config.NUMBA_NUM_THREADS)
 
 
 @contextlib.contextmanager
