@@ -7,20 +7,24 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastmlp.kernels._jit import Kernel
-from fastmlp.kernels.layout import PANEL
 from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp import SGD, Adam, Dense
+from fastmlp.architecture import build
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import address, aligned_zeros
+from fastmlp.plan import buffer_sizes
 from fastmlp.reference import formulas
 
 Array = NDArray[Any]
@@ -110,6 +114,17 @@ def from_panels(panels: Array) -> Array:
     """(capacity, 16 panels): what `to_panels` took apart, with its padding."""
     count, capacity, _ = panels.shape
     return panels.transpose(1, 0, 2).reshape(capacity, count * PANEL)
+
+
+@contextmanager
+def scratch(units: int, dtype: str) -> Iterator[Array]:
+    """As much room to work as a plan gives a layer of that width, full of NaN; what lies behind stays untouched."""
+    architecture = build([1, units], loss="mean_squared_error")
+    room = buffer_sizes(architecture, 0, "training", PANEL, 1)[at.SCRATCH][0] - at.WORK
+    guarded = np.full(room + BLOCK, np.nan, dtype)
+    guarded[room:] = -987.25
+    yield guarded
+    assert (guarded[room:] == -987.25).all()
 
 
 def rounded(values: Any, dtype: str) -> tuple[Array, Array]:

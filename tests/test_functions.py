@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from cases import DTYPES, Array, kernel_of, run
+
 from fastmlp.kernels import functions
 from fastmlp.kernels._jit import Kernel, Reals
 
@@ -86,7 +87,8 @@ def ulps_in_float32(name: str, x: Array) -> Array:
     finite = np.isfinite(nearest)
     np.testing.assert_array_equal(got[~finite], nearest[~finite])
     difference = np.abs(got[finite].astype(np.float64) - truth[finite])
-    return difference / np.spacing(np.abs(nearest[finite])).astype(np.float64)
+    ulps: Array = difference / np.spacing(np.abs(nearest[finite])).astype(np.float64)
+    return ulps
 
 
 def ulps_in_float64(name: str, x: Array) -> Array:

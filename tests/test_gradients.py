@@ -21,9 +21,9 @@ from cases import (
     sample_weights,
     tensors,
 )
-from fastmlp.kernels import layout as at
 
 from fastmlp import Dense, Network, check_gradients
+from fastmlp.kernels import layout as at
 from fastmlp.reference import Network as Reference
 from fastmlp.reference import formulas
 
@@ -192,7 +192,7 @@ def test_rows_may_lie_in_any_way(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_classes_are_those_of_the_reference(dtype: str) -> None:
     for outputs, output in ((3, "softmax"), (1, "sigmoid")):
-        network = Network([9, 17, outputs], output=output, dtype=dtype, seed=1)
+        network: Any = Network([9, 17, outputs], output=output, dtype=dtype, seed=1)
         X, _ = data_for(network, 100, dtype)
         classes = network.predict_classes(X)
         np.testing.assert_array_equal(classes, Reference.like(network).predict_classes(X))

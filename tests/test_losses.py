@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import BATCHES, DTYPES, TOLERANCE, Array, from_panels, relative_error, rounded, run, to_panels
-from fastmlp.kernels import losses
-from fastmlp.kernels.layout import BLOCK, PANEL
+from cases import BATCHES, DTYPES, TOLERANCE, Array, from_panels, relative_error, rounded, run, scratch, to_panels
 
 from fastmlp import Dense, Network
+from fastmlp.kernels import losses
+from fastmlp.kernels.layout import PANEL
 from fastmlp.reference import formulas
 
 UNITS = (1, 2, 7, 15, 16, 17, 40)
@@ -32,9 +32,9 @@ def computed(kernel: Any, P: Array, y: Array, weights: Array) -> tuple[Array, Ar
     found = np.full(capacity, CANARY)
     row_weights = np.zeros(capacity, P.dtype)
     row_weights[:rows] = weights
-    scratch = np.full(2 * (-(-units // PANEL) + 1) * BLOCK + losses.SCRATCH_LANES * PANEL, np.nan, P.dtype)
     arguments = (delta, to_panels(P, capacity, 0.5), to_panels(y, capacity), row_weights, found)
-    run(kernel, P.dtype.name, *arguments, rows, units, capacity * PANEL, SCALE, scratch, np.zeros(4))
+    with scratch(units, P.dtype.name) as room:
+        run(kernel, P.dtype.name, *arguments, rows, units, capacity * PANEL, SCALE, room, np.zeros(4))
     assert (delta[:, -PANEL:] == CANARY).all()
     assert (found[-PANEL:] == CANARY).all()
     assert (from_panels(delta)[:rows, units:] == 0).all()
@@ -100,7 +100,7 @@ def test_logits_of_one_class_far_ahead_cost_nothing_or_their_distance(name: str,
     Z = np.array([[1e4, -1e4], [1e4, -1e4]], dtype)
     found, delta = computed(losses.EXACT_PAIRS[name], Z, y, np.ones(2, dtype))
     np.testing.assert_array_equal(found, [0.0, 2e4])
-    np.testing.assert_allclose(delta, [[0, 0], [SCALE, -SCALE]], rtol=1e-6)
+    np.testing.assert_allclose(delta, np.array([[0, 0], [SCALE, -SCALE]]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

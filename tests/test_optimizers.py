@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import DTYPES, OPTIMIZERS, TOLERANCE, Array, relative_error, rounded, run
+
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, PANEL
 from fastmlp.kernels.optimizers import UPDATES
-
 from fastmlp.optimizers import Adam, Optimizer
 from fastmlp.reference import formulas
 

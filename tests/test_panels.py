@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import BATCHES, DTYPES, TOLERANCE, WIDTHS, kernel_of, relative_error, rounded, run
+
 from fastmlp.kernels import panels
 from fastmlp.kernels._jit import Reals
 from fastmlp.kernels.layout import BLOCK, PANEL

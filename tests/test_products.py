@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import BATCHES, DTYPES, TOLERANCE, WIDTHS, Array, kernel_of, relative_error, rounded, run, to_panels
+
 from fastmlp.kernels._jit import Kernel, Reals
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.optimizers import UPDATES

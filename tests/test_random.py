@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import DTYPES, Array, assert_same_bits, kernel_of, run
-from fastmlp.kernels import random as compiled
-from fastmlp.kernels._jit import Floats
-from fastmlp.kernels.random import normal_quantile
 
 from fastmlp import Dense, Network
 from fastmlp.initializers import INITIALIZERS
+from fastmlp.kernels import random as compiled
+from fastmlp.kernels._jit import Floats
+from fastmlp.kernels.random import normal_quantile
 from fastmlp.reference import Network as Reference
 from fastmlp.reference import random
 

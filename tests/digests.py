@@ -1,0 +1,112 @@
+"""Digests of trained networks: what subprocesses print to be compared, bit by bit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from cases import DTYPES, OPTIONS, PAIRS, data_for, tensors
+
+from fastmlp import SGD, Adam, Dense, Network
+from fastmlp.thread_choice import ThreadChoice
+from fastmlp.training import Trainer
+
+CROSS_SECTION = [
+    *(name for name in PAIRS if name.split("-")[0] == name.split("-")[1]),
+    "tanh-softmax-categorical_crossentropy",
+    "relu-sigmoid-binary_crossentropy",
+    *(name for name in OPTIONS if name.startswith(("sizes", "optimizer"))),
+    "dropout",
+    "penalties",
+    "sample weights",
+    "more rows than a chunk",
+    "random biases",
+]
+"""Trainings that together go through every kernel."""
+
+
+def digest(arrays: Iterable[Any]) -> str:
+    """SHA-256 of the bits of some arrays."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def state_of(network: Network) -> str:
+    """The digest of weights, slots of the optimizer and the losses of the last fit."""
+    history = network.history.history["loss"] if network.history else []
+    own = network._parameters
+    return digest([*tensors(network.get_weights()), own.slots, own.transposed, history])
+
+
+def cross_section() -> str:
+    """Everything that the cross-section of trainings computes, in both dtypes."""
+    found = []
+    for dtype in DTYPES:
+        for name in CROSS_SECTION:
+            case = {**PAIRS, **OPTIONS}[name]
+            network = case.make(Network, dtype)
+            network.fit(**case.arguments(network, dtype), epochs=2)
+            X, _ = data_for(network, 40, dtype)
+            found += [state_of(network), digest([network.predict(X), network.input_gradients(X)])]
+    return digest([np.frombuffer("".join(found).encode(), np.uint8)])
+
+
+# Work for threads ----------------------------------------------------------------------------------------------------
+
+SHAPES: dict[str, tuple[list[Any], int]] = {
+    "wide": ([96, Dense(130, "tanh", dropout=0.2, l2=0.01), Dense(70), 10], 160),
+    "long": ([9, Dense(17, "tanh"), Dense(33, "softmax"), 3], 3000),
+}
+"""Layers and rows of a batch: each a step of more than 1.5 MFLOP, where a second thread is used."""
+
+
+def big_network(shape: str, dtype: str, threads: int | None = None, optimizer: Any = None) -> Network:
+    layers, _ = SHAPES[shape]
+    return Network(layers, output="softmax", optimizer=optimizer or Adam(0.01), dtype=dtype, seed=3, threads=threads)
+
+
+def big_data(shape: str, dtype: str) -> dict[str, Any]:
+    layers, batch = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    rows = 2 * batch + 33
+    X = rng.normal(size=(rows, layers[0])).astype(dtype)
+    return {"X": X, "y": rng.integers(0, layers[-1], rows), "sample_weight": rng.uniform(0, 2, rows)}
+
+
+@contextmanager
+def always_parallel() -> Iterator[list[int]]:
+    """Threads are used wherever there is work for them; what is yielded lists their number at each parallel call."""
+    counted: list[int] = []
+    choose, call = ThreadChoice.parallel, Trainer._call
+
+    def counting(self: Trainer, parallel: bool, arguments: Any) -> int:
+        if parallel:
+            counted.append(self.plan.threads)
+        return call(self, parallel, arguments)
+
+    ThreadChoice.parallel, Trainer._call = (lambda self: self.most > 1), counting  # type: ignore[method-assign]
+    try:
+        yield counted
+    finally:
+        ThreadChoice.parallel, Trainer._call = choose, call  # type: ignore[method-assign]
+
+
+def by_threads(most: int) -> Iterator[tuple[str, int, str]]:
+    """(what was trained, threads, digest), for 1, 2, 3, 4 and 8 threads."""
+    for shape, (_, batch) in SHAPES.items():
+        for dtype in DTYPES:
+            for optimizer in (Adam(0.01), SGD(0.1, momentum=0.9)):
+                for threads in (1, 2, 3, 4, 8):
+                    network = big_network(shape, dtype, threads, optimizer)
+                    with always_parallel() as counted:
+                        network.fit(**big_data(shape, dtype), epochs=2, batch_size=batch)
+                    assert set(counted) == ({threads} if threads > 1 else set()), counted
+                    X = big_data(shape, dtype)["X"]
+                    loss, gradients = network.loss_and_gradients(X, big_data(shape, dtype)["y"])
+                    said = digest([network.predict(X), [loss], *tensors(gradients)])
+                    yield f"{shape} {dtype} {optimizer.name}", threads, state_of(network) + said

@@ -1,0 +1,176 @@
+"""The same seed gives the same bits: for any number of threads, any division of the work, and on any processor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import DTYPES, OPTIONS, data_for, run_python
+from digests import SHAPES, always_parallel, big_data, big_network, cross_section, state_of
+from llvmlite import binding
+
+from fastmlp import Callback, Network, data, training
+from fastmlp.kernels import threads
+from fastmlp.thread_choice import ThreadChoice
+
+HASWELL = (
+    "+avx,+avx2,+bmi,+bmi2,+cx16,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3"
+)
+TARGETS = {
+    "haswell": HASWELL,
+    "znver3": HASWELL + ",+adx,+aes,+clflushopt,+clwb,+clzero,+pclmul,+rdseed,+sha,+sse4a,+vaes,+vpclmulqdq",
+}
+
+THREADS = """
+from digests import by_threads
+for what, threads, digest in by_threads(8):
+    print(what, threads, digest, sep=",")
+"""
+CPU = """
+from fastmlp.kernels.simd import tile_rows
+from digests import cross_section
+print(tile_rows(4), cross_section())
+"""
+
+
+def has_openmp_or_tbb() -> bool:
+    return threads.layer() in ("omp", "tbb")
+
+
+@pytest.mark.skipif(not has_openmp_or_tbb(), reason="needs a threading layer that can be entered with 8 threads")
+def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
+    variables = {"NUMBA_NUM_THREADS": "8", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+    found: dict[str, dict[int, str]] = {}
+    for line in run_python(THREADS, tmp_path, **variables).splitlines():
+        what, count, digest = line.rsplit(",", 2)
+        found.setdefault(what, {})[int(count)] = digest
+    assert len(found) == 2 * len(SHAPES) * len(DTYPES)
+    for what, by_count in found.items():
+        assert list(by_count) == [1, 2, 3, 4, 8]
+        assert len(set(by_count.values())) == 1, what
+    assert len({by_count[1] for by_count in found.values()}) == len(found)  # the digest tells trainings apart
+
+
+@pytest.mark.skipif(not has_openmp_or_tbb(), reason="needs a threading layer")
+def test_a_fit_that_changes_between_serial_and_parallel_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    if threads.available() < 2:
+        pytest.skip("needs 2 threads")
+    monkeypatch.setattr(training, "CALL_SECONDS", 0.0)  # a call for each step
+    turns = iter(range(1000))
+    serial, mixed = big_network("wide", "float32", 1), big_network("wide", "float32", 2)
+    serial.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
+    with always_parallel() as counted:
+        monkeypatch.setattr(ThreadChoice, "parallel", lambda self: next(turns) % 2 == 0)
+        mixed.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
+    assert len(counted) == 3  # of 6 calls
+    assert state_of(mixed) == state_of(serial)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["dropout", "sample weights", "penalties", "batches of 16 of 37", "validation split"])
+def test_one_call_a_step_gives_the_bits_of_many_steps_a_call(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    run = training.Trainer.run
+
+    def counting(self: training.Trainer, most: int) -> Any:
+        results = run(self, most)
+        calls.append(len(results))
+        return results
+
+    monkeypatch.setattr(training.Trainer, "run", counting)
+    whole, stepwise, by_callback = (OPTIONS[name].make(Network, dtype) for _ in range(3))
+    whole.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3)
+    assert max(calls) > 1
+    steps = sum(calls)
+
+    class EachBatch(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            calls.append(0)
+
+    by_callback.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3, callbacks=[EachBatch()])
+    assert calls.count(0) == steps
+    calls.clear()
+    monkeypatch.setattr(training, "CALL_SECONDS", 0.0)
+    stepwise.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3)
+    assert calls == [1] * steps
+    assert state_of(stepwise) == state_of(whole) == state_of(by_callback)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["dropout", "optimizer momentum", "penalties", "validation split"])
+def test_fits_one_after_the_other_give_the_bits_of_one(name: str, dtype: str) -> None:
+    whole, parts = OPTIONS[name].make(Network, dtype), OPTIONS[name].make(Network, dtype)
+    given = OPTIONS[name].arguments(whole, dtype)
+    losses = list(whole.fit(**given, epochs=3).history["loss"])
+    found = [loss for _ in range(3) for loss in parts.fit(**given, epochs=1).history["loss"]]
+    assert found == losses
+    parts.history = whole.history
+    assert state_of(parts) == state_of(whole)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("name", ["dropout", "sample weights", "validation split", "several sigmoid outputs"])
+def test_staged_rows_give_the_bits_of_rows_that_lie_ready(
+    name: str, shuffle: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    direct, staged = OPTIONS[name].make(Network, dtype), OPTIONS[name].make(Network, dtype)
+    given = {**OPTIONS[name].arguments(direct, dtype), "shuffle": shuffle}
+    direct.fit(**given, epochs=3)
+    filled = []
+    fill = training.Feed._fill_stage
+
+    def counting(self: training.Feed, epoch: int, first: int) -> None:
+        filled.append((epoch, first))
+        fill(self, epoch, first)
+
+    monkeypatch.setattr(training.Feed, "_fill_stage", counting)
+    monkeypatch.setattr(data, "STAGE_BYTES", 20 * 9 * 8)  # one batch of 16 rows at a time
+    given["X"] = np.asfortranarray(given["X"].astype("float32" if dtype == "float64" else "float64"))
+    if dtype == "float64":  # what float32 cannot hold would differ
+        direct = OPTIONS[name].make(Network, dtype)
+        direct.fit(**{**given, "X": np.ascontiguousarray(given["X"], dtype)}, epochs=3)
+    assert not filled
+    staged.fit(**given, epochs=3)
+    assert len(filled) > 3  # several pieces an epoch
+    assert len({epoch for epoch, _ in filled}) == 3
+    assert state_of(staged) == state_of(direct)
+    X, y = given["X"], given["y"]
+    ready = np.ascontiguousarray(X, dtype)
+    np.testing.assert_array_equal(staged.predict(X), direct.predict(ready))
+    assert staged.evaluate(X, y) == pytest.approx(direct.evaluate(ready, y), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_another_seed_gives_other_bits(dtype: str) -> None:
+    found = set()
+    for seed in (0, 1):
+        network = Network([9, 17, 3], output="softmax", dtype=dtype, seed=seed)
+        network.fit(*data_for(network, 30, dtype))
+        found.add(state_of(network))
+    assert len(found) == 2
+
+
+def host_has(features: str) -> bool:
+    host = dict(binding.get_host_cpu_features())
+    return all(host.get(feature[1:], False) for feature in features.split(","))
+
+
+@pytest.mark.parametrize("cpu", TARGETS)
+def test_code_for_another_processor_gives_the_same_bits(cpu: str, tmp_path: Path) -> None:
+    if not host_has(TARGETS[cpu]):
+        pytest.skip(f"this processor cannot run code for {cpu}")
+    variables = {
+        "NUMBA_CPU_NAME": cpu,
+        "NUMBA_CPU_FEATURES": TARGETS[cpu],
+        "FASTMLP_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    height, digest = run_python(CPU, tmp_path, **variables).split()
+    assert int(height) == 4  # of a tile of float32 in the 16 registers of AVX2
+    assert len(os.listdir(tmp_path / "cache")) == 1
+    assert digest == cross_section()
