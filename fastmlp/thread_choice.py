@@ -39,7 +39,7 @@ class ThreadChoice:
         return self._calls % self.AGAIN == 0 and not clear
 
     def measured(self, parallel: bool, seconds: float) -> None:
-        """Take note of the seconds a call of this kind took; the very first warms caches and threads, and does not count."""
+        """Take note of the seconds that a call of this kind took; the very first only warms caches and threads."""
         if self._calls:
             self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds]
         self._calls += 1
