@@ -60,17 +60,30 @@ def order_rows(plan: Ints) -> None:
 
 
 @inline
-def begin_step(plan: Ints) -> float:
-    """Choose the rows of this step; returns the sum of their weights and puts its reciprocal into SCALE."""
-    state = ints_at(plan[at.STATE])
-    done = state[at.BATCH_OF_EPOCH] * plan[at.BATCH]
+def begin_step(plan: Ints, step: Floats, result: Floats) -> bool:
+    """Choose the rows of this step, after what an epoch begins with; False where the weights are not finite."""
+    if plan[at.READY] == 0:
+        call(plan[at.BEGIN_EPOCH], (plan[at.WEIGHTS], plan, step, 0))
+        if plan[at.BROKEN] != 0:
+            return False
+    done = ints_at(plan[at.STATE])[at.BATCH_OF_EPOCH] * plan[at.BATCH]
     plan[at.POSITION] = done - plan[at.STAGED_FROM]
     plan[at.ROWS] = min(plan[at.BATCH], plan[at.SAMPLES] - done)
-    total = float(plan[at.ROWS])
-    if plan[at.SAMPLE_WEIGHTS] != 0:
-        total = sum_of_weights(plan)
+    total = sum_of_weights(plan) if plan[at.SAMPLE_WEIGHTS] != 0 else float(plan[at.ROWS])
     floats_at(plan[at.NUMBERS])[at.SCALE] = 1.0 / total if total > 0.0 else 0.0
-    return total
+    result[at.WEIGHT_SUM] = total
+    return True
+
+
+@inline
+def take_losses(plan: Ints, result: Floats) -> bool:
+    """Add up the losses of this step's rows, in their order; False where that is not finite."""
+    losses = floats_at(plan[at.ROW_LOSSES])
+    total = 0.0
+    for r in range(plan[at.ROWS]):
+        total += losses[r]
+    result[at.LOSS_SUM] = total
+    return bool(np.isfinite(total))
 
 
 @inline
@@ -80,16 +93,6 @@ def sum_of_weights(plan: Ints) -> float:
     total = 0.0
     for r in range(plan[at.ROWS]):
         total += weights[row_number(plan, plan[at.POSITION] + r)]
-    return total
-
-
-@inline
-def sum_of_losses(plan: Ints) -> float:
-    """The losses of this step's rows, added up in their order."""
-    losses = floats_at(plan[at.ROW_LOSSES])
-    total = 0.0
-    for r in range(plan[at.ROWS]):
-        total += losses[r]
     return total
 
 
@@ -126,14 +129,10 @@ def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
     """Up to `count` steps by one thread; returns how many were done, fewer where a loss was not finite."""
     for s in range(count):
         step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
-        if plan[at.READY] == 0:
-            call(plan[at.BEGIN_EPOCH], (plan[at.WEIGHTS], plan, step, 0))
-            if plan[at.BROKEN] != 0:
-                return s
-        result[at.WEIGHT_SUM] = begin_step(plan)
+        if not begin_step(plan, step, result):
+            return s
         call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, 0))
-        result[at.LOSS_SUM] = sum_of_losses(plan)
-        if not np.isfinite(result[at.LOSS_SUM]):
+        if not take_losses(plan, result):
             return s
         call(plan[at.TILES_REGION], (plan[at.WEIGHTS], plan, step, 0))
         end_step(plan, result)
@@ -142,20 +141,15 @@ def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
 
 def _train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
     """The same by as many threads as the plan says: a region is a loop over threads."""
-    threads = plan[at.THREADS]
     for s in range(count):
         step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
-        if plan[at.READY] == 0:
-            call(plan[at.BEGIN_EPOCH], (plan[at.WEIGHTS], plan, step, 0))
-            if plan[at.BROKEN] != 0:
-                return s
-        result[at.WEIGHT_SUM] = begin_step(plan)
-        for thread in prange(threads):
-            call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, thread))
-        result[at.LOSS_SUM] = sum_of_losses(plan)
-        if not np.isfinite(result[at.LOSS_SUM]):
+        if not begin_step(plan, step, result):
             return s
-        for thread in prange(threads):
+        for thread in prange(plan[at.THREADS]):
+            call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, thread))
+        if not take_losses(plan, result):
+            return s
+        for thread in prange(plan[at.THREADS]):
             call(plan[at.TILES_REGION], (plan[at.WEIGHTS], plan, step, thread))
         end_step(plan, result)
     return count
