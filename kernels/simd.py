@@ -109,8 +109,16 @@ class Emitter:
         place = self._as_vector(self.at(pointer, *offsets))
         self.builder.store(vector.value, place).align = self.element_bytes
 
+    def store_padded(self, vector: Vector, pointer: Any, *offsets: Any) -> None:
+        """Put the lanes there, and zeros behind them up to the width of a panel."""
+        if self.lanes == PANEL:
+            self.store(vector, pointer, *offsets)
+            return
+        wide = Emitter(self.builder, self.real)
+        wide.store(self.shuffle(vector, self.zero(), range(PANEL)), pointer, *offsets)
+
     def shuffle(self, a: Vector, b: Vector, lanes: Sequence[int]) -> Vector:
-        """The chosen lanes of a (0 to 15) and b (16 to 31)."""
+        """The chosen lanes of a and, counted on from its last, of b."""
         chosen = ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes))
         return Vector(self, self.builder.shuffle_vector(a.value, b.value, chosen))
 
