@@ -113,8 +113,7 @@ def loss_and_last_delta(weights: Reals, plan: Ints, first: int, rows: int, work:
     y = shift(reals_at(plan[at.TARGETS], weights), first * PANEL)
     row_weights = shift(reals_at(plan[at.ROW_WEIGHTS], weights), first)
     losses = shift(floats_at(plan[at.ROW_LOSSES]), first)
-    scale = real_like(numbers[at.SCALE], weights)
-    parameters = shift(numbers, at.LOSS_PARAMETERS)
+    scale, parameters = numbers[at.SCALE], shift(numbers, at.LOSS_PARAMETERS)
     call(plan[at.LOSS], (delta, a, y, row_weights, losses, rows, layer[at.UNITS], stride, scale, work, parameters))
     if plan[at.BACKWARD] != 0:
         threshold = real_like(layer_numbers(plan, index)[at.THRESHOLD], weights)

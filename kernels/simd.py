@@ -16,7 +16,7 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils, config
+from numba.core import cgutils, config, errors
 from numba.extending import intrinsic
 
 from fastmlp.kernels.layout import PANEL
@@ -242,7 +242,12 @@ floats_at = _pointers(types.CPointer(types.float64))
 
 @intrinsic
 def call(_typing_context: Any, address: Any, arguments: Any) -> Any:
-    """Call the compiled function at `address` with a tuple of arguments; it returns nothing."""
+    """Call the compiled function at `address` with a tuple of arguments; it returns nothing.
+
+    An address has no signature to check against; a float32, which no kernel takes, is the one mistake it can see.
+    """
+    if types.float32 in arguments:
+        raise errors.TypingError(f"kernels take pointers, int64 and float64, got {arguments}")
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         function, packed = values
