@@ -21,7 +21,7 @@ TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
 
 def small_network(**options: Any) -> Network:
     """3-6-5-3 with dropout and penalties, so that every kind of state takes part."""
-    layers = [3, Dense(6, "tanh", dropout=0.2, l2=1e-3), Dense(5, l1=1e-4), Dense(3, "softmax")]
+    layers: list[int | Dense] = [3, Dense(6, "tanh", dropout=0.2, l2=1e-3), Dense(5, l1=1e-4), Dense(3, "softmax")]
     return Network(layers, **{"seed": 7, **options})
 
 

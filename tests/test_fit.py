@@ -227,7 +227,7 @@ def test_callbacks_are_called_in_order() -> None:
 def test_callbacks_may_be_any_iterable() -> None:
     for kind in (list, tuple, iter):
         recorder = Recorder()
-        small_network().fit(X, LABELS, callbacks=kind([recorder]))  # type: ignore[operator]
+        small_network().fit(X, LABELS, callbacks=kind([recorder]))
         assert recorder.events[-1] == ("", "train ends")
 
 
@@ -468,15 +468,15 @@ ENORMOUS = np.vstack([X[:-1], X[-1:] * np.float32(1e25)])
 
 def regression(optimizer: Any = None) -> Network:
     """One that learns numbers, whose loss can overflow."""
-    layers = [3, Dense(6, "tanh", dropout=0.2), Dense(5, l2=1e-3), 1]
+    layers: list[int | Dense] = [3, Dense(6, "tanh", dropout=0.2), Dense(5, l2=1e-3), 1]
     return Network(layers, optimizer=optimizer or Adam(0.01), seed=7, activation="linear")
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("callbacks", [[], [Callback()], [Recorder()]], ids=["none", "by epoch", "by batch"])
 def test_a_loss_that_blows_up_rolls_back_to_the_start_of_the_epoch(optimizer: Any, callbacks: list[Callback]) -> None:
-    layers = [Dense(6, dropout=0.2), Dense(5, l2=1e-3), 1]
-    network, other = (Network([3, *layers], optimizer=optimizer, seed=7, activation="linear") for _ in range(2))
+    layers: list[int | Dense] = [3, Dense(6, dropout=0.2), Dense(5, l2=1e-3), 1]
+    network, other = (Network(layers, optimizer=optimizer, seed=7, activation="linear") for _ in range(2))
     y = X[:, 0]
     for n in (network, other):
         n.fit(X, y, epochs=2, batch_size=BATCH)

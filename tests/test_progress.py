@@ -81,9 +81,10 @@ def test_nothing_is_written_where_standard_error_is_no_terminal(
 def test_nothing_is_written_in_a_terminal_where_it_is_switched_off(
     monkeypatch: pytest.MonkeyPatch, verbose: bool
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
     small_network().fit(X, LABELS, epochs=3, verbose=verbose)
-    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize(("verbose", "stream"), [(True, io.StringIO()), (1, io.StringIO()), ("auto", Terminal())])
@@ -111,13 +112,6 @@ def test_closing_ends_a_line_that_was_begun() -> None:
     assert progress.stream.getvalue().endswith("\n")
 
 
-def test_closing_writes_nothing_where_nothing_was_written() -> None:
-    progress = Progress(True, 2, 10)
-    progress.stream = io.StringIO()
-    progress.close()
-    assert progress.stream.getvalue() == ""
-
-
 def test_the_line_is_ended_when_the_fit_ends_by_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     class Tired(Callback):
         def on_epoch_begin(self, epoch: int) -> None:
@@ -128,8 +122,9 @@ def test_the_line_is_ended_when_the_fit_ends_by_an_exception(monkeypatch: pytest
     monkeypatch.setattr(sys, "stderr", stream)
     with pytest.raises(KeyboardInterrupt):
         small_network().fit(X, LABELS, epochs=3, callbacks=[Tired()])
-    assert stream.getvalue().startswith("\repoch 1/3 ")
+    assert "\repoch 1/3 " in stream.getvalue()
     assert stream.getvalue().endswith("\n")
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_a_terminal_that_closes_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_a_loaded_network_predicts_the_same_bits(path: Path, dtype: str, optimiz
 
 
 def test_every_option_of_a_layer_is_kept(path: Path) -> None:
-    layers = [
+    layers: list[int | Dense] = [
         4,
         Dense(17, "sigmoid", use_bias=False, dropout=0.25, l1=1e-3, l2=0.5, weight_init="lecun_normal"),
         Dense(33, "tanh", bias_init="he_normal"),
