@@ -36,12 +36,14 @@ print(tile_rows(4), cross_section())
 """
 
 
-def has_openmp_or_tbb() -> bool:
-    return threads.layer() in ("omp", "tbb")
+def needs_threads() -> None:
+    """Asked for within a test, not at import: it starts the threads."""
+    if threads.layer() not in ("omp", "tbb"):
+        pytest.skip("needs OpenMP or TBB, which any thread may enter")
 
 
-@pytest.mark.skipif(not has_openmp_or_tbb(), reason="needs a threading layer that can be entered with 8 threads")
 def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
+    needs_threads()
     variables = {"NUMBA_NUM_THREADS": "8", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
     found: dict[str, dict[int, str]] = {}
     for line in run_python(THREADS, tmp_path, **variables).splitlines():
@@ -54,16 +56,16 @@ def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
     assert len({by_count[1] for by_count in found.values()}) == len(found)  # the digest tells trainings apart
 
 
-@pytest.mark.skipif(not has_openmp_or_tbb(), reason="needs a threading layer")
 def test_a_fit_that_changes_between_serial_and_parallel_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_threads()
     if threads.available() < 2:
         pytest.skip("needs 2 threads")
     monkeypatch.setattr(training, "CALL_SECONDS", 0.0)  # a call for each step
     turns = iter(range(1000))
     serial, mixed = big_network("wide", "float32", 1), big_network("wide", "float32", 2)
     serial.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
-    with always_parallel() as counted:
-        monkeypatch.setattr(ThreadChoice, "parallel", lambda self: next(turns) % 2 == 0)
+    with always_parallel() as counted, monkeypatch.context() as patch:
+        patch.setattr(ThreadChoice, "parallel", lambda self: next(turns) % 2 == 0)
         mixed.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
     assert len(counted) == 3  # of 6 calls
     assert state_of(mixed) == state_of(serial)
