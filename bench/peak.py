@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.kernels._jit import Kernel, Reals
+from fastmlp.kernels._jit import Reals, kernel
 from fastmlp.kernels.simd import Emitter, Vector, fma, instruction
 
 CHAINS = 16  # independent accumulators: enough to hide the latency of an FMA on any core of today
@@ -25,11 +25,9 @@ def _chains(emit: Emitter, numbers: Any, turns: Any) -> None:
         emit.store(total, numbers, (2 + i) * emit.lanes)
 
 
-def _multiply_add(numbers: Reals, turns: int) -> None:
+@kernel()
+def multiply_add(numbers: Reals, turns: int) -> None:
     _chains(numbers, turns)
-
-
-multiply_add = Kernel(_multiply_add, "peak")
 
 
 def flops_per_second(dtype: Any = np.float32, rounds: int = 20) -> float:

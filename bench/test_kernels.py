@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastmlp.kernels import random
-from fastmlp.kernels._jit import Kernel, Reals
+from fastmlp.kernels._jit import Reals, kernel
 from fastmlp.kernels.activations import ACTIVATIONS
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.losses import EXACT_PAIRS
@@ -40,30 +40,28 @@ def timed(benchmark: Any, name: str, by: str, unit: str, count: float, function:
     benchmark(function, *arguments)
 
 
-def _products(out: Reals, a: Reals, w: Reals, bias: Reals, rows: int, inputs: int, turns: int) -> None:
+@kernel()
+def products(out: Reals, a: Reals, w: Reals, bias: Reals, rows: int, inputs: int, turns: int) -> None:
     for _ in range(turns):
         panel_product(out, a, w, inputs, bias, reals_at(0, a), rows * PANEL, bias[0], rows)
 
 
-def _transposes(out: Reals, block: Reals, turns: int) -> None:
+@kernel()
+def transposes(out: Reals, block: Reals, turns: int) -> None:
     for _ in range(turns):
         transpose(out, block)
 
 
-def _updates(kernel: int, w: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
+@kernel()
+def updates(update: int, w: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
     for _ in range(turns):
-        call(kernel, (w, w, BLOCK, gradient, constants, PANEL))
+        call(update, (w, w, BLOCK, gradient, constants, PANEL))
 
 
-def _weight_products(kernel: int, out: Reals, a: Reals, w: Reals, constants: Reals, rows: int, turns: int) -> None:
+@kernel()
+def weight_products(product: int, out: Reals, a: Reals, w: Reals, constants: Reals, rows: int, turns: int) -> None:
     for _ in range(turns):
-        call(kernel, (out, out, a, a, rows, w, w, BLOCK, out, constants, PANEL))
-
-
-PRODUCTS = Kernel(_products, "bench products")
-TRANSPOSES = Kernel(_transposes, "bench transposes")
-UPDATES_ALONE = Kernel(_updates, "bench updates")
-WEIGHT_PRODUCTS = Kernel(_weight_products, "bench weight products")
+        call(product, (out, out, a, a, rows, w, w, BLOCK, out, constants, PANEL))
 
 
 @dtypes
@@ -77,7 +75,7 @@ def test_rows_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
         timed(benchmark, name, by, "flops", flops, lambda: np.maximum(np.add(np.matmul(A, W, out=Z), bias, out=Z), 0))
         return
     arguments = [address(array) for array in (out, a, w, bias)]
-    timed(benchmark, name, by, "flops", TURNS * flops, PRODUCTS.function_for(dtype), *arguments, ROWS, INPUTS, TURNS)
+    timed(benchmark, name, by, "flops", TURNS * flops, products.function_for(dtype), *arguments, ROWS, INPUTS, TURNS)
 
 
 @dtypes
@@ -92,11 +90,11 @@ def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer
         return
     w, constants = numbers(3 * BLOCK, dtype), np.array([0.9, 0.999, 1e-6, 1e-8], dtype)
     w[:] = np.abs(w)
-    kernel = UPDATES[optimizer].product_update.address(dtype)
+    found = UPDATES[optimizer].product_update.address(dtype)
     arguments = [address(array) for array in (out, a, w, constants)]
     out *= 0
-    function = WEIGHT_PRODUCTS.function_for(dtype)
-    timed(benchmark, name, by, "flops", TURNS * flops, function, kernel, *arguments, ROWS, TURNS)
+    function = weight_products.function_for(dtype)
+    timed(benchmark, name, by, "flops", TURNS * flops, function, found, *arguments, ROWS, TURNS)
 
 
 @dtypes
@@ -114,9 +112,9 @@ def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -
         timed(benchmark, name, by, "elements", BLOCK, rule, settings, w[:BLOCK], g, slots, 1)
         return
     constants = np.array([0.9, 0.999, 1e-6, 1e-8] if optimizer == "adam" else [1e-6, 1e-6, 1.0, 0.0], dtype)
-    kernel = UPDATES[optimizer].update.address(dtype)
+    found = UPDATES[optimizer].update.address(dtype)
     arguments = [address(array) for array in (w, g, constants)]
-    timed(benchmark, name, by, "elements", TURNS * BLOCK, UPDATES_ALONE.function_for(dtype), kernel, *arguments, TURNS)
+    timed(benchmark, name, by, "elements", TURNS * BLOCK, updates.function_for(dtype), found, *arguments, TURNS)
 
 
 @dtypes
@@ -128,7 +126,7 @@ def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
         source, target = block.reshape(PANEL, PANEL), out.reshape(PANEL, PANEL)
         timed(benchmark, name, by, "elements", BLOCK, np.copyto, target, source.T)
         return
-    function = TRANSPOSES.function_for(dtype)
+    function = transposes.function_for(dtype)
     timed(benchmark, name, by, "elements", TURNS * BLOCK, function, address(out), address(block), TURNS)
 
 
@@ -141,9 +139,9 @@ def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: s
     if by == "NumPy":
         timed(benchmark, name, by, "elements", z.size, formulas.ACTIVATIONS[activation].forward, z)
         return
-    kernel = ACTIVATIONS[activation].forward
-    assert kernel is not None
-    timed(benchmark, name, by, "elements", z.size, kernel.function_for(dtype), address(z), z.size, 0)
+    found = ACTIVATIONS[activation].forward
+    assert found is not None
+    timed(benchmark, name, by, "elements", z.size, found.function_for(dtype), address(z), z.size, 0)
 
 
 @dtypes

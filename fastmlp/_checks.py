@@ -67,7 +67,10 @@ def number(value: object, what: str, least: float = 0.0, below: float = math.inf
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{what} must be a number, got {value!r} of type {type(value).__name__}")
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # an int beyond 1e308
+        result = math.inf
     if not (least <= result < below):
         limit = "finite" if below == math.inf else f"less than {below:g}"
         raise ValueError(f"{what} must be at least {least:g} and {limit}, got {value!r}")

@@ -113,6 +113,13 @@ class Architecture:
         }
 
 
+def _require_names(stored: dict[str, Any], *keys: str) -> None:
+    """A description leaves nothing open, as the arguments of `Network` may."""
+    for key in keys:
+        if not isinstance(stored[key], str):
+            raise TypeError(f"{key} must be a name, got {stored[key]!r}")
+
+
 def from_dict(stored: dict[str, Any]) -> Architecture:
     """The architecture that `Architecture.to_dict` described; everything in it is checked again.
 
@@ -121,6 +128,11 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     ValueError, TypeError, KeyError
         If something is missing, unknown, out of range or does not chain.
     """
+    _require_names(stored, "loss")
+    for layer in stored["layers"]:
+        _require_names(layer, "activation", "weight_init", "bias_init")
+    if stored["seed"] is None:
+        raise ValueError("seed must be a whole number, got None")
     dense = [Dense(**{k: v for k, v in layer.items() if k != "inputs"}) for layer in stored["layers"]]
     sizes = [layer["inputs"] for layer in stored["layers"]]
     if [whole_number(size, "inputs of a layer") for size in sizes[1:]] != [layer.units for layer in dense[:-1]]:

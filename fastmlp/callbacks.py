@@ -73,6 +73,8 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
     ) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of a loss or metric such as 'val_loss', got {monitor!r}")
         self.monitor = monitor
         self.patience = whole_number(patience, "patience")
         self.min_delta = number(min_delta, "min_delta")
@@ -94,7 +96,8 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping watches {self.monitor!r}, but there are {', '.join(logs)}{hint}")
         rising = self.monitor.removeprefix("val_") in ("accuracy", "r2")
         value, sign = logs[self.monitor], -1.0 if rising else 1.0
-        if sign * value < sign * self.best - self.min_delta or self.best_epoch is None:
+        better = sign * value < sign * self.best - self.min_delta
+        if better or self.best_epoch is None or (math.isnan(self.best) and not math.isnan(value)):
             self.best, self.best_epoch, self._waited = value, epoch, 0
             if self.restore_best_weights:
                 self._best_weights = self.network.get_weights()

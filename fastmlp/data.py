@@ -6,6 +6,8 @@ else goes through a buffer of limited size, call by call, so that a memory-mappe
 
 from __future__ import annotations
 
+import decimal
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +60,7 @@ def check_inputs(X: ArrayLike, architecture: Architecture, name: str = "X") -> N
     ValueError
         If its shape does not suit the network, or a value is NaN, infinite or too large.
     """
-    given = _real_array(X, name)
+    given = real_array(X, name)
     columns = architecture.inputs
     if given.ndim != 2 or given.shape[1] != columns:
         hint = f"; one sample is {name}.reshape(1, -1)" if given.shape == (columns,) else ""
@@ -85,7 +87,7 @@ def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str
     ValueError
         If the shape or a value does not suit the loss.
     """
-    given = _real_array(y, name)
+    given = real_array(y, name)
     loss, outputs = architecture.loss, architecture.outputs
     if given.ndim == 0 or len(given) != rows:
         raise ValueError(
@@ -119,7 +121,7 @@ def check_weights(sample_weight: ArrayLike | None, rows: int) -> NDArray[np.floa
     """
     if sample_weight is None:
         return None
-    given = _real_array(sample_weight, "sample_weight")
+    given = real_array(sample_weight, "sample_weight")
     if given.shape != (rows,):
         raise ValueError(f"sample_weight must have shape ({rows},), one weight for each row, got {given.shape}")
     check_finite(given, np.dtype(np.float64), "sample_weight")
@@ -141,14 +143,18 @@ def with_class_weights(
     ValueError
         If the rows have no single class, or a label is unknown.
     """
+    if class_weight is None:
+        return weights
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"class_weight must be a dict from label to weight, got {class_weight!r}")
     if not class_weight:
         return weights
     labels, classes = _labels_of(targets, architecture), max(architecture.outputs, 2)
     table = np.ones(classes)
     for label, weight in class_weight.items():
-        if label not in range(classes):
+        if isinstance(label, bool) or label not in range(classes):
             raise ValueError(f"class_weight has the label {label!r}; labels are 0 to {classes - 1}")
-        table[label] = number(weight, f"class_weight[{label}]")
+        table[int(label)] = number(weight, f"class_weight[{label}]")
     factors = table[labels]
     return factors if weights is None else weights * factors
 
@@ -219,16 +225,25 @@ def _labels_of(targets: Targets, architecture: Architecture) -> NDArray[np.int64
     return labels
 
 
-def _real_array(given: ArrayLike, name: str) -> NDArray[Any]:
+def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
+    """The argument as an array of real numbers; not copied if it is one already.
+
+    Raises
+    ------
+    TypeError
+        If it holds something else.
+    ValueError
+        If its rows differ in length.
+    """
     try:
         array = np.asarray(given)
     except ValueError as error:
         raise ValueError(f"{name} must be a table of numbers, but its rows differ in length: {error}") from None
     if array.dtype.kind == "O":
-        try:
-            array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must hold real numbers, got objects such as {array.flat[0]!r}") from None
+        strange = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
+        if strange:
+            raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}")
+        array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}")
     return array

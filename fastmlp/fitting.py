@@ -6,13 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fastmlp.callbacks import Callback
 from fastmlp.kernels import layout as at
 from fastmlp.progress import Progress
-from fastmlp.training import Trainer, batch_loss, epoch_losses
+from fastmlp.training import NonFiniteLossError, Trainer, batch_loss, epoch_losses
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
@@ -58,42 +55,43 @@ class Fitting:
         started = time.perf_counter()
         try:
             self._tell("on_train_begin")
-            while state[at.EPOCH] < last and not self.network.stop_training:
+            while state[at.EPOCH] < last and not (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0):
                 if self.by_epoch and state[at.BATCH_OF_EPOCH] == 0:
                     self._tell("on_epoch_begin", int(state[at.EPOCH]))
                 self._advance(first, last)
-                history.seconds = time.perf_counter() - started
-            self.trainer.check_weights()
             self._tell("on_train_end")
         finally:
             history.seconds = time.perf_counter() - started
-            self.progress.close()
 
     def _advance(self, first: int, last: int) -> None:
-        """One call of the trainer, and what follows from it."""
+        """One call of the trainer, and what follows from it, also when it ends by an exception."""
         state, trainer = self.trainer.parameters.state, self.trainer
         steps_per_epoch = trainer.feed.steps_per_epoch
         epoch, batch = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH])
         most = trainer.steps_left() if self.by_epoch else (last - epoch) * steps_per_epoch - batch
-        results, interrupt = self._run(1 if self.by_batch else most)
-        if self.by_batch and len(results):
+        error = self._run(1 if self.by_batch else most, last)
+        results = trainer.results[: trainer.done]
+        if self.by_batch and len(results) and not isinstance(error, NonFiniteLossError):
             self._tell("on_train_batch_end", batch, {"loss": batch_loss(results[0])})
-        for loss in epoch_losses(results, batch, steps_per_epoch):
+        finished = int(state[at.EPOCH]) - epoch  # without one that was undone
+        for loss in epoch_losses(results, batch, steps_per_epoch)[: max(finished, 0)]:
             self._end_epoch(epoch, {"loss": loss})
             epoch += 1
         done = int(state[at.EPOCH]) - first + int(state[at.BATCH_OF_EPOCH]) / steps_per_epoch
         self._show(done, force=int(state[at.EPOCH]) == last or self.network.stop_training)
-        if interrupt is not None:
-            raise interrupt
+        if error is not None:
+            raise error
 
-    def _run(self, most: int) -> tuple[NDArray[np.float64], KeyboardInterrupt | None]:
-        """Results of some steps; after Ctrl-C those of the steps that are done, so that the history misses none."""
-        before = int(self.trainer.parameters.state[at.STEP])
+    def _run(self, most: int, last: int) -> KeyboardInterrupt | NonFiniteLossError | None:
+        """Some steps; an exception is given back, since the steps before it still belong into the history."""
+        state = self.trainer.parameters.state
         try:
-            return self.trainer.run(most), None
-        except KeyboardInterrupt as interrupt:
-            done = int(self.trainer.parameters.state[at.STEP]) - before
-            return self.trainer.results[:done], interrupt
+            self.trainer.run(most)
+            if state[at.BATCH_OF_EPOCH] == 0 and (self.by_epoch or state[at.EPOCH] == last):
+                self.trainer.check_weights()
+        except (KeyboardInterrupt, NonFiniteLossError) as error:
+            return error
+        return None
 
     def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
         history = self.network.history

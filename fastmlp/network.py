@@ -25,6 +25,7 @@ from fastmlp.data import (
     check_inputs,
     check_targets,
     check_weights,
+    real_array,
     with_class_weights,
 )
 from fastmlp.fitting import Fitting
@@ -122,7 +123,6 @@ class Network:
         self._constants = StepConstants(self.architecture.optimizer)
         self._lock = threading.RLock()
         self._busy = False
-        self._interrupted: tuple[int, int] | None = None
 
     # What it is ------------------------------------------------------------------------------------------------------
 
@@ -154,9 +154,13 @@ class Network:
             If the number of layers or a shape differs, or a value is not finite; then nothing is changed.
         """
         layers = self.architecture.layers
-        given = [tuple(pair) for pair in weights]
+        wanted = f"weights must be {len(layers)} pairs (W, b)"
+        try:
+            given = [tuple(pair) for pair in weights]
+        except TypeError:
+            raise TypeError(f"{wanted}, got {type(weights).__name__}") from None
         if len(given) != len(layers) or any(len(pair) != 2 for pair in given):
-            raise ValueError(f"weights must be {len(layers)} pairs (W, b), got {len(given)} entries")
+            raise ValueError(f"{wanted}, got {len(given)} entries of lengths {[len(pair) for pair in given]}")
         checked = [self._check_layer(index, w, b) for index, (w, b) in enumerate(given)]
         with self._lock:
             for index, (w, b) in enumerate(checked):
@@ -165,16 +169,21 @@ class Network:
 
     def _check_layer(self, index: int, w: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
         layer, dtype = self.architecture.layers[index], self.architecture.dtype
-        pairs: list[tuple[str, NDArray[Any], tuple[int, ...]]] = [("W", np.asarray(w), (layer.inputs, layer.units))]
         if (b is not None) != layer.use_bias:
             raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got b={b!r}")
-        if b is not None:
-            pairs.append(("b", np.asarray(b), (layer.units,)))
-        for name, array, shape in pairs:
+        checked = []
+        for name, given, shape in (("W", w, (layer.inputs, layer.units)), ("b", b, (layer.units,))):
+            if given is None:
+                checked.append(None)
+                continue
+            array = real_array(given, f"{name} of layer {index}")
             if array.shape != shape:
                 raise ValueError(f"{name} of layer {index} must have shape {shape}, got {array.shape}")
             check_finite(array, dtype, f"{name} of layer {index}")
-        return pairs[0][1], pairs[1][1] if b is not None else None
+            checked.append(array)
+        if checked[0] is None:
+            raise ValueError(f"W of layer {index} must have shape {(layer.inputs, layer.units)}, got None")
+        return checked[0], checked[1]
 
     def reinitialize(self, seed: int | None = None) -> None:
         """Start afresh, as if just made with this seed; None draws one."""
@@ -183,7 +192,7 @@ class Network:
             self.architecture = dataclasses.replace(self.architecture, seed=chosen)
             self._parameters.architecture = self.architecture
             self._parameters.initialise(chosen)
-            self.history, self._interrupted = None, None
+            self.history = None
 
     def summary(self) -> None:
         """Print a table of the layers: units, activation, what they are regularised by, number of parameters."""
@@ -374,16 +383,19 @@ class Network:
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
         checked, targets, weights = self._rows(X, y, sample_weight)
         listeners = _check_callbacks(callbacks)
+        if not isinstance(shuffle, (bool, np.bool_)):
+            raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
         rows, validation = self._split(checked, targets, weights, validation_data, validation_split)
         training_weights = with_class_weights(weights, class_weight, targets, self.architecture)
         samples = len(checked) if rows is None else len(rows)
         progress = Progress(verbose, epochs, samples)
         batch_size = min(batch_size, samples)
-        with self._fitting():
+        with self._fitting(), contextlib.closing(progress):
             progress.prepare()
+            self._require_finite()
             plan = self._plans.get("training", batch_size)
             self._resume_or_begin_epoch(samples, batch_size)
-            feed = Feed(plan, checked, targets, training_weights, rows, batch_size, bool(shuffle))
+            feed = Feed(plan, checked, targets, training_weights, rows, batch_size, shuffle)
             trainer = Trainer(plan, feed, self._constants)
             self.history, self.stop_training = History(), False
             for callback in listeners:
@@ -397,21 +409,28 @@ class Network:
         Raises
         ------
         NonFiniteLossError
-            If the loss is NaN or infinite; the network is as it was.
+            If the loss is NaN or infinite, or the weights become so; the network is as it was.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
         with self._fitting():
+            self._require_finite()
             plan = self._plans.get("training", len(checked))
             state, totals = self._parameters.state, self._parameters.totals
             kept_state, kept_totals = state.copy(), totals.copy()
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                result = Trainer(plan, feed, self._constants).run(1)
-                kept_state[at.STEP] += 1
+                trainer = Trainer(plan, feed, self._constants)
+                result = trainer.run(1)
+                trainer.check_weights()
             finally:
+                kept_state[at.STEP] = state[at.STEP]
                 state[:], totals[:] = kept_state, kept_totals
             return batch_loss(result[0])
+
+    def _require_finite(self) -> None:
+        if not np.isfinite(self._parameters.weights).all():
+            raise ValueError("the network's weights hold NaN or infinity; set_weights or reinitialize it")
 
     def _rows(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
         checked = check_inputs(X, self.architecture)
@@ -432,8 +451,11 @@ class Network:
         if validation_data is not None:
             if share:
                 raise ValueError("give validation_data or validation_split, not both")
-            if isinstance(validation_data, (str, np.ndarray)) or len(validation_data) not in (2, 3):
-                raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight)")
+            wanted = "validation_data must be a tuple (X, y) or (X, y, sample_weight)"
+            if not isinstance(validation_data, (tuple, list)):
+                raise TypeError(f"{wanted}, got {type(validation_data).__name__}")
+            if len(validation_data) not in (2, 3):
+                raise ValueError(f"{wanted}, got {len(validation_data)} entries")
             self._rows(*(*validation_data, None)[:3])
             return None, tuple(validation_data)
         if not share:
@@ -450,9 +472,10 @@ class Network:
 
     def _resume_or_begin_epoch(self, samples: int, batch_size: int) -> None:
         """Go on within an epoch only if it was of as many rows in batches of the same size."""
-        if self._interrupted != (samples, batch_size) and self._parameters.state[at.BATCH_OF_EPOCH]:
-            self._parameters.state[at.BATCH_OF_EPOCH] = 0
-        self._interrupted = (samples, batch_size)
+        state = self._parameters.state
+        if (state[at.EPOCH_ROWS], state[at.EPOCH_BATCH_SIZE]) != (samples, batch_size):
+            state[at.BATCH_OF_EPOCH] = 0
+        state[at.EPOCH_ROWS], state[at.EPOCH_BATCH_SIZE] = samples, batch_size
 
     @contextlib.contextmanager
     def _fitting(self) -> Iterator[None]:
@@ -513,7 +536,6 @@ class Network:
                 "architecture": self.architecture,
                 "threads": self.threads,
                 "history": copy.deepcopy(self.history),
-                "interrupted": self._interrupted,
                 **{name: getattr(own, name).copy() for name in ("weights", "slots", "state", "totals")},
             }
 
@@ -524,7 +546,7 @@ class Network:
             getattr(parameters, name)[...] = state[name]
         parameters.refresh_transposed()
         self._adopt(parameters, state["threads"])
-        self.history, self._interrupted = state["history"], state["interrupted"]
+        self.history = state["history"]
 
     def __copy__(self) -> Network:
         """A network of its own: nothing is shared."""
@@ -532,8 +554,8 @@ class Network:
 
 
 def _check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
-    if isinstance(callbacks, Callback):
-        raise TypeError("callbacks must be a list of them, write callbacks=[...]")
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callbacks, callbacks=[...], got {callbacks!r}")
     listeners = list(callbacks)
     for callback in listeners:
         if not isinstance(callback, Callback):

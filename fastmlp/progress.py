@@ -31,8 +31,8 @@ class Progress:
     def __init__(self, verbose: bool | int | str, epochs: int, samples: int) -> None:
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f"verbose must be 'auto', True or False, got {verbose!r}")
-        self.stream: TextIO = sys.stderr
-        self.shown = self.stream.isatty() if verbose == "auto" else bool(verbose)
+        self.stream: TextIO | None = sys.stderr  # None where a program has no console
+        self.shown = self.stream is not None and (self.stream.isatty() if verbose == "auto" else bool(verbose))
         self.epochs, self.samples = epochs, samples
         self.started = time.perf_counter()
         self._drawn = -INTERVAL
@@ -74,7 +74,7 @@ class Progress:
 
     def _write(self, line: str | None) -> None:
         """Put this line in place of the last one, or end it."""
-        if not self.shown:
+        if not self.shown or self.stream is None:
             return
         width = _width()
         try:

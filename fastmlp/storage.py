@@ -22,7 +22,13 @@ from fastmlp.kernels import layout as at
 from fastmlp.model_file import ModelFormatError
 from fastmlp.parameters import LayerWeights, Parameters
 
-_COUNTERS = {"epoch": at.EPOCH, "batch": at.BATCH_OF_EPOCH, "step": at.STEP}
+_COUNTERS = {
+    "epoch": at.EPOCH,
+    "batch": at.BATCH_OF_EPOCH,
+    "step": at.STEP,
+    "rows": at.EPOCH_ROWS,
+    "batch_size": at.EPOCH_BATCH_SIZE,
+}
 _TOTALS = "training.totals"
 
 

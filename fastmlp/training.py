@@ -187,6 +187,7 @@ class Trainer:
             self._drivers[True] = train_parallel.function_for(_INT64)
         self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
         self._results_address = address(self.results)
+        self.done = 0  # steps of the latest call
 
     def steps_left(self) -> int:
         """How many steps the epoch under way still has."""
@@ -200,6 +201,7 @@ class Trainer:
         NonFiniteLossError
             If a loss is not finite; the parameters are those from the beginning of the epoch.
         """
+        self.done = 0
         trial = self.choice.trial()
         wanted = max(1, int(CALL_SECONDS / (4 if trial else 1) / self.seconds))
         count = self.feed.provide(min(most, MOST_STEPS, wanted))
@@ -207,21 +209,25 @@ class Trainer:
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
         started = time.perf_counter()
-        done = self._call(parallel, arguments)
-        seconds = (time.perf_counter() - started) / max(done, 1)
+        try:
+            self._call(parallel, arguments)
+        finally:  # Ctrl-C strikes after the call: the steps are done, and counted by the kernel itself
+            self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
+        seconds = (time.perf_counter() - started) / max(self.done, 1)
         self.choice.measured(parallel, seconds)
         if not trial:
             self.seconds = max(seconds, 1e-8)
-        if done < count:
+        if self.done < count:
             self._fail()
-        return self.results[:done]
+        return self.results[: self.done]
 
-    def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> int:
+    def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> None:
         self.plan.words[at.THREADS] = self.plan.threads if parallel else 1
         if not parallel:
-            return int(self._drivers[False](*arguments))
+            self._drivers[False](*arguments)
+            return
         with threads.limited_to(self.plan.threads):
-            return int(self._drivers[True](*arguments))
+            self._drivers[True](*arguments)
 
     def check_weights(self) -> None:
         """Undo the last epoch if it ended with weights that are not finite; raises NonFiniteLossError then."""

@@ -1,7 +1,7 @@
 """How the kernels are compiled, and where the result is kept.
 
-Nothing compiles at import. A kernel is a plain Python function under `@kernel`; its annotations say what it takes, and
-asking for its address in a dtype compiles it, or loads it from the cache. Kernels reach each other by address, so
+Nothing compiles at import. A kernel is a plain Python function under `@kernel()`; its annotations say what it takes,
+and asking for its address in a dtype compiles it, or loads it from the cache. Kernels reach each other by address, so
 each is compiled once for all networks and for both the serial and the parallel driver.
 
 The cache is a private folder whose name is a hash of everything that changes the code: the sources of all kernels, the
@@ -125,9 +125,17 @@ class Kernel:
         return int(compiled.address)
 
 
-def kernel(function: Callable[..., Any]) -> Kernel:
-    """Declare a kernel: a function of pointers and whole numbers, called by address."""
-    return Kernel(function)
+def kernel(name: str = "", parallel: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
+    """Declare a kernel: a function of pointers and numbers, called by address.
+
+    Parameters
+    ----------
+    name : str
+        What tells it from others of its module, where the function's own name does not.
+    parallel : bool
+        Whether its `prange` loops run on Numba's threads.
+    """
+    return lambda function: Kernel(function, name, parallel)
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
@@ -156,7 +164,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         except FileNotFoundError:
             return None
         except OSError as error:
-            _warn_once(f"cannot be read: {error}")
+            _warn_once(f"cannot be read ({error.strerror})")
             return None
         digest, code = stored[:32], stored[32:]
         if hashlib.sha256(code).digest() != digest:
@@ -164,7 +172,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         try:
             return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(code))
         except Exception as error:  # whatever is wrong with it, compiling anew mends it
-            _warn_once(f"holds what cannot be loaded: {error!r}")
+            _warn_once(f"holds what cannot be loaded ({type(error).__name__})")
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
@@ -183,7 +191,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
                 os.unlink(temporary)
                 raise
         except OSError as error:
-            _warn_once(f"cannot be written: {error}")
+            _warn_once(f"cannot be written ({error.strerror})")
 
     def _file_name(self) -> str:
         return hashlib.sha256(self._key.encode()).hexdigest()[:32] + ".kernel"
@@ -248,7 +256,7 @@ def _usable_folder() -> Path | None:
                 return None
         os.utime(folder)
     except OSError as error:
-        _warn_once(f"cannot be used: {error}")
+        _warn_once(f"cannot be used ({error.strerror})")
         return None
     _remove_old_folders(folder)
     return folder

@@ -47,17 +47,19 @@ class ActivationKernels:
 
 def elementwise(g: Any, derivative: Any) -> ActivationKernels:
     """The kernels of two compiled scalar functions, g(z) and the derivative as a function of a = g(z)."""
+    name = g.py_func.__name__
 
+    @kernel(name)
     def forward(a: Reals, count: int, parameters: Floats) -> None:
         for i in range(count):
             a[i] = g(a[i])
 
+    @kernel(f"{name} derivative")
     def backward(delta: Reals, a: Reals, count: int, parameters: Floats) -> None:
         for i in range(count):
             delta[i] *= derivative(a[i])
 
-    name = g.py_func.__name__
-    return ActivationKernels(forward=Kernel(forward, f"{name}"), derivative=Kernel(backward, f"{name}_derivative"))
+    return ActivationKernels(forward=forward, derivative=backward)
 
 
 @inline
@@ -72,7 +74,7 @@ def tanh_derivative(a: float) -> float:
     return functions.fma(-a, a, one(a))
 
 
-@kernel
+@kernel()
 def softmax(a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> None:
     """`a[r, :] = e^z[r, :] / sum(e^z[r, :])`, 16 rows at a time, a row in each lane."""
     top, total = scratch, shift(scratch, PANEL)
@@ -83,7 +85,7 @@ def softmax(a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> Non
         panels_from_lanes(shift(a, first * PANEL), z, units, stride)
 
 
-@kernel
+@kernel()
 def softmax_derivative(delta: Reals, a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> None:
     """`delta[r, i] = a[r, i] (delta[r, i] - sum over j of delta[r, j] a[r, j])`: the product with the full Jacobian."""
     total = scratch

@@ -73,8 +73,9 @@ PLAN_WORDS = (
 ) = tuple(range(54))
 HEAD = 56
 
-# The state of training, which outlives a plan: the seed and counters of what is finished.
-STATE_WORDS = (SEED, EPOCH, BATCH_OF_EPOCH, STEP) = tuple(range(4))
+# The state of training, which outlives a plan: the seed, counters of what is finished, and of how many rows in batches
+# of which size the epoch under way is.
+STATE_WORDS = (SEED, EPOCH, BATCH_OF_EPOCH, STEP, EPOCH_ROWS, EPOCH_BATCH_SIZE) = tuple(range(6))
 
 # A layer's row of the plan; the rows follow the head. Offsets are in elements.
 LAYER_WORDS = (

@@ -34,6 +34,7 @@ epsilon = constant(1e-7, 1e-15)  # how far unpaired cross-entropies keep a from 
 def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
     """The kernel of two compiled scalar functions of (a, y), summed, or for `mean` averaged, over the outputs."""
 
+    @kernel(name)
     def loss(
         delta: Reals,
         a: Reals,
@@ -66,7 +67,7 @@ def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
             scale_units(t, factor, units)
             panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
 
-    return Kernel(loss, name)
+    return loss
 
 
 @inline
@@ -126,7 +127,7 @@ def categorical_crossentropy_gradient(a: float, y: float) -> float:
     return -y / clipped(a) if clipped(a) == a else zero(a) * a
 
 
-@kernel
+@kernel()
 def softmax_crossentropy(
     delta: Reals,
     z: Reals,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.kernels._jit import Kernel, Reals
+from fastmlp.kernels._jit import Kernel, Reals, kernel
 from fastmlp.kernels.product import Rule, emit_block_product, emit_update
 from fastmlp.kernels.simd import Emitter, Vector, fma, instruction, sqrt
 
@@ -80,6 +80,7 @@ def _compiled(rule: Rule, slots: int) -> UpdateKernels:
     def alone(emit: Emitter, w: Any, slot: Any, stride: Any, gradient: Any, constants: Any, count: Any) -> None:
         emit_update(emit, rule, slots, w, slot, stride, gradient, constants, count)
 
+    @kernel(f"{rule.__name__} in a product")
     def product_update(
         out: Reals,
         start: Reals,
@@ -95,12 +96,11 @@ def _compiled(rule: Rule, slots: int) -> UpdateKernels:
     ) -> None:
         woven(out, start, a, delta, rows, w, slot, slot_stride, gradient, constants, count)
 
+    @kernel(rule.__name__)
     def update(w: Reals, slot: Reals, slot_stride: int, gradient: Reals, constants: Reals, count: int) -> None:
         alone(w, slot, slot_stride, gradient, constants, count)
 
-    return UpdateKernels(
-        slots, Kernel(product_update, f"product_{rule.__name__}"), Kernel(update, f"update_{rule.__name__}")
-    )
+    return UpdateKernels(slots, product_update, update)
 
 
 UPDATES: dict[str, UpdateKernels] = {

@@ -10,7 +10,7 @@ from fastmlp.kernels.panels import panels_to_row
 from fastmlp.kernels.simd import flush_denormals, reals_at, restore_denormals, shift
 
 
-@kernel
+@kernel()
 def predict_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """The share of one thread; it owns as many rows of the buffers as CAPACITY gives each thread."""
     control = flush_denormals()

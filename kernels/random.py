@@ -68,13 +68,13 @@ def shuffle(order: Ints, count: int, stream: int) -> None:
         order[i], order[j] = order[j], order[i]
 
 
-@kernel
+@kernel()
 def permute(order: Ints, count: int, seed: int, purpose: int, counter: int) -> None:
     """Shuffle `order` in place, for what the face orders itself."""
     shuffle(order, count, key(seed, purpose, counter, 0))
 
 
-@kernel
+@kernel()
 def draw_uniform(out: Floats, count: int, bound: float, seed: int, purpose: int, layer: int) -> None:
     """`count` numbers uniform in [-bound, bound)."""
     stream = key(seed, purpose, 0, layer)
@@ -82,7 +82,7 @@ def draw_uniform(out: Floats, count: int, bound: float, seed: int, purpose: int,
         out[i] = (2.0 * uniform(stream, i) - 1.0) * bound
 
 
-@kernel
+@kernel()
 def draw_normal(out: Floats, count: int, deviation: float, seed: int, purpose: int, layer: int) -> None:
     """`count` numbers from the normal distribution with mean 0."""
     stream = key(seed, purpose, 0, layer)

@@ -28,7 +28,7 @@ from fastmlp.kernels.simd import (
 CHUNK = 256  # rows that go through all layers together, so that their activations stay in L2
 
 
-@kernel
+@kernel()
 def rows_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """The share of one thread in the rows of this step: activations, deltas and the loss of each row."""
     control = flush_denormals()

@@ -10,13 +10,13 @@ import numpy as np
 from numba import prange
 
 from fastmlp.kernels import layout as at
-from fastmlp.kernels._jit import Floats, Ints, Kernel, Reals, inline, kernel
+from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.forward import row_number
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
 
 
-@kernel
+@kernel()
 def begin_epoch(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """Order the rows of the epoch and keep parameters and slots, so that an epoch that fails can be undone.
 
@@ -124,7 +124,7 @@ def end_step(plan: Ints, result: Floats) -> None:
         plan[at.READY] = 0
 
 
-@kernel
+@kernel()
 def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
     """Up to `count` steps by one thread; returns how many were done, fewer where a loss was not finite."""
     for s in range(count):
@@ -139,7 +139,8 @@ def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
     return count
 
 
-def _train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
+@kernel(parallel=True)
+def train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
     """The same by as many threads as the plan says: a region is a loop over threads."""
     for s in range(count):
         step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
@@ -155,20 +156,15 @@ def _train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> i
     return count
 
 
-train_parallel = Kernel(_train_parallel, "train_parallel", parallel=True)
-
-
-@kernel
+@kernel()
 def region_serial(region: int, plan: Ints, step: Floats) -> None:
     """One region outside of training, such as a prediction, by one thread that takes every share."""
     for thread in range(plan[at.THREADS]):
         call(region, (plan[at.WEIGHTS], plan, step, thread))
 
 
-def _region_parallel(region: int, plan: Ints, step: Floats) -> None:
+@kernel(parallel=True)
+def region_parallel(region: int, plan: Ints, step: Floats) -> None:
     """The same, a thread for each share."""
     for thread in prange(plan[at.THREADS]):
         call(region, (plan[at.WEIGHTS], plan, step, thread))
-
-
-region_parallel = Kernel(_region_parallel, "region_parallel", parallel=True)

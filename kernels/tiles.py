@@ -16,7 +16,7 @@ from fastmlp.kernels.panels import sum_of_rows, transpose
 from fastmlp.kernels.simd import call, floats_at, flush_denormals, reals_at, restore_denormals, shift
 
 
-@kernel
+@kernel()
 def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """The share of one thread in the weight blocks of this step: gradients, penalties and the update."""
     control = flush_denormals()

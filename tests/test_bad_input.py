@@ -129,7 +129,7 @@ X_CASES: list[tuple[str, Any, Any, str]] = [
     ("too few columns", X[:, :2], ValueError, r"X must have shape \(n, 3\) for this network, got \(41, 2\)"),
     ("three dimensions", X[None], ValueError, r"X must have shape \(n, 3\).*got \(1, 41, 3\)"),
     ("a number", 5.0, ValueError, r"X must have shape \(n, 3\).*got \(\)"),
-    ("nothing", None, ValueError, r"X must have shape \(n, 3\).*got \(\)"),
+    ("nothing", None, TypeError, "X must hold real numbers, got objects such as None"),
     ("a string", "data.csv", TypeError, "X must hold real numbers, got an array of <U8"),
     ("strings", X.astype(str), TypeError, "X must hold real numbers, got an array of <U"),
     ("bytes", X.astype("S"), TypeError, r"X must hold real numbers, got an array of \|S"),
@@ -159,7 +159,7 @@ NO_ROWS: list[tuple[str, Any, Any, str]] = [
 Y_CASES: list[tuple[str, Any, Any, str]] = [
     ("too few", LABELS[:-1], ValueError, r"X and y must have the same number of rows, got 41 and y of shape \(40,\)"),
     ("a number", 1, ValueError, r"same number of rows, got 41 and y of shape \(\)"),
-    ("none", None, ValueError, r"same number of rows, got 41 and y of shape \(\)"),
+    ("none", None, TypeError, "y must hold real numbers, got objects such as None"),
     (
         "too large",
         np.where(LABELS == 2, 3, LABELS),
@@ -233,7 +233,7 @@ FIT_CASES: list[tuple[str, dict[str, Any], Any, str]] = [
     ),
     ("validation X alone", {"validation_data": (X,)}, ValueError, r"validation_data must be a tuple \(X, y\)"),
     ("validation of four", {"validation_data": (X, LABELS, ONES, 1)}, ValueError, "validation_data must be a tuple"),
-    ("validation array", {"validation_data": X[:2]}, ValueError, "validation_data must be a tuple"),
+    ("validation array", {"validation_data": X[:2]}, TypeError, "validation_data must be a tuple"),
     ("validation number", {"validation_data": 5}, TypeError, "validation_data must be a tuple"),
     ("validation iterator", {"validation_data": iter((X, LABELS))}, TypeError, "validation_data must be a tuple"),
     ("validation columns", {"validation_data": (X[:, :2], LABELS)}, ValueError, r"must have shape \(n, 3\)"),

@@ -158,7 +158,7 @@ def test_setting_weights_leaves_optimizer_and_counters() -> None:
     before = bits(network)
     network.set_weights(small_network(seed=8).get_weights())
     after = bits(network)
-    assert (after["slots"], after["state"]) == (before["slots"], before["state"])
+    assert (after["slots"], after["counters"]) == (before["slots"], before["counters"])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -450,11 +450,12 @@ def test_memory_is_what_a_plan_takes(layers: list[Any], batch_size: int) -> None
 
 def test_memory_is_what_a_fit_takes() -> None:
     tall = np.zeros((512, 256), np.float32)
-    Network([256, 2], output="softmax", seed=0).fit(tall, tall[:, 0].astype(np.int64))  # everything is imported now
+    sizes, labels = [256, 1024, 512, 2], tall[:, 0].astype(np.int64)
+    Network(sizes, output="softmax", seed=0).fit(tall, labels, batch_size=512)  # everything is imported and loaded now
     tracemalloc.start()
     try:
-        network = Network([256, 1024, 512, 2], output="softmax", seed=0)
-        network.fit(tall, tall[:, 0].astype(np.int64), batch_size=512)
+        network = Network(sizes, output="softmax", seed=0)
+        network.fit(tall, labels, batch_size=512)
         taken = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
