@@ -49,7 +49,7 @@ def test_a_neighbour_that_comes_ends_parallel_work_within_two_calls() -> None:
 
 def test_equal_speeds_are_compared_ever_more_rarely() -> None:
     made = choices(lambda _, parallel: 1.0, 1000)
-    switches = sum(a != b for a, b in itertools.pairwise(made))
+    switches = sum(a != b for a, b in itertools.pairwise(made[500:]))
     assert 0 < switches <= 20
 
 
