@@ -55,23 +55,8 @@ def update_blocks(
         panel = block // layer[at.INPUT_PANELS]
         inputs = block - panel * layer[at.INPUT_PANELS]
         a, delta = operands(weights, plan, index, inputs, panel)
-        held_w, held_slots = shift(weights, held), shift(slots, held)
-        call(
-            plan[at.PRODUCT_UPDATE],
-            (
-                gradient,
-                scratch,
-                a,
-                delta,
-                plan[at.ROWS],
-                held_w,
-                held_slots,
-                slot_stride,
-                held_gradient,
-                constants,
-                held_rows,
-            ),
-        )
+        waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
+        call(plan[at.PRODUCT_UPDATE], (gradient, scratch, a, delta, plan[at.ROWS], *waiting))
         if held_rows > 0:
             write_transposed(weights, plan, index, block - 1)
         held, held_rows = layer[at.W] + block * BLOCK, min(PANEL, layer[at.INPUTS] - inputs * PANEL)
@@ -80,8 +65,8 @@ def update_blocks(
         if inputs == 0 and layer[at.USES_BIAS] != 0:
             update_bias(weights, plan, index, panel, delta, scratch)
         gradient, held_gradient = held_gradient, gradient
-    held_w, held_slots = shift(weights, held), shift(slots, held)
-    call(plan[at.UPDATE], (held_w, held_slots, slot_stride, held_gradient, constants, held_rows))
+    waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
+    call(plan[at.UPDATE], waiting)
     write_transposed(weights, plan, index, last - 1)
 
 
@@ -97,10 +82,8 @@ def add_gradients(
         inputs = block - panel * layer[at.INPUT_PANELS]
         a, delta = operands(weights, plan, index, inputs, panel)
         sums = shift(buffer, layer[at.W] + block * BLOCK)
-        call(
-            plan[at.PRODUCT_UPDATE],
-            (sums, sums, a, delta, plan[at.ROWS], weights, weights, 0, scratch, scratch, 0),
-        )
+        nothing = (weights, weights, 0, scratch, scratch, 0)
+        call(plan[at.PRODUCT_UPDATE], (sums, sums, a, delta, plan[at.ROWS], *nothing))
         if plan[at.PENALISED] != 0:
             penalise(weights, plan, step, index, block, before, sums)
         if inputs == 0:
