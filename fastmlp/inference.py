@@ -127,13 +127,13 @@ _STEP_ADDRESS = address(_STEP)
 
 def _run(plan: Plan, region: int, flops: float) -> None:
     """One region over the plan, parallel where the work is worth it."""
-    words, choice = plan.words, plan.choices[region]
+    words = plan.words
     arguments = (int(words[region]), plan.address, _STEP_ADDRESS)
     if plan.threads == 1 or flops < SERIAL_FLOPS:
         words[at.THREADS] = 1
         region_serial.function_for(_INT64)(*arguments)
         return
-    choice.begin(plan.threads, int(words[at.ROWS]))
+    choice = plan.choice(region, plan.threads, int(words[at.ROWS]))
     parallel = choice.parallel() and threads.available(plan.threads) > 1
     words[at.THREADS] = plan.threads if parallel else 1
     driver = (region_parallel if parallel else region_serial).function_for(_INT64)

@@ -171,7 +171,7 @@ class Network:
         layer, dtype = self.architecture.layers[index], self.architecture.dtype
         if (b is not None) != layer.use_bias:
             raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got b={b!r}")
-        checked = []
+        checked: list[NDArray[Any] | None] = []
         for name, given, shape in (("W", w, (layer.inputs, layer.units)), ("b", b, (layer.units,))):
             if given is None:
                 checked.append(None)

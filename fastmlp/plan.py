@@ -5,7 +5,6 @@ It is made once for a network, a purpose and a size of batch, so that nothing is
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, Literal
 
 import numpy as np
@@ -43,11 +42,6 @@ class Plan:
         The most rows at a time: of a batch, or of what each thread predicts at once.
     threads : int
         Into how many shares the regions are cut.
-
-    Attributes
-    ----------
-    choices : dict of int to ThreadChoice
-        What was measured of threads, by region.
     """
 
     def __init__(self, parameters: Parameters, purpose: Purpose, rows: int, threads: int) -> None:
@@ -59,7 +53,7 @@ class Plan:
         self.words = aligned_zeros(at.HEAD + len(architecture.layers) * at.LAYER, np.int64)
         self.numbers = aligned_zeros(at.NUMBER_HEAD + len(architecture.layers) * at.NUMBER_LAYER, np.float64)
         self.address = address(self.words)
-        self.choices: dict[int, ThreadChoice] = defaultdict(ThreadChoice)
+        self._choices: dict[int, ThreadChoice] = {}
         self._buffers: dict[int, NDArray[Any]] = {}
         self.capacity = panels(rows) * PANEL * (threads if purpose == "prediction" else 1)
         self._fill_sizes(architecture)
@@ -75,6 +69,13 @@ class Plan:
     def buffer(self, word: int) -> NDArray[Any]:
         """The buffer whose address stands in that word of the plan."""
         return self._buffers[word]
+
+    def choice(self, region: int, most: int, rows: int) -> ThreadChoice:
+        """What was measured of threads for that region, with at most so many and that many rows at a time."""
+        known = self._choices.get(region)
+        if known is None or not known.fits(most, rows):
+            known = self._choices[region] = ThreadChoice(most, rows)
+        return known
 
     def layer(self, index: int) -> NDArray[np.int64]:
         """The words on one layer."""

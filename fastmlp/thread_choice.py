@@ -16,15 +16,14 @@ class ThreadChoice:
     LONGEST = 64  # calls between two trials
     CLEARLY = 0.9  # parallel calls that take less than this share of a serial one need no comparison
 
-    def __init__(self) -> None:
-        self.most, self._rows = 1, 0
-        self._reset()
+    def __init__(self, most: int = 1, rows: int = 0) -> None:
+        self.most, self._rows = most, rows
+        self._calls, self._since_trial, self._wait = 0, 0, 1
+        self._seconds: dict[bool, list[float]] = {False: [], True: []}
 
-    def begin(self, most: int, rows: int) -> None:
-        """Work on that many rows at a time begins; what was measured holds while rows and threads stay the same."""
-        if (most, rows) != (self.most, self._rows):
-            self.most, self._rows = most, rows
-            self._reset()
+    def fits(self, most: int, rows: int) -> bool:
+        """Whether what was measured holds: so many threads at most, and that many rows at a time."""
+        return (most, rows) == (self.most, self._rows)
 
     def parallel(self) -> bool:
         """Whether the next call should be parallel."""
@@ -59,7 +58,3 @@ class ThreadChoice:
     def _best(self, parallel: bool) -> float:
         """The better of the last two, so that one disturbed call decides nothing."""
         return min(self._seconds[parallel], default=math.inf)
-
-    def _reset(self) -> None:
-        self._calls, self._since_trial, self._wait = 0, 0, 1
-        self._seconds: dict[bool, list[float]] = {False: [], True: []}

@@ -179,8 +179,8 @@ class Trainer:
         self.plan, self.feed, self.constants = plan, feed, constants
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
-        self.choice = plan.choices[at.TILES_REGION]
-        self.choice.begin(plan.threads if flops > SERIAL_FLOPS else 1, feed.batch_size)
+        most = plan.threads if flops > SERIAL_FLOPS else 1
+        self.choice = plan.choice(at.TILES_REGION, most, feed.batch_size)
         self.seconds = flops / FLOPS_PER_SECOND
         self._drivers = {False: train_serial.function_for(_INT64)}
         if self.choice.most > 1:

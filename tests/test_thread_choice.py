@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+from fastmlp import Network
 from fastmlp.thread_choice import ThreadChoice
 
 
 def choices(seconds: Callable[[int, bool], float], calls: int, most: int = 2) -> list[bool]:
     """Which calls were parallel."""
-    choice = ThreadChoice()
-    choice.begin(most, rows=100)
+    choice = ThreadChoice(most, rows=100)
     made = []
     for call in range(calls):
         parallel = choice.parallel()
@@ -57,16 +57,10 @@ def test_a_single_thread_is_never_parallel() -> None:
     assert not any(choices(lambda *_: 1.0, 20, most=1))
 
 
-def test_other_work_is_measured_anew() -> None:
-    choice = ThreadChoice()
-    choice.begin(2, rows=100)
-    for _ in range(20):
-        choice.measured(choice.parallel(), 9.0 if choice.parallel() else 1.0)
-    known = []
-    for _ in range(3):
-        choice.begin(2, rows=100)
-        known.append(choice.parallel())
-        choice.measured(known[-1], 9.0 if known[-1] else 1.0)
-    assert known.count(True) <= 1
-    choice.begin(2, rows=101)
-    assert choice.parallel()
+def test_what_was_measured_holds_for_the_same_work_alone() -> None:
+    plan = Network([8, 8, 8], seed=0)._plans.get("training", 16)
+    first = plan.choice(region=0, most=2, rows=16)
+    assert plan.choice(region=0, most=2, rows=16) is first
+    assert plan.choice(region=1, most=2, rows=16) is not first
+    assert plan.choice(region=0, most=2, rows=17) is not first
+    assert plan.choice(region=0, most=1, rows=17).most == 1
