@@ -29,10 +29,10 @@ def describe() -> dict[str, Any]:
     from llvmlite import binding
 
     import fastmlp
-    from fastmlp.kernels import _jit, threads
+    from fastmlp.kernels import code_cache, threads
 
     found = features(dict(binding.get_host_cpu_features()), platform.machine())
-    cache = _jit.cache_directory()
+    cache = code_cache.directory()
     config: Any = numba.config  # Numba fills it at run time, so a type checker does not know what is there
     return {
         "versions": {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp import Dense, Network
-from fastmlp.kernels import _jit, layout
+from fastmlp.kernels import code_cache, layout
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
@@ -58,7 +58,7 @@ def environment(**variables: str | None) -> dict[str, str]:
     merged: dict[str, str | None] = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
-        "FASTMLP_CACHE_DIR": str(_jit.cache_directory().parent),
+        "FASTMLP_CACHE_DIR": str(code_cache.directory().parent),
         **variables,
     }
     return {name: value for name, value in merged.items() if value is not None}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from behaviour import ROOT, finish, run_python, start_python
 
-from fastmlp.kernels import _jit
+from fastmlp.kernels import code_cache
 
 TINY = """
 import numpy as np
@@ -24,7 +24,7 @@ x = np.array([[0.5, -1], [2, 3]], np.float32)
 print(network.predict(x).tobytes().hex())
 """
 TRAIN = TINY + "network.fit(x, x[:, 0], epochs=2)\nprint(network.predict(x).tobytes().hex())\n"
-WHERE = "from fastmlp.kernels import _jit; print(_jit.cache_directory())"
+WHERE = "from fastmlp.kernels import code_cache; print(code_cache.directory())"
 # Every compilation runs some passes of Numba's compiler, loading runs none.
 COUNT_COMPILED = """
 from numba.core import event
@@ -304,13 +304,13 @@ def test_changed_kernels_have_a_folder_of_their_own(tmp_path: Path) -> None:
     sources = copied_sources(tmp_path)
 
     def where() -> str:
-        said, _ = run_python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{WHERE}; print(_jit.__file__)")
+        said, _ = run_python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{WHERE}; print(code_cache.__file__)")
         folder, module = said.split("\n")[:2]
         assert Path(module).is_relative_to(tmp_path)
         return folder
 
     first = where()
-    assert first == str(_jit.cache_directory())  # the place of the sources does not matter, their text does
+    assert first == str(code_cache.directory())  # the place of the sources does not matter, their text does
     file = sources / "functions.py"
     text = file.read_bytes()
     file.write_bytes(text + b"\n")
@@ -327,20 +327,67 @@ def test_changed_kernels_have_a_folder_of_their_own(tmp_path: Path) -> None:
     [("NUMBA_BOUNDSCHECK", "1"), ("NUMBA_OPT", "1"), ("NUMBA_DEBUGINFO", "1"), ("NUMBA_CPU_NAME", "generic")],
 )
 def test_flags_that_change_the_code_have_a_folder_of_their_own(variable: str, value: str) -> None:
-    assert run_python(WHERE, **{variable: value})[0].strip() != str(_jit.cache_directory())
+    assert run_python(WHERE, **{variable: value})[0].strip() != str(code_cache.directory())
 
 
 def test_old_folders_are_removed_and_nothing_else(cache: Path) -> None:
     current = folder_in(cache)
-    names = {"old": "0" * len(current.name), "young": "1" * len(current.name), "foreign": "not ours"}
+    names = {
+        "old": "kernels-" + "0" * 32,
+        "young": "kernels-" + "1" * 32,
+        "foreign": "not ours",
+        "digest": "0123456789abcdef" * 2,
+        "mixed": "kernels-" + "2" * 32,
+    }
     for name in names.values():
         (cache / name).mkdir()
         (cache / name / "x.kernel").write_bytes(b"x")
     (cache / "file").write_bytes(b"x")
-    for name in ("old", "foreign"):
+    (cache / names["mixed"] / "thesis.txt").write_text("mine")
+    for name in ("old", "foreign", "digest", "mixed"):
         os.utime(cache / names[name], (0, 0))
     os.utime(cache / "file", (0, 0))
     os.utime(current, (0, 0))
     run_python(TINY, "-W", "error", FASTMLP_CACHE_DIR=str(cache))
-    assert {path.name for path in cache.iterdir()} == {current.name, names["young"], names["foreign"], "file"}
+    kept = {names[name] for name in ("young", "foreign", "digest", "mixed")}
+    assert {path.name for path in cache.iterdir()} == {current.name, "file", *kept}
+    assert (cache / names["mixed"] / "thesis.txt").read_text() == "mine"
     assert current.stat().st_mtime > 0  # used, so young again
+
+
+def test_code_of_sources_that_changed_after_import_is_not_kept(tmp_path: Path) -> None:
+    sources = copied_sources(tmp_path)
+    changed = f"""
+import sys, pathlib; sys.path.insert(0, {str(tmp_path)!r})
+import fastmlp.kernels.step
+file = pathlib.Path({str(sources / "step.py")!r})
+text = file.read_text()
+assert "state[at.STEP] += 1" in text
+file.write_text(text.replace("state[at.STEP] += 1", "state[at.STEP] += 1000"))
+"""
+    fit = TINY + "network.fit(x, x[:, 0], batch_size=2)\nprint(network.step)\n"
+    said, _ = run_python(changed + fit, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))
+    assert said.split()[-1] == "1"
+    new = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + fit
+    said, _ = run_python(new, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))
+    assert said.split()[-1] == "1000"
+
+
+def test_a_kernel_from_elsewhere_is_compiled_anew_when_its_file_changes(tmp_path: Path) -> None:
+    text = """
+import numpy as np
+from fastmlp.kernels._jit import Reals, kernel
+
+@kernel()
+def put(a: Reals) -> None:
+    a[0] = NUMBER
+
+out = np.zeros(1)
+put.function_for(out.dtype)(out.ctypes.data)
+print(out[0])
+"""
+    for number in ("1.0", "2.0"):
+        text_now = "from __future__ import annotations\n" + text.replace("NUMBER", number)
+        (tmp_path / "mine.py").write_text(text_now)
+        run = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = True; import mine"
+        assert run_python(run, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))[0].strip() == number
