@@ -1,13 +1,16 @@
 """Turn what `pytest bench` measured into the README's tables and its chart, so that no figure there is typed by hand.
 
-Run it from the root of the checkout: `python -m bench.report`.
+Run it from the root of the checkout: `python -m bench.report`; with `--check` it writes nothing and tells by its exit
+code whether the README's tables are what the results give.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +19,41 @@ RESULTS = Path(__file__).with_name("results.json")
 CHART = Path(__file__).with_name("speed.png")
 README = ROOT / "README.md"
 
+MOST = 1.02  # of the FMA peak: what exceeds it says that the peak was measured in a disturbed moment
+
 Bench = dict[str, Any]
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Read the results, write the README and the chart; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if README.md has other tables")
+    check = parser.parse_args(argv).check
     try:
         results = json.loads(RESULTS.read_text())
     except FileNotFoundError:
         print(f"{RESULTS.relative_to(ROOT)} is not there; measure first, with: pytest bench", file=sys.stderr)
         return 1
     benches, machine = results["benchmarks"], results["machine_info"]
-    text = README.read_text()
+    if not step_rows(benches):
+        print(f"{RESULTS.relative_to(ROOT)} has no training steps; measure all of it: pytest bench", file=sys.stderr)
+        return 1
+    if wrong := impossible(benches, machine):
+        print("more than the FMA peak, measure again:", *wrong, sep="\n", file=sys.stderr)
+        return 1
+    before = README.read_text()
+    text = with_tables(before, benches, machine)
+    if check:
+        if text != before:
+            print(f"{README.relative_to(ROOT)} is not what python -m bench.report writes", file=sys.stderr)
+        return int(text != before)
+    README.write_text(text)
+    print(f"wrote {README.relative_to(ROOT)}")
+    return draw(benches)
+
+
+def with_tables(text: str, benches: list[Bench], machine: dict[str, Any]) -> str:
+    """The README's text with the tables of these results."""
     for name, table in (
         ("steps", steps_table(benches, machine)),
         ("kernels", kernels_table(benches, machine)),
@@ -35,10 +61,7 @@ def main() -> int:
         ("machine", machine_line(machine)),
     ):
         text = replaced(text, name, table)
-        print(table, end="\n\n")
-    README.write_text(text)
-    print(f"wrote {README.relative_to(ROOT)}")
-    return draw(benches)
+    return text
 
 
 def replaced(text: str, name: str, content: str) -> str:
@@ -55,18 +78,14 @@ def replaced(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda found: f"{found[1]}{content}\n{found[2]}", text)
 
 
-def step_times(benches: list[Bench]) -> dict[str, dict[str, float]]:
-    """Microseconds a step of each workload, at the best round, and the operations of a step."""
-    times: dict[str, dict[str, float]] = {}
-    for bench in benches:
-        info = bench["extra_info"]
-        if "workload" not in info:
-            continue
-        who = info["by"] if info["by"] == "reference" else f"threads {info['threads']}"
-        who += " after 100 epochs" if info.get("age") else ""
-        row = times.setdefault(info["workload"], {"flops": info["flops"], "batch": info["batch"]})
-        row[who] = bench["stats"]["min"] / info["steps"] * 1e6
-    return times
+def step_rows(benches: list[Bench]) -> list[dict[str, Any]]:
+    """What was noted of each workload: its name, batch and flops, and the microseconds a step of each network."""
+    return [bench["extra_info"] for bench in benches if "microseconds" in bench["extra_info"]]
+
+
+def step_peak(row: dict[str, Any], machine: dict[str, Any]) -> float:
+    """The share of one core's FMA peak that one thread reaches in a step."""
+    return float(row["flops"] / (row["microseconds"]["1 thread"] * 1e-6) / machine["peak_float32"])
 
 
 def steps_table(benches: list[Bench], machine: dict[str, Any]) -> str:
@@ -82,40 +101,61 @@ def steps_table(benches: list[Bench], machine: dict[str, Any]) -> str:
         "faster",
     )
     rows = []
-    for name, row in step_times(benches).items():
-        one, every, numpy = row["threads 1"], row["threads all"], row.get("reference")
-        peak = row["flops"] / (one * 1e-6) / machine["peak_float32"]
-        aged = row.get("threads 1 after 100 epochs")
+    for row in step_rows(benches):
+        times = row["microseconds"]
+        one, every, numpy = times["1 thread"], times["all threads"], times["reference"]
+        aged = times.get("1 thread after 100 epochs")
         rows.append(
             (
-                name,
+                row["workload"],
                 f"{row['batch']}",
                 short(one),
-                f"{peak:.0%}",
+                f"{step_peak(row, machine):.0%}",
                 short(aged) if aged else "",
                 short(every),
-                short(numpy) if numpy else "",
-                f"{numpy / min(one, every):.1f} x" if numpy else "",
+                short(numpy),
+                f"{numpy / min(one, every):.1f} x",
             )
         )
     return markdown(head, rows)
 
 
+def kernel_seconds(benches: list[Bench]) -> dict[str, dict[str, float]]:
+    """Of each kernel, the seconds for one number or one floating-point operation, by who does it."""
+    found: dict[str, dict[str, float]] = {}
+    for bench in benches:
+        info = bench["extra_info"]
+        if "kernel" in info:
+            found.setdefault(info["kernel"], {})[info["by"]] = bench["stats"]["min"] / info["count"]
+    return found
+
+
+def products(benches: list[Bench], machine: dict[str, Any]) -> dict[str, float]:
+    """The kernels that are told in shares of the FMA peak of one core, with that peak, in operations a second."""
+    names = [b["extra_info"]["kernel"] for b in benches if b["extra_info"].get("unit") == "flops"]
+    return {name: machine["peak_float64" if name.endswith("float64") else "peak_float32"] for name in names}
+
+
 def kernels_table(benches: list[Bench], machine: dict[str, Any]) -> str:
     """Kernels alone: products in shares of the FMA peak, the others in nanoseconds a number, beside NumPy."""
-    found: dict[str, dict[str, Bench]] = {}
-    for bench in benches:
-        if "kernel" in bench["extra_info"]:
-            found.setdefault(bench["extra_info"]["kernel"], {})[bench["extra_info"]["by"]] = bench
-    rows = []
-    for name, pair in found.items():
-        seconds = {by: bench["stats"]["min"] / bench["extra_info"]["count"] for by, bench in pair.items()}
-        peak = machine["peak_float64" if name.endswith("float64") else "peak_float32"]
-        is_product = pair["fastmlp"]["extra_info"]["unit"] == "flops"
-        cells = [f"{1 / s / peak:.0%} of peak" if is_product else f"{s * 1e9:.2f} ns" for s in seconds.values()]
-        by = dict(zip(seconds, cells, strict=True))
-        rows.append((name, by["fastmlp"], by["NumPy"], f"{seconds['NumPy'] / seconds['fastmlp']:.1f} x"))
+    peaks, rows = products(benches, machine), []
+    for name, seconds in kernel_seconds(benches).items():
+        ours, numpy = (
+            f"{1 / s / peaks[name]:.0%} of peak" if name in peaks else f"{s * 1e9:.2f} ns"
+            for s in (seconds["fastmlp"], seconds["NumPy"])
+        )
+        rows.append((name, ours, numpy, f"{seconds['NumPy'] / seconds['fastmlp']:.1f} x"))
     return markdown(("kernel", "fastmlp", "NumPy", "faster"), rows)
+
+
+def impossible(benches: list[Bench], machine: dict[str, Any]) -> list[str]:
+    """Every figure that exceeds the FMA peak: of one core for fastmlp, whose kernels run alone, of all for NumPy."""
+    shares = {f"a step of {row['workload']}": step_peak(row, machine) for row in step_rows(benches)}
+    seconds = kernel_seconds(benches)
+    for name, peak in products(benches, machine).items():
+        for by, cores in (("fastmlp", 1), ("NumPy", machine["threads"])):
+            shares[f"{name}, {by}"] = 1 / seconds[name][by] / peak / cores
+    return [f"{name}: {share:.1%}" for name, share in shares.items() if share > MOST]
 
 
 def start_table(benches: list[Bench]) -> str:
@@ -139,7 +179,7 @@ def machine_line(machine: dict[str, Any]) -> str:
     )
 
 
-def markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table, numbers to the right."""
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
@@ -157,19 +197,19 @@ def draw(benches: list[Bench]) -> int:
     except ImportError:
         print('no chart: matplotlib is not installed; python -m pip install ".[bench]" brings it')
         return 0
-    times = {name: row for name, row in step_times(benches).items() if "reference" in row}
-    names = list(times)[::-1]
-    figure = Figure(figsize=(8, 0.55 * len(names) + 1.2), layout="constrained", facecolor="white")
+    rows = step_rows(benches)[::-1]
+    times = [row["microseconds"] for row in rows]
+    figure = Figure(figsize=(8, 0.55 * len(rows) + 1.2), layout="constrained", facecolor="white")
     axes = figure.subplots()
     for offset, who, label, color in (
-        (0.2, "threads 1", "fastmlp, 1 thread", "#1f77b4"),
-        (-0.2, "threads all", "fastmlp, all threads", "#0b3c5d"),
+        (0.2, "1 thread", "fastmlp, 1 thread", "#1f77b4"),
+        (-0.2, "all threads", "fastmlp, all threads", "#0b3c5d"),
     ):
-        ratios = [times[name]["reference"] / times[name][who] for name in names]
-        bars = axes.barh([i + offset for i in range(len(names))], ratios, height=0.38, color=color, label=label)
+        ratios = [row["reference"] / row[who] for row in times]
+        bars = axes.barh([i + offset for i in range(len(rows))], ratios, height=0.38, color=color, label=label)
         axes.bar_label(bars, fmt="%.1f x", padding=3, fontsize=8)
-    axes.set_yticks(range(len(names)), [f"{name}, batch {times[name]['batch']:.0f}" for name in names])
-    most = 1.6 * max(row["reference"] / min(row["threads 1"], row["threads all"]) for row in times.values())
+    axes.set_yticks(range(len(rows)), [f"{row['workload']}, batch {row['batch']}" for row in rows])
+    most = 1.6 * max(row["reference"] / min(row["1 thread"], row["all threads"]) for row in times)
     axes.set_xscale("log")
     axes.set_xlim(1, most)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500) if tick < most]

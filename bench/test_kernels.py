@@ -1,4 +1,8 @@
-"""Each kernel alone, beside NumPy doing the same: products, block functions of activations and losses, updates."""
+"""Each kernel alone, beside NumPy doing the same: products, block functions of activations and losses, updates.
+
+A kernel gets the blocks that a step gives it. NumPy gets arrays of at least MANY elements, or so many blocks in one
+call: on 256 elements its figure would be that of a call from Python.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +22,9 @@ from fastmlp.kernels.product import panel_product
 from fastmlp.kernels.simd import call, reals_at
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.reference import formulas
-from fastmlp.reference import random as reference_random
 
 ROWS, INPUTS = 128, 256
+MANY = 65_536
 TURNS = 64  # calls of a kernel in one call from Python, so that ctypes does not count
 
 dtypes = pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")], ids=str)
@@ -83,10 +87,14 @@ def test_rows_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 @pytest.mark.parametrize("optimizer", ["adam"])
 def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -> None:
     a, out = numbers(ROWS * PANEL, dtype), numbers(BLOCK, dtype)
-    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block with {optimizer} in its shadow, {dtype}"
+    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block, {optimizer} in its shadow (NumPy: without), {dtype}"
     if by == "NumPy":
-        A, G = a.reshape(ROWS, PANEL), out.reshape(PANEL, PANEL)
-        timed(benchmark, f"{name}", by, "flops", flops, lambda: np.matmul(A.T, A, out=G))
+        # As many blocks as MANY elements have, all from the same rows. Two arrays: of one, NumPy computes A^T A by
+        # symmetry, with half of the operations.
+        blocks = MANY // BLOCK
+        A, delta = (np.broadcast_to(x.reshape(ROWS, PANEL), (blocks, ROWS, PANEL)) for x in (a, a.copy()))
+        dW = np.empty((blocks, PANEL, PANEL), dtype)
+        timed(benchmark, name, by, "flops", blocks * flops, lambda: np.matmul(A.transpose(0, 2, 1), delta, out=dW))
         return
     w, constants = numbers(3 * BLOCK, dtype), np.array([0.9, 0.999, 1e-6, 1e-8], dtype)
     w[:] = np.abs(w)
@@ -101,16 +109,16 @@ def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer
 @both
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -> None:
-    w, g = np.abs(numbers(3 * BLOCK, dtype)), numbers(BLOCK, dtype)
     name = f"update by {optimizer}, {dtype}"
     if by == "NumPy":
         from fastmlp import SGD, Adam
 
         settings = {"sgd": SGD(1e-6), "momentum": SGD(1e-6, momentum=0.9), "adam": Adam(1e-6)}[optimizer]
-        slots = formulas.empty_slots(settings, w[:BLOCK])
-        rule = formulas.OPTIMIZERS[settings.name]
-        timed(benchmark, name, by, "elements", BLOCK, rule, settings, w[:BLOCK], g, slots, 1)
+        w, g = numbers(MANY, dtype), numbers(MANY, dtype)
+        rule, slots = formulas.OPTIMIZERS[settings.name], formulas.empty_slots(settings, w)
+        timed(benchmark, name, by, "elements", MANY, rule, settings, w, g, slots, 1)
         return
+    w, g = np.abs(numbers(3 * BLOCK, dtype)), numbers(BLOCK, dtype)
     constants = np.array([0.9, 0.999, 1e-6, 1e-8] if optimizer == "adam" else [1e-6, 1e-6, 1.0, 0.0], dtype)
     found = UPDATES[optimizer].update.address(dtype)
     arguments = [address(array) for array in (w, g, constants)]
@@ -120,12 +128,12 @@ def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -
 @dtypes
 @both
 def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
-    block, out = numbers(BLOCK, dtype), numbers(BLOCK, dtype)
     name = f"transpose of a block, {dtype}"
     if by == "NumPy":
-        source, target = block.reshape(PANEL, PANEL), out.reshape(PANEL, PANEL)
-        timed(benchmark, name, by, "elements", BLOCK, np.copyto, target, source.T)
+        source, target = (numbers(MANY, dtype).reshape(-1, PANEL, PANEL) for _ in range(2))
+        timed(benchmark, name, by, "elements", MANY, np.copyto, target, source.transpose(0, 2, 1))
         return
+    block, out = numbers(BLOCK, dtype), numbers(BLOCK, dtype)
     function = transposes.function_for(dtype)
     timed(benchmark, name, by, "elements", TURNS * BLOCK, function, address(out), address(block), TURNS)
 
@@ -134,7 +142,7 @@ def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 @both
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: str) -> None:
-    z = numbers(16 * BLOCK, dtype)
+    z = numbers(MANY if by == "NumPy" else 16 * BLOCK, dtype)
     name = f"{activation}, {dtype}"
     if by == "NumPy":
         timed(benchmark, name, by, "elements", z.size, formulas.ACTIVATIONS[activation].forward, z)
@@ -149,14 +157,15 @@ def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: s
 @pytest.mark.parametrize("units", [2, 10, 100])
 def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, units: int) -> None:
     name = f"softmax and cross-entropy of {units} units, {dtype}"
-    width = -(-units // PANEL) * PANEL
-    z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
     if by == "NumPy":
         pair = formulas.EXACT_PAIRS["softmax", "categorical_crossentropy"]
         forward = formulas.ACTIVATIONS["softmax"].forward
-        Z, Y = z[: ROWS * units].reshape(ROWS, units), np.eye(units, dtype=dtype)[np.arange(ROWS) % units]
-        timed(benchmark, name, by, "elements", ROWS * units, lambda: (pair.value(Z, Y), pair.delta(forward(Z), Y)))
+        rows = -(-MANY // units)
+        Z, Y = numbers(rows * units, dtype).reshape(rows, units), np.eye(units, dtype=dtype)[np.arange(rows) % units]
+        timed(benchmark, name, by, "elements", Z.size, lambda: (pair.value(Z, Y), pair.delta(forward(Z), Y)))
         return
+    width = -(-units // PANEL) * PANEL
+    z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
     delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS, dtype)
     losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
     buffers = [address(array) for array in (delta, z, y, weights, losses)]
@@ -167,9 +176,9 @@ def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, uni
 
 @both
 def test_shuffle(benchmark: Any, by: str) -> None:
-    order = np.arange(10_000)
+    order, name = np.arange(MANY), "shuffle (NumPy: Generator.permutation)"
     if by == "NumPy":
-        timed(benchmark, "shuffle", by, "elements", order.size, reference_random.permutation, 1, order)
+        timed(benchmark, name, by, "elements", order.size, np.random.default_rng(0).permutation, order)
         return
     function = random.permute.function_for(order.dtype)
-    timed(benchmark, "shuffle", by, "elements", order.size, function, address(order), order.size, 0, 3, 0)
+    timed(benchmark, name, by, "elements", order.size, function, address(order), order.size, 0, 3, 0)

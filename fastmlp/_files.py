@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 from collections.abc import Iterable
@@ -13,7 +14,8 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     """Write `parts` one after the other into a temporary file beside `path`, then rename it to `path`.
 
     Whatever happens before the rename, an interrupt included, leaves an older file as it was and removes the temporary
-    one. A symbolic link stays one: the file that it points to is replaced.
+    one; only a process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`, which may be deleted. A
+    symbolic link stays one: the file that it points to is replaced.
 
     Parameters
     ----------
@@ -25,22 +27,31 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     Raises
     ------
     OSError
-        If the folder is missing, something cannot be written, or `path` is a folder.
+        If the folder is missing, something cannot be written, or `path` is a folder; its `filename` is `path`.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".fastmlp-{secrets.token_hex(8)}.tmp")
-    # 0o666 less the umask, as open() gives; tempfile would leave a model that only its owner can read.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    file: io.BufferedWriter | None = None
     try:
-        with open(descriptor, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+        # An interrupt finds the name known, and an object that closes itself if it comes before the assignment; the
+        # end of a `with` would be a gap. Rights are 0o666 less the umask; tempfile's would be the owner's alone.
+        file = open(temporary, "xb")  # noqa: SIM115
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
         os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    except BaseException as error:
+        if file is not None:
+            with contextlib.suppress(OSError):  # on a full disk the rest in the buffer fails once more
+                file.close()
+        if not isinstance(error, FileExistsError):  # a file that was there before belongs to somebody else
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:
+            # The caller knows nothing of the temporary name, and a full disk names no file at all.
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
     _sync_folder(target.parent)
 

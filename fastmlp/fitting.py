@@ -51,7 +51,7 @@ class Fitting:
         first, last = int(state[at.EPOCH]), int(state[at.EPOCH]) + epochs
         history = self.network.history
         assert history is not None
-        self.progress.begin()
+        self.progress.begin(("loss",) if self.validation is None else ("loss", "val_loss"))
         started = time.perf_counter()
         try:
             self._tell("on_train_begin")
@@ -78,7 +78,8 @@ class Fitting:
             self._end_epoch(epoch, {"loss": loss})
             epoch += 1
         done = int(state[at.EPOCH]) - first + int(state[at.BATCH_OF_EPOCH]) / steps_per_epoch
-        self._show(done, force=int(state[at.EPOCH]) == last or self.network.stop_training)
+        ends = state[at.EPOCH] == last or (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0)
+        self._show(done, finished=error is None and bool(ends))
         if error is not None:
             raise error
 
@@ -101,11 +102,11 @@ class Fitting:
         history.add(epoch, logs)
         self._tell("on_epoch_end", epoch, logs)
 
-    def _show(self, done: float, force: bool) -> None:
+    def _show(self, done: float, finished: bool) -> None:
         history = self.network.history
         assert history is not None
         logs = {name: values[-1] for name, values in history.history.items() if name in ("loss", "val_loss")}
-        self.progress.update(done, logs, force)
+        self.progress.update(done, logs, finished)
 
     def _tell(self, event: str, *arguments: Any) -> None:
         for callback in self.callbacks:

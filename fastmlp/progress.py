@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 INTERVAL = 0.1  # seconds between two pictures of the line
+SHORTEST_BAR, LONGEST_BAR = 8, 24  # cells; one that is shorter tells nothing and is left out
+USUAL_SPEED_AND_TIME = "896k samples/s 12.3 s left"  # room is kept for so much, until a text needs more
 
 
 class Progress:
@@ -36,37 +39,45 @@ class Progress:
         self.epochs, self.samples = epochs, samples
         self.started = time.perf_counter()
         self._drawn = -INTERVAL
+        self._widest = len(USUAL_SPEED_AND_TIME)  # of the texts behind the bar
 
     def prepare(self) -> None:
         """Say that kernels are being loaded; the first time they are compiled, which takes some seconds."""
         self._write("preparing the kernels, which are compiled once and then kept ...")
 
-    def begin(self) -> None:
-        """Training starts now: what comes before does not count for its speed."""
-        self.started = time.perf_counter()
+    def begin(self, names: Sequence[str] = ()) -> None:
+        """Training starts now: what comes before does not count for its speed.
 
-    def update(self, done: float, logs: dict[str, float], force: bool = False) -> None:
-        """Show that `done` epochs (a fraction while one is under way) are done, with the latest losses."""
+        The names are those that `update` will get as keys of `logs`: their room is kept before they have values, so
+        that the bar does not change its width.
+        """
+        self.started = time.perf_counter()
+        self._widest = len(" ".join([*(f"{name} 0.0000" for name in names), USUAL_SPEED_AND_TIME]))
+
+    def update(self, done: float, logs: dict[str, float], finished: bool = False) -> None:
+        """Show that `done` epochs (a fraction while one is under way) are done, with the latest losses.
+
+        The last picture, `finished`, shows the epochs that were done and the time they took.
+        """
         now = time.perf_counter() - self.started
-        if not self.shown or (now - self._drawn < INTERVAL and not force):
+        if not self.shown or (now - self._drawn < INTERVAL and not finished):
             return
         self._drawn = now
-        self._write(self.line(done, logs, now, _width()))
+        self._write(self.line(done, logs, now, _width(), finished))
 
-    def line(self, done: float, logs: dict[str, float], seconds: float, width: int) -> str:
-        """The line, at most `width` characters."""
-        count = len(str(self.epochs))
-        head = f"epoch {min(int(done), self.epochs):{count}d}/{self.epochs}"
-        values = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+    def line(self, done: float, logs: dict[str, float], seconds: float, width: int, finished: bool = False) -> str:
+        """The line, at most `width` characters; its bar is as long as the widest line so far leaves it."""
+        epoch = int(done) if finished else min(int(done) + 1, self.epochs)  # the one under way
+        head = f"epoch {epoch:{len(str(self.epochs))}d}/{self.epochs}"
+        values = [f"{name} {value:.4f}" for name, value in logs.items()]
         speed = f"{_short(done * self.samples / seconds) if seconds > 0 else '-'} samples/s"
         left = (self.epochs - done) * seconds / done if done else 0.0
-        ending = f"{_clock(left)} left" if done < self.epochs else f"{_clock(seconds)}"
-        text = "  ".join(part for part in (values, speed, ending) if part)
-        room = min(24, width - len(head) - len(text) - 4)
-        if room < 5:
-            return f"{head}  {text}"[:width]
-        filled = int(room * done / self.epochs)
-        return f"{head} [{'=' * filled}{' ' * (room - filled)}] {text}"
+        text = " ".join([*values, speed, _clock(seconds) if finished else f"{_clock(left)} left"])
+        self._widest = max(self._widest, len(text))
+        cells = min(LONGEST_BAR, width - len(f"{head} [] ") - self._widest)
+        if cells < SHORTEST_BAR:
+            return f"{head} {text}"[:width]
+        return f"{head} [{'=' * int(cells * done / self.epochs):{cells}}] {text}"
 
     def close(self) -> None:
         """End the line, so that what is printed next has its own."""
@@ -89,10 +100,12 @@ def _width() -> int:
 
 
 def _short(value: float) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.1f}{letter}"
-    return f"{value:.0f}"
+    """Three digits and the letter of a thousand, a million or a thousand millions: 896k, 1.23M."""
+    letters = iter("kMG")
+    letter = ""
+    while value >= 999.5 and (larger := next(letters, "")):
+        value, letter = value / 1000, larger
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}{letter}"
 
 
 def _clock(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The command line: what it trains, prints and writes, and the exit code it ends with."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -120,14 +121,53 @@ def test_without_matplotlib_the_model_is_saved_and_the_extra_named(folder, capsy
         assert json.loads(shown.out)["files"] == written(folder)
 
 
-def test_an_interrupt_ends_with_130_one_line_and_no_files(folder, capsys, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
 
-    monkeypatch.setattr(fastmlp.Network, "fit", interrupted)
-    assert main(["train"]) == 130
+
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize("where", ["datasets.load_breast_cancer", "Network.fit", "Network.save"])
+def test_an_interrupted_training_ends_with_130_and_says_that_no_file_was_written(
+    folder, capsys, monkeypatch, where, older
+):
+    if older:
+        (folder / FILES[1]).write_bytes(b"older")
+    monkeypatch.setattr(f"fastmlp.{where}", interrupted)
+    assert main(["train", "--epochs", "2"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted; no file was written\n"
+    assert written(folder) == FILES[1:] * older
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_an_interrupt_after_the_model_was_written_does_not_deny_it(folder, capsys, monkeypatch, older):
+    if older:
+        assert main(["train", "--quiet", "--epochs", "2"]) == 0
+        (folder / FILES[0]).unlink()
+    monkeypatch.setattr("fastmlp.plot.learning_curves", interrupted)
+    assert main(["train", "--epochs", "2"]) == 130
     assert capsys.readouterr().err == "fastmlp: interrupted\n"
-    assert written(folder) == []
+    assert written(folder) == FILES[1:]
+
+
+def test_an_interrupt_of_another_command_ends_with_130_and_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(system, "describe", interrupted)
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted\n"
+
+
+def test_the_time_told_is_that_of_the_fit(capsys, monkeypatch):
+    fit = fastmlp.Network.fit
+
+    def timed(*arguments, **settings):
+        history = fit(*arguments, **settings)
+        history.seconds = 1234.5
+        return history
+
+    monkeypatch.setattr(fastmlp.Network, "fit", timed)
+    assert main(["train", "--json", "--epochs", "2"]) == 0
+    assert printed_json(capsys)["seconds"] == 1234.5
+    assert main(["train", "--quiet", "--epochs", "2"]) == 0
+    assert capsys.readouterr().out.startswith("2 epochs in 1234.50 s")
 
 
 def test_a_missing_folder_is_told_before_anything_is_trained(capsys):
@@ -289,7 +329,9 @@ def test_warmup_tells_how_many_functions_and_how_long(capsys):
     assert set(found) == {"functions", "seconds"}
     assert found["functions"] > 0
     assert main(["warmup"]) == 0
-    assert capsys.readouterr().out.startswith(f"{found['functions']} functions")
+    assert re.fullmatch(
+        rf"{found['functions']} kernels are compiled and in the cache \(\d+\.\d s\)\n", capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """A model file comes back bit for bit, or is refused with a reason; writing never harms an older file."""
 
 import errno
+import gc
 import hashlib
 import json
 import os
 import stat
+import sys
 import tracemalloc
 from types import SimpleNamespace
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from fastmlp import model_file
+from fastmlp._files import write_atomically
 from fastmlp.model_file import ModelFormatError, read, write
 
 METADATA = {"architecture": '{"layers": ["ü \\"😀"]}', "": ""}
@@ -275,6 +278,92 @@ def test_a_failing_write_leaves_the_older_file_and_no_litter(path, monkeypatch, 
         write(path, {"state": "newer"}, TENSORS)
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
     assert len(before) == older
+
+
+def interrupted_at(number, path, parts):
+    """Whether there are so many line events in write_atomically; a KeyboardInterrupt was raised at that one."""
+    seen = 0
+
+    def trace(frame, event, _):
+        nonlocal seen
+        if frame.f_code is not write_atomically.__code__:
+            return None
+        if event == "line":
+            seen += 1
+            if seen == number:
+                raise KeyboardInterrupt
+        return trace
+
+    tracer = sys.gettrace()  # a coverage tool's
+    sys.settrace(trace)
+    try:
+        write_atomically(path, parts)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(tracer)
+    return False
+
+
+def descriptors():
+    """The open ones, where the system tells."""
+    return sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else []
+
+
+def test_an_interrupt_at_any_line_leaves_one_whole_file_no_litter_and_no_descriptor(path):
+    older, newer, parts = b"older", b"newer" * 10_000, [b"newer" * 5_000] * 2
+    gc.collect()
+    found, before, number = set(), descriptors(), 1
+    path.write_bytes(older)
+    while interrupted_at(number, path, parts):
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+        assert path.read_bytes() in (older, newer)
+        assert descriptors() == before
+        found.add(path.read_bytes())
+        path.write_bytes(older)
+        number += 1
+    assert found == {older, newer}
+    assert path.read_bytes() == newer
+    assert number > 10
+
+
+def test_a_file_that_has_the_temporary_name_by_chance_is_not_touched(path, monkeypatch):
+    monkeypatch.setattr("secrets.token_hex", lambda _: "taken")
+    other = path.with_name(".fastmlp-taken.tmp")
+    other.write_bytes(b"somebody else's")
+    with pytest.raises(FileExistsError):
+        write_atomically(path, [b"newer"])
+    assert other.read_bytes() == b"somebody else's"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("where", "error"), [("missing/model", FileNotFoundError), ("file/model", NotADirectoryError)])
+def test_an_error_of_the_operating_system_names_the_path_that_was_given(tmp_path, monkeypatch, where, error):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(error) as failed:
+        write_atomically(where, [b"newer"])
+    assert failed.value.filename == where
+    assert isinstance(failed.value.__cause__, error)
+    assert ".fastmlp-" not in str(failed.value)
+
+
+def test_a_folder_in_place_of_the_file_is_named_as_it_was_given(tmp_path):
+    with pytest.raises(OSError, match=r"directory|denied") as failed:
+        write_atomically(tmp_path, [b"newer"])
+    assert failed.value.filename == os.fspath(tmp_path)
+    assert failed.value.filename2 is None
+    assert not list(tmp_path.parent.glob(".fastmlp-*"))
+
+
+def test_a_full_disk_names_the_path_that_was_given(path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as failed:
+        write_atomically(path, [b"newer"])
+    assert (failed.value.errno, failed.value.filename) == (errno.ENOSPC, os.fspath(path))
 
 
 def test_a_folder_that_cannot_be_synchronised_is_no_failure(path, monkeypatch):

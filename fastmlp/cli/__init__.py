@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version and wrong usage
         return stop.code if isinstance(stop.code, int) else 1
+    except train.NothingWritten:
+        return _fail("interrupted; no file was written", 130)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:  # the reader of our output has gone, as in `fastmlp info | head -1`

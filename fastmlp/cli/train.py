@@ -14,7 +14,6 @@ import math
 import os
 import random
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.intp]
     Floats = NDArray[np.float64]
 
+_SUFFIXES = (".safetensors", ".png")
 _DESCRIPTION = """
 Train a network 30-16-8-2 (relu, relu, softmax) that tells malignant from benign breast masses: 569 fine-needle
 aspirates with 30 measurements each, which ship with the package. 60 % of the rows train, 20 % decide when to stop,
@@ -38,6 +38,10 @@ _EPILOG = """
 The saved model takes the measurements as they are, fastmlp.Network.load(PATH).predict(X): the standardisation with
 the training rows' mean and deviation is folded into its first layer.
 """
+
+
+class NothingWritten(KeyboardInterrupt):
+    """An interrupt before any file was written."""
 
 
 def add_to(commands: Any) -> None:
@@ -63,7 +67,23 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, test, save and report."""
+    """Train, test, save and report.
+
+    Raises
+    ------
+    NothingWritten
+        If it is interrupted and its files are as they were. They are written atomically, so the folder tells.
+    """
+    before = _files_at(arguments.out)
+    try:
+        _train(arguments)
+    except KeyboardInterrupt:
+        if _files_at(arguments.out) == before:
+            raise NothingWritten from None
+        raise
+
+
+def _train(arguments: argparse.Namespace) -> None:
     _require_folder(arguments.out)
     from fastmlp.cli import report
     from fastmlp.datasets import load_breast_cancer
@@ -73,17 +93,15 @@ def run(arguments: argparse.Namespace) -> None:
     silent = arguments.quiet or arguments.json
     if not silent:
         print(report.opening(data, parts, arguments.seed), flush=True)
-    started = time.perf_counter()
     network, history = fit(data, parts[0], parts[1], arguments, verbose=0 if silent else "auto")
-    seconds = time.perf_counter() - started
 
     results = report.score(data.y[parts[2]], network.predict(data.X[parts[2]]))
     files, missing = _write(network, history, arguments.out)
     if arguments.json:
-        numbers = {"epochs": len(history.history["loss"]), "seconds": round(seconds, 3)}
+        numbers = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
         print(json.dumps({**results, **numbers, "files": files, "seed": arguments.seed}))
     else:
-        print(report.table(results, history.history, seconds, data.target_names))
+        print(report.table(results, history.history, history.seconds, data.target_names))
         print("\n".join(f"wrote {file}" for file in files))
     if missing:
         print(missing, file=sys.stderr if arguments.json else sys.stdout)
@@ -145,6 +163,19 @@ def fold_standardisation(W: Any, b: Any, mean: Floats, deviation: Floats) -> tup
     return W / deviation[:, None], b - (mean / deviation) @ W
 
 
+def _files_at(prefix: str) -> list[tuple[int, int] | None]:
+    """Which files lie where the model and its picture go; one that is replaced gets another number or time."""
+    found: list[tuple[int, int] | None] = []
+    for suffix in _SUFFIXES:
+        try:
+            status = os.stat(prefix + suffix)
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_mtime_ns))
+    return found
+
+
 def _require_folder(prefix: str) -> None:
     """Fail before the training and not after it."""
     folder = Path(prefix).parent
@@ -158,13 +189,13 @@ def _write(network: Network, history: History, prefix: str) -> tuple[list[str], 
     """Save model and picture; the files, and what to say where there is no picture."""
     from fastmlp.plot import learning_curves
 
-    files = [f"{prefix}.safetensors"]
-    network.save(files[0])
+    model, picture = (prefix + suffix for suffix in _SUFFIXES)
+    network.save(model)
     try:
-        learning_curves(history, f"{prefix}.png", title="Breast Cancer Wisconsin: loss of the network 30-16-8-2")
+        learning_curves(history, picture, title="Breast Cancer Wisconsin: loss of the network 30-16-8-2")
     except ImportError as error:
-        return files, f"wrote no picture: {error}"
-    return [*files, f"{prefix}.png"], None
+        return [model], f"wrote no picture: {error}"
+    return [model, picture], None
 
 
 def _whole(least: int) -> Callable[[str], int]:

@@ -26,4 +26,4 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps({"functions": functions, "seconds": round(seconds, 3)}))
     else:
-        print(f"{functions} functions compiled and cached, {seconds:.1f} s")
+        print(f"{functions} kernels are compiled and in the cache ({seconds:.1f} s)")
