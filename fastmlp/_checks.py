@@ -26,7 +26,9 @@ def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T
     if isinstance(given, kind):
         return given
     if not isinstance(given, str):
-        raise TypeError(f"{what} must be a name or a {kind.__name__}, got {given!r} of type {type(given).__name__}")
+        raise TypeError(
+            f"{what} must be a name or an object of {kind.__name__}, got {given!r} of type {type(given).__name__}"
+        )
     if given in table:
         return table[given]
     near = difflib.get_close_matches(given.lower(), table, n=1)

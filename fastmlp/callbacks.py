@@ -9,6 +9,7 @@ from fastmlp._checks import number, whole_number
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
+    from fastmlp.parameters import LayerWeights
 
 
 class Callback:
@@ -21,9 +22,12 @@ class Callback:
     ----------
     network : Network
         The network that is fitted. Set `network.stop_training = True` to end the fit after this epoch.
+    entries : tuple of str
+        The names that `logs` has at the end of an epoch.
     """
 
     network: Network
+    entries: tuple[str, ...] = ()
 
     def on_train_begin(self) -> None:
         """Before the first epoch."""
@@ -44,6 +48,9 @@ class Callback:
 class EarlyStopping(Callback):
     """Stop when a loss or metric has ceased to improve, and give back the best weights.
 
+    Every fit begins anew with watching. A fit that ends by an exception, Ctrl-C among them, keeps its latest weights
+    to go on from; `network.set_weights(early_stopping.best_weights)` takes the best instead.
+
     Parameters
     ----------
     monitor : str
@@ -60,7 +67,9 @@ class EarlyStopping(Callback):
     best : float
         The best value seen.
     best_epoch : int or None
-        The epoch it belongs to.
+        The epoch it belongs to, counted from 0.
+    best_weights : list or None
+        The weights of that epoch, as `Network.get_weights` gives them, until they are given back.
     stopped_epoch : int or None
         The epoch after which the fit was stopped; None if it was not.
     """
@@ -79,28 +88,39 @@ class EarlyStopping(Callback):
         self.patience = whole_number(patience, "patience")
         self.min_delta = number(min_delta, "min_delta")
         self.restore_best_weights = restore_best_weights
-        self.on_train_begin()
+        self._forget()
 
     def on_train_begin(self) -> None:
-        """Forget earlier fits."""
+        """Forget earlier fits.
+
+        Raises
+        ------
+        ValueError
+            If there will be nothing of that name to watch.
+        """
+        if self.monitor not in self.entries:
+            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            raise ValueError(
+                f"EarlyStopping watches {self.monitor!r}, but an epoch has only {', '.join(self.entries)}{hint}"
+            )
+        self._forget()
+
+    def _forget(self) -> None:
         self.best = math.inf
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
         self._waited = 0
-        self._best_weights: object = None
+        self.best_weights: list[LayerWeights] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Compare with the best; keep the weights or stop."""
-        if self.monitor not in logs:
-            hint = " (give fit validation_data or validation_split)" if self.monitor.startswith("val_") else ""
-            raise ValueError(f"EarlyStopping watches {self.monitor!r}, but there are {', '.join(logs)}{hint}")
         rising = self.monitor.removeprefix("val_") in ("accuracy", "r2")
         value, sign = logs[self.monitor], -1.0 if rising else 1.0
         better = sign * value < sign * self.best - self.min_delta
         if better or self.best_epoch is None or (math.isnan(self.best) and not math.isnan(value)):
             self.best, self.best_epoch, self._waited = value, epoch, 0
             if self.restore_best_weights:
-                self._best_weights = self.network.get_weights()
+                self.best_weights = self.network.get_weights()
             return
         self._waited += 1
         if self._waited >= self.patience:
@@ -109,6 +129,6 @@ class EarlyStopping(Callback):
 
     def on_train_end(self) -> None:
         """Give the best weights back."""
-        if self._best_weights is not None:
-            self.network.set_weights(self._best_weights)  # type: ignore[arg-type]
-            self._best_weights = None
+        if self.best_weights is not None:
+            self.network.set_weights(self.best_weights)
+            self.best_weights = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import numbers
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ class Targets:
     values: NDArray[Any] | None
 
     def take(self, rows: Any) -> Targets:
-        """Those rows, copied."""
+        """Those rows; views of them where they are a slice."""
         return Targets(
             None if self.labels is None else self.labels[rows], None if self.values is None else self.values[rows]
         )
@@ -99,7 +100,8 @@ def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str
         given = given.reshape(-1, 1)
     if given.shape != (rows, outputs):
         labels = f" or labels of shape ({rows},)" if loss.targets == "classes" else ""
-        raise ValueError(f"{name} must have shape ({rows}, {outputs}){labels} for {loss.name}, got {given.shape}")
+        hint = _shape_hint(given, architecture, name)
+        raise ValueError(f"{name} must have shape ({rows}, {outputs}){labels} for {loss.name}, got {given.shape}{hint}")
     check_finite(given, architecture.dtype, name)
     values = np.ascontiguousarray(given, architecture.dtype)
     if loss.targets != "values" and (values.min() < 0 or values.max() > 1):
@@ -173,9 +175,7 @@ def check_finite(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> None:
             value = piece[tuple(place)]
             where = ", ".join(str(i) for i in [place[0] + start, *place[1:]])
             what = f"{value!s}, which {dtype.name} cannot hold" if np.isfinite(value) else f"{value!s}"
-            raise ValueError(
-                f"{name} must be finite, but {name}[{where}] is {what} ({int(bad.sum())} such in its part)"
-            )
+            raise ValueError(f"{name} must be finite, but {name}[{where}] is {what}")
 
 
 def lies_ready(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
@@ -197,7 +197,17 @@ def stage_rows(columns: int, dtype: np.dtype[Any], least: int) -> int:
     return max(least, STAGE_BYTES // (columns * dtype.itemsize))
 
 
+def _shape_hint(given: NDArray[Any], architecture: Architecture, name: str) -> str:
+    """What was probably meant."""
+    if given.ndim == 2 and given.shape[1] == 1:
+        return f"; {name}.ravel() has one dimension"
+    if given.ndim == 1 and architecture.loss.targets == "values":
+        return "; a network for class labels has output='softmax'"
+    return ""
+
+
 def _check_labels(given: NDArray[Any], classes: int, name: str) -> NDArray[np.int64]:
+    check_finite(given, np.dtype(np.float64), name)
     if given.dtype.kind == "f" and not (given == np.floor(given)).all():
         raise ValueError(
             f"{name} must hold class labels, whole numbers from 0 to {classes - 1}, got {given.dtype} values"
@@ -207,7 +217,7 @@ def _check_labels(given: NDArray[Any], classes: int, name: str) -> NDArray[np.in
             f"{name} must hold class labels from 0 to {classes - 1}, since the network has {classes} outputs; "
             f"got labels from {given.min()} to {given.max()}"
         )
-    return np.ascontiguousarray(given, np.int64)
+    return np.array(given, np.int64)  # our own: the kernels index by it, so nobody may change it while they run
 
 
 def _labels_of(targets: Targets, architecture: Architecture) -> NDArray[np.int64]:
@@ -245,5 +255,12 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
             raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}")
         array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}")
+        names = "; np.unique(y, return_inverse=True)[1] turns names into labels" if array.dtype.kind in "US" else ""
+        raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{names}")
     return array
+
+
+def mark(X: NDArray[Any], y: NDArray[Any]) -> int:
+    """A number that tells other data of the same size from this, by its first, middle and last row."""
+    rows = [0, len(X) // 2, len(X) - 1]
+    return zlib.crc32(np.asarray(X[rows], np.float64).tobytes() + np.asarray(y[rows], np.float64).tobytes())

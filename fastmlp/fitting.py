@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastmlp import metrics
 from fastmlp.callbacks import Callback
 from fastmlp.kernels import layout as at
 from fastmlp.progress import Progress
@@ -24,8 +26,8 @@ class Fitting:
         Whose history is written and whose `stop_training` ends the fit.
     trainer : Trainer
         Runs the steps.
-    validation : tuple or None
-        Arguments for `network.evaluate` after each epoch.
+    validation : function or None
+        Gives the loss and metrics of the validation rows, after each epoch.
     callbacks : sequence of Callback
         Called in this order.
     progress : Progress
@@ -36,7 +38,7 @@ class Fitting:
         self,
         network: Network,
         trainer: Trainer,
-        validation: tuple[Any, ...] | None,
+        validation: Callable[[], dict[str, float]] | None,
         callbacks: Sequence[Callback],
         progress: Progress,
     ) -> None:
@@ -44,6 +46,9 @@ class Fitting:
         self.callbacks, self.progress = callbacks, progress
         self.by_batch = any(_overrides(callback, "on_train_batch_end") for callback in callbacks)
         self.by_epoch = bool(callbacks) or validation is not None
+        names = () if validation is None else ("val_loss", *(f"val_{name}" for name in self._metrics()))
+        for callback in callbacks:
+            callback.network, callback.entries = network, ("loss", *names)
 
     def run(self, epochs: int) -> None:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""
@@ -98,9 +103,17 @@ class Fitting:
         history = self.network.history
         assert history is not None
         if self.validation is not None:
-            logs.update({f"val_{name}": value for name, value in self.network.evaluate(*self.validation).items()})
+            try:
+                found = self.validation()
+            except KeyboardInterrupt:  # the epoch is done and stays in the history, without what was not measured
+                history.add(epoch, logs | {f"val_{name}": math.nan for name in ("loss", *self._metrics())})
+                raise
+            logs |= {f"val_{name}": value for name, value in found.items()}
         history.add(epoch, logs)
         self._tell("on_epoch_end", epoch, logs)
+
+    def _metrics(self) -> tuple[str, ...]:
+        return metrics.NAMES[self.network.architecture.loss.targets]
 
     def _show(self, done: float, finished: bool) -> None:
         history = self.network.history

@@ -29,12 +29,20 @@ GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
 _INT64 = np.dtype(np.int64)
 
 
+def prepare(plans: Plans, rows: int) -> None:
+    """Make the plans and load the kernels that a loss and a prediction of that many rows need."""
+    plans.get("gradients", min(rows, GRADIENT_ROWS))
+    plans.get("prediction", PREDICT_ROWS)
+    for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
+        driver.address(_INT64)
+
+
 def predict(plans: Plans, X: NDArray[Any], layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
     """The activations (n, units) of a layer, the output layer if None."""
     architecture = plans.parameters.architecture
     index = len(architecture.layers) - 1 if layer is None else layer
     out = np.empty((len(X), architecture.layers[index].units), architecture.dtype)
-    plan = plans.get("prediction", batch_size or PREDICT_ROWS)
+    plan = plans.get("prediction", min(batch_size or PREDICT_ROWS, max(len(X), PREDICT_ROWS)))
     words = plan.words
     words[at.OUTPUT_LAYER], words[at.OUTPUT_STRIDE] = index, out.shape[1]
     for start, piece in _pieces(X, architecture.dtype):

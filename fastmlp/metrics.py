@@ -203,6 +203,14 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     return float(np.where(total > 0, 1.0 - _quotient(residual, total), residual == 0).mean())
 
 
+NAMES: dict[str, tuple[str, ...]] = {
+    "classes": ("accuracy",),
+    "binary": ("accuracy",),
+    "values": ("mean_absolute_error", "r2"),
+}
+"""What `evaluate` gives, by the kind of targets that a loss takes."""
+
+
 def evaluate(
     loss: str, y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> dict[str, float]:

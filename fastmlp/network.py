@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from fastmlp.data import (
     check_inputs,
     check_targets,
     check_weights,
+    mark,
     real_array,
     with_class_weights,
 )
@@ -32,13 +34,14 @@ from fastmlp.fitting import Fitting
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
+from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, address, panels
 from fastmlp.plan import Plans, buffer_sizes
 from fastmlp.progress import Progress
-from fastmlp.training import Feed, StepConstants, Trainer, batch_loss
+from fastmlp.training import MOST_STEPS, Feed, NonFiniteLossError, StepConstants, Trainer, batch_loss
 
 Rows = tuple[NDArray[Any], Targets, NDArray[np.float64] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
@@ -143,7 +146,8 @@ class Network:
 
     def get_weights(self) -> list[LayerWeights]:
         """Copies of each layer's (W, b): shapes (inputs, units) and (units,), None without bias."""
-        return self._parameters.unpack(self._parameters.weights)
+        with self._lock:
+            return self._parameters.unpack(self._parameters.weights)
 
     def set_weights(self, weights: Sequence[tuple[ArrayLike, ArrayLike | None]]) -> None:
         """Copy each layer's (W, b) in; the optimizer and the counters stay as they are.
@@ -234,13 +238,17 @@ class Network:
         )
 
     def memory(self, batch_size: int = 32) -> int:
-        """How many bytes a fit with batches of that size takes beside the data: parameters, slots, buffers."""
+        """How many bytes a fit with batches of that size takes: parameters, slots, buffers and tables.
+
+        The data itself and the order of its rows, 8 bytes each, come on top.
+        """
         rows = whole_number(batch_size, "batch_size")
         own = self._parameters
         kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
         plans = Plans(own, self.threads)
-        sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * 16, plans.thread_count())
-        return int(kept + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values()))
+        sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * PANEL, plans.thread_count())
+        tables = self._constants.table.nbytes + MOST_STEPS * at.RESULT_ROW * 8
+        return int(kept + tables + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values()))
 
     # What it says ----------------------------------------------------------------------------------------------------
 
@@ -270,9 +278,15 @@ class Network:
             return inference.predict(self._plans, checked, batch_size=size)
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable class of each row, (n,); with a single output p, whether p >= 0.5."""
+        """The most probable class of each row, (n,).
+
+        Outputs that stand for themselves are classes 0 and 1 by whether p >= 0.5: a single output, (n,), and each of
+        the several of a binary cross-entropy, (n, outputs).
+        """
         p = self.predict(X)
-        return p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] >= 0.5).astype(np.intp)
+        if p.shape[1] == 1:
+            return (p[:, 0] >= 0.5).astype(np.intp)
+        return (p >= 0.5).astype(np.intp) if self.architecture.loss.targets == "binary" else p.argmax(axis=1)
 
     def hidden_activations(self, X: ArrayLike) -> list[NDArray[Any]]:
         """`g(Z)` of every hidden layer, (n, units) each, dropout off."""
@@ -296,10 +310,12 @@ class Network:
             "loss"; "accuracy" for the cross-entropies, else "mean_absolute_error" and "r2". Rows count by their
             weights.
         """
-        checked, targets, weights = self._rows(X, y, sample_weight)
+        return self._evaluate(*self._rows(X, y, sample_weight))
+
+    def _evaluate(self, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> dict[str, float]:
         with self._lock:
-            loss = inference.loss(self._plans, checked, targets, weights)
-            predictions = inference.predict(self._plans, checked)
+            loss = inference.loss(self._plans, X, targets, weights)
+            predictions = inference.predict(self._plans, X)
         return {"loss": loss, **metrics.evaluate(self.architecture.loss.name, targets.as_given(), predictions, weights)}
 
     def loss_and_gradients(
@@ -338,8 +354,8 @@ class Network:
         """Train for some epochs: in each, every row once, in batches, in an order that seed and epoch decide.
 
         Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so
-        far, and the next fit on the same number of rows first finishes the epoch, with the bits of a fit never
-        interrupted.
+        far. The next fit on the same data in batches of the same size first finishes the epoch, with the bits of a fit
+        never interrupted; on other data it begins an epoch.
 
         Parameters
         ----------
@@ -394,13 +410,14 @@ class Network:
             progress.prepare()
             self._require_finite()
             plan = self._plans.get("training", batch_size)
-            self._resume_or_begin_epoch(samples, batch_size)
+            if validation is not None:
+                inference.prepare(self._plans, len(validation[0]))
+            self._resume_or_begin_epoch(samples, batch_size, mark(checked, targets.as_given()))
             feed = Feed(plan, checked, targets, training_weights, rows, batch_size, shuffle)
             trainer = Trainer(plan, feed, self._constants)
             self.history, self.stop_training = History(), False
-            for callback in listeners:
-                callback.network = self
-            Fitting(self, trainer, validation, listeners, progress).run(epochs)
+            validate = None if validation is None else functools.partial(self._evaluate, *validation)
+            Fitting(self, trainer, validate, listeners, progress).run(epochs)
             return self.history
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -420,23 +437,27 @@ class Network:
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                trainer = Trainer(plan, feed, self._constants)
+                trainer = Trainer(plan, feed, self._constants, most_steps=1)
                 result = trainer.run(1)
                 trainer.check_weights()
+            except NonFiniteLossError as error:
+                raise NonFiniteLossError(error.epoch, 0, "this step") from None
             finally:
                 kept_state[at.STEP] = state[at.STEP]
                 state[:], totals[:] = kept_state, kept_totals
             return batch_loss(result[0])
 
     def _require_finite(self) -> None:
-        if not np.isfinite(self._parameters.weights).all():
+        if not self._parameters.are_finite():
             raise ValueError("the network's weights hold NaN or infinity; set_weights or reinitialize it")
 
-    def _rows(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
-        checked = check_inputs(X, self.architecture)
+    def _rows(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, of: str = "") -> Rows:
+        """Checked samples; `of` says in errors whose they are."""
+        checked = check_inputs(X, self.architecture, f"X{of}")
         if not len(checked):
-            raise ValueError("X must have at least one row, got none")
-        return checked, check_targets(y, len(checked), self.architecture), check_weights(sample_weight, len(checked))
+            raise ValueError(f"X{of} must have at least one row, got none")
+        targets = check_targets(y, len(checked), self.architecture, f"y{of}")
+        return checked, targets, check_weights(sample_weight, len(checked))
 
     def _split(
         self,
@@ -445,8 +466,8 @@ class Network:
         weights: NDArray[np.float64] | None,
         validation_data: Sequence[Any] | None,
         validation_split: float,
-    ) -> tuple[NDArray[np.int64] | None, tuple[Any, ...] | None]:
-        """The rows that train (None for all), and the arguments of `evaluate` for the validation rows."""
+    ) -> tuple[NDArray[np.int64] | None, Rows | None]:
+        """The rows that train (None for all), and those that are kept for validation."""
         share = number(validation_split, "validation_split", below=1.0)
         if validation_data is not None:
             if share:
@@ -456,8 +477,8 @@ class Network:
                 raise TypeError(f"{wanted}, got {type(validation_data).__name__}")
             if len(validation_data) not in (2, 3):
                 raise ValueError(f"{wanted}, got {len(validation_data)} entries")
-            self._rows(*(*validation_data, None)[:3])
-            return None, tuple(validation_data)
+            X_val, y_val, weights_val = (*validation_data, None)[:3]
+            return None, self._rows(X_val, y_val, weights_val, " of validation_data")
         if not share:
             return None, None
         if len(X) < 2:
@@ -467,15 +488,15 @@ class Network:
         permute(address(order), len(X), self.seed, random.SPLIT_DRAW, 0)
         count = min(max(round(len(X) * share), 1), len(X) - 1)
         kept_out = np.sort(order[:count])
-        held = (X[kept_out], targets.take(kept_out).as_given(), None if weights is None else weights[kept_out])
+        held = (X[kept_out], targets.take(kept_out), None if weights is None else weights[kept_out])
         return np.sort(order[count:]), held
 
-    def _resume_or_begin_epoch(self, samples: int, batch_size: int) -> None:
-        """Go on within an epoch only if it was of as many rows in batches of the same size."""
-        state = self._parameters.state
-        if (state[at.EPOCH_ROWS], state[at.EPOCH_BATCH_SIZE]) != (samples, batch_size):
-            state[at.BATCH_OF_EPOCH] = 0
-        state[at.EPOCH_ROWS], state[at.EPOCH_BATCH_SIZE] = samples, batch_size
+    def _resume_or_begin_epoch(self, *data: int) -> None:
+        """Go on within an epoch only if it was of these data: as many rows, in batches of that size, of that mark."""
+        epoch = self._parameters.state[at.EPOCH_ROWS : at.EPOCH_MARK + 1]
+        if tuple(epoch) != data:
+            self._parameters.state[at.BATCH_OF_EPOCH] = 0
+        epoch[:] = data
 
     @contextlib.contextmanager
     def _fitting(self) -> Iterator[None]:

@@ -57,7 +57,7 @@ class Parameters:
     slots : ndarray, shape (slots, size of weights)
         What the optimizer keeps beside each parameter.
     state : ndarray of int64
-        Seed, epochs, batches of the epoch and steps done.
+        Seed, epochs, batches of the epoch and steps done, and of which data in which batches the epoch is.
     totals : ndarray of float64
         Losses, weights and penalties of the epoch so far.
     """
@@ -84,6 +84,7 @@ class Parameters:
         self.weights[:] = 0
         self.slots[:] = 0
         self.state[:] = 0
+        self.totals[:] = 0
         self.state[at.SEED] = seed
         for index, layer in enumerate(self.architecture.layers):
             w_shape, scale = (layer.inputs, layer.units), (layer.inputs, layer.units)
@@ -94,6 +95,10 @@ class Parameters:
                 b = _draw(layer.bias_init, (layer.units,), bias_scale, seed, random.BIASES_DRAW, index)
             self.pack(self.weights, index, w, b)
         self.refresh_transposed()
+
+    def are_finite(self) -> bool:
+        """Whether neither a parameter nor a slot is NaN or infinite."""
+        return bool(np.isfinite(self.weights).all() and np.isfinite(self.slots).all())
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
         """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""

@@ -19,7 +19,7 @@ from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, SCRATCH_M
 from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.predict import predict_region
 from fastmlp.kernels.rows import rows_region
-from fastmlp.kernels.step import begin_epoch
+from fastmlp.kernels.step import check_region, keep_region
 from fastmlp.kernels.threads import available
 from fastmlp.kernels.tiles import tiles_region
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
@@ -162,7 +162,8 @@ class Plan:
             words[at.TILES_REGION] = tiles_region.address(dtype)
             words[at.PRODUCT_UPDATE] = update.product_update.address(dtype)
             words[at.UPDATE] = update.update.address(dtype)
-            words[at.BEGIN_EPOCH] = begin_epoch.address(dtype)
+            words[at.CHECK_REGION] = check_region.address(dtype)
+            words[at.KEEP_REGION] = keep_region.address(dtype)
 
     def _loss(self, architecture: Architecture, exact: bool) -> Kernel:
         if self.purpose == "jacobian":
@@ -186,7 +187,7 @@ def buffer_sizes(
     if purpose != "prediction":
         sizes[at.DELTAS] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
         sizes[at.TARGETS] = (panels(architecture.outputs) * stride, dtype)
-        sizes[at.ROW_WEIGHTS] = (capacity, dtype)
+        sizes[at.ROW_WEIGHTS] = (capacity, np.float64)  # their mean may not depend on their scale
         sizes[at.ROW_LOSSES] = (capacity, np.float64)
         sizes[at.TILE_PENALTIES] = (sum(panels(layer.inputs) * panels(layer.units) for layer in layers), np.float64)
     if purpose == "gradients":

@@ -28,6 +28,7 @@ _COUNTERS = {
     "step": at.STEP,
     "rows": at.EPOCH_ROWS,
     "batch_size": at.EPOCH_BATCH_SIZE,
+    "mark": at.EPOCH_MARK,
 }
 _TOTALS = "training.totals"
 
@@ -65,6 +66,8 @@ def load(path: str | Path) -> Parameters:
         complete = training["optimizer_state"]
         if not isinstance(complete, bool) or max(counters.values()) >= 2**62:
             raise ValueError(f"training is {training!r}")
+        if counters["batch"] and counters["batch"] * counters["batch_size"] >= counters["rows"]:
+            raise ValueError(f"batch {counters['batch']} is not within an epoch of {counters['rows']} rows")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise ModelFormatError(f"{path}: the description of the network is wrong: {error}") from error
     _check_tensors(path, architecture, tensors, complete)

@@ -37,6 +37,10 @@ class ThreadChoice:
             return True
         return self._since_trial >= self._wait and not self._is_clear()
 
+    def settled(self) -> bool:
+        """Whether both kinds were measured, or there is only one."""
+        return self.most == 1 or bool(self._seconds[False] and self._seconds[True])
+
     def measured(self, parallel: bool, seconds: float) -> None:
         """Take note of the seconds that a call of this kind took; the very first only warms caches and threads."""
         was_trial, preferred = self.trial(), self._prefers_parallel()

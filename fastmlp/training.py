@@ -22,6 +22,7 @@ from fastmlp.parameters import address, aligned_zeros
 from fastmlp.plan import Plan
 
 CALL_SECONDS = 0.05  # how long a call of the driver may take, where a step is shorter
+TRIAL_SECONDS = 0.005  # the same of a call that only compares serial and parallel: threads may be 20 times slower
 MOST_STEPS = 4096  # of one call; their tables stay small
 FLOPS_PER_SECOND = 5e10  # a guess for the length of the first call
 
@@ -37,16 +38,16 @@ class NonFiniteLossError(ArithmeticError):
         Where it happened, counted from 0.
     """
 
-    def __init__(self, epoch: int, batch: int) -> None:
+    def __init__(self, epoch: int, batch: int, back_to: str = "that epoch") -> None:
         super().__init__(
-            f"the loss became NaN or infinite in epoch {epoch}, batch {batch}; the network is back where that epoch "
+            f"the loss became NaN or infinite in epoch {epoch}, batch {batch}; the network is back where {back_to} "
             "began. Try a smaller learning rate, or scale the inputs and targets to about 1"
         )
-        self.epoch, self.batch = epoch, batch
+        self.epoch, self.batch, self._back_to = epoch, batch, back_to
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by place, not by message."""
-        return type(self), (self.epoch, self.batch)
+        return type(self), (self.epoch, self.batch, self._back_to)
 
 
 class StepConstants:
@@ -173,9 +174,11 @@ class Trainer:
         The data.
     constants : StepConstants
         Of the network's optimizer.
+    most_steps : int
+        Of one call; their results are kept until the next.
     """
 
-    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants) -> None:
+    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants, most_steps: int = MOST_STEPS) -> None:
         self.plan, self.feed, self.constants = plan, feed, constants
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
@@ -185,7 +188,8 @@ class Trainer:
         self._drivers = {False: train_serial.function_for(_INT64)}
         if self.choice.most > 1:
             self._drivers[True] = train_parallel.function_for(_INT64)
-        self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
+        self.most_steps = most_steps
+        self.results = aligned_zeros(most_steps * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
         self._results_address = address(self.results)
         self.done = 0  # steps of the latest call
 
@@ -203,8 +207,9 @@ class Trainer:
         """
         self.done = 0
         trial = self.choice.trial()
-        wanted = max(1, int(CALL_SECONDS / (4 if trial else 1) / self.seconds))
-        count = self.feed.provide(min(most, MOST_STEPS, wanted))
+        length = CALL_SECONDS if self.choice.settled() and not trial else TRIAL_SECONDS
+        wanted = max(1, int(length / self.seconds))
+        count = self.feed.provide(min(most, self.most_steps, wanted))
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
@@ -231,7 +236,7 @@ class Trainer:
 
     def check_weights(self) -> None:
         """Undo the last epoch if it ended with weights that are not finite; raises NonFiniteLossError then."""
-        if not np.isfinite(self.parameters.weights).all():
+        if not self.parameters.are_finite():
             self.plan.words[at.BROKEN] = 1
             self._fail()
 
@@ -249,7 +254,7 @@ class Trainer:
         state[at.EPOCH], state[at.BATCH_OF_EPOCH] = words[at.KEPT_EPOCH], words[at.KEPT_BATCH]
         state[at.STEP] = words[at.KEPT_STEP]
         words[at.READY] = 0
-        raise NonFiniteLossError(epoch, batch)
+        raise NonFiniteLossError(epoch, batch, "this fit" if words[at.KEPT_BATCH] else "that epoch")
 
 
 def epoch_losses(results: NDArray[np.float64], first_batch: int, steps_per_epoch: int) -> list[float]:
@@ -271,10 +276,14 @@ def warmup() -> int:
     """Compile every kernel, or load it from the cache, in both dtypes; returns how many there are."""
     modules = (activations, losses, optimizers, predict, random, rows, step, tiles)
     found = {id(kernel): kernel for module in modules for kernel in _kernels_in(vars(module).values())}
+    count = 0
     for kernel in found.values():
-        for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        if kernel.parallel and threads.layer() == "none":
+            continue
+        for dtype in kernel.dtypes:
             kernel.address(dtype)
-    return 2 * len(found)
+            count += 1
+    return count
 
 
 def _kernels_in(values: Iterable[Any]) -> Iterator[Kernel]:

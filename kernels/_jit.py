@@ -67,6 +67,12 @@ class Kernel:
         self._keep: list[Any] = []
         self._lock = threading.Lock()
 
+    @property
+    def dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The dtypes it has versions for: both, or one that stands for any where it takes no real numbers."""
+        reals = (np.dtype(np.float32), np.dtype(np.float64))
+        return reals if "Reals" in self.function.__annotations__.values() else (np.dtype(np.int64),)
+
     def address(self, dtype: np.dtype[Any]) -> int:
         """The address of the version for that dtype."""
         known = self._addresses.get(dtype)

@@ -1,8 +1,8 @@
 """Where compiled kernels are kept between processes.
 
 A private folder whose name is a hash of everything that changes the code: the sources of all kernels, the versions of
-Numba, llvmlite, NumPy and Python, the processor and Numba's flags; in it one file a kernel. It is never needed: where it
-cannot be written or read, one warning says so and the kernels compile anew.
+Numba, llvmlite, NumPy and Python, the processor and Numba's flags; in it one file a kernel. It is never needed: where
+it cannot be written or read, one warning says so and the kernels compile anew.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A matrix of activations or deltas with N columns is stored in panels of 16 columns, [panel][row][16], N padded to a
 multiple of 16. A weight matrix is stored in blocks of 16 x 16, W as [unit panel][input panel][16 inputs][16 units] and
 its transpose WT as [input panel][unit panel][16 units][16 inputs], so that both products read blocks in sequence and no
-step packs anything. Padding of weights and deltas stays zero; padding of activations is never read.
+step packs anything. Padding of weights and deltas stays zero; what activations leave in theirs reaches no parameter.
 
 A kernel receives `weights` (the parameter vector, whose type says float32 or float64) and `plan` (whole numbers: sizes,
 offsets, addresses), and finds all else from them.
@@ -66,16 +66,17 @@ PLAN_WORDS = (
     OUTPUT,
     ROWS_REGION,  # addresses of kernels from here on
     TILES_REGION,
-    BEGIN_EPOCH,
+    CHECK_REGION,
+    KEEP_REGION,
     LOSS,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(54))
+) = tuple(range(55))
 HEAD = 56
 
-# The state of training, which outlives a plan: the seed, counters of what is finished, and of how many rows in batches
-# of which size the epoch under way is.
-STATE_WORDS = (SEED, EPOCH, BATCH_OF_EPOCH, STEP, EPOCH_ROWS, EPOCH_BATCH_SIZE) = tuple(range(6))
+# The state of training, which outlives a plan: the seed, counters of what is finished, and what the epoch under way is
+# made of: how many rows, in batches of which size, and a mark of the data.
+STATE_WORDS = (SEED, EPOCH, BATCH_OF_EPOCH, STEP, EPOCH_ROWS, EPOCH_BATCH_SIZE, EPOCH_MARK) = tuple(range(7))
 
 # A layer's row of the plan; the rows follow the head. Offsets are in elements.
 LAYER_WORDS = (

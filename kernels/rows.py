@@ -60,7 +60,7 @@ def gather_targets(weights: Reals, plan: Ints, position: int, first: int, rows: 
     y = reals_at(plan[at.Y], weights)
     labels = ints_at(plan[at.LABELS])
     sample_weights = floats_at(plan[at.SAMPLE_WEIGHTS])
-    row_weights = shift(reals_at(plan[at.ROW_WEIGHTS], weights), first)
+    row_weights = shift(floats_at(plan[at.ROW_WEIGHTS]), first)
     for r in range(rows):
         row = row_number(plan, position + r)
         if plan[at.LABELS] != 0:
@@ -111,7 +111,7 @@ def loss_and_last_delta(weights: Reals, plan: Ints, first: int, rows: int, work:
     delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
     a = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
     y = shift(reals_at(plan[at.TARGETS], weights), first * PANEL)
-    row_weights = shift(reals_at(plan[at.ROW_WEIGHTS], weights), first)
+    row_weights = shift(floats_at(plan[at.ROW_WEIGHTS]), first)
     losses = shift(floats_at(plan[at.ROW_LOSSES]), first)
     scale, parameters = numbers[at.SCALE], shift(numbers, at.LOSS_PARAMETERS)
     call(plan[at.LOSS], (delta, a, y, row_weights, losses, rows, layer[at.UNITS], stride, scale, work, parameters))

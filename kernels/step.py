@@ -12,30 +12,50 @@ from numba import prange
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.forward import row_number
+from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
 
 
-@kernel()
-def begin_epoch(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """Order the rows of the epoch and keep parameters and slots, so that an epoch that fails can be undone.
+@inline
+def share(count: int, thread: int, threads: int) -> tuple[int, int]:
+    """Where a thread's part of that many numbers begins and ends, at whole panels."""
+    panels = (count + PANEL - 1) // PANEL
+    return panels * thread // threads * PANEL, min(count, panels * (thread + 1) // threads * PANEL)
 
-    Parameters that are not finite are not kept: BROKEN says so, and the last good ones remain.
-    """
+
+@kernel()
+def check_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
+    """Whether one thread's part of the parameters and slots is finite; BROKEN becomes 1 where it is not."""
     slots = reals_at(plan[at.SLOTS], weights)
-    snapshot = reals_at(plan[at.SNAPSHOT], weights)
-    count = plan[at.PARAMETERS]
     wrong = 0
-    for i in range(count):
+    first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
+    for i in range(first, last):
         wrong += 0 if weights[i] - weights[i] == 0.0 else 1
-    plan[at.BROKEN] = 1 if wrong > 0 else 0
+    first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
+    for i in range(first, last):
+        wrong += 0 if slots[i] - slots[i] == 0.0 else 1
     if wrong > 0:
-        return
-    for i in range(count):
-        snapshot[i] = weights[i]
-    kept = shift(snapshot, plan[at.SLOT_STRIDE])
-    for i in range(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE]):
-        kept[i] = slots[i]
+        plan[at.BROKEN] = 1
+
+
+@kernel()
+def keep_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
+    """Copy one thread's part of the parameters and slots, so that an epoch that fails can be undone."""
+    slots = reals_at(plan[at.SLOTS], weights)
+    kept = reals_at(plan[at.SNAPSHOT], weights)
+    kept_slots = shift(kept, plan[at.SLOT_STRIDE])
+    first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
+    for i in range(first, last):
+        kept[i] = weights[i]
+    first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
+    for i in range(first, last):
+        kept_slots[i] = slots[i]
+
+
+@inline
+def begin_epoch(plan: Ints) -> None:
+    """Note the counters that belong to the snapshot, and order the rows."""
     state, totals, numbers = ints_at(plan[at.STATE]), floats_at(plan[at.TOTALS]), floats_at(plan[at.NUMBERS])
     plan[at.KEPT_EPOCH], plan[at.KEPT_BATCH] = state[at.EPOCH], state[at.BATCH_OF_EPOCH]
     plan[at.KEPT_STEP] = state[at.STEP]
@@ -60,19 +80,14 @@ def order_rows(plan: Ints) -> None:
 
 
 @inline
-def begin_step(plan: Ints, step: Floats, result: Floats) -> bool:
-    """Choose the rows of this step, after what an epoch begins with; False where the weights are not finite."""
-    if plan[at.READY] == 0:
-        call(plan[at.BEGIN_EPOCH], (plan[at.WEIGHTS], plan, step, 0))
-        if plan[at.BROKEN] != 0:
-            return False
+def choose_rows(plan: Ints, result: Floats) -> None:
+    """Say which rows this step takes, and the reciprocal of the sum of their weights."""
     done = ints_at(plan[at.STATE])[at.BATCH_OF_EPOCH] * plan[at.BATCH]
     plan[at.POSITION] = done - plan[at.STAGED_FROM]
     plan[at.ROWS] = min(plan[at.BATCH], plan[at.SAMPLES] - done)
     total = sum_of_weights(plan) if plan[at.SAMPLE_WEIGHTS] != 0 else float(plan[at.ROWS])
     floats_at(plan[at.NUMBERS])[at.SCALE] = 1.0 / total if total > 0.0 else 0.0
     result[at.WEIGHT_SUM] = total
-    return True
 
 
 @inline
@@ -126,11 +141,17 @@ def end_step(plan: Ints, result: Floats) -> None:
 
 @kernel()
 def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
-    """Up to `count` steps by one thread; returns how many were done, fewer where a loss was not finite."""
+    """Up to `count` steps by one thread; returns how many were done, fewer where something was not finite."""
     for s in range(count):
         step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
-        if not begin_step(plan, step, result):
-            return s
+        if plan[at.READY] == 0:
+            plan[at.BROKEN] = 0
+            call(plan[at.CHECK_REGION], (plan[at.WEIGHTS], plan, step, 0))
+            if plan[at.BROKEN] != 0:
+                return s
+            call(plan[at.KEEP_REGION], (plan[at.WEIGHTS], plan, step, 0))
+            begin_epoch(plan)
+        choose_rows(plan, result)
         call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, 0))
         if not take_losses(plan, result):
             return s
@@ -144,8 +165,16 @@ def train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> in
     """The same by as many threads as the plan says: a region is a loop over threads."""
     for s in range(count):
         step, result = shift(steps, s * at.STEP_ROW), shift(results, s * at.RESULT_ROW)
-        if not begin_step(plan, step, result):
-            return s
+        if plan[at.READY] == 0:
+            plan[at.BROKEN] = 0
+            for thread in prange(plan[at.THREADS]):
+                call(plan[at.CHECK_REGION], (plan[at.WEIGHTS], plan, step, thread))
+            if plan[at.BROKEN] != 0:
+                return s
+            for thread in prange(plan[at.THREADS]):
+                call(plan[at.KEEP_REGION], (plan[at.WEIGHTS], plan, step, thread))
+            begin_epoch(plan)
+        choose_rows(plan, result)
         for thread in prange(plan[at.THREADS]):
             call(plan[at.ROWS_REGION], (plan[at.WEIGHTS], plan, step, thread))
         if not take_losses(plan, result):

@@ -580,7 +580,7 @@ def test_the_error_survives_pickling() -> None:
 
 def fed(stopping: EarlyStopping, values: list[float]) -> int:
     """How many of the values it takes until it stops the network."""
-    stopping.network = small_network()
+    stopping.network, stopping.entries = small_network(), ("loss", stopping.monitor)
     stopping.on_train_begin()
     for epoch, value in enumerate(values):
         if stopping.network.stop_training:
@@ -667,16 +667,16 @@ def test_stopping_forgets_earlier_fits() -> None:
     [
         (
             "val_loss",
-            "EarlyStopping watches 'val_loss', but there are loss .give fit validation_data or validation_split",
+            "EarlyStopping watches 'val_loss', but an epoch has only loss; give fit validation_data or",
         ),
-        ("acuracy", "EarlyStopping watches 'acuracy', but there are loss"),
+        ("acuracy", "EarlyStopping watches 'acuracy', but an epoch has only loss"),
     ],
 )
 def test_what_is_not_there_cannot_be_watched(monitor: str, message: str) -> None:
     network = small_network()
     with pytest.raises(ValueError, match=message):
         network.fit(X, LABELS, epochs=3, callbacks=[EarlyStopping(monitor)])
-    assert network.epoch == 1
+    assert network.step == 0
 
 
 # Threads ---------------------------------------------------------------------------------------------------------
@@ -778,3 +778,84 @@ def test_the_number_of_threads_set_by_the_user_stays(use: str, threads: int | No
             assert numba.get_num_threads() == count
     finally:
         numba.set_num_threads(before)
+
+
+def test_the_scale_of_sample_weights_does_not_matter() -> None:
+    one = small_network()
+    one.fit(X, LABELS, sample_weight=np.ones(len(X)), epochs=2)
+    for scale in (1e-50, 1e-39, 1e39, 1e50):
+        other = small_network()
+        other.fit(X, LABELS, sample_weight=np.full(len(X), scale), epochs=2)
+        assert np.allclose(other.history.history["loss"], one.history.history["loss"], rtol=1e-6)  # type: ignore[union-attr]
+        for (W, b), (V, c) in zip(other.get_weights(), one.get_weights(), strict=True):
+            np.testing.assert_allclose(W, V, rtol=1e-5, atol=1e-7)
+            np.testing.assert_allclose(b, c, rtol=1e-5, atol=1e-7)  # type: ignore[arg-type]
+
+
+def test_labels_that_change_while_they_are_learned_do_no_harm() -> None:
+    labels = LABELS.copy()
+
+    class Relabel(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            labels[:] = 40
+
+    network, other = small_network(), small_network()
+    network.fit(X, labels, epochs=3, callbacks=[Relabel()])
+    other.fit(X, LABELS, epochs=3, callbacks=[Callback()])
+    assert bits(network) == bits(other)
+
+
+def test_slots_that_overflow_undo_the_epoch() -> None:
+    network = Network([2, 4, 1], optimizer=Adam(1e-3), seed=0)
+    rows = np.array([[1e25, 0.0], [0.0, 1e25]], np.float32)
+    with pytest.raises(NonFiniteLossError):
+        network.fit(rows, np.array([1.0, 2.0]), epochs=5)
+    assert all(np.isfinite(tensor).all() for tensor in (network._parameters.weights, network._parameters.slots))
+
+
+def test_other_data_begin_an_epoch_of_their_own_after_an_interruption() -> None:
+    class Interrupt(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    network = small_network()
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(X, LABELS, batch_size=8, callbacks=[Interrupt()])
+    seen = network.step
+    network.fit(X + 1, LABELS, batch_size=8)
+    assert network.step == seen + -(-len(X) // 8)
+
+
+def test_an_interrupted_validation_leaves_its_epoch_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, evaluated = small_network(), []
+    evaluate = Network._evaluate
+
+    def interrupted(self: Network, *rows: Any) -> dict[str, float]:
+        evaluated.append(1)
+        if len(evaluated) == 2:
+            raise KeyboardInterrupt
+        return evaluate(self, *rows)
+
+    monkeypatch.setattr(Network, "_evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(X, LABELS, epochs=5, validation_data=(X, LABELS))
+    assert network.history is not None
+    assert network.history.epoch == [0, 1]
+    assert {len(values) for values in network.history.history.values()} == {2}
+    assert np.isnan(network.history.history["val_loss"][1])
+
+
+def test_early_stopping_asks_for_what_there_is_before_anything_is_learned() -> None:
+    network = small_network()
+    before = bits(network)
+    for stopping, message in (
+        (EarlyStopping(), "watches 'val_loss', but an epoch has only loss; give fit validation_data"),
+        (EarlyStopping("val_los"), "watches 'val_los'"),
+        (EarlyStopping("accuracy"), "watches 'accuracy', but an epoch has only loss$"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            network.fit(X, LABELS, callbacks=[stopping])
+    with pytest.raises(ValueError, match=r"an epoch has only loss, val_loss, val_accuracy$"):
+        network.fit(X, LABELS, validation_split=0.2, callbacks=[EarlyStopping("r2")])
+    assert bits(network) == before

@@ -30,7 +30,7 @@ def computed(kernel: Any, P: Array, y: Array, weights: Array) -> tuple[Array, Ar
     capacity = (-(-rows // PANEL) + 1) * PANEL
     delta = to_panels(np.full_like(P, CANARY), capacity, CANARY)
     found = np.full(capacity, CANARY)
-    row_weights = np.zeros(capacity, P.dtype)
+    row_weights = np.zeros(capacity)
     row_weights[:rows] = weights
     arguments = (delta, to_panels(P, capacity, 0.5), to_panels(y, capacity), row_weights, found)
     with scratch(units, P.dtype.name) as room:

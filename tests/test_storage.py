@@ -395,3 +395,15 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ModelFormatError, match="damaged"):
         Network.load(path)
+
+
+@pytest.mark.parametrize(("batch", "rows", "batch_size"), [(50, 100, 10), (10, 100, 10), (1, 0, 0), (1, 5, 5)])
+def test_a_batch_that_is_not_within_its_epoch_is_refused(path: Path, batch: int, rows: int, batch_size: int) -> None:
+    trained().save(path)
+
+    def change(architecture: dict[str, Any], training: dict[str, Any], tensors: dict[str, Any]) -> None:
+        training.update(batch=batch, rows=rows, batch_size=batch_size)
+
+    rewritten(path, change, path)
+    with pytest.raises(ModelFormatError, match="is not within an epoch of"):
+        Network.load(path)

@@ -192,9 +192,11 @@ class Network:
         return self.forward(data.inputs(X, self.architecture)).A[-1]
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable class of each row, (n,); with a single output p, whether p >= 0.5."""
+        """The most probable class of each row, (n,); of outputs that stand for themselves, whether p >= 0.5."""
         A = self.predict(X)
-        return A.argmax(axis=1) if self.architecture.outputs > 1 else (A[:, 0] >= 0.5).astype(np.intp)
+        if self.architecture.outputs == 1:
+            return (A[:, 0] >= 0.5).astype(np.intp)
+        return (A >= 0.5).astype(np.intp) if self.architecture.loss.targets == "binary" else A.argmax(axis=1)
 
     def hidden_activations(self, X: ArrayLike) -> list[Array]:
         """`g(Z)` (n, units) of every hidden layer, without dropout."""
