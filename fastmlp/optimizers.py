@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,7 +24,7 @@ def _require(holds: bool, owner: str, name: str, value: object, wanted: str) -> 
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(ABC):
     """The base of the optimizers; a user makes an `SGD` or an `Adam`.
 
     Parameters
@@ -48,17 +49,17 @@ class Optimizer:
         return self.name
 
     @property
+    @abstractmethod
     def slots(self) -> tuple[str, ...]:
         """The names of the values it keeps beside each parameter."""
-        raise NotImplementedError
 
+    @abstractmethod
     def constants(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
         """What the update rule multiplies with, a row for each step, counted from 1.
 
         Every number comes from additions, multiplications, divisions and square roots of float64, so it has the same
         bits on every machine.
         """
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, object]:
         """Name and numbers, as a model file stores them."""
