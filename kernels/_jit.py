@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypeVar
 import numba
 import numpy as np
 from numba import types
+from numba.core import config
 from numba.core.ccallback import CFunc
 
 from fastmlp.kernels.code_cache import KernelCache
@@ -111,6 +112,8 @@ class Kernel:
         return result(*(kinds[kind] for kind in said.values()))
 
     def _compile(self, dtype: np.dtype[Any]) -> int:
+        if config.DISABLE_JIT:
+            raise RuntimeError("fastmlp is compiled code and cannot run with NUMBA_DISABLE_JIT set; unset it")
         signature = self.signature(dtype)
         options = {**OPTIONS, "nopython": True, "parallel": self.parallel}
         compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)

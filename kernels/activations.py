@@ -47,7 +47,7 @@ class ActivationKernels:
 
 def elementwise(g: Any, derivative: Any) -> ActivationKernels:
     """The kernels of two compiled scalar functions, g(z) and the derivative as a function of a = g(z)."""
-    name = g.py_func.__name__
+    name = g.__name__
 
     @kernel(name)
     def forward(a: Reals, count: int, parameters: Floats) -> None:

@@ -34,8 +34,9 @@ _FOLDER = re.compile(r"kernels-[0-9a-f]{32}")
 
 
 def _digest_of_sources() -> str:
+    """A hash of the kernels' files; empty where there are none to read."""
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    return hashlib.sha256(sources).hexdigest()
+    return hashlib.sha256(sources).hexdigest() if sources else ""
 
 
 # Taken when the kernels are imported, for that is what will be compiled, whatever is installed over them meanwhile.
@@ -152,6 +153,8 @@ def _fingerprint() -> str:
 @functools.cache
 def _usable_folder() -> Path | None:
     """The cache folder, made and checked to be ours alone; None, after a warning, where it cannot be used."""
+    if not _SOURCES:
+        return None  # imported from an archive: what the code was compiled from cannot be told
     folder = directory()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -391,3 +391,26 @@ print(out[0])
         (tmp_path / "mine.py").write_text(text_now)
         run = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = True; import mine"
         assert run_python(run, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))[0].strip() == number
+
+
+def test_without_compilation_there_is_a_clear_error(tmp_path: Path) -> None:
+    code = """
+from fastmlp import Network
+try:
+    Network([2, 1], seed=0)
+except RuntimeError as error:
+    print(error)
+"""
+    said, _ = run_python(code, NUMBA_DISABLE_JIT="1", FASTMLP_CACHE_DIR=str(tmp_path))
+    assert "cannot run with NUMBA_DISABLE_JIT set" in said
+
+
+def test_kernels_from_an_archive_work_without_a_cache(tmp_path: Path, outputs: list[str]) -> None:
+    sources = copied_sources(tmp_path / "tree")
+    if sources.parent.name != "fastmlp":
+        shutil.move(sources, tmp_path / "tree" / "fastmlp" / "kernels")
+    archive = shutil.make_archive(str(tmp_path / "fastmlp"), "zip", tmp_path / "tree")
+    code = f"import sys; sys.path.insert(0, {archive!r})\n" + TINY
+    said, _ = run_python(code, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))
+    assert said.split() == outputs[:1]
+    assert not list(tmp_path.rglob("*.kernel"))
