@@ -190,7 +190,7 @@ def resolve(optimizer: str | Optimizer) -> Optimizer:
     TypeError
         If it is neither a name nor an `Optimizer`.
     """
-    return lookup(optimizer, Optimizer, OPTIMIZERS, "optimizer")
+    return lookup(optimizer, Optimizer, OPTIMIZERS, "optimizer")  # type: ignore[type-abstract]
 
 
 def from_dict(stored: dict[str, object]) -> Optimizer:
