@@ -93,6 +93,11 @@ class Architecture:
         """Whether output activation and loss have their exact common gradient with respect to Z."""
         return self.loss.partner == self.layers[-1].activation.name
 
+    @property
+    def penalised(self) -> bool:
+        """Whether some layer has an l1 or l2 penalty."""
+        return any(layer.l1 or layer.l2 for layer in self.layers)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain names and numbers, as a model file stores them."""
         layers = [

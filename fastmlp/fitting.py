@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastmlp import metrics
 from fastmlp.callbacks import Callback
+from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.progress import Progress
 from fastmlp.training import NonFiniteLossError, Trainer, batch_loss, epoch_losses
@@ -23,7 +24,9 @@ class Fitting:
     Parameters
     ----------
     network : Network
-        Whose history is written and whose `stop_training` ends the fit.
+        Whose `stop_training` ends the fit.
+    history : History
+        What is seen goes there.
     trainer : Trainer
         Runs the steps.
     validation : function or None
@@ -37,12 +40,13 @@ class Fitting:
     def __init__(
         self,
         network: Network,
+        history: History,
         trainer: Trainer,
         validation: Callable[[], dict[str, float]] | None,
         callbacks: Sequence[Callback],
         progress: Progress,
     ) -> None:
-        self.network, self.trainer, self.validation = network, trainer, validation
+        self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
         self.callbacks, self.progress = callbacks, progress
         self.by_batch = any(_overrides(callback, "on_train_batch_end") for callback in callbacks)
         self.by_epoch = bool(callbacks) or validation is not None
@@ -54,8 +58,6 @@ class Fitting:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""
         state = self.trainer.parameters.state
         first, last = int(state[at.EPOCH]), int(state[at.EPOCH]) + epochs
-        history = self.network.history
-        assert history is not None
         self.progress.begin(("loss",) if self.validation is None else ("loss", "val_loss"))
         started = time.perf_counter()
         try:
@@ -66,7 +68,7 @@ class Fitting:
                 self._advance(first, last)
             self._tell("on_train_end")
         finally:
-            history.seconds = time.perf_counter() - started
+            self.history.seconds = time.perf_counter() - started
 
     def _advance(self, first: int, last: int) -> None:
         """One call of the trainer, and what follows from it, also when it ends by an exception."""
@@ -100,25 +102,21 @@ class Fitting:
         return None
 
     def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
-        history = self.network.history
-        assert history is not None
         if self.validation is not None:
             try:
                 found = self.validation()
             except KeyboardInterrupt:  # the epoch is done and stays in the history, without what was not measured
-                history.add(epoch, logs | {f"val_{name}": math.nan for name in ("loss", *self._metrics())})
+                self.history.add(epoch, logs | {f"val_{name}": math.nan for name in ("loss", *self._metrics())})
                 raise
             logs |= {f"val_{name}": value for name, value in found.items()}
-        history.add(epoch, logs)
+        self.history.add(epoch, logs)
         self._tell("on_epoch_end", epoch, logs)
 
     def _metrics(self) -> tuple[str, ...]:
         return metrics.NAMES[self.network.architecture.loss.targets]
 
     def _show(self, done: float, finished: bool) -> None:
-        history = self.network.history
-        assert history is not None
-        logs = {name: values[-1] for name, values in history.history.items() if name in ("loss", "val_loss")}
+        logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
         self.progress.update(done, logs, finished)
 
     def _tell(self, event: str, *arguments: Any) -> None:

@@ -121,7 +121,7 @@ def _losses(
 
 def _penalties(plan: Plan) -> float:
     """The penalties, after adding their gradient: one more turn through the blocks, with no rows."""
-    if not any(layer.l1 or layer.l2 for layer in plan.parameters.architecture.layers):
+    if not plan.parameters.architecture.penalised:
         return 0.0
     plan.words[at.PENALISED], plan.words[at.ROWS] = 1, 0
     _run(plan, at.TILES_REGION, 0.0)

@@ -38,10 +38,10 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
-from fastmlp.parameters import LayerWeights, Parameters, address, panels
+from fastmlp.parameters import LayerWeights, Parameters, panels
 from fastmlp.plan import Plans, buffer_sizes
 from fastmlp.progress import Progress
-from fastmlp.training import MOST_STEPS, Feed, NonFiniteLossError, StepConstants, Trainer, batch_loss
+from fastmlp.training import MOST_STEPS, Feed, NonFiniteLossError, StepConstants, Trainer, batch_loss, permute
 
 Rows = tuple[NDArray[Any], Targets, NDArray[np.float64] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
@@ -415,10 +415,11 @@ class Network:
             self._resume_or_begin_epoch(samples, batch_size, mark(checked, targets.as_given()))
             feed = Feed(plan, checked, targets, training_weights, rows, batch_size, shuffle)
             trainer = Trainer(plan, feed, self._constants)
-            self.history, self.stop_training = History(), False
+            history = self.history = History()
+            self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation)
-            Fitting(self, trainer, validate, listeners, progress).run(epochs)
-            return self.history
+            Fitting(self, history, trainer, validate, listeners, progress).run(epochs)
+            return history
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included.
@@ -484,8 +485,7 @@ class Network:
         if len(X) < 2:
             raise ValueError(f"validation_split needs at least 2 rows, got {len(X)}")
         order = np.arange(len(X))
-        permute = random.permute.function_for(order.dtype)
-        permute(address(order), len(X), self.seed, random.SPLIT_DRAW, 0)
+        permute(order, self.seed, random.SPLIT_DRAW)
         count = min(max(round(len(X) * share), 1), len(X) - 1)
         kept_out = np.sort(order[:count])
         held = (X[kept_out], targets.take(kept_out), None if weights is None else weights[kept_out])

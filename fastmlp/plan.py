@@ -98,7 +98,7 @@ class Plan:
         words[at.SLOT_COUNT] = len(parameters.slots)
         words[at.BACKWARD] = self.purpose != "prediction"
         words[at.UPDATING] = training
-        words[at.PENALISED] = any(layer.l1 or layer.l2 for layer in architecture.layers)
+        words[at.PENALISED] = architecture.penalised
         words[at.OUTPUT_LAYER] = len(architecture.layers) - 1
         for word, array in (
             (at.STATE, parameters.state),

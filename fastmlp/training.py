@@ -118,7 +118,7 @@ class Feed:
         else:
             words[at.SHUFFLED], words[at.ORDER] = shuffle, address(self.order)
             words[at.TRAINING_ROWS] = 0 if rows is None else address(rows)
-            self._point_to(self.X, targets, weights)
+            point_to_data(plan, self.X, targets, weights)
 
     def provide(self, steps: int) -> int:
         """Make the data of the next steps available; returns of how many."""
@@ -135,9 +135,7 @@ class Feed:
     def _order_epoch(self, epoch: int) -> None:
         self.order[:] = np.arange(self.samples) if self.rows is None else self.rows
         if self.shuffle:
-            seed = int(self.plan.parameters.state[at.SEED])
-            permute = random.permute.function_for(_INT64)
-            permute(address(self.order), self.samples, seed, random.SHUFFLE_DRAW, epoch)
+            permute(self.order, int(self.plan.parameters.state[at.SEED]), random.SHUFFLE_DRAW, epoch)
 
     def _fill_stage(self, epoch: int, first: int) -> None:
         last = min(first + len(self._stage), self.samples)
@@ -145,12 +143,14 @@ class Feed:
         self._stage[: last - first] = self.X[chosen]
         self._staged_targets = self.targets.take(chosen)
         self._staged_weights = None if self.weights is None else self.weights[chosen]
-        self._point_to(self._stage, self._staged_targets, self._staged_weights)
+        point_to_data(self.plan, self._stage, self._staged_targets, self._staged_weights)
         self.plan.words[at.STAGED_FROM] = first
         self._staged_epoch, self._staged_from, self._staged_to = epoch, first, last
 
-    def _point_to(self, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> None:
-        point_to_data(self.plan, X, targets, weights)
+
+def permute(order: NDArray[np.int64], seed: int, purpose: int, counter: int = 0) -> None:
+    """Shuffle row numbers in place, as the kernels shuffle theirs."""
+    random.permute.function_for(_INT64)(address(order), len(order), seed, purpose, counter)
 
 
 def point_to_data(plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> None:

@@ -33,6 +33,13 @@ def own_scratch(weights: Reals, plan: Ints, thread: int) -> Reals:
 
 
 @inline
+def share(count: int, thread: int, threads: int) -> tuple[int, int]:
+    """Where a thread's part of that many rows or numbers begins and ends, at whole panels."""
+    panels = (count + PANEL - 1) // PANEL
+    return panels * thread // threads * PANEL, min(count, panels * (thread + 1) // threads * PANEL)
+
+
+@inline
 def row_number(plan: Ints, position: int) -> int:
     """Which row of the user's data stands at that position."""
     return ints_at(plan[at.ORDER])[position] if plan[at.ORDER] != 0 else position
@@ -50,6 +57,26 @@ def gather_inputs(weights: Reals, plan: Ints, position: int, first: int, rows: i
 
 
 @inline
+def product_of_columns(
+    columns: int,
+    out: Reals,
+    a: Reals,
+    w: Reals,
+    k: int,
+    bias: Reals,
+    below: Reals,
+    stride: int,
+    threshold: float,
+    rows: int,
+) -> None:
+    """`panel_product`, the narrow one where no more than `columns` <= 8 columns are left to compute."""
+    if columns > PANEL // 2:
+        panel_product(out, a, w, k, bias, below, stride, threshold, rows)
+    else:
+        narrow_panel_product(out, a, w, k, bias, below, stride, threshold, rows)
+
+
+@inline
 def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int, work: Reals) -> None:
     """Z = A_below @ W + b and g(Z) of one layer: panel by panel, g on each while it is in L1."""
     layer = layer_row(plan, index)
@@ -64,10 +91,8 @@ def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int,
         w = shift(weights, layer[at.W] + panel * layer[at.INPUT_PANELS] * BLOCK)
         bias = shift(weights, layer[at.B] + panel * PANEL)
         out = shift(buffer, layer[at.G] + panel * stride + first * PANEL)
-        if layer[at.UNITS] - panel * PANEL > PANEL // 2:
-            panel_product(out, below, w, layer[at.INPUTS], bias, nothing, stride, threshold, rows)
-        else:
-            narrow_panel_product(out, below, w, layer[at.INPUTS], bias, nothing, stride, threshold, rows)
+        columns = layer[at.UNITS] - panel * PANEL
+        product_of_columns(columns, out, below, w, layer[at.INPUTS], bias, nothing, stride, threshold, rows)
         if layer[at.FORWARD] != 0 and layer[at.MIXES] == 0:
             call(layer[at.FORWARD], (out, rows * PANEL, parameters))
     if layer[at.FORWARD] != 0 and layer[at.MIXES] != 0:

@@ -13,7 +13,7 @@ from typing import Any
 from fastmlp.kernels._jit import Reals, inline
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import transpose
-from fastmlp.kernels.simd import Emitter, Vector, fma, instruction, shift
+from fastmlp.kernels.simd import INT, Emitter, Vector, fma, instruction, shift
 
 
 @inline
@@ -37,7 +37,7 @@ def _fold(emit: Emitter, out: Any, units: Any, start: Vector, join: Callable[[An
     """Store what `join(place, result)` makes of `start`, unit after unit."""
 
     def turn(unit: Any, result: Vector) -> list[Vector]:
-        return [join(emit.builder.mul(unit, emit.integer(PANEL)), result)]
+        return [join(emit.builder.mul(unit, INT(PANEL)), result)]
 
     (result,) = emit.loop(units, [start], turn)
     emit.store(result, out)
@@ -70,7 +70,7 @@ def _each_unit(emit: Emitter, lanes: Any, units: Any, change: Callable[[Any, Vec
     """Replace each unit's lanes by `change(place, lanes)`."""
 
     def turn(unit: Any) -> list[Any]:
-        place = emit.builder.mul(unit, emit.integer(PANEL))
+        place = emit.builder.mul(unit, INT(PANEL))
         emit.store(change(place, emit.load(lanes, place)), lanes, place)
         return []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.forward import forward_layer, gather_inputs, layer_row, own_scratch
+from fastmlp.kernels.forward import forward_layer, gather_inputs, layer_row, own_scratch, share
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.panels import panels_to_row
 from fastmlp.kernels.simd import flush_denormals, reals_at, restore_denormals, shift
@@ -16,9 +16,7 @@ def predict_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> Non
     control = flush_denormals()
     work = shift(own_scratch(weights, plan, thread), at.WORK)
     room = plan[at.CAPACITY] // plan[at.THREADS] // PANEL * PANEL
-    groups = (plan[at.ROWS] + PANEL - 1) // PANEL
-    first = groups * thread // plan[at.THREADS] * PANEL
-    last = min(plan[at.ROWS], groups * (thread + 1) // plan[at.THREADS] * PANEL)
+    first, last = share(plan[at.ROWS], thread, plan[at.THREADS])
     for start in range(first, last, room):
         count = min(room, last - start)
         gather_inputs(weights, plan, plan[at.POSITION] + start, thread * room, count)

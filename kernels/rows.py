@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.forward import forward_layer, gather_inputs, layer_numbers, layer_row, own_scratch, row_number
+from fastmlp.kernels.forward import (
+    forward_layer,
+    gather_inputs,
+    layer_numbers,
+    layer_row,
+    own_scratch,
+    product_of_columns,
+    row_number,
+    share,
+)
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import row_to_panels
-from fastmlp.kernels.product import narrow_panel_product, panel_product
 from fastmlp.kernels.random import DROPOUT_DRAW, key, uniform
 from fastmlp.kernels.simd import (
     call,
@@ -32,9 +40,7 @@ CHUNK = 256  # rows that go through all layers together, so that their activatio
 def rows_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """The share of one thread in the rows of this step: activations, deltas and the loss of each row."""
     control = flush_denormals()
-    groups = (plan[at.ROWS] + PANEL - 1) // PANEL
-    first = groups * thread // plan[at.THREADS] * PANEL
-    last = min(plan[at.ROWS], groups * (thread + 1) // plan[at.THREADS] * PANEL)
+    first, last = share(plan[at.ROWS], thread, plan[at.THREADS])
     work = shift(own_scratch(weights, plan, thread), at.WORK)
     zeros = own_scratch(weights, plan, thread)
     for start in range(first, last, CHUNK):
@@ -139,10 +145,8 @@ def delta_below(weights: Reals, plan: Ints, index: int, first: int, rows: int, z
         w = shift(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
         out = shift(deltas, under[at.DELTA] + place)
         a = shift(buffer, under[at.A] + place)
-        if layer[at.INPUTS] - panel * PANEL > PANEL // 2:
-            panel_product(out, above, w, layer[at.UNITS], zeros, a, stride, threshold, rows)
-        else:
-            narrow_panel_product(out, above, w, layer[at.UNITS], zeros, a, stride, threshold, rows)
+        columns = layer[at.INPUTS] - panel * PANEL
+        product_of_columns(columns, out, above, w, layer[at.UNITS], zeros, a, stride, threshold, rows)
         if under[at.MASK] >= 0:
             mask = shift(buffer, under[at.MASK] + place)
             for i in range(rows * PANEL):

@@ -69,11 +69,6 @@ class Emitter:
         """The same for vectors of that many lanes."""
         return Emitter(self.builder, self.real, lanes)
 
-    @staticmethod
-    def integer(value: int) -> Any:
-        """A 64-bit constant, for offsets and counts."""
-        return INT(value)
-
     def real_constant(self, value: float) -> Any:
         """A scalar constant of the elements' type."""
         return ir.Constant(self.real, value)

@@ -11,17 +11,9 @@ from numba import prange
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.forward import row_number
-from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.forward import row_number, share
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
-
-
-@inline
-def share(count: int, thread: int, threads: int) -> tuple[int, int]:
-    """Where a thread's part of that many numbers begins and ends, at whole panels."""
-    panels = (count + PANEL - 1) // PANEL
-    return panels * thread // threads * PANEL, min(count, panels * (thread + 1) // threads * PANEL)
 
 
 @kernel()
