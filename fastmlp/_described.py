@@ -1,0 +1,59 @@
+"""What activations, losses, initialisers, optimizers and schedules have in common: a name, and numbers of their own.
+
+Each is a class whose `name` is the one that users write and model files store; one with numbers is a frozen dataclass
+of them. Tables hold an instance of each with its defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound="Described")
+
+
+@dataclass(frozen=True)
+class Described:
+    """The base: equal where class and numbers are equal.
+
+    Attributes
+    ----------
+    name : str
+        Of the class.
+    """
+
+    name = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and numbers, as a model file stores them."""
+        numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        stored = {key: value.to_dict() if isinstance(value, Described) else value for key, value in numbers.items()}
+        return {"name": self.name, **stored}
+
+
+def require(holds: bool, owner: Described, name: str, value: object, wanted: str) -> None:
+    """Raise ValueError, in one form for all, where a number of `owner` is not as it should be."""
+    if not holds:
+        raise ValueError(f"{owner.name}: {name} must be {wanted}, got {value!r}")
+
+
+def from_dict(stored: Any, table: Mapping[str, T], what: str) -> T:
+    """The object that `Described.to_dict` described.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the name is unknown, or a number is missing, unknown or out of range.
+    """
+    if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
+        raise TypeError(f"{what} must be described by its name and numbers, got {stored!r}")
+    name = stored["name"]
+    if name not in table:
+        raise ValueError(f"unknown {what} {name!r}. There are: {', '.join(table)}")
+    known = table[name]
+    if stored.keys() != known.to_dict().keys():
+        raise ValueError(f"{what} {name!r} is described by {', '.join(known.to_dict())}, got {', '.join(stored)}")
+    numbers = {key: value for key, value in stored.items() if key != "name"}
+    return dataclasses.replace(known, **numbers) if numbers else known
