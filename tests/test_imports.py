@@ -11,7 +11,10 @@ from typing import NamedTuple
 import pytest
 from behaviour import ROOT, run_python
 
-SPECS = ("_checks", "activations", "losses", "optimizers", "initializers", "layers", "architecture")
+SPECS = (
+    "_checks", "_described", "_plain_math", "activations", "losses", "optimizers", "schedules", "initializers",
+    "layers", "architecture",
+)  # fmt: skip
 EXTRAS = {"matplotlib", "sklearn", "onnx", "torch"}
 COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "generated_jit", "stencil", "jitclass"}
 HERE = Path(__file__).resolve().parent

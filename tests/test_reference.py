@@ -282,11 +282,6 @@ def test_normal_quantiles_agree_with_the_standard_library() -> None:
     np.testing.assert_allclose(random.normal_quantile(u), expected, rtol=1e-14, atol=1e-16)
 
 
-def test_the_logarithm_is_the_natural_one() -> None:
-    x = np.concatenate([np.linspace(0.01, 2, 500), 10.0 ** np.arange(-16, 3)])
-    np.testing.assert_allclose(random.logarithm(x), np.log(x), rtol=1e-15, atol=1e-17)
-
-
 def test_a_permutation_is_the_plain_shuffle_of_fisher_and_yates() -> None:
     key, order = random.key(3, random.SHUFFLE, 5), list(range(10, 60))
     for i in range(len(order) - 1, 0, -1):

@@ -7,12 +7,12 @@ uint64 arithmetic modulo 2**64, which NumPy does on arrays without a word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._plain_math import horner, logarithm
 from fastmlp.initializers import Initializer
 
 Words: TypeAlias = NDArray[np.uint64]
@@ -116,27 +116,6 @@ def normal_quantile(u: Floats) -> Floats:
     return np.where(np.abs(q) <= 0.425, centre, tail)
 
 
-def logarithm(x: Floats) -> Floats:
-    """The natural logarithm from +, -, * and / alone, so that no maths library can change a bit of it.
-
-    With x = m 2^e and m around 1, `log x = e log 2 + 2 artanh s` for `s = (m - 1) / (m + 1)`, its series to s^21.
-    """
-    m, e = np.frexp(x)
-    small = m < np.sqrt(0.5)
-    m, e = np.where(small, 2.0 * m, m), e - small
-    s = (m - 1.0) / (m + 1.0)
-    series = _horner([1.0 / k for k in range(21, 0, -2)], s * s)
-    log: Floats = e * 0.6931471805599453 + 2.0 * s * series
-    return log
-
-
 def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Floats) -> Floats:
     numerator, denominator = coefficients
-    return _horner(numerator, x) / _horner(denominator, x)
-
-
-def _horner(coefficients: Sequence[float], x: Floats) -> Floats:
-    total = np.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        total = total * x + coefficient
-    return total
+    return horner(numerator, x) / horner(denominator, x)
