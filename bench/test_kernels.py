@@ -21,7 +21,10 @@ from fastmlp.kernels.panels import transpose
 from fastmlp.kernels.product import panel_product
 from fastmlp.kernels.simd import call, reals_at
 from fastmlp.parameters import address, aligned_zeros
-from fastmlp.reference import formulas
+from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
+from fastmlp.reference.losses import EXACT_PAIRS as PAIRS
+from fastmlp.reference.optimizers import empty_slots
+from fastmlp.reference.optimizers import update as reference_update
 
 ROWS, INPUTS = 128, 256
 MANY = 65_536
@@ -115,8 +118,8 @@ def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -
 
         settings = {"sgd": SGD(1e-6), "momentum": SGD(1e-6, momentum=0.9), "adam": Adam(1e-6)}[optimizer]
         w, g = numbers(MANY, dtype), numbers(MANY, dtype)
-        rule, slots = formulas.OPTIMIZERS[settings.name], formulas.empty_slots(settings, w)
-        timed(benchmark, name, by, "elements", MANY, rule, settings, w, g, slots, 1)
+        slots = empty_slots(settings, w)
+        timed(benchmark, name, by, "elements", MANY, reference_update, settings, w, g, slots, 1)
         return
     w, g = np.abs(numbers(3 * BLOCK, dtype)), numbers(BLOCK, dtype)
     constants = np.array([0.9, 0.999, 1e-6, 1e-8] if optimizer == "adam" else [1e-6, 1e-6, 1.0, 0.0], dtype)
@@ -145,7 +148,7 @@ def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: s
     z = numbers(MANY if by == "NumPy" else 16 * BLOCK, dtype)
     name = f"{activation}, {dtype}"
     if by == "NumPy":
-        timed(benchmark, name, by, "elements", z.size, formulas.ACTIVATIONS[activation].forward, z)
+        timed(benchmark, name, by, "elements", z.size, FORMULAS[activation].forward, z)
         return
     found = ACTIVATIONS[activation].forward
     assert found is not None
@@ -158,8 +161,8 @@ def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: s
 def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, units: int) -> None:
     name = f"softmax and cross-entropy of {units} units, {dtype}"
     if by == "NumPy":
-        pair = formulas.EXACT_PAIRS["softmax", "categorical_crossentropy"]
-        forward = formulas.ACTIVATIONS["softmax"].forward
+        pair = PAIRS["softmax", "categorical_crossentropy"]
+        forward = FORMULAS["softmax"].forward
         rows = -(-MANY // units)
         Z, Y = numbers(rows * units, dtype).reshape(rows, units), np.eye(units, dtype=dtype)[np.arange(rows) % units]
         timed(benchmark, name, by, "elements", Z.size, lambda: (pair.value(Z, Y), pair.delta(forward(Z), Y)))

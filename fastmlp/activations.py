@@ -1,54 +1,224 @@
 """The activations a layer can have: one table of names and of what each implies for the rest of a network.
 
-The formula of each stands in `fastmlp.reference`, its compiled form in `fastmlp.kernels.activations`.
+The formula of each stands in `fastmlp.reference.formulas`, its compiled form in `fastmlp.kernels.activations`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastmlp._checks import lookup
+from fastmlp._checks import lookup, number
+from fastmlp._described import Described, require
 
 
 @dataclass(frozen=True)
-class Activation:
+class Activation(Described):
     """What a network needs to know of an activation beside its formula.
 
-    Parameters
+    Attributes
     ----------
-    name : str
-        The name used in `Dense`, in saved models and in the tables of the reference and the kernels.
     weight_init : str
         The initialiser that a layer with this activation takes by default.
     output_loss : str
         The loss that follows from this activation on the last layer.
     mixes_units : bool
         True where one output depends on every unit of the layer (softmax), so that the derivative is a Jacobian.
-    parameters : tuple of float
-        Numbers that the formula takes, handed to its block functions; none of today's activations has any.
     """
 
-    name: str
-    weight_init: str = "glorot_uniform"
-    output_loss: str = "mean_squared_error"
-    mixes_units: bool = False
-    parameters: tuple[float, ...] = ()
+    weight_init = "glorot_uniform"
+    output_loss = "mean_squared_error"
+    mixes_units = False
+
+    @property
+    def formula(self) -> str:
+        """Under which name the reference and the kernels have it."""
+        return self.name
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The numbers that its formula takes."""
+        return ()
+
+
+class Linear(Activation):
+    """`z`."""
+
+    name = "linear"
+
+
+class ReLU(Activation):
+    """`max(z, 0)`."""
+
+    name = "relu"
+    weight_init = "he_uniform"
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """`z`, below 0 `slope * z` (Maas et al., 2013).
+
+    Parameters
+    ----------
+    slope : float
+        Greater than 0 and at most 1.
+    """
+
+    slope: float = 0.01
+
+    name = "leaky_relu"
+    weight_init = "he_uniform"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slope", number(self.slope, "leaky_relu: slope"))
+        require(1e-30 <= self.slope <= 1, self, "slope", self.slope, "greater than 0 and at most 1")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """`(slope,)`."""
+        return (self.slope,)
+
+
+class ReLU6(Activation):
+    """`min(max(z, 0), 6)` (Krizhevsky, 2010)."""
+
+    name = "relu6"
+    weight_init = "he_uniform"
+
+
+@dataclass(frozen=True)
+class ELU(Activation):
+    """`z`, below 0 `alpha (e^z - 1)` (Clevert et al., 2016).
+
+    Parameters
+    ----------
+    alpha : float
+        Minus the limit far below 0, greater than 0.
+    """
+
+    alpha: float = 1.0
+
+    name = "elu"
+    weight_init = "he_uniform"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", number(self.alpha, "elu: alpha"))
+        require(1e-30 <= self.alpha <= 1e30, self, "alpha", self.alpha, "greater than 0, and at most 1e30")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """`(alpha,)`."""
+        return (self.alpha,)
+
+
+class SELU(Activation):
+    """`scale z`, below 0 `scale alpha (e^z - 1)`, with the two numbers of Klambauer et al. (2017)."""
+
+    name = "selu"
+    weight_init = "lecun_normal"
+
+
+class Softplus(Activation):
+    """`log(1 + e^z)`."""
+
+    name = "softplus"
+
+
+class Exponential(Activation):
+    """`e^z`."""
+
+    name = "exponential"
+    output_loss = "poisson"
+
+
+@dataclass(frozen=True)
+class GELU(Activation):
+    """`z P(N <= z)` for a standard normal N (Hendrycks and Gimpel, 2016).
+
+    Parameters
+    ----------
+    approximate : bool
+        Take their formula with tanh in place of the error function.
+    """
+
+    approximate: bool = False
+
+    name = "gelu"
+    weight_init = "he_uniform"
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.approximate, bool), self, "approximate", self.approximate, "True or False")
+
+    @property
+    def formula(self) -> str:
+        """`"gelu"`, or `"gelu_tanh"` where it is approximate."""
+        return "gelu_tanh" if self.approximate else "gelu"
+
+
+class SiLU(Activation):
+    """`z sigmoid(z)`, also called swish (Elfwing et al., 2018)."""
+
+    name = "silu"
+    weight_init = "he_uniform"
+
+
+class Mish(Activation):
+    """`z tanh(softplus(z))` (Misra, 2020)."""
+
+    name = "mish"
+    weight_init = "he_uniform"
+
+
+class Sigmoid(Activation):
+    """`1 / (1 + e^-z)`."""
+
+    name = "sigmoid"
+    output_loss = "binary_crossentropy"
+
+
+class HardSigmoid(Activation):
+    """`min(max(z + 3, 0), 6) / 6`."""
+
+    name = "hard_sigmoid"
+
+
+class Tanh(Activation):
+    """The hyperbolic tangent."""
+
+    name = "tanh"
+
+
+class Softmax(Activation):
+    """`e^z_k / sum_j e^z_j` over the units of a row."""
+
+    name = "softmax"
+    output_loss = "categorical_crossentropy"
+    mixes_units = True
 
 
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("linear"),
-        Activation("relu", weight_init="he_uniform"),
-        Activation("sigmoid", output_loss="binary_crossentropy"),
-        Activation("tanh"),
-        Activation("softmax", output_loss="categorical_crossentropy", mixes_units=True),
+        Linear(),
+        ReLU(),
+        LeakyReLU(),
+        ReLU6(),
+        ELU(),
+        SELU(),
+        Softplus(),
+        Exponential(),
+        GELU(),
+        SiLU(),
+        Mish(),
+        Sigmoid(),
+        HardSigmoid(),
+        Tanh(),
+        Softmax(),
     )
 }
 
 
 def resolve(activation: str | Activation) -> Activation:
-    """The activation of that name, or the object itself.
+    """The activation of that name with its defaults, or the object itself.
 
     Raises
     ------

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import activations, initializers, losses, optimizers
+from fastmlp import _described, activations, initializers, losses, optimizers
 from fastmlp._checks import whole_number
-from fastmlp.activations import Activation
+from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import LOSSES, Loss
@@ -103,7 +103,7 @@ class Architecture:
         layers = [
             {
                 **asdict(layer),
-                "activation": layer.activation.name,
+                "activation": layer.activation.to_dict(),
                 "weight_init": layer.weight_init.name,
                 "bias_init": layer.bias_init.name,
             }
@@ -111,18 +111,11 @@ class Architecture:
         ]
         return {
             "layers": layers,
-            "loss": self.loss.name,
+            "loss": self.loss.to_dict(),
             "optimizer": self.optimizer.to_dict(),
             "dtype": self.dtype.name,
             "seed": self.seed,
         }
-
-
-def _require_names(stored: dict[str, Any], *keys: str) -> None:
-    """A description leaves nothing open, as the arguments of `Network` may."""
-    for key in keys:
-        if not isinstance(stored[key], str):
-            raise TypeError(f"{key} must be a name, got {stored[key]!r}")
 
 
 def from_dict(stored: dict[str, Any]) -> Architecture:
@@ -133,22 +126,29 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     ValueError, TypeError, KeyError
         If something is missing, unknown, out of range or does not chain.
     """
-    _require_names(stored, "loss")
-    for layer in stored["layers"]:
-        _require_names(layer, "activation", "weight_init", "bias_init")
     if stored["seed"] is None:
         raise ValueError("seed must be a whole number, got None")
-    dense = [Dense(**{k: v for k, v in layer.items() if k != "inputs"}) for layer in stored["layers"]]
+    dense = [_dense_from_dict(layer) for layer in stored["layers"]]
     sizes = [layer["inputs"] for layer in stored["layers"]]
     if [whole_number(size, "inputs of a layer") for size in sizes[1:]] != [layer.units for layer in dense[:-1]]:
         raise ValueError(f"layers do not chain: inputs {sizes}, units {[layer.units for layer in dense]}")
     return build(
         [sizes[0], *dense],
-        loss=stored["loss"],
+        loss=_described.from_dict(stored["loss"], LOSSES, "loss"),
         optimizer=optimizers.from_dict(stored["optimizer"]),
         dtype=stored["dtype"],
         seed=stored["seed"],
     )
+
+
+def _dense_from_dict(stored: dict[str, Any]) -> Dense:
+    """A layer as `Architecture.to_dict` describes it, which leaves nothing open, as the arguments of `Network` may."""
+    numbers = {key: value for key, value in stored.items() if key != "inputs"}
+    numbers["activation"] = _described.from_dict(stored["activation"], ACTIVATIONS, "activation")
+    for key in ("weight_init", "bias_init"):
+        if not isinstance(stored[key], str):
+            raise TypeError(f"{key} must be a name, got {stored[key]!r}")
+    return Dense(**numbers)
 
 
 def build(
@@ -246,10 +246,8 @@ def _check_pair(last: Activation, loss: Loss, layer: Dense) -> None:
         raise ValueError(
             "softmax over a single unit is always 1 and cannot learn; use 2 units, or 1 unit with output='sigmoid'"
         )
-    if loss.name == "categorical_crossentropy" and layer.units == 1:
-        raise ValueError(
-            "categorical_crossentropy needs at least 2 outputs; for one output use loss='binary_crossentropy'"
-        )
+    if loss.targets == "classes" and layer.units == 1:
+        raise ValueError(f"{loss.name} needs at least 2 outputs; for one output use loss='binary_crossentropy'")
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._checks import number
 from fastmlp.architecture import Architecture
+from fastmlp.losses import Loss
 
 SCAN_BYTES = 1 << 20  # X is scanned for NaN in pieces of this size, which stay in the cache
 STAGE_BYTES = 16 << 20  # X that is not laid out for the kernels is staged in pieces of at most this size
@@ -104,10 +105,7 @@ def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str
         raise ValueError(f"{name} must have shape ({rows}, {outputs}){labels} for {loss.name}, got {given.shape}{hint}")
     check_finite(given, architecture.dtype, name)
     values = np.ascontiguousarray(given, architecture.dtype)
-    if loss.targets != "values" and (values.min() < 0 or values.max() > 1):
-        raise ValueError(
-            f"{name} must lie between 0 and 1 for {loss.name}, got numbers from {values.min():g} to {values.max():g}"
-        )
+    _check_range(values, loss, name)
     return Targets(None, values)
 
 
@@ -197,6 +195,19 @@ def ready_if_small(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 def stage_rows(columns: int, dtype: np.dtype[Any], least: int) -> int:
     """How many rows a staging buffer holds: at least a batch."""
     return max(least, STAGE_BYTES // (columns * dtype.itemsize))
+
+
+def _check_range(values: NDArray[Any], loss: Loss, name: str) -> None:
+    """Raise ValueError where a target is not what the loss takes."""
+    if loss.targets == "signs":
+        strange = values[~np.isin(values, (-1, 0, 1))]
+        if strange.size:
+            raise ValueError(f"{name} must hold -1 and 1, or 0 and 1, for {loss.name}, got {strange[0]:g}")
+    elif loss.targets != "values":
+        least, most = values.min(), values.max()
+        if least < 0 or (most > 1 and loss.targets != "counts"):
+            wanted = "be at least 0" if loss.targets == "counts" else "lie between 0 and 1"
+            raise ValueError(f"{name} must {wanted} for {loss.name}, got numbers from {least:g} to {most:g}")
 
 
 def _shape_hint(given: NDArray[Any], architecture: Architecture, name: str) -> str:

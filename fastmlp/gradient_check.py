@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._checks import number, whole_number
-from fastmlp.reference import Network, data, formulas
-from fastmlp.reference.formulas import Array
+from fastmlp.reference import Network, data
+from fastmlp.reference.activations import ACTIVATIONS, Array
+from fastmlp.reference.losses import LOSSES
 from fastmlp.reference.metrics import weighted_mean
 from fastmlp.reference.network import NetworkLike, Parameters, Rows, flat
 
@@ -188,11 +189,14 @@ def _loss_and_sides(reference: Network, rows: Rows) -> tuple[float, NDArray[np.b
     X, y, weights = rows
     trace = reference.forward(X)
     loss = weighted_mean(reference.losses(trace, y), weights) + reference.penalty()
-    kinked = [W for W, layer in zip(reference.W, reference.architecture.layers, strict=True) if layer.l1]
-    for Z, layer in zip(trace.Z, reference.architecture.layers, strict=True):
-        if formulas.ACTIVATIONS[layer.activation.name].kinked:
-            kinked.append(Z)
-    return loss, np.concatenate([np.ravel(values) > 0 for values in kinked]) if kinked else np.empty(0, bool)
+    architecture = reference.architecture
+    distances = [W for W, layer in zip(reference.W, architecture.layers, strict=True) if layer.l1]
+    for Z, layer in zip(trace.Z, architecture.layers, strict=True):
+        distances += [Z - kink for kink in ACTIVATIONS[layer.activation.formula].kinks]
+    kink = LOSSES[architecture.loss.name].kink
+    if kink is not None:
+        distances.append(kink(trace.A[-1], y, *architecture.loss.parameters))
+    return loss, np.concatenate([np.empty(0, bool), *(np.ravel(distance) > 0 for distance in distances)])
 
 
 def _rows_in_float64(network: NetworkLike, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:

@@ -1,50 +1,162 @@
 """The losses a network can minimise: one table of names, of the targets each takes and of its exact partner.
 
-The formula of each stands in `fastmlp.reference`, its compiled form in `fastmlp.kernels.losses`.
+The formula of each stands in `fastmlp.reference.formulas`, its compiled form in `fastmlp.kernels.losses`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from fastmlp._checks import lookup
+from fastmlp._checks import lookup, number
+from fastmlp._described import Described, require
+
+Targets = Literal["classes", "binary", "signs", "counts", "values"]
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Described):
     """What a network needs to know of a loss beside its formula.
+
+    Attributes
+    ----------
+    targets : {"classes", "binary", "signs", "counts", "values"}
+        What y holds: class labels or rows of class probabilities; numbers from 0 to 1; -1 or 1, for which 0 or 1 will
+        do; numbers from 0; any numbers.
+    partner : str or None
+        The output activation with which the gradient with respect to Z is computed exactly, without clipping.
+    """
+
+    targets: ClassVar[Targets] = "values"
+    partner: ClassVar[str | None] = None
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """The numbers that its formula takes."""
+        return ()
+
+
+class MeanSquaredError(Loss):
+    """The mean over the outputs of `(a - y)^2`."""
+
+    name = "mean_squared_error"
+
+
+class MeanAbsoluteError(Loss):
+    """The mean over the outputs of `|a - y|`."""
+
+    name = "mean_absolute_error"
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """The mean over the outputs of `d^2 / 2` for `d = |a - y|` up to delta, beyond it `delta (d - delta / 2)`.
 
     Parameters
     ----------
-    name : str
-        The name used in `Network`, in saved models and in the tables of the reference and the kernels.
-    targets : {"classes", "binary", "values"}
-        What y holds: class labels or rows of class probabilities; numbers from 0 to 1; any numbers.
-    partner : str or None
-        The output activation with which the gradient with respect to Z is computed exactly, without clipping.
-    parameters : tuple of float
-        Numbers that the formula takes, handed to its block function; none of today's losses has any.
+    delta : float
+        Where the parabola becomes a line, greater than 0 (Huber, 1964).
     """
 
-    name: str
-    targets: Literal["classes", "binary", "values"] = "values"
-    partner: str | None = None
-    parameters: tuple[float, ...] = ()
+    delta: float = 1.0
+
+    name = "huber"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "delta", number(self.delta, "huber: delta"))
+        require(1e-30 <= self.delta <= 1e15, self, "delta", self.delta, "greater than 0, and at most 1e15")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """`(delta,)`."""
+        return (self.delta,)
+
+
+class LogCosh(Loss):
+    """The mean over the outputs of `log(cosh(a - y))`."""
+
+    name = "log_cosh"
+
+
+class Poisson(Loss):
+    """The mean over the outputs of `a - y log(a)`: y counts what is expected to happen a times."""
+
+    name = "poisson"
+    targets = "counts"
+    partner = "exponential"
+
+
+class Hinge(Loss):
+    """The mean over the outputs of `max(1 - s a, 0)`, s the sign of a row's class: 1 where y > 0, else -1."""
+
+    name = "hinge"
+    targets = "signs"
+
+
+@dataclass(frozen=True)
+class _Smoothed(Loss):
+    """A cross-entropy whose targets are moved towards equal shares.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        The share s of the targets that is spread over all classes alike, in [0, 1) (Szegedy et al., 2016).
+    """
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        share = number(self.label_smoothing, f"{self.name}: label_smoothing", below=1.0)
+        object.__setattr__(self, "label_smoothing", share)
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """`(label_smoothing,)`."""
+        return (self.label_smoothing,)
+
+
+class BinaryCrossentropy(_Smoothed):
+    """The sum over the outputs of `-y log(a) - (1 - y) log(1 - a)`; smoothed, `y (1 - s) + s / 2` in place of y."""
+
+    name = "binary_crossentropy"
+    targets = "binary"
+    partner = "sigmoid"
+
+
+class CategoricalCrossentropy(_Smoothed):
+    """`-sum_k y_k log(a_k)`; smoothed, `y_k (1 - s) + s sum_j y_j / outputs` in place of y_k."""
+
+    name = "categorical_crossentropy"
+    targets = "classes"
+    partner = "softmax"
+
+
+class KLDivergence(Loss):
+    """`sum_k y_k log(y_k / a_k)`, the divergence of Kullback and Leibler (1951)."""
+
+    name = "kl_divergence"
+    targets = "classes"
+    partner = "softmax"
 
 
 LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
-        Loss("mean_squared_error"),
-        Loss("binary_crossentropy", targets="binary", partner="sigmoid"),
-        Loss("categorical_crossentropy", targets="classes", partner="softmax"),
+        MeanSquaredError(),
+        MeanAbsoluteError(),
+        Huber(),
+        LogCosh(),
+        Poisson(),
+        Hinge(),
+        BinaryCrossentropy(),
+        CategoricalCrossentropy(),
+        KLDivergence(),
     )
 }
 
 
 def resolve(loss: str | Loss) -> Loss:
-    """The loss of that name, or the object itself.
+    """The loss of that name with its defaults, or the object itself.
 
     Raises
     ------

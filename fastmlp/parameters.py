@@ -75,6 +75,7 @@ class Parameters:
         self.weights = aligned_zeros(self.size, dtype)
         self.transposed = aligned_zeros(sum(blocks), dtype)
         self.slots = aligned_zeros(len(architecture.optimizer.slots) * self.size, dtype).reshape(-1, self.size)
+        self.slots[:1] = architecture.optimizer.first_slot_value
         self.state = np.zeros(len(at.STATE_WORDS), np.int64)
         self.state[at.SEED] = architecture.seed
         self.totals = np.zeros(3)
@@ -83,6 +84,7 @@ class Parameters:
         """Draw all weights anew and forget everything learned."""
         self.weights[:] = 0
         self.slots[:] = 0
+        self.slots[:1] = self.architecture.optimizer.first_slot_value
         self.state[:] = 0
         self.totals[:] = 0
         self.state[at.SEED] = seed

@@ -5,6 +5,7 @@ It is made once for a network, a purpose and a size of batch, so that nothing is
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from fastmlp.kernels.predict import predict_region
 from fastmlp.kernels.rows import rows_region
 from fastmlp.kernels.step import check_region, keep_region
 from fastmlp.kernels.threads import available
-from fastmlp.kernels.tiles import tiles_region
+from fastmlp.kernels.tiles import tiles_region, update_region
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
 from fastmlp.thread_choice import ThreadChoice
 
@@ -97,7 +98,10 @@ class Plan:
         words[at.SLOT_STRIDE] = parameters.size
         words[at.SLOT_COUNT] = len(parameters.slots)
         words[at.BACKWARD] = self.purpose != "prediction"
-        words[at.UPDATING] = training
+        clipping = training and architecture.optimizer.global_clipnorm is not None
+        words[at.UPDATING] = training and not clipping
+        words[at.ADDING] = not training
+        words[at.CLIPPING] = clipping
         words[at.PENALISED] = architecture.penalised
         words[at.OUTPUT_LAYER] = len(architecture.layers) - 1
         for word, array in (
@@ -124,10 +128,14 @@ class Plan:
             row[at.MIXES], row[at.USES_BIAS] = layer.activation.mixes_units, layer.use_bias
             row[at.BELOW], row[at.DELTA] = below, deltas
             row[at.A] = row[at.G] = below = activations
-            row[at.MASK] = -1
+            row[at.MASK] = row[at.SLOPES] = -1
+            activations += size
             if layer.dropout and self.purpose == "training":
-                row[at.G], row[at.MASK] = activations + size, activations + 2 * size
-            activations += _copies(layer, self.purpose) * size
+                row[at.G], row[at.MASK] = activations, activations + size
+                activations += 2 * size
+            if keeps_slopes(layer, self.purpose):
+                row[at.SLOPES] = activations
+                activations += size
             deltas += size
 
     def _allocate(self, architecture: Architecture) -> None:
@@ -142,13 +150,14 @@ class Plan:
         exact = architecture.exact_pair and purpose in ("training", "gradients")
         for index, layer in enumerate(architecture.layers):
             row, numbers = self.layer(index), self.layer_numbers(index)
-            kernels = ACTIVATIONS[layer.activation.name]
+            kernels = ACTIVATIONS[layer.activation.formula]
             numbers[at.THRESHOLD] = kernels.threshold
             numbers[at.DROPOUT], numbers[at.L1], numbers[at.L2] = layer.dropout, layer.l1, layer.l2
             _put(numbers, at.ACTIVATION_PARAMETERS, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
                 continue  # the loss of an exact pair reads Z: neither g nor its derivative is wanted
-            row[at.FORWARD] = kernels.forward.address(dtype) if kernels.forward else 0
+            forward = kernels.keeping if keeps_slopes(layer, purpose) else kernels.forward
+            row[at.FORWARD] = forward.address(dtype) if forward else 0
             if purpose != "prediction" and kernels.derivative:
                 row[at.DERIVATIVE] = kernels.derivative.address(dtype)
         if purpose == "prediction":
@@ -157,11 +166,15 @@ class Plan:
         words[at.ROWS_REGION] = rows_region.address(dtype)
         words[at.LOSS] = self._loss(architecture, exact).address(dtype)
         _put(self.numbers, at.LOSS_PARAMETERS, architecture.loss.parameters)
+        optimizer = architecture.optimizer
+        value, norm = (purpose == "training" and limit for limit in (optimizer.clipvalue, optimizer.global_clipnorm))
+        self.numbers[at.CLIP_VALUE], self.numbers[at.CLIP_NORM] = value or math.inf, norm or math.inf
         if purpose != "jacobian":
-            update = UPDATES[architecture.optimizer.kernel]
+            update = UPDATES[optimizer.kernel]
             words[at.TILES_REGION] = tiles_region.address(dtype)
             words[at.PRODUCT_UPDATE] = update.product_update.address(dtype)
             words[at.UPDATE] = update.update.address(dtype)
+            words[at.UPDATE_REGION] = update_region.address(dtype) if words[at.CLIPPING] else 0
             words[at.CHECK_REGION] = check_region.address(dtype)
             words[at.KEEP_REGION] = keep_region.address(dtype)
 
@@ -190,16 +203,25 @@ def buffer_sizes(
         sizes[at.ROW_WEIGHTS] = (capacity, np.float64)  # their mean may not depend on their scale
         sizes[at.ROW_LOSSES] = (capacity, np.float64)
         sizes[at.TILE_PENALTIES] = (sum(panels(layer.inputs) * panels(layer.units) for layer in layers), np.float64)
-    if purpose == "gradients":
+    clipping = purpose == "training" and architecture.optimizer.global_clipnorm is not None
+    if purpose == "gradients" or clipping:
         sizes[at.GRADIENT] = (parameters, dtype)
+    if clipping:
+        sizes[at.TILE_SQUARES] = sizes[at.TILE_PENALTIES]
     if purpose == "training":
         sizes[at.SNAPSHOT] = (parameters * (1 + len(architecture.optimizer.slots)), dtype)
     return sizes
 
 
 def _copies(layer: Layer, purpose: Purpose) -> int:
-    """How many matrices of its outputs a layer keeps: A, and with dropout g(Z) and D."""
-    return 3 if layer.dropout and purpose == "training" else 1
+    """How many matrices of its outputs a layer keeps: A, with dropout g(Z) and D, and g'(Z) where it has to."""
+    dropped = 2 if layer.dropout and purpose == "training" else 0
+    return 1 + dropped + keeps_slopes(layer, purpose)
+
+
+def keeps_slopes(layer: Layer, purpose: Purpose) -> bool:
+    """Whether the derivative is computed on the way forward, since it does not follow from g(Z)."""
+    return purpose != "prediction" and ACTIVATIONS[layer.activation.formula].keeping is not None
 
 
 def _put(numbers: NDArray[np.float64], first: int, values: tuple[float, ...]) -> None:

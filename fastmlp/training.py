@@ -65,8 +65,10 @@ class StepConstants:
         """Where the rows of `count` steps from `step` (counted from 1) lie."""
         if step < self.first or step + count > self.last:
             self.first, self.last = step, step + len(self.table)
-            constants = self.optimizer.constants(np.arange(self.first, self.last))
+            steps = np.arange(self.first, self.last)
+            constants = self.optimizer.constants(steps)
             self.table[:, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
+            self.table[:, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 

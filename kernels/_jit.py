@@ -51,8 +51,13 @@ class Ints(Protocol):
 
 def inline(function: F) -> F:
     """A compiled function that other kernels call and LLVM may inline; it has no address of its own."""
-    compiled: F = numba.njit(function, **OPTIONS)
+    compiled: F = numba.njit(function, forceinline=True, **OPTIONS)
     return compiled
+
+
+def arguments_of(function: Any) -> int:
+    """How many arguments a function under `@inline` takes."""
+    return len(inspect.signature(function.py_func).parameters)
 
 
 class Kernel:

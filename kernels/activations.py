@@ -1,8 +1,9 @@
 """The activations as block functions: g in place over a panel of Z, and delta times g'.
 
-An activation that works on each number alone is two scalar functions, g(z) and g'(a) of its own output a; one that
-mixes the units of a row is two kernels over a block of rows. linear and relu have none: a threshold in the product's
-last instruction is all they need (measured at 30-16-8-2, batch 32: 0.3 of 2.0 microseconds).
+An activation that works on each number alone is two scalar functions, g(z) and g'(a) of its own output a, or one of
+both g(z) and g'(z) where g' does not follow from a; one that mixes the units of a row is two kernels over a block of
+rows. linear and relu have none: a threshold in the product's last instruction is all they need (measured at 30-16-8-2,
+batch 32: 0.3 of 2.0 microseconds).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp.kernels import functions
-from fastmlp.kernels._jit import Floats, Kernel, Reals, inline, kernel
-from fastmlp.kernels.functions import exp, one
+from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel
+from fastmlp.kernels.functions import constant, erf, exp, expm1, half, log1p, one, two, zero
 from fastmlp.kernels.lanes import (
     divide_units,
     dot_over_units,
@@ -25,7 +26,7 @@ from fastmlp.kernels.lanes import (
     sum_over_units,
 )
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.simd import shift
+from fastmlp.kernels.simd import first_numbers, shift
 
 
 @dataclass(frozen=True)
@@ -38,28 +39,134 @@ class ActivationKernels:
         z is replaced by it where z is less: 0 for relu, minus infinity where nothing is to be replaced.
     forward, derivative : Kernel or None
         g over Z in place, and delta *= g'; None where the threshold is all.
+    keeping : Kernel or None
+        g over Z in place that also writes g'(Z) to where `derivative` finds it; None where g' follows from g(Z).
     """
 
     threshold: float = -math.inf
     forward: Kernel | None = None
     derivative: Kernel | None = None
+    keeping: Kernel | None = None
 
 
-def elementwise(g: Any, derivative: Any) -> ActivationKernels:
-    """The kernels of two compiled scalar functions, g(z) and the derivative as a function of a = g(z)."""
-    name = g.__name__
+def elementwise(name: str, g: Any, derivative: Any) -> ActivationKernels:
+    """The kernels of two compiled scalar functions, g(z) and the derivative as a function of a = g(z).
+
+    Where they take one number more, it is the activation's parameter.
+    """
+    numbers = first_numbers(arguments_of(g) - 1)
 
     @kernel(name)
-    def forward(a: Reals, count: int, parameters: Floats) -> None:
+    def forward(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
+        own = numbers(parameters, a)
         for i in range(count):
-            a[i] = g(a[i])
+            a[i] = g(a[i], *own)
 
     @kernel(f"{name} derivative")
     def backward(delta: Reals, a: Reals, count: int, parameters: Floats) -> None:
+        own = numbers(parameters, a)
         for i in range(count):
-            delta[i] *= derivative(a[i])
+            delta[i] *= derivative(a[i], *own)
 
     return ActivationKernels(forward=forward, derivative=backward)
+
+
+def with_slope(name: str, both: Any) -> ActivationKernels:
+    """The kernels of one compiled scalar function of z that returns g(z) and g'(z), which share their exponential.
+
+    Kept, g' costs a multiplication on the way back; found from a kept Z it would cost all of `both` again.
+    """
+
+    @kernel(name)
+    def forward(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
+        for i in range(count):
+            a[i] = both(a[i])[0]
+
+    @kernel(f"{name} with its slope")
+    def keeping(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
+        for i in range(count):
+            a[i], slopes[i] = both(a[i])
+
+    return ActivationKernels(forward=forward, derivative=times_slope, keeping=keeping)
+
+
+@kernel()
+def times_slope(delta: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
+    """`delta *= g'` where the slopes were kept."""
+    for i in range(count):
+        delta[i] *= slopes[i]
+
+
+# Of z alone ----------------------------------------------------------------------------------------------------------
+
+
+@inline
+def leaky_relu(z: float, slope: float) -> float:
+    """`z`, below 0 `slope z`."""
+    return slope * z if z < zero(z) else z
+
+
+@inline
+def leaky_relu_derivative(a: float, slope: float) -> float:
+    """1, or the slope where a is not above 0."""
+    return one(a) if a > zero(a) else slope
+
+
+@inline
+def relu6(z: float) -> float:
+    """`min(max(z, 0), 6)`."""
+    z = zero(z) if z < zero(z) else z
+    return _six(z) if z > _six(z) else z
+
+
+@inline
+def relu6_derivative(a: float) -> float:
+    """1 between 0 and 6, else 0."""
+    return one(a) if zero(a) < a < _six(a) else zero(a)
+
+
+@inline
+def elu(z: float, alpha: float) -> float:
+    """`z`, below 0 `alpha (e^z - 1)`."""
+    below = alpha * expm1(z if z < zero(z) else zero(z))
+    return below if z < zero(z) else z
+
+
+@inline
+def elu_derivative(a: float, alpha: float) -> float:
+    """1, or `a + alpha` where a is not above 0."""
+    return one(a) if a > zero(a) else a + alpha
+
+
+@inline
+def selu(z: float) -> float:
+    """`scale z`, below 0 `scale alpha (e^z - 1)`."""
+    below = _SELU_FALL(z) * expm1(z if z < zero(z) else zero(z))
+    return below if z < zero(z) else _SELU_SCALE(z) * z
+
+
+@inline
+def selu_derivative(a: float) -> float:
+    """`scale`, or `a + scale alpha` where a is not above 0."""
+    return _SELU_SCALE(a) if a > zero(a) else a + _SELU_FALL(a)
+
+
+@inline
+def softplus(z: float) -> float:
+    """`max(z, 0) + log(1 + e^-|z|)`."""
+    return (z if not z < zero(z) else zero(z)) + log1p(exp(-abs(z)))
+
+
+@inline
+def softplus_derivative(a: float) -> float:
+    """`1 - e^-a`."""
+    return -expm1(-a)
+
+
+@inline
+def exponential_derivative(a: float) -> float:
+    """The derivative of e^z is a."""
+    return a
 
 
 @inline
@@ -69,9 +176,77 @@ def sigmoid_derivative(a: float) -> float:
 
 
 @inline
+def hard_sigmoid(z: float) -> float:
+    """`min(max(z + 3, 0), 6) / 6`."""
+    return relu6(z + _three(z)) / _six(z)
+
+
+@inline
+def hard_sigmoid_derivative(a: float) -> float:
+    """1 / 6 between 0 and 1, else 0."""
+    return one(a) / _six(a) if zero(a) < a < one(a) else zero(a)
+
+
+@inline
 def tanh_derivative(a: float) -> float:
     """`1 - a^2`."""
     return functions.fma(-a, a, one(a))
+
+
+# With their slope ----------------------------------------------------------------------------------------------------
+
+
+@inline
+def gelu(z: float) -> tuple[float, float]:
+    """`z Phi(z)` and `Phi(z) + z phi(z)`, Phi by the error function, phi the density of the standard normal."""
+    share = half(z) * (one(z) + erf(z * _ROOT_HALF(z)))
+    return z * share, functions.fma(z * _DENSITY_AT_0(z), exp(-half(z) * z * z), share)
+
+
+@inline
+def gelu_tanh(z: float) -> tuple[float, float]:
+    """`z (1 + t) / 2`, `t = tanh(c (z + d z^3))`, and its slope; beyond 10 t is 1, so that no cube overflows."""
+    near = z if not z > _ten(z) else _ten(z)
+    near = near if not near < -_ten(z) else -_ten(z)
+    square = near * near
+    t = functions.tanh(_GELU_OUTER(z) * functions.fma(_GELU_INNER(z) * square, near, near))
+    share = half(z) * (one(z) + t)
+    inner = _GELU_OUTER(z) * functions.fma(_three(z) * _GELU_INNER(z), square, one(z))
+    return z * share, functions.fma(half(z) * near * functions.fma(-t, t, one(z)), inner, share)
+
+
+@inline
+def silu(z: float) -> tuple[float, float]:
+    """`z s` and `s + z s (1 - s)` with `s = sigmoid(z)`; from `e = e^-|z|` both s and 1 - s keep all their digits."""
+    e = exp(-abs(z))
+    larger = one(z) / (one(z) + e)
+    s = larger if not z < zero(z) else e * larger
+    rest = larger if z < zero(z) else e * larger
+    return z * s, functions.fma(z * s, rest, s)
+
+
+@inline
+def mish(z: float) -> tuple[float, float]:
+    """`z t` and `t + z (1 - t^2) sigmoid(z)`, `t = tanh(log(1 + e^z))`.
+
+    With `n = e^z` and `w = n (n + 2)`: `t = w / (w + 2)`, `(1 - t^2) sigmoid(z) = 4 n (n + 1) / (w + 2)^2`. Beyond 20
+    t is 1 in either dtype.
+    """
+    near = z if not z > _twenty(z) else _twenty(z)
+    n = exp(near)
+    w = n * (n + two(z))
+    inverse = one(z) / (w + two(z))
+    t = w * inverse
+    return z * t, functions.fma(_four(z) * near * n, (n + one(z)) * inverse * inverse, t)
+
+
+_three, _four, _six, _ten, _twenty = (constant(value) for value in (3.0, 4.0, 6.0, 10.0, 20.0))
+_SELU_SCALE, _SELU_FALL = constant(1.0507009873554805), constant(1.0507009873554805 * 1.6732632423543772)
+_ROOT_HALF, _DENSITY_AT_0 = constant(math.sqrt(0.5)), constant(1.0 / math.sqrt(2.0 * math.pi))
+_GELU_OUTER, _GELU_INNER = constant(math.sqrt(2.0 / math.pi)), constant(0.044715)
+
+
+# Of all units of a row -----------------------------------------------------------------------------------------------
 
 
 @kernel()
@@ -113,7 +288,18 @@ def softmax_of_lanes(z: Reals, top: Reals, total: Reals, units: int) -> None:
 ACTIVATIONS: dict[str, ActivationKernels] = {
     "linear": ActivationKernels(),
     "relu": ActivationKernels(threshold=0.0),
-    "sigmoid": elementwise(functions.sigmoid, sigmoid_derivative),
-    "tanh": elementwise(functions.tanh, tanh_derivative),
+    "leaky_relu": elementwise("leaky_relu", leaky_relu, leaky_relu_derivative),
+    "relu6": elementwise("relu6", relu6, relu6_derivative),
+    "elu": elementwise("elu", elu, elu_derivative),
+    "selu": elementwise("selu", selu, selu_derivative),
+    "softplus": elementwise("softplus", softplus, softplus_derivative),
+    "exponential": elementwise("exponential", exp, exponential_derivative),
+    "gelu": with_slope("gelu", gelu),
+    "gelu_tanh": with_slope("gelu_tanh", gelu_tanh),
+    "silu": with_slope("silu", silu),
+    "mish": with_slope("mish", mish),
+    "sigmoid": elementwise("sigmoid", functions.sigmoid, sigmoid_derivative),
+    "hard_sigmoid": elementwise("hard_sigmoid", hard_sigmoid, hard_sigmoid_derivative),
+    "tanh": elementwise("tanh", functions.tanh, tanh_derivative),
     "softmax": ActivationKernels(forward=softmax, derivative=softmax_derivative),
 }

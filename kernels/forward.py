@@ -94,7 +94,8 @@ def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int,
         columns = layer[at.UNITS] - panel * PANEL
         product_of_columns(columns, out, below, w, layer[at.INPUTS], bias, nothing, stride, threshold, rows)
         if layer[at.FORWARD] != 0 and layer[at.MIXES] == 0:
-            call(layer[at.FORWARD], (out, rows * PANEL, parameters))
+            slopes = shift(buffer, layer[at.SLOPES] + panel * stride + first * PANEL)
+            call(layer[at.FORWARD], (out, slopes, rows * PANEL, parameters))
     if layer[at.FORWARD] != 0 and layer[at.MIXES] != 0:
         out = shift(buffer, layer[at.G] + first * PANEL)
         call(layer[at.FORWARD], (out, rows, layer[at.UNITS], stride, work))

@@ -25,7 +25,9 @@ PLAN_WORDS = (
     TILES,  # blocks of weights of all layers
     PARAMETERS,  # elements of the parameter vector
     BACKWARD,  # 0 where the rows region ends with the loss
-    UPDATING,  # 1: each block is updated at once; 0: gradients are added up in GRADIENT
+    UPDATING,  # 1: each block is updated at once; 0: its gradient goes to GRADIENT
+    ADDING,  # 1 where it is added to what stands there
+    CLIPPING,  # 1 where a step updates only when the norm of the whole gradient is known
     PENALISED,  # 1 where l1 and l2 join in
     SHUFFLED,  # 1: a new order each epoch
     SAMPLES,  # rows of an epoch
@@ -56,6 +58,7 @@ PLAN_WORDS = (
     ROW_WEIGHTS,
     ROW_LOSSES,
     TILE_PENALTIES,
+    TILE_SQUARES,  # float64, the sum of the squares of each block's gradient
     SCRATCH,
     ORDER,  # int64 row numbers, or 0 for rows in sequence
     TRAINING_ROWS,  # int64 row numbers that an epoch draws from, or 0 for all
@@ -66,13 +69,14 @@ PLAN_WORDS = (
     OUTPUT,
     ROWS_REGION,  # addresses of kernels from here on
     TILES_REGION,
+    UPDATE_REGION,
     CHECK_REGION,
     KEEP_REGION,
     LOSS,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(55))
-HEAD = 56
+) = tuple(range(59))
+HEAD = 64
 
 # The state of training, which outlives a plan: the seed, counters of what is finished, and what the epoch under way is
 # made of: how many rows, in batches of which size, and a mark of the data.
@@ -91,32 +95,37 @@ LAYER_WORDS = (
     A,  # outputs after dropout, which the next layer reads
     G,  # g(Z), before dropout; the same place as A without
     MASK,  # inverted-dropout factors, or -1
+    SLOPES,  # g'(Z), kept where it does not follow from g(Z), or -1
     DELTA,
     FORWARD,  # address of g in place over Z, or 0 where the threshold does it
     DERIVATIVE,  # address of delta *= g', or 0 likewise
     MIXES,  # 1 where g mixes the units of a row
     USES_BIAS,
-) = tuple(range(16))
-LAYER = 16
+) = tuple(range(17))
+LAYER = 24
 
 # The float64 numbers of the plan: the head, then a row a layer.
 NUMBER_WORDS = (
     SCALE,  # 1 / (sum of the weights of this step's rows)
     KEPT_TOTALS,  # three numbers: the totals that belong to the snapshot
     LOSS_PARAMETERS,
-) = (0, 1, 4)
+    CLIP_VALUE,  # the largest element of a gradient that is left as it is; infinity where all are
+    CLIP_NORM,  # the largest norm of the whole gradient likewise
+    CLIP_FACTOR,  # what this step's gradient is multiplied by
+) = (0, 1, 4, 5, 6, 7)
 NUMBER_HEAD = 8
 LAYER_NUMBERS = (THRESHOLD, DROPOUT, L1, L2, ACTIVATION_PARAMETERS) = (0, 1, 2, 3, 4)
 NUMBER_LAYER = 8
 
-# A row of the per-step table: a factor of the penalties, then the optimizer's constants.
+# A row of the per-step table: a factor of the penalties, then the optimizer's constants, the decay of weights last.
 STEP_WORDS = (PENALTY_FACTOR, CONSTANTS) = (0, 1)
-CONSTANT_COUNT = 4
+CONSTANT_COUNT = 7
+DECAY = CONSTANT_COUNT - 1  # among the constants: what weights are multiplied with, and biases are not
 STEP_ROW = 8
 
 # A row of the table of results: of this step, and of the epoch up to and with this step.
 RESULT_WORDS = (LOSS_SUM, WEIGHT_SUM, PENALTY, EPOCH_LOSS_SUM, EPOCH_WEIGHT_SUM, EPOCH_PENALTY) = tuple(range(6))
 RESULT_ROW = 8
 
-# A thread's scratch: a block of zeros, the optimizer's constants, then room to work.
-ZEROS, STEP_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL
+# A thread's scratch: a block of zeros, the optimizer's constants for weights and for biases, then room to work.
+ZEROS, STEP_CONSTANTS, BIAS_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL, BLOCK + 2 * PANEL

@@ -3,16 +3,16 @@
 Each takes 16 rows at a time, turned so that a lane is a row. An exact pair reads Z and gives dJ/dZ; any other loss
 reads A = g(Z) and gives dJ/dA, which the activation's derivative then turns into delta.
 
-Formulas: section "Losses" of `fastmlp.reference.formulas`.
+Formulas: `fastmlp.reference.losses`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastmlp.kernels._jit import Floats, Kernel, Reals, inline, kernel
+from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel
 from fastmlp.kernels.activations import softmax_of_lanes
-from fastmlp.kernels.functions import constant, exp, log, log1p, one, sigmoid, two, zero
+from fastmlp.kernels.functions import constant, exp, expm1, fma, half, log, log1p, one, sigmoid, tanh, two, zero
 from fastmlp.kernels.lanes import (
     dot_over_units,
     lanes_from_panels,
@@ -22,17 +22,26 @@ from fastmlp.kernels.lanes import (
     weighted_difference,
 )
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.simd import shift
+from fastmlp.kernels.simd import first_numbers, real_like, shift
 
 # What the losses need of scratch: some rows of 16 lanes, and up to three matrices of lanes.
 SCRATCH_LANES = 4
 SCRATCH_MATRICES = 3
 
+# Over how many classes the smoothed share of the targets is spread.
+NO_SMOOTHING, OF_TWO, OF_ALL = 0, 1, 2
+
+_LN2 = constant(0.6931471805599453)
 epsilon = constant(1e-7, 1e-15)  # how far unpaired cross-entropies keep a from 0 and 1
 
 
-def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
-    """The kernel of two compiled scalar functions of (a, y), summed, or for `mean` averaged, over the outputs."""
+def by_element(name: str, value: Any, gradient: Any, mean: bool = False, smoothing: int = NO_SMOOTHING) -> Kernel:
+    """The kernel of two compiled scalar functions of (a, y), summed, or for `mean` averaged, over the outputs.
+
+    Where the functions take one number more, it is the loss's parameter; with smoothing that is the share of y that is
+    spread over the classes.
+    """
+    numbers = first_numbers(arguments_of(value) - 2)
 
     @kernel(name)
     def loss(
@@ -53,13 +62,16 @@ def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
         room = (units + PANEL) * PANEL
         p = shift(scratch, SCRATCH_LANES * PANEL)
         t, values = shift(p, room), shift(p, 2 * room)
+        own = numbers(parameters, a)
         for first in range(0, rows, PANEL):
             lanes_from_panels(p, shift(a, first * PANEL), units, stride)
             lanes_from_panels(t, shift(y, first * PANEL), units, stride)
+            if smoothing != NO_SMOOTHING:
+                smooth(t, units, smoothing, parameters[0])
             for i in range(units * PANEL):
-                values[i] = value(p[i], t[i])
+                values[i] = value(p[i], t[i], *own)
             for i in range(units * PANEL):
-                t[i] = gradient(p[i], t[i])
+                t[i] = gradient(p[i], t[i], *own)
             sum_over_units(total, values, units)
             for lane in range(PANEL):
                 factor[lane] = weights[first + lane] * (scale * share)
@@ -68,6 +80,14 @@ def by_element(value: Any, gradient: Any, mean: bool, name: str) -> Kernel:
             panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
 
     return loss
+
+
+@inline
+def smooth(t: Reals, units: int, smoothing: int, share: float) -> None:
+    """`y (1 - s) + s / classes`, two of them or as many as there are units."""
+    kept, added = real_like(1.0 - share, t), real_like(share / (2 if smoothing == OF_TWO else units), t)
+    for i in range(units * PANEL):
+        t[i] = fma(t[i], kept, added)
 
 
 @inline
@@ -80,6 +100,87 @@ def squared_error(a: float, y: float) -> float:
 def squared_error_gradient(a: float, y: float) -> float:
     """`2 (a - y)`."""
     return two(a) * (a - y)
+
+
+@inline
+def absolute_error(a: float, y: float) -> float:
+    """`|a - y|`."""
+    return abs(a - y)
+
+
+@inline
+def absolute_error_gradient(a: float, y: float) -> float:
+    """`sign(a - y)`."""
+    difference = a - y
+    return one(a) if difference > zero(a) else (-one(a) if difference < zero(a) else difference)
+
+
+@inline
+def huber(a: float, y: float, delta: float) -> float:
+    """`d^2 / 2` for `d = |a - y|` up to delta, beyond `delta (d - delta / 2)`."""
+    d = abs(a - y)
+    return delta * (d - half(a) * delta) if d > delta else half(a) * d * d
+
+
+@inline
+def huber_gradient(a: float, y: float, delta: float) -> float:
+    """`a - y`, brought to between -delta and delta."""
+    difference = a - y
+    difference = delta if difference > delta else difference
+    return -delta if difference < -delta else difference
+
+
+@inline
+def log_cosh(a: float, y: float) -> float:
+    """`d + log(1 + e^-2d) - log(2)` for `d = |a - y|`; near 0, from `t = e^-d - 1`, `log(1 + t^2 / (2 (1 + t)))`."""
+    d = abs(a - y)
+    t = expm1(-d)
+    near = log1p(half(a) * t * t / (one(a) + t))
+    return near if d < one(a) else d + log1p(exp(-(d + d))) - _LN2(a)
+
+
+@inline
+def log_cosh_gradient(a: float, y: float) -> float:
+    """`tanh(a - y)`."""
+    return tanh(a - y)
+
+
+@inline
+def poisson(a: float, y: float) -> float:
+    """`a - y log a`."""
+    return a - y * log(a if not a < epsilon(a) else epsilon(a))
+
+
+@inline
+def poisson_gradient(a: float, y: float) -> float:
+    """`1 - y / a`, where a was clipped 1."""
+    return one(a) if a < epsilon(a) else one(a) - y / a
+
+
+@inline
+def poisson_loss(z: float, y: float) -> float:
+    """Poisson of e^z: `e^z - y z`."""
+    return exp(z) - y * z
+
+
+@inline
+def poisson_loss_gradient(z: float, y: float) -> float:
+    """`e^z - y`."""
+    return exp(z) - y
+
+
+@inline
+def hinge(a: float, y: float) -> float:
+    """`max(1 - s a, 0)`, s = 1 where y > 0, else -1."""
+    margin = one(a) - (a if y > zero(a) else -a)
+    return zero(a) if margin < zero(a) else margin
+
+
+@inline
+def hinge_gradient(a: float, y: float) -> float:
+    """`-s` where `s a < 1`, else 0."""
+    sign = one(a) if y > zero(a) else -one(a)
+    return zero(a) * a if sign * a >= one(a) else -sign + zero(a) * a
 
 
 @inline
@@ -127,36 +228,71 @@ def categorical_crossentropy_gradient(a: float, y: float) -> float:
     return -y / clipped(a) if clipped(a) == a else zero(a) * a
 
 
-@kernel()
-def softmax_crossentropy(
-    delta: Reals,
-    z: Reals,
-    y: Reals,
-    weights: Floats,
-    losses: Floats,
-    rows: int,
-    units: int,
-    stride: int,
-    scale: float,
-    scratch: Reals,
-    parameters: Floats,
+@inline
+def entropy_term(y: float) -> float:
+    """`y log y`, 0 for 0."""
+    return y * log(y if y > zero(y) else one(y))
+
+
+@inline
+def divergence(a: float, y: float) -> float:
+    """`y (log y - log a)`."""
+    return entropy_term(y) + categorical_crossentropy(a, y)
+
+
+def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
+    """Softmax and categorical cross-entropy from Z: `-sum y log p` and `w (p sum(y) - y) / sum(w)`.
+
+    Less the entropy of y it is the divergence of Kullback and Leibler, of the same gradient.
+    """
+
+    @kernel(name)
+    def loss(
+        delta: Reals,
+        z: Reals,
+        y: Reals,
+        weights: Floats,
+        losses: Floats,
+        rows: int,
+        units: int,
+        stride: int,
+        scale: float,
+        scratch: Reals,
+        parameters: Floats,
+    ) -> None:
+        top, total, mass, dot = scratch, shift(scratch, PANEL), shift(scratch, 2 * PANEL), shift(scratch, 3 * PANEL)
+        p = shift(scratch, SCRATCH_LANES * PANEL)
+        t = shift(p, (units + PANEL) * PANEL)
+        for first in range(0, rows, PANEL):
+            lanes_from_panels(p, shift(z, first * PANEL), units, stride)
+            lanes_from_panels(t, shift(y, first * PANEL), units, stride)
+            if smoothing != NO_SMOOTHING:
+                smooth(t, units, smoothing, parameters[0])
+            sum_over_units(mass, t, units)
+            dot_over_units(dot, t, p, units)
+            softmax_of_lanes(p, top, total, units)
+            for lane in range(PANEL):
+                value = mass[lane] * (top[lane] + log(total[lane])) - dot[lane]
+                losses[first + lane] = value * weights[first + lane]
+                total[lane] = weights[first + lane] * scale
+            if less_entropy:
+                add_entropy_terms(losses, weights, t, first, units, dot, shift(t, (units + PANEL) * PANEL))
+            weighted_difference(t, p, mass, total, units)
+            panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
+
+    return loss
+
+
+@inline
+def add_entropy_terms(
+    losses: Floats, weights: Floats, t: Reals, first: int, units: int, total: Reals, values: Reals
 ) -> None:
-    """Softmax and categorical cross-entropy from Z: `-sum y log p` and `w (p sum(y) - y) / sum(w)`."""
-    top, total, mass, dot = scratch, shift(scratch, PANEL), shift(scratch, 2 * PANEL), shift(scratch, 3 * PANEL)
-    p = shift(scratch, SCRATCH_LANES * PANEL)
-    t = shift(p, (units + PANEL) * PANEL)
-    for first in range(0, rows, PANEL):
-        lanes_from_panels(p, shift(z, first * PANEL), units, stride)
-        lanes_from_panels(t, shift(y, first * PANEL), units, stride)
-        sum_over_units(mass, t, units)
-        dot_over_units(dot, t, p, units)
-        softmax_of_lanes(p, top, total, units)
-        for lane in range(PANEL):
-            value = mass[lane] * (top[lane] + log(total[lane])) - dot[lane]
-            losses[first + lane] = value * weights[first + lane]
-            total[lane] = weights[first + lane] * scale
-        weighted_difference(t, p, mass, total, units)
-        panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
+    """Add `w sum y log y` to the losses of 16 rows."""
+    for i in range(units * PANEL):
+        values[i] = entropy_term(t[i])
+    sum_over_units(total, values, units)
+    for lane in range(PANEL):
+        losses[first + lane] += total[lane] * weights[first + lane]
 
 
 @inline
@@ -172,17 +308,27 @@ def chosen(a: float, y: float) -> float:
 
 
 # In place of a loss: dJ/dA = y, with which the rows region turns a choice of outputs y into their gradient.
-output_seed = by_element(nothing, chosen, False, "output_seed")
+output_seed = by_element("output_seed", nothing, chosen)
 
 # What each loss is computed by: from A, or with its partner activation from Z.
 LOSSES: dict[str, Kernel] = {
-    "mean_squared_error": by_element(squared_error, squared_error_gradient, True, "mean_squared_error"),
-    "binary_crossentropy": by_element(binary_crossentropy, binary_crossentropy_gradient, False, "binary_crossentropy"),
-    "categorical_crossentropy": by_element(
-        categorical_crossentropy, categorical_crossentropy_gradient, False, "categorical_crossentropy"
+    "mean_squared_error": by_element("mean_squared_error", squared_error, squared_error_gradient, mean=True),
+    "mean_absolute_error": by_element("mean_absolute_error", absolute_error, absolute_error_gradient, mean=True),
+    "huber": by_element("huber", huber, huber_gradient, mean=True),
+    "log_cosh": by_element("log_cosh", log_cosh, log_cosh_gradient, mean=True),
+    "poisson": by_element("poisson", poisson, poisson_gradient, mean=True),
+    "hinge": by_element("hinge", hinge, hinge_gradient, mean=True),
+    "binary_crossentropy": by_element(
+        "binary_crossentropy", binary_crossentropy, binary_crossentropy_gradient, smoothing=OF_TWO
     ),
+    "categorical_crossentropy": by_element(
+        "categorical_crossentropy", categorical_crossentropy, categorical_crossentropy_gradient, smoothing=OF_ALL
+    ),
+    "kl_divergence": by_element("kl_divergence", divergence, categorical_crossentropy_gradient),
 }
 EXACT_PAIRS: dict[str, Kernel] = {
-    "binary_crossentropy": by_element(logistic_loss, logistic_loss_gradient, False, "logistic_loss"),
-    "categorical_crossentropy": softmax_crossentropy,
+    "poisson": by_element("exponential with poisson", poisson_loss, poisson_loss_gradient, mean=True),
+    "binary_crossentropy": by_element("logistic_loss", logistic_loss, logistic_loss_gradient, smoothing=OF_TWO),
+    "categorical_crossentropy": softmax_pair("softmax_crossentropy", OF_ALL, less_entropy=False),
+    "kl_divergence": softmax_pair("softmax_divergence", NO_SMOOTHING, less_entropy=True),
 }

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.layout import CONSTANT_COUNT, PANEL
 from fastmlp.kernels.simd import INT, Emitter, Vector, fma, instruction, tile_rows
 
 FEW = 4  # rows of the tile for what a full one leaves over; four chains of FMA already hide each other's latency
@@ -162,7 +162,7 @@ def _emit_update_of_vector(
     with builder.if_then(builder.icmp_signed("<", index, count)):
         place = builder.mul(index, INT(PANEL))
         slot_places = [emit.at(slots, builder.mul(stride, INT(s)), place) for s in range(slot_count)]
-        numbers = [emit.splat(emit.scalar(constants, i)) for i in range(4)]
+        numbers = [emit.splat(emit.scalar(constants, i)) for i in range(CONSTANT_COUNT)]
         before = [emit.load(slot) for slot in slot_places]
         new_w, after = rule(emit.load(w, place), emit.load(gradient, place), before, numbers)
         for slot, value in zip(slot_places, after, strict=True):

@@ -156,16 +156,18 @@ def delta_below(weights: Reals, plan: Ints, index: int, first: int, rows: int, z
 
 @inline
 def derive(weights: Reals, plan: Ints, index: int, first: int, rows: int, work: Reals) -> None:
-    """`delta *= g'(Z)`, for activations whose derivative is a kernel."""
+    """`delta *= g'(Z)`, for activations whose derivative is a kernel, from g(Z) or from the slopes that were kept."""
     layer = layer_row(plan, index)
     if layer[at.DERIVATIVE] == 0:
         return
     stride = plan[at.CAPACITY] * PANEL
     delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
-    g = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+    kept = layer[at.SLOPES] if layer[at.SLOPES] >= 0 else layer[at.G]
+    known = shift(reals_at(plan[at.ACTIVATIONS], weights), kept + first * PANEL)
     if layer[at.MIXES] != 0:
-        call(layer[at.DERIVATIVE], (delta, g, rows, layer[at.UNITS], stride, work))
+        call(layer[at.DERIVATIVE], (delta, known, rows, layer[at.UNITS], stride, work))
         return
     parameters = shift(layer_numbers(plan, index), at.ACTIVATION_PARAMETERS)
     for panel in range(layer[at.UNIT_PANELS]):
-        call(layer[at.DERIVATIVE], (shift(delta, panel * stride), shift(g, panel * stride), rows * PANEL, parameters))
+        place = panel * stride
+        call(layer[at.DERIVATIVE], (shift(delta, place), shift(known, place), rows * PANEL, parameters))

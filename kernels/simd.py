@@ -55,6 +55,19 @@ def sqrt(a: Vector) -> Vector:
     return a.emitter.call("llvm.sqrt", a)
 
 
+def larger(a: Vector, b: Vector) -> Vector:
+    """The larger of both; NaN where a is NaN."""
+    return a.emitter.select(a.emitter.builder.fcmp_ordered("<", a.value, b.value), b, a)
+
+
+def with_sign(size: Vector, of: Vector) -> Vector:
+    """`size` (above 0) where `of` is greater than 0, `-size` where it is less, 0 where it is 0, NaN where it is NaN."""
+    emit, nothing = size.emitter, size.emitter.zero()
+    positive = emit.builder.fcmp_ordered(">", of.value, nothing.value)
+    negative = emit.builder.fcmp_ordered("<", of.value, nothing.value)
+    return emit.select(positive, size, emit.select(negative, nothing - size, of))
+
+
 class Emitter:
     """Writes vector instructions of `lanes` elements of the type `real` at the builder's place."""
 
@@ -218,6 +231,21 @@ def real_like(_typing_context: Any, value: Any, pointer: Any) -> Any:
         return context.cast(builder, arguments[0], types.float64, pointer.dtype)
 
     return pointer.dtype(types.float64, pointer), generate
+
+
+def first_numbers(count: int) -> Any:
+    """An intrinsic `numbers(parameters, pointer)`: the first `count`, a tuple in the type that `pointer` points to."""
+
+    @intrinsic
+    def numbers(_typing_context: Any, parameters: Any, pointer: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            places = [builder.gep(arguments[0], [INT(i)]) for i in range(count)]
+            found = [context.cast(builder, builder.load(place), types.float64, pointer.dtype) for place in places]
+            return context.make_tuple(builder, signature.return_type, found)
+
+        return types.UniTuple(pointer.dtype, count)(parameters, pointer), generate
+
+    return numbers
 
 
 def _pointers(kind: Any) -> Any:

@@ -115,6 +115,17 @@ def sum_of_penalties(plan: Ints) -> float:
 
 
 @inline
+def choose_factor(plan: Ints) -> None:
+    """What brings the norm of the whole gradient to its limit: `min(limit / (norm + 1e-6), 1)`."""
+    numbers, squares = floats_at(plan[at.NUMBERS]), floats_at(plan[at.TILE_SQUARES])
+    total = 0.0
+    for tile in range(plan[at.TILES]):
+        total += squares[tile]
+    factor = numbers[at.CLIP_NORM] / (np.sqrt(total) + 1e-6)
+    numbers[at.CLIP_FACTOR] = factor if factor < 1.0 else 1.0
+
+
+@inline
 def end_step(plan: Ints, result: Floats) -> None:
     """Add the step to the totals of the epoch and count it, and the epoch where it is over."""
     state = ints_at(plan[at.STATE])
@@ -148,6 +159,9 @@ def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
         if not take_losses(plan, result):
             return s
         call(plan[at.TILES_REGION], (plan[at.WEIGHTS], plan, step, 0))
+        if plan[at.CLIPPING] != 0:
+            choose_factor(plan)
+            call(plan[at.UPDATE_REGION], (plan[at.WEIGHTS], plan, step, 0))
         end_step(plan, result)
     return count
 
@@ -173,6 +187,10 @@ def train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> in
             return s
         for thread in prange(plan[at.THREADS]):
             call(plan[at.TILES_REGION], (plan[at.WEIGHTS], plan, step, thread))
+        if plan[at.CLIPPING] != 0:
+            choose_factor(plan)
+            for thread in prange(plan[at.THREADS]):
+                call(plan[at.UPDATE_REGION], (plan[at.WEIGHTS], plan, step, thread))
         end_step(plan, result)
     return count
 

@@ -4,16 +4,22 @@ each.
 The block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each
 block has one owner and one order of summation. A block waits, held, until the product of the next one, in whose
 shadow its update runs; then its transpose, which the next step's deltas need, is written.
+
+Only where a step must know its whole gradient first, to clip its norm, are gradients written to a buffer, and a second
+region updates.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
+from fastmlp.kernels.functions import fma
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import sum_of_rows, transpose
-from fastmlp.kernels.simd import call, floats_at, flush_denormals, reals_at, restore_denormals, shift
+from fastmlp.kernels.simd import call, floats_at, flush_denormals, real_like, reals_at, restore_denormals, shift
 
 
 @kernel()
@@ -21,23 +27,53 @@ def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """The share of one thread in the weight blocks of this step: gradients, penalties and the update."""
     control = flush_denormals()
     scratch = own_scratch(weights, plan, thread)
-    constants = shift(scratch, at.STEP_CONSTANTS)
-    for i in range(at.CONSTANT_COUNT):
-        constants[i] = step[at.CONSTANTS + i]
-    begin = plan[at.TILES] * thread // plan[at.THREADS]
-    end = plan[at.TILES] * (thread + 1) // plan[at.THREADS]
+    take_constants(scratch, step)
     before = 0
     for index in range(plan[at.LAYERS]):
-        layer = layer_row(plan, index)
-        count = layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]
-        first, last = max(begin - before, 0), min(end - before, count)
+        first, last, count = share_of_layer(plan, index, before, thread)
         if first < last:
             if plan[at.UPDATING] != 0:
                 update_blocks(weights, plan, step, index, first, last, before, scratch)
             else:
-                add_gradients(weights, plan, step, index, first, last, before, scratch)
+                write_gradients(weights, plan, step, index, first, last, before, scratch)
         before += count
     restore_denormals(control)
+
+
+@kernel()
+def update_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
+    """The same share, where a step updates only when the norm of the whole gradient is known."""
+    control = flush_denormals()
+    scratch = own_scratch(weights, plan, thread)
+    take_constants(scratch, step)
+    before = 0
+    for index in range(plan[at.LAYERS]):
+        first, last, count = share_of_layer(plan, index, before, thread)
+        for block in range(first, last):
+            update_scaled(weights, plan, index, block, scratch)
+        before += count
+    restore_denormals(control)
+
+
+@inline
+def take_constants(scratch: Reals, step: Floats) -> None:
+    """The optimizer's constants of this step; biases do not decay."""
+    for i in range(at.CONSTANT_COUNT):
+        scratch[at.STEP_CONSTANTS + i] = scratch[at.BIAS_CONSTANTS + i] = step[at.CONSTANTS + i]
+    scratch[at.BIAS_CONSTANTS + at.DECAY] = 1.0
+
+
+@inline
+def share_of_layer(plan: Ints, index: int, before: int, thread: int) -> tuple[int, int, int]:
+    """Which blocks of a layer are that thread's, from the first to the last, and how many there are.
+
+    `before` is how many the layers below it have.
+    """
+    layer = layer_row(plan, index)
+    count = layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]
+    begin = plan[at.TILES] * thread // plan[at.THREADS]
+    end = plan[at.TILES] * (thread + 1) // plan[at.THREADS]
+    return max(begin - before, 0), min(end - before, count), count
 
 
 @inline
@@ -62,6 +98,7 @@ def update_blocks(
         held, held_rows = layer[at.W] + block * BLOCK, min(PANEL, layer[at.INPUTS] - inputs * PANEL)
         if plan[at.PENALISED] != 0:
             penalise(weights, plan, step, index, block, before, gradient)
+        clip(plan, gradient, BLOCK)
         if inputs == 0 and layer[at.USES_BIAS] != 0:
             update_bias(weights, plan, index, panel, delta, scratch)
         gradient, held_gradient = held_gradient, gradient
@@ -71,19 +108,21 @@ def update_blocks(
 
 
 @inline
-def add_gradients(
+def write_gradients(
     weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
 ) -> None:
-    """Add the gradients of these rows to the gradient buffer, where the user asks for them; nothing is updated."""
+    """Write the gradients of these rows to the gradient buffer, or add them there; nothing is updated."""
     layer = layer_row(plan, index)
     buffer = reals_at(plan[at.GRADIENT], weights)
+    squares = floats_at(plan[at.TILE_SQUARES])
     for block in range(first, last):
         panel = block // layer[at.INPUT_PANELS]
         inputs = block - panel * layer[at.INPUT_PANELS]
         a, delta = operands(weights, plan, index, inputs, panel)
         sums = shift(buffer, layer[at.W] + block * BLOCK)
+        start = sums if plan[at.ADDING] != 0 else scratch
         nothing = (weights, weights, 0, scratch, scratch, 0)
-        call(plan[at.PRODUCT_UPDATE], (sums, sums, a, delta, plan[at.ROWS], *nothing))
+        call(plan[at.PRODUCT_UPDATE], (sums, start, a, delta, plan[at.ROWS], *nothing))
         if plan[at.PENALISED] != 0:
             penalise(weights, plan, step, index, block, before, sums)
         if inputs == 0:
@@ -91,7 +130,52 @@ def add_gradients(
             bias_sums = shift(buffer, layer[at.B] + panel * PANEL)
             sum_of_rows(bias_gradient, delta, plan[at.ROWS])
             for i in range(PANEL):
-                bias_sums[i] += bias_gradient[i]
+                bias_sums[i] = bias_gradient[i] + (bias_sums[i] if plan[at.ADDING] != 0 else 0.0)
+        if plan[at.CLIPPING] != 0:
+            squares[before + block] = sum_of_squares(sums, PANEL, scratch)
+            if inputs == 0 and layer[at.USES_BIAS] != 0:
+                squares[before + block] += sum_of_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, scratch)
+
+
+@inline
+def sum_of_squares(values: Reals, rows: int, scratch: Reals) -> float:
+    """Of `rows` times 16 numbers, 16 sums side by side, then these in float64."""
+    lanes = shift(scratch, at.WORK)
+    for i in range(PANEL):
+        lanes[i] = 0.0
+    for r in range(rows):
+        for i in range(PANEL):
+            lanes[i] = fma(values[r * PANEL + i], values[r * PANEL + i], lanes[i])
+    total = 0.0
+    for i in range(PANEL):
+        total += lanes[i]
+    return total
+
+
+@inline
+def update_scaled(weights: Reals, plan: Ints, index: int, block: int, scratch: Reals) -> None:
+    """Update one block, and the biases beside the first of a panel, by their gradient times this step's factor."""
+    layer = layer_row(plan, index)
+    panel = block // layer[at.INPUT_PANELS]
+    inputs = block - panel * layer[at.INPUT_PANELS]
+    place = layer[at.W] + block * BLOCK
+    rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
+    update_by_buffer(weights, plan, place, BLOCK, rows, shift(scratch, at.STEP_CONSTANTS))
+    write_transposed(weights, plan, index, block)
+    if inputs == 0 and layer[at.USES_BIAS] != 0:
+        place = layer[at.B] + panel * PANEL
+        update_by_buffer(weights, plan, place, PANEL, 1, shift(scratch, at.BIAS_CONSTANTS))
+
+
+@inline
+def update_by_buffer(weights: Reals, plan: Ints, place: int, count: int, rows: int, constants: Reals) -> None:
+    """Update `rows` rows of the `count` parameters at `place` by what the gradient buffer holds for them."""
+    gradient = shift(reals_at(plan[at.GRADIENT], weights), place)
+    factor = real_like(floats_at(plan[at.NUMBERS])[at.CLIP_FACTOR], weights)
+    for i in range(count):
+        gradient[i] *= factor
+    slots = shift(reals_at(plan[at.SLOTS], weights), place)
+    call(plan[at.UPDATE], (shift(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
 
 
 @inline
@@ -121,10 +205,23 @@ def update_bias(weights: Reals, plan: Ints, index: int, panel: int, delta: Reals
     """`db = sum over the batch of delta`, and the update of 16 biases."""
     place = layer_row(plan, index)[at.B] + panel * PANEL
     gradient = shift(scratch, at.WORK + 2 * BLOCK)
-    constants = shift(scratch, at.STEP_CONSTANTS)
+    constants = shift(scratch, at.BIAS_CONSTANTS)
     b, slots = shift(weights, place), shift(reals_at(plan[at.SLOTS], weights), place)
     sum_of_rows(gradient, delta, plan[at.ROWS])
+    clip(plan, gradient, PANEL)
     call(plan[at.UPDATE], (b, slots, plan[at.SLOT_STRIDE], gradient, constants, 1))
+
+
+@inline
+def clip(plan: Ints, gradient: Reals, count: int) -> None:
+    """Bring each element to between minus and plus the limit, where there is one."""
+    limit = floats_at(plan[at.NUMBERS])[at.CLIP_VALUE]
+    if limit == np.inf:
+        return
+    most = real_like(limit, gradient)
+    for i in range(count):
+        g = most if gradient[i] > most else gradient[i]
+        gradient[i] = -most if g < -most else g
 
 
 @inline

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from cases import DTYPES, OPTIONS, PAIRS, data_for, tensors
+from cases import ACTIVATIONS, DTYPES, OPTIONS, PAIRS, data_for, tensors
 
 from fastmlp import SGD, Adam, Dense, Network
 from fastmlp.thread_choice import ThreadChoice
 from fastmlp.training import Trainer
 
 CROSS_SECTION = [
-    *(name for name in PAIRS if name.split("-")[0] == name.split("-")[1]),
-    "tanh-softmax-categorical_crossentropy",
-    "relu-sigmoid-binary_crossentropy",
-    *(name for name in OPTIONS if name.startswith(("sizes", "optimizer"))),
+    *list(PAIRS)[:: len(ACTIVATIONS) + 1],  # each loss once, and as many activations
+    *(name for name in PAIRS if name.endswith("-mean_squared_error")),
+    *(name for name, case in PAIRS.items() if not case.centred and name.startswith(("tanh", "relu-", "gelu-"))),
+    *(name for name in OPTIONS if name.startswith(("sizes", "optimizer", "clipped"))),
     "dropout",
     "penalties",
     "sample weights",

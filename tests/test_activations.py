@@ -19,15 +19,15 @@ from cases import (
 )
 
 from fastmlp import Dense, Network
+from fastmlp.activations import Activation
 from fastmlp.kernels.activations import ACTIVATIONS as KERNELS
 from fastmlp.kernels.layout import PANEL
-from fastmlp.reference import formulas
+from fastmlp.reference import activations as formulas
 
-ELEMENTWISE = tuple(name for name in ACTIVATIONS if name != "softmax" and KERNELS[name].forward)
+ELEMENTWISE = tuple(name for name, g in ACTIVATIONS.items() if not g.mixes_units and KERNELS[g.formula].forward)
 COUNTS = (1, 7, 16, 17, 1000)
 UNITS = (1, 2, 7, 16, 17, 40)
 CANARY = -987.25
-NO_PARAMETERS = np.zeros(1)
 
 LOGITS: dict[str, list[float]] = {
     "moderate": np.random.default_rng(0).normal(size=1000).tolist(),
@@ -37,28 +37,40 @@ LOGITS: dict[str, list[float]] = {
 
 
 def test_every_activation_of_the_reference_has_its_kernels() -> None:
-    assert tuple(KERNELS) == ACTIVATIONS
-    assert len(ELEMENTWISE) >= 2
+    assert KERNELS.keys() == formulas.ACTIVATIONS.keys() == {g.formula for g in ACTIVATIONS.values()}
+    assert len(ELEMENTWISE) >= 15
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("range_", LOGITS)
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elements_follow_the_formula(name: str, range_: str, dtype: str) -> None:
-    g = formulas.ACTIVATIONS[name]
+    activation, kernels = ACTIVATIONS[name], KERNELS[ACTIVATIONS[name].formula]
+    g, own = formulas.ACTIVATIONS[activation.formula], activation.parameters
+    parameters = np.array([*own, 0.0])
     for count in COUNTS:
-        Z, Z64 = rounded(np.resize(LOGITS[range_], count), dtype)
+        Z, Z64 = rounded(within_range(activation, np.resize(LOGITS[range_], count), dtype), dtype)
         dA, dA64 = rounded(np.random.default_rng(2).normal(size=count), dtype)
-        a = np.concatenate([Z, np.full(2, CANARY, dtype)])
-        run(KERNELS[name].forward, dtype, a, count, NO_PARAMETERS)
-        assert relative_error(a[:-2], g.forward(Z64[:, None])[:, 0]) <= TOLERANCE[dtype]
-        A64 = a[:-2].astype(np.float64)
-        delta = np.concatenate([dA, np.full(2, CANARY, dtype)])
-        run(KERNELS[name].derivative, dtype, delta, a, count, NO_PARAMETERS)
-        expected = g.backward(dA64[:, None], Z64[:, None], A64[:, None])[:, 0]
+        a, slopes, delta = (np.concatenate([x, np.full(2, CANARY, dtype)]) for x in (Z, Z, dA))
+        if kernels.keeping:
+            predicted = a.copy()
+            run(kernels.forward, dtype, predicted, None, count, parameters)
+            run(kernels.keeping, dtype, a, slopes, count, parameters)
+            np.testing.assert_array_equal(predicted, a)
+        else:
+            run(kernels.forward, dtype, a, None, count, parameters)
+        A64 = g.forward(Z64[:, None], *own)[:, 0]
+        assert relative_error(a[:-2], A64) <= TOLERANCE[dtype]
+        run(kernels.derivative, dtype, delta, slopes if kernels.keeping else a, count, parameters)
+        expected = g.backward(dA64[:, None], Z64[:, None], A64[:, None], *own)[:, 0]
         assert relative_error(delta[:-2], expected) <= TOLERANCE[dtype]
-        assert (a[-2:] == CANARY).all()
-        assert (delta[-2:] == CANARY).all()
+        for array in (a, slopes, delta):
+            assert (array[-2:] == CANARY).all()
+
+
+def within_range(activation: Activation, Z: Array, dtype: str) -> Array:
+    """Z, for the exponential alone up to where it stays finite."""
+    return np.minimum(Z, np.log(np.finfo(dtype).max) - 5) if activation.name == "exponential" else Z
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -66,10 +78,13 @@ def test_elements_follow_the_formula(name: str, range_: str, dtype: str) -> None
 def test_nan_goes_through_elements(name: str, dtype: str) -> None:
     z = np.zeros(33, dtype)
     z[[0, 20]] = np.nan
-    a, delta = z.copy(), z.copy()
-    run(KERNELS[name].forward, dtype, a, 33, NO_PARAMETERS)
+    a, delta, slopes = z.copy(), z.copy(), z.copy()
+    activation, kernels = ACTIVATIONS[name], KERNELS[ACTIVATIONS[name].formula]
+    parameters = np.array([*activation.parameters, 0.0])
+    run(kernels.keeping or kernels.forward, dtype, a, slopes, 33, parameters)
     np.testing.assert_array_equal(np.isnan(a), np.isnan(z))  # and so in the loss, which is where it is noticed
-    run(KERNELS[name].derivative, dtype, delta, np.full(33, 0.5, dtype), 33, NO_PARAMETERS)
+    np.testing.assert_array_equal(np.isnan(slopes), np.isnan(z))
+    run(kernels.derivative, dtype, delta, np.full(33, 0.5, dtype), 33, parameters)
     np.testing.assert_array_equal(np.isnan(delta), np.isnan(z))
 
 
@@ -77,20 +92,20 @@ def test_nan_goes_through_elements(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("range_", LOGITS)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_a_layer_applies_its_activation_and_its_derivative(name: str, range_: str, dtype: str) -> None:
-    units = 17
-    network = Network([units, Dense(units, name, use_bias=False)], loss="mean_squared_error", dtype=dtype, seed=0)
+    units, activation = 17, ACTIVATIONS[name]
+    network = Network([units, Dense(units, activation, use_bias=False)], loss="mean_squared_error", dtype=dtype, seed=0)
     network.set_weights([(np.eye(units), None)])
-    Z, Z64 = rounded(np.resize(LOGITS[range_], (19, units)), dtype)
+    Z, Z64 = rounded(within_range(activation, np.resize(LOGITS[range_], (19, units)), dtype), dtype)
     Z64 = np.where(np.abs(Z64) < np.finfo(dtype).tiny, 0, Z64)
-    g = formulas.ACTIVATIONS[name]
-    A64 = g.forward(Z64)
+    g, own = formulas.ACTIVATIONS[activation.formula], activation.parameters
+    A64 = g.forward(Z64, *own)
     assert relative_error(network.predict(Z), A64) <= TOLERANCE[dtype]
     jacobian = network.input_gradients(Z)
     for k in range(units):
         dA = np.zeros_like(Z64)
         dA[:, k] = 1
-        expected = g.backward(dA, Z64, A64)
-        assert np.abs(jacobian[:, k] - expected).max() <= TOLERANCE[dtype]
+        expected = g.backward(dA, Z64, A64, *own)
+        assert np.abs(jacobian[:, k] - expected).max() <= TOLERANCE[dtype] * max(np.abs(expected).max(), 1)
 
 
 def softmax(Z: Array, padding: float = np.nan) -> tuple[Array, Array]:

@@ -9,7 +9,8 @@ import pytest
 
 from fastmlp.gradient_check import GradientReport, check_gradients
 from fastmlp.layers import Dense
-from fastmlp.reference import Network, formulas
+from fastmlp.reference import Network
+from fastmlp.reference import activations as formulas
 
 
 class Compiled:
@@ -59,7 +60,7 @@ def test_right_gradients_are_called_right(name: str, dtype: str) -> None:
 
 
 def test_a_wrong_derivative_is_found_in_the_layers_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = formulas.Activation(np.tanh, lambda dA, Z, A: dA * (1 - A))
+    wrong = formulas.Formula(np.tanh, lambda dA, Z, A: dA * (1 - A))
     monkeypatch.setitem(formulas.ACTIVATIONS, "tanh", wrong)
     report = check_gradients(tanh_network(), *toy())
     assert not report.ok

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from cases import DTYPES, OPTIMIZERS, TOLERANCE, Array, relative_error, rounded, run
 
-from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, PANEL
+from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.optimizers import UPDATES
-from fastmlp.optimizers import Adam, Optimizer
-from fastmlp.reference import formulas
+from fastmlp.optimizers import Adam, Nadam, Optimizer
+from fastmlp.reference.optimizers import OPTIMIZERS as FORMULAS
+from fastmlp.reference.optimizers import empty_slots, update
 
 STEPS = 10
 CANARY = -987.25
@@ -26,12 +27,14 @@ class Block:
         self.w = np.full((PANEL + 2, PANEL), CANARY, dtype)
         self.w[1:-1] = w
         self.truth = truth
-        self.slots_of_truth = formulas.empty_slots(optimizer, truth)
+        self.slots_of_truth = empty_slots(optimizer, truth)
         self.slots = np.full((len(optimizer.slots) + 1, SLOT_STRIDE), CANARY, dtype)
         self.slots[:-1, :BLOCK] = 0
-        table = np.zeros((STEPS, CONSTANT_COUNT))
-        constants = optimizer.constants(np.arange(1, STEPS + 1))
+        self.slots[: len(optimizer.slots)][:1, :BLOCK] = optimizer.first_slot_value
+        table, steps = np.zeros((STEPS, CONSTANT_COUNT)), np.arange(1, STEPS + 1)
+        constants = optimizer.constants(steps)
         table[:, : constants.shape[1]] = constants
+        table[:, DECAY] = optimizer.decay(steps)
         self.constants = table.astype(dtype)
 
     def update(self, g: Array, t: int) -> None:
@@ -48,9 +51,7 @@ class Block:
 
     def follow(self, g: Array, t: int) -> None:
         """Step t by the reference."""
-        formulas.OPTIMIZERS[self.optimizer.name](
-            self.optimizer, self.truth, g.astype(np.float64), self.slots_of_truth, t
-        )
+        update(self.optimizer, self.truth, g.astype(np.float64), self.slots_of_truth, t)
 
     def check(self) -> None:
         """The first `count` rows are where the reference is; nothing else has moved."""
@@ -62,15 +63,17 @@ class Block:
                 assert relative_error(slot[: count * PANEL], expected[:count].ravel()) <= tolerance
         np.testing.assert_array_equal(self.w[1 + count : -1], start[count:])
         assert (self.w[[0, -1]] == CANARY).all()
-        assert (self.slots[:-1, count * PANEL : BLOCK] == 0).all()
+        untouched = np.zeros((len(self.slots) - 1, 1), self.dtype)
+        untouched[:1] = self.optimizer.first_slot_value
+        assert (self.slots[:-1, count * PANEL : BLOCK] == untouched).all()
         assert (self.slots[:, BLOCK:] == CANARY).all()
         assert (self.slots[-1] == CANARY).all()
 
 
 def scaled_slots(optimizer: Optimizer, slots: dict[str, Array]) -> list[Array]:
     """The reference's slots as the kernels keep them: Adam's moments undivided by 1 - beta."""
-    if isinstance(optimizer, Adam):
-        return [slots["m"] / (1 - optimizer.beta_1), slots["v"] / (1 - optimizer.beta_2)]
+    if isinstance(optimizer, (Adam, Nadam)):
+        return [slot / (1 - (optimizer.beta_1 if name == "m" else optimizer.beta_2)) for name, slot in slots.items()]
     return list(slots.values())
 
 
@@ -80,6 +83,13 @@ def gradients(dtype: str) -> list[Array]:
     sizes = 10.0 ** rng.integers(-6, 2, (STEPS, PANEL, PANEL))
     sizes[:, 3] = 0
     return list((rng.normal(size=sizes.shape) * sizes).astype(dtype))
+
+
+def test_every_rule_and_every_optimizer_takes_part() -> None:
+    assert {optimizer.kernel for optimizer in OPTIMIZERS.values()} == UPDATES.keys()
+    assert {optimizer.name for optimizer in OPTIMIZERS.values()} == FORMULAS.keys()
+    for optimizer in OPTIMIZERS.values():
+        assert len(optimizer.slots) == UPDATES[optimizer.kernel].slots
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

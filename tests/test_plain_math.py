@@ -14,7 +14,8 @@ import fastmlp
 from fastmlp import _plain_math as plain
 
 LIBRARY = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "power", "float_power", "sin", "cos", "tan"}
-PLAIN_FILES = ("_plain_math.py", "optimizers.py", "initializers.py")
+OPTIMIZER_FILES = ("base.py", "descent.py", "adaptive.py", "adam.py")
+PLAIN_FILES = ("_plain_math.py", "initializers.py", *(f"optimizers/{name}" for name in OPTIMIZER_FILES))
 
 
 def error(got: Array, expected: list[mpmath.mpf]) -> Array:

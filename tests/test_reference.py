@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import ACTIVATIONS, CENTRES, LOSSES, PAIRS
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 from sklearn.neural_network import MLPClassifier
 
+from fastmlp.activations import Activation
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.layers import Dense
-from fastmlp.optimizers import SGD, Adam, Optimizer
-from fastmlp.reference import Network, data, formulas, random
+from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
+from fastmlp.reference import Network, activations, data, losses, random
 from fastmlp.reference.network import flat
-
-ACTIVATIONS, LOSSES = list(formulas.ACTIVATIONS), list(formulas.LOSSES)
+from fastmlp.reference.optimizers import empty_slots, limited, update
 
 
 def toy(n: int = 24, inputs: int = 3, outputs: int = 3) -> tuple[Any, Any, Any]:
@@ -44,6 +45,11 @@ def slopes(J: Callable[[], float], w: Any, h: float = 1e-5) -> Any:
     return result
 
 
+def kinks(activation: Activation) -> tuple[float, ...]:
+    """Where the derivative jumps."""
+    return activations.ACTIVATIONS[activation.formula].kinks
+
+
 def relative_difference(gradient: Any, expected: Any) -> float:
     return float(np.abs(gradient - expected).max() / max(np.abs(gradient).max(), 1e-6))
 
@@ -58,22 +64,28 @@ def assert_same(first: Any, second: Any) -> None:
 # Gradients -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("output", ACTIVATIONS)
-@pytest.mark.parametrize("hidden", ACTIVATIONS)
-def test_gradients_are_the_slopes_of_the_loss(hidden: str, output: str, loss: str) -> None:
+@pytest.mark.parametrize("name", PAIRS)
+def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
+    hidden, output = (PAIRS[name].layers[i].activation for i in (1, -1))
     layers: list[int | Dense] = [
         3,
         Dense(5, hidden, l2=0.02),
         Dense(4, hidden, use_bias=False, l1=0.003),
         Dense(3, output),
     ]
-    net = Network(layers, loss=loss, dtype="float64", seed=3)
+    net = Network(layers, loss=PAIRS[name].options["loss"], dtype="float64", seed=3)
+    net.W[0] *= 0.5
+    net.W[1] *= 0.5
     net.W[-1] *= 0.1
-    net.b[-1] = np.full(3, 0.5)  # so that every output lies within (0, 1), the domain of the cross-entropies
+    net.b[-1] = np.full(3, CENTRES.get(output.name, 0.5))  # within (0, 1), the domain of the cross-entropies
     X, y, weights = toy()
-    trace = net.forward(X)
-    smooth = np.all([(np.abs(Z) > 1e-3).all(axis=1) for Z in trace.Z], axis=0)
+    loss = net.architecture.loss
+    if loss.targets == "signs":
+        y = np.where(y > 0.5, 1.0, -1.0)
+    trace, kink = net.forward(X), losses.LOSSES[loss.name].kink
+    distances = [Z - at for Z, g in zip(trace.Z, (hidden, hidden, output), strict=True) for at in kinks(g)]
+    distances += [kink(trace.A[-1], y, *loss.parameters)] if kink else []
+    smooth = np.all([np.ones(len(X), bool), *((np.abs(d) > 1e-3).all(axis=1) for d in distances)], axis=0)
     X, y, weights = X[smooth], y[smooth], weights[smooth]
     assert len(X) >= 10
     assert ((trace.A[-1] > 0) & (trace.A[-1] < 1)).all()
@@ -94,7 +106,11 @@ def test_gradients_are_the_slopes_of_the_loss(hidden: str, output: str, loss: st
 @pytest.mark.parametrize("hidden", ["tanh", "softmax"])
 def test_input_gradients_are_the_slopes_of_the_outputs(hidden: str, output: str) -> None:
     net = Network(
-        [3, Dense(6, hidden, dropout=0.5), 2], output=output, loss="mean_squared_error", dtype="float64", seed=1
+        [3, Dense(6, hidden, dropout=0.5), 2],
+        output=ACTIVATIONS[output],
+        loss="mean_squared_error",
+        dtype="float64",
+        seed=1,
     )
     X = toy(5)[0]
     jacobian = net.input_gradients(X)
@@ -140,6 +156,9 @@ def test_a_batch_whose_weights_are_all_zero_has_only_penalties() -> None:
 
 @pytest.mark.parametrize(("pair", "Z", "y", "loss", "delta"), [
     ("softmax categorical_crossentropy", [1e4, 0, -1e4], [0, 1, 0], 1e4, [1, -1, 0]),
+    ("softmax kl_divergence", [1e4, 0, -1e4], [0, 1, 0], 1e4, [1, -1, 0]),
+    ("softmax kl_divergence", [0, 0], [0.5, 0.5], 0, [0, 0]),
+    ("exponential poisson", [-1e4, 0], [0, 3], 0.5, [0, -1]),
     ("softmax categorical_crossentropy", [0, 0], [1, 1], 2 * math.log(2), [0, 0]),
     ("softmax categorical_crossentropy", [-1e4, -1e4], [0.5, 0], math.log(2) / 2, [-0.25, 0.25]),
     ("sigmoid binary_crossentropy", [1e4, -1e4], [0, 1], 2e4, [1, -1]),
@@ -152,18 +171,19 @@ def test_exact_pairs_are_exact_at_any_logit(
 ) -> None:
     activation, name = pair.split()
     logits, target = np.array([Z], dtype), np.array([y], dtype)
-    A = formulas.ACTIVATIONS[activation].forward(logits)
-    exact = formulas.EXACT_PAIRS[activation, name]
-    assert exact.value(logits, target) == pytest.approx(loss, rel=1e-6)
+    A = activations.ACTIVATIONS[activation].forward(logits)
+    exact = losses.EXACT_PAIRS[activation, name]
+    assert exact.value(logits, target) == pytest.approx(loss, rel=1e-6, abs=1e-7)
     np.testing.assert_allclose(exact.delta(A, target)[0], delta, atol=1e-7)
 
 
-@pytest.mark.parametrize("pair", formulas.EXACT_PAIRS)
+@pytest.mark.parametrize("pair", losses.EXACT_PAIRS)
 def test_exact_pairs_are_their_loss_and_activation_put_together(pair: tuple[str, str]) -> None:
-    activation, loss, exact = formulas.ACTIVATIONS[pair[0]], formulas.LOSSES[pair[1]], formulas.EXACT_PAIRS[pair]
+    activation, loss = activations.ACTIVATIONS[pair[0]], losses.LOSSES[pair[1]]
+    exact = losses.EXACT_PAIRS[pair]
     Z, y, _ = toy()
     A = activation.forward(Z)
-    np.testing.assert_allclose(exact.value(Z, y), loss.value(A, y), rtol=1e-12)
+    np.testing.assert_allclose(exact.value(Z, y), loss.value(A, y), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(exact.delta(A, y), activation.backward(loss.gradient(A, y), Z, A), atol=1e-13)
 
 
@@ -171,24 +191,53 @@ def test_exact_pairs_are_their_loss_and_activation_put_together(pair: tuple[str,
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy"])
 def test_cross_entropies_are_clipped_and_flat_outside_of_their_domain(loss: str, dtype: str, eps: float) -> None:
     A, y = np.array([[-1, 0, 0.5, 1, 2]], dtype), np.ones((1, 5), dtype)
-    formula = formulas.LOSSES[loss]
+    formula = losses.LOSSES[loss]
     assert formula.value(A, y) == pytest.approx(-2 * math.log(eps) + math.log(2), rel=1e-6)
     np.testing.assert_allclose(formula.gradient(A, y), [[0, 0, -2, 0, 0]], rtol=1e-6)
 
 
 def test_at_their_kinks_relu_and_the_l1_penalty_are_flat() -> None:
     zero, one = np.zeros((1, 1)), np.ones((1, 1))
-    assert formulas.relu_backward(one, zero, zero) == 0
-    assert formulas.penalty_gradient(zero, 0.5, 0.0) == 0
+    assert activations.relu_backward(one, zero, zero) == 0
+    assert losses.penalty_gradient(zero, 0.5, 0.0) == 0
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_neither_overflow_nor_hide_a_nan(name: str) -> None:
-    Z = np.array([[-1e4, 0, 1e4], [np.nan, 1, 2]], np.float32)
-    A = formulas.ACTIVATIONS[name].forward(Z)
+    Z = np.array([[-1e4, 0, 80 if name == "exponential" else 1e4], [np.nan, 1, 2]], np.float32)
+    A = activations.ACTIVATIONS[ACTIVATIONS[name].formula].forward(Z, *ACTIVATIONS[name].parameters)
     assert A.dtype == np.float32
     assert np.isfinite(A[0]).all()
     assert np.isnan(A[1, 0])
+
+
+@pytest.mark.parametrize(("name", "z", "a"), [
+    ("leaky_relu", -2.0, -0.02), ("leaky_relu 0.3", -2.0, -0.6), ("relu6", 7.0, 6.0), ("elu", -1.0, 1 / math.e - 1),
+    ("elu 0.5", -1.0, 0.5 / math.e - 0.5), ("selu", 1.0, 1.0507009873554805), ("selu", -1e4, -1.7580993408473766),
+    ("softplus", 0.0, math.log(2)), ("softplus", -50.0, math.exp(-50)), ("exponential", 1.0, math.e),
+    ("gelu", 1.0, 0.8413447460685429), ("gelu", -10.0, -7.619853024160526e-23), ("gelu approximate", 1.0, 0.8411919906082768),
+    ("silu", 1.0, 0.7310585786300049), ("mish", 1.0, 0.8650983882673103), ("hard_sigmoid", 1.0, 2 / 3),
+])  # fmt: skip
+def test_activations_have_their_published_values(name: str, z: float, a: float) -> None:
+    g = ACTIVATIONS[name]
+    found = activations.ACTIVATIONS[g.formula].forward(np.array([[z]]), *g.parameters)
+    assert found == pytest.approx(a, rel=1e-13)
+
+
+@pytest.mark.parametrize(("name", "a", "y", "value"), [
+    ("mean_absolute_error", [1, 4], [2, 1], 2.0), ("huber", [0.5, 4], [0, 1], (0.125 + 2.5) / 2),
+    ("huber 0.2", [0.1, 1], [0, 0], (0.005 + 0.18) / 2), ("log_cosh", [1, 0], [0, 0], math.log(math.cosh(1)) / 2),
+    ("log_cosh", [1e-4], [0], 0.5e-8), ("log_cosh", [1000], [0], 1000 - math.log(2)),
+    ("poisson", [2, 1], [3, 0], (2 - 3 * math.log(2) + 1) / 2), ("hinge", [0.5, 2, -3], [1, -1, 0], (0.5 + 3 + 0) / 3),
+    ("kl_divergence", [0.5, 0.5], [0.9, 0.1], 0.9 * math.log(1.8) + 0.1 * math.log(0.2)),
+    ("kl_divergence", [0.5, 0.5], [1, 0], math.log(2)),
+    ("binary_crossentropy smoothed", [0.5, 0.9], [1, 1], -math.log(0.5) - 0.9 * math.log(0.9) - 0.1 * math.log(0.1)),
+    ("categorical_crossentropy smoothed", [0.2, 0.8], [0, 1], -0.05 * math.log(0.2) - 0.95 * math.log(0.8)),
+])  # fmt: skip
+def test_losses_have_their_published_values(name: str, a: list[float], y: list[float], value: float) -> None:
+    loss = LOSSES[name]
+    found = losses.LOSSES[loss.name].value(np.array([a], float), np.array([y], float), *loss.parameters)
+    assert found == pytest.approx(value, rel=1e-7 if a == [1e-4] else 1e-13)
 
 
 def scalar_sgd(o: SGD, w: float, gradients: list[float]) -> float:
@@ -208,7 +257,81 @@ def scalar_adam(o: Adam, w: float, gradients: list[float]) -> float:
     return w
 
 
+def scalar_rmsprop(o: RMSprop, w: float, gradients: list[float]) -> float:
+    v = c = m = 0.0
+    for g in gradients:
+        v = o.rho * v + (1 - o.rho) * g * g
+        c = o.rho * c + (1 - o.rho) * g
+        u = g / (math.sqrt(v - c * c if o.centered else v) + o.epsilon)
+        m = o.momentum * m + u
+        w -= o.learning_rate * (m if o.momentum else u)
+    return w
+
+
+def scalar_adagrad(o: Adagrad, w: float, gradients: list[float]) -> float:
+    s = o.initial_accumulator_value
+    for g in gradients:
+        s += g * g
+        w -= o.learning_rate * g / (math.sqrt(s) + o.epsilon)
+    return w
+
+
+def scalar_adadelta(o: Adadelta, w: float, gradients: list[float]) -> float:
+    v = d = 0.0
+    for g in gradients:
+        v = o.rho * v + (1 - o.rho) * g * g
+        u = math.sqrt((d + o.epsilon) / (v + o.epsilon)) * g
+        d = o.rho * d + (1 - o.rho) * u * u
+        w -= o.learning_rate * u
+    return w
+
+
+def scalar_amsgrad(o: Adam, w: float, gradients: list[float]) -> float:
+    m = v = most = 0.0
+    for t, g in enumerate(gradients, 1):
+        m = o.beta_1 * m + (1 - o.beta_1) * g
+        v = o.beta_2 * v + (1 - o.beta_2) * g * g
+        most = max(most, v)
+        w -= o.learning_rate * m / (1 - o.beta_1**t) / (math.sqrt(most / (1 - o.beta_2**t)) + o.epsilon)
+    return w
+
+
+def scalar_nadam(o: Nadam, w: float, gradients: list[float]) -> float:
+    m = v = 0.0
+    product = 1.0
+    for t, g in enumerate(gradients, 1):
+        mu, following = (o.beta_1 * (1 - 0.5 * 0.96 ** (k * o.momentum_decay)) for k in (t, t + 1))
+        product *= mu
+        m = o.beta_1 * m + (1 - o.beta_1) * g
+        v = o.beta_2 * v + (1 - o.beta_2) * g * g
+        ahead = g * (1 - mu) / (1 - product) + m * following / (1 - product * following)
+        w -= o.learning_rate * ahead / (math.sqrt(v / (1 - o.beta_2**t)) + o.epsilon)
+    return w
+
+
+def scalar_lion(o: Lion, w: float, gradients: list[float]) -> float:
+    m = 0.0
+    for g in gradients:
+        w -= o.learning_rate * math.copysign(1.0, o.beta_1 * m + (1 - o.beta_1) * g)
+        m = o.beta_2 * m + (1 - o.beta_2) * g
+    return w
+
+
 @pytest.mark.parametrize(("optimizer", "scalar"), [
+    (RMSprop(), scalar_rmsprop),
+    (RMSprop(rho=0.8, momentum=0.5, epsilon=1e-4), scalar_rmsprop),
+    (RMSprop(centered=True), scalar_rmsprop),
+    (RMSprop(0.02, centered=True, momentum=0.9), scalar_rmsprop),
+    (Adagrad(), scalar_adagrad),
+    (Adagrad(0.1, initial_accumulator_value=0.5), scalar_adagrad),
+    (Adadelta(), scalar_adadelta),
+    (Adadelta(0.5, rho=0.7, epsilon=1e-3), scalar_adadelta),
+    (Adam(beta_2=0.5, amsgrad=True), scalar_amsgrad),
+    (AdamW(), scalar_adam),  # of vectors: they are biases, which do not decay
+    (Nadam(), scalar_nadam),
+    (Nadam(0.05, beta_1=0.5, momentum_decay=0.1), scalar_nadam),
+    (Lion(), scalar_lion),
+    (Lion(0.01, beta_1=0.5, beta_2=0.8, weight_decay=0.5), scalar_lion),
     (SGD(0.1), scalar_sgd),
     (SGD(0.1, momentum=0.9), scalar_sgd),
     (SGD(0.1, momentum=0.9, nesterov=True), scalar_sgd),
@@ -222,12 +345,31 @@ def test_ten_steps_of_an_optimizer_follow_its_scalar_formula(
     gradients = np.random.default_rng(5).normal(size=(10, 3)).astype(dtype)
     w = np.array([1.0, -2.0, 0.5], dtype)
     expected = [scalar(optimizer, float(w[i]), gradients[:, i].astype(float).tolist()) for i in range(3)]
-    slots = formulas.empty_slots(optimizer, w)
+    slots = empty_slots(optimizer, w)
     for t, g in enumerate(gradients, 1):
-        formulas.OPTIMIZERS[optimizer.name](optimizer, w, g, slots, t)
+        update(optimizer, w, g, slots, t)
     assert w.dtype == dtype
     assert tuple(slots) == optimizer.slots
     np.testing.assert_allclose(w, expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(0.1, weight_decay=0.5), Lion(0.1, weight_decay=0.5)])
+def test_weights_decay_and_biases_do_not(optimizer: Optimizer) -> None:
+    W, b = np.full((2, 3), 4.0), np.full(3, 4.0)
+    for w in (W, b):
+        update(optimizer, w, np.zeros_like(w), empty_slots(optimizer, w), 1)
+    np.testing.assert_allclose(W, 4.0 * (1 - 0.1 * 0.5), rtol=1e-15)
+    np.testing.assert_array_equal(b, 4.0)
+
+
+def test_gradients_are_clipped_by_value_or_by_their_common_norm() -> None:
+    gradients = [np.array([[3.0, -0.5]]), np.array([-4.0])]
+    by_value = limited(SGD(clipvalue=1.0), gradients)
+    np.testing.assert_array_equal(np.concatenate([g.ravel() for g in by_value]), [1, -0.5, -1])
+    norm = math.sqrt(9 + 0.25 + 16)
+    by_norm = limited(SGD(global_clipnorm=1.0), gradients)
+    np.testing.assert_allclose(np.concatenate([g.ravel() for g in by_norm]), np.array([3, -0.5, -4]) / (norm + 1e-6))
+    np.testing.assert_array_equal(limited(SGD(global_clipnorm=6.0), gradients)[1], gradients[1])
 
 
 # Random numbers ------------------------------------------------------------------------------------------------------

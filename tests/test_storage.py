@@ -201,7 +201,7 @@ def test_a_file_opens_with_json_and_numpy_alone(path: Path) -> None:
             assert tensors[f"optimizer.{slot}.layers.{index}.b"].any()
     architecture = json.loads(metadata["architecture"])
     assert [(layer["inputs"], layer["units"]) for layer in architecture["layers"]] == [(3, 6), (6, 5), (5, 3)]
-    assert [layer["activation"] for layer in architecture["layers"]] == ["tanh", "relu", "softmax"]
+    assert [layer["activation"]["name"] for layer in architecture["layers"]] == ["tanh", "relu", "softmax"]
     assert architecture["optimizer"]["name"] == "adam"
     assert architecture["dtype"] == "float32"
     training = json.loads(metadata["training"])
@@ -287,8 +287,12 @@ WRONG: dict[str, tuple[Change, str]] = {
     "layers a dict": (in_architecture(layers={"a": 1}), "description of the network is wrong"),
     "layers of numbers": (in_architecture(layers=[1, 2]), "description of the network is wrong"),
     "layers nested": (deep, "description of the network is wrong"),
-    "activation": (layer(0, activation="swash"), "unknown activation 'swash'"),
-    "activation a list": (layer(0, activation=["relu"]), "activation must be a name"),
+    "activation": (layer(0, activation={"name": "swash"}), "unknown activation 'swash'"),
+    "activation a list": (layer(0, activation=["relu"]), "activation must be described by its name"),
+    "activation a string": (layer(0, activation="relu"), "activation must be described by its name"),
+    "activation's number": (layer(0, activation={"name": "elu", "alpha": -1.0}), "alpha must be"),
+    "activation's unknown number": (layer(0, activation={"name": "tanh", "alpha": 1.0}), "'tanh' is described by name"),
+    "activation without its number": (layer(0, activation={"name": "elu"}), "'elu' is described by name, alpha"),
     "no activation": (without("architecture", "layers", 0, "activation"), "holds|wrong|missing|activation"),
     "no inputs": (without("architecture", "layers", 0, "inputs"), "inputs"),
     "no units": (without("architecture", "layers", 0, "units"), "units"),
@@ -300,15 +304,20 @@ WRONG: dict[str, tuple[Change, str]] = {
     "bias a number": (layer(0, use_bias=1), "use_bias must be True or False"),
     "bias switched off": (layer(0, use_bias=False), "'layers.0.b' is unknown"),
     "last dropout": (layer(2, dropout=0.5), "last layer cannot have dropout"),
-    "loss": (in_architecture(loss="hinge"), "unknown loss 'hinge'"),
+    "loss": (in_architecture(loss={"name": "hunge"}), "unknown loss 'hunge'"),
+    "loss's number": (in_architecture(loss={"name": "huber", "delta": "1"}), "huber: delta must be a number"),
     "no loss": (without("architecture", "loss"), "loss"),
     "loss null": (in_architecture(loss=None), "loss"),
-    "optimizer": (in_architecture(optimizer={"name": "adagrad"}), "unknown optimizer 'adagrad'"),
+    "optimizer": (in_architecture(optimizer={"name": "adamgrad"}), "unknown optimizer 'adamgrad'"),
     "optimizer a name": (in_architecture(optimizer="adam"), "description of the network is wrong"),
     "optimizer null": (in_architecture(optimizer=None), "description of the network is wrong"),
-    "optimizer's number": (in_architecture(optimizer={"name": "adam", "beta_1": 2}), "beta_1 must be"),
+    "optimizer's number": (in_architecture(optimizer=Adam().to_dict() | {"beta_1": 2}), "beta_1 must be"),
+    "optimizer without a number": (
+        in_architecture(optimizer={"name": "adam"}),
+        "'adam' is described by name, learning_r",
+    ),
     "optimizer's unknown number": (in_architecture(optimizer={"name": "adam", "gamma": 1}), "gamma"),
-    "other optimizer": (in_architecture(optimizer={"name": "sgd"}), "is unknown"),
+    "other optimizer": (in_architecture(optimizer=SGD().to_dict()), "is unknown"),
     "dtype": (in_architecture(dtype="float16"), "dtype must be"),
     "other dtype": (in_architecture(dtype="float64"), "expected .*float64"),
     "dtype a list": (in_architecture(dtype=["float32"]), "dtype must be|data type|wrong"),

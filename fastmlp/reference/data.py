@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp._checks import number
 from fastmlp.architecture import Architecture
 from fastmlp.reference import random
-from fastmlp.reference.formulas import Array
+from fastmlp.reference.activations import Array
 
 
 def inputs(X: ArrayLike, architecture: Architecture) -> Array:
@@ -44,7 +44,11 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
     columns = _cast(given, architecture.dtype).reshape(n, -1)
     if columns.shape[1] != outputs or given.ndim > 2:
         raise ValueError(f"y must have shape ({n}, {outputs}) for this network, got {given.shape}")
-    if kind != "values" and not ((columns >= 0) & (columns <= 1)).all():
+    if kind == "signs" and not np.isin(columns, (-1, 0, 1)).all():
+        raise ValueError(f"y must hold -1 and 1, or 0 and 1, for {architecture.loss.name}")
+    if kind == "counts" and not (columns >= 0).all():
+        raise ValueError(f"y must be at least 0 for {architecture.loss.name}")
+    if kind in ("classes", "binary") and not ((columns >= 0) & (columns <= 1)).all():
         raise ValueError(f"y must lie between 0 and 1 for {architecture.loss.name}")
     return _finite(columns, "y")
 

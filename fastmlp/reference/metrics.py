@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.losses import Loss
-from fastmlp.reference.formulas import Array
+from fastmlp.reference.activations import Array
 
 Weights = NDArray[np.float64]
 

@@ -24,9 +24,11 @@ from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
-from fastmlp.reference import data, formulas, random
-from fastmlp.reference.formulas import Array
+from fastmlp.reference import data, random
+from fastmlp.reference.activations import ACTIVATIONS, Array
+from fastmlp.reference.losses import EXACT_PAIRS, LOSSES, penalty, penalty_gradient
 from fastmlp.reference.metrics import metrics, weighted_mean
+from fastmlp.reference.optimizers import empty_slots, limited, update
 
 Parameters: TypeAlias = list[tuple[Array, Array | None]]
 Rows: TypeAlias = tuple[Array, Array, NDArray[np.float64]]
@@ -135,7 +137,7 @@ class Network:
             b = self._initial(l, layer.bias_init, random.BIASES, (layer.units,)) if layer.use_bias else None
             self.W.append(self._initial(l, layer.weight_init, random.WEIGHTS, (layer.inputs, layer.units)))
             self.b.append(b)
-        self._slots = [formulas.empty_slots(architecture.optimizer, w) for w in self._parameters()]
+        self._slots = [empty_slots(architecture.optimizer, w) for w in self._parameters()]
         self.epoch = self.step = 0
         self.history = None
 
@@ -176,7 +178,7 @@ class Network:
         for l, layer in enumerate(self.architecture.layers):
             b = self.b[l]
             Z = trace.A[l] @ self.W[l] + (0 if b is None else b)
-            G = formulas.ACTIVATIONS[layer.activation.name].forward(Z)
+            G = ACTIVATIONS[layer.activation.formula].forward(Z, *layer.activation.parameters)
             D: Array | float = 1.0
             if step is not None and layer.dropout:
                 stream = random.key(self.architecture.seed, random.DROPOUT, step, l)
@@ -206,20 +208,22 @@ class Network:
 
     def losses(self, trace: Trace, y: Array) -> Array:
         """The loss of each sample, (n,), penalties not included."""
-        if self.architecture.exact_pair:
-            return self._pair().value(trace.Z[-1], y)
-        return formulas.LOSSES[self.architecture.loss.name].value(trace.A[-1], y)
+        pair, loss = self._pair(), self.architecture.loss
+        if pair is not None:
+            return EXACT_PAIRS[pair].value(trace.Z[-1], y, *loss.parameters)
+        return LOSSES[loss.name].value(trace.A[-1], y, *loss.parameters)
 
     def penalty(self) -> float:
         """The penalties of all layers together."""
         layers = zip(self.W, self.architecture.layers, strict=True)
-        return sum(formulas.penalty(W, layer.l1, layer.l2) for W, layer in layers)
+        return sum(penalty(W, layer.l1, layer.l2) for W, layer in layers)
 
     def _output_delta(self, trace: Trace, y: Array) -> Array:
         """The derivative of each sample's loss with respect to the last Z, (n, outputs)."""
-        if self.architecture.exact_pair:
-            return self._pair().delta(trace.A[-1], y)
-        dA = formulas.LOSSES[self.architecture.loss.name].gradient(trace.A[-1], y)
+        pair, loss = self._pair(), self.architecture.loss
+        if pair is not None:
+            return EXACT_PAIRS[pair].delta(trace.A[-1], y, *loss.parameters)
+        dA = LOSSES[loss.name].gradient(trace.A[-1], y, *loss.parameters)
         return self._through_activation(-1, dA, trace)
 
     def _backward(self, delta: Array, trace: Trace) -> list[Array]:
@@ -236,17 +240,19 @@ class Network:
         deltas = self._backward(self._output_delta(trace, y) * share[:, None].astype(y.dtype), trace)
         gradients: Parameters = []
         for layer, W, b, A, delta in zip(self.architecture.layers, self.W, self.b, trace.A[:-1], deltas, strict=True):
-            dW = A.T @ delta + formulas.penalty_gradient(W, layer.l1, layer.l2)
+            dW = A.T @ delta + penalty_gradient(W, layer.l1, layer.l2)
             db = None if b is None else delta.sum(axis=0)
             gradients.append((dW, db))
         return gradients
 
     def _through_activation(self, l: int, dA: Array, trace: Trace) -> Array:
-        name = self.architecture.layers[l].activation.name
-        return formulas.ACTIVATIONS[name].backward(dA, trace.Z[l], trace.G[l])
+        activation = self.architecture.layers[l].activation
+        return ACTIVATIONS[activation.formula].backward(dA, trace.Z[l], trace.G[l], *activation.parameters)
 
-    def _pair(self) -> formulas.ExactPair:
-        return formulas.EXACT_PAIRS[self.architecture.layers[-1].activation.name, self.architecture.loss.name]
+    def _pair(self) -> tuple[str, str] | None:
+        """The last activation and the loss, where they are an exact pair."""
+        pair = self.architecture.layers[-1].activation.name, self.architecture.loss.name
+        return pair if self.architecture.exact_pair else None
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -276,9 +282,10 @@ class Network:
         self.step += 1
         trace = self.forward(X, self.step)
         losses, penalty = self.losses(trace, y), self.penalty()
-        optimizer, gradients = self.architecture.optimizer, flat(self._gradients(trace, y, weights))
+        optimizer = self.architecture.optimizer
+        gradients = limited(optimizer, flat(self._gradients(trace, y, weights)))
         for w, g, slots in zip(self._parameters(), gradients, self._slots, strict=True):
-            formulas.OPTIMIZERS[optimizer.name](optimizer, w, g, slots, self.step)
+            update(optimizer, w, g, slots, self.step)
         return losses, penalty
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -1,0 +1,248 @@
+# mypy: disable-error-code="no-any-return"
+# (NumPy's own type hints give Any for arithmetic on arrays of an unnamed floating type.)
+"""The losses of each sample (n,), and beside each dA, its derivative with respect to A (n, outputs).
+
+Rows are samples: Z, A, y are (n, outputs). Then the exact pairs of a loss with its own activation, and the penalties.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fastmlp.reference.activations import Array
+
+
+def mean_squared_error(A: Array, y: Array) -> Array:
+    """`mean_k (a_k - y_k)^2`."""
+    return ((A - y) ** 2).mean(axis=1)
+
+
+def mean_squared_error_gradient(A: Array, y: Array) -> Array:
+    """`2 (a_k - y_k) / outputs`."""
+    return 2 * (A - y) / A.shape[1]
+
+
+def mean_absolute_error(A: Array, y: Array) -> Array:
+    """`mean_k |a_k - y_k|`."""
+    return np.abs(A - y).mean(axis=1)
+
+
+def mean_absolute_error_gradient(A: Array, y: Array) -> Array:
+    """`sign(a_k - y_k) / outputs`, 0 where they are equal."""
+    return np.sign(A - y) / A.shape[1]
+
+
+def huber(A: Array, y: Array, delta: float) -> Array:
+    """`mean_k d^2 / 2` where `d = |a_k - y_k|` is at most delta, else `delta (d - delta / 2)`."""
+    d = np.abs(A - y)
+    return np.where(d <= delta, d**2 / 2, delta * (d - delta / 2)).mean(axis=1)
+
+
+def huber_gradient(A: Array, y: Array, delta: float) -> Array:
+    """`(a_k - y_k) / outputs`, brought to between -delta and delta before the division."""
+    return np.clip(A - y, -delta, delta) / A.shape[1]
+
+
+def log_cosh(A: Array, y: Array) -> Array:
+    """`mean_k log(cosh(a_k - y_k))`, as `d + log(1 + e^-2d) - log(2)`; near 0 `log(1 + (1 - e^-d)^2 / (2 e^-d))`."""
+    d = np.abs(A - y)
+    near = np.log1p(np.expm1(-np.minimum(d, 1)) ** 2 / (2 * np.exp(-np.minimum(d, 1))))
+    return np.where(d < 1, near, d + np.log1p(np.exp(-2 * d)) - math.log(2)).mean(axis=1)
+
+
+def log_cosh_gradient(A: Array, y: Array) -> Array:
+    """`tanh(a_k - y_k) / outputs`."""
+    return np.tanh(A - y) / A.shape[1]
+
+
+def poisson(A: Array, y: Array) -> Array:
+    """`mean_k (a_k - y_k log a_k)`."""
+    return (A - y * np.log(_positive(A))).mean(axis=1)
+
+
+def poisson_gradient(A: Array, y: Array) -> Array:
+    """`(1 - y_k / a_k) / outputs`; a_k that was clipped counts as constant in the logarithm."""
+    C = _positive(A)
+    return (1 - np.where(A == C, y / C, 0)) / A.shape[1]
+
+
+def hinge(A: Array, y: Array) -> Array:
+    """`mean_k max(1 - s_k a_k, 0)`, s_k = 1 where y_k > 0, else -1."""
+    return np.maximum(1 - _signs(y) * A, 0).mean(axis=1)
+
+
+def hinge_gradient(A: Array, y: Array) -> Array:
+    """`-s_k / outputs` where `s_k a_k < 1`, else 0."""
+    return np.where(_signs(y) * A < 1, -_signs(y), 0) / A.shape[1]
+
+
+def binary_crossentropy(A: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`-sum_k [y_k log a_k + (1 - y_k) log(1 - a_k)]`."""
+    A, y = clipped(A), smoothed(y, smoothing, 2)
+    return -(y * np.log(A) + (1 - y) * np.log1p(-A)).sum(axis=1)
+
+
+def binary_crossentropy_gradient(A: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`(a_k - y_k) / (a_k (1 - a_k))`, and 0 where a_k was clipped."""
+    C = clipped(A)
+    return np.where(A == C, (C - smoothed(y, smoothing, 2)) / (C * (1 - C)), 0)
+
+
+def categorical_crossentropy(A: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`-sum_k y_k log a_k`."""
+    return -(smoothed(y, smoothing, A.shape[1]) * np.log(clipped(A))).sum(axis=1)
+
+
+def categorical_crossentropy_gradient(A: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`-y_k / a_k`, and 0 where a_k was clipped."""
+    C = clipped(A)
+    return np.where(A == C, -smoothed(y, smoothing, A.shape[1]) / C, 0)
+
+
+def kl_divergence(A: Array, y: Array) -> Array:
+    """`sum_k y_k (log y_k - log a_k)`, 0 log 0 = 0."""
+    return categorical_crossentropy(A, y) - _entropy(y)
+
+
+def kl_divergence_gradient(A: Array, y: Array) -> Array:
+    """That of the cross-entropy: the entropy of y depends on no a."""
+    return categorical_crossentropy_gradient(A, y)
+
+
+def clipped(A: Array) -> Array:
+    """A within [eps, 1 - eps], where the logarithms of the cross-entropies live."""
+    return np.clip(A, _epsilon(A), 1 - _epsilon(A))
+
+
+def smoothed(y: Array, smoothing: float, classes: int) -> Array:
+    """`y (1 - s) + s / classes`: the share s of the targets goes to all classes alike."""
+    return y * (1 - smoothing) + smoothing / classes if smoothing else y
+
+
+def _positive(A: Array) -> Array:
+    return np.maximum(A, _epsilon(A))
+
+
+def _epsilon(A: Array) -> float:
+    return 1e-7 if A.dtype == np.float32 else 1e-15
+
+
+def _signs(y: Array) -> Array:
+    return np.where(y > 0, 1, -1).astype(y.dtype)
+
+
+def _entropy(y: Array) -> Array:
+    """`-sum_k y_k log y_k`."""
+    return -(y * np.log(np.where(y > 0, y, 1))).sum(axis=1)
+
+
+def _distance(A: Array, y: Array) -> Array:
+    """Where the absolute error has its kink, at 0."""
+    return A - y
+
+
+def _beyond_delta(A: Array, y: Array, delta: float) -> Array:
+    return np.abs(A - y) - delta
+
+
+def _margin(A: Array, y: Array) -> Array:
+    return 1 - _signs(y) * A
+
+
+class Formula(NamedTuple):
+    """`value(A, y, *numbers) -> (n,)`, `gradient(A, y, *numbers) -> dA`, and what changes its sign where dA jumps."""
+
+    value: Callable[..., Array]
+    gradient: Callable[..., Array]
+    kink: Callable[..., Array] | None = None
+
+
+LOSSES = {
+    "mean_squared_error": Formula(mean_squared_error, mean_squared_error_gradient),
+    "mean_absolute_error": Formula(mean_absolute_error, mean_absolute_error_gradient, kink=_distance),
+    "huber": Formula(huber, huber_gradient, kink=_beyond_delta),
+    "log_cosh": Formula(log_cosh, log_cosh_gradient),
+    "poisson": Formula(poisson, poisson_gradient),
+    "hinge": Formula(hinge, hinge_gradient, kink=_margin),
+    "binary_crossentropy": Formula(binary_crossentropy, binary_crossentropy_gradient),
+    "categorical_crossentropy": Formula(categorical_crossentropy, categorical_crossentropy_gradient),
+    "kl_divergence": Formula(kl_divergence, kl_divergence_gradient),
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Exact pairs: where a loss meets its own activation, log and exp cancel, and so do g' and the denominator of dA.
+# The loss follows from Z and delta from A, without clipping, for any finite Z.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def sigmoid_binary_crossentropy(Z: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`sum_k [log(1 + e^z_k) - z_k y_k]`, with `log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)`."""
+    return (np.maximum(Z, 0) - Z * smoothed(y, smoothing, 2) + np.log1p(np.exp(-np.abs(Z)))).sum(axis=1)
+
+
+def sigmoid_binary_crossentropy_delta(A: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`a_k - y_k`."""
+    return A - smoothed(y, smoothing, 2)
+
+
+def softmax_categorical_crossentropy(Z: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`sum_k y_k (log sum_j e^z_j - z_k)`, with the row's largest z subtracted from each."""
+    Z, y = Z - Z.max(axis=1, keepdims=True), smoothed(y, smoothing, Z.shape[1])
+    return (y * (np.log(np.exp(Z).sum(axis=1, keepdims=True)) - Z)).sum(axis=1)
+
+
+def softmax_categorical_crossentropy_delta(A: Array, y: Array, smoothing: float = 0.0) -> Array:
+    """`a_k sum_j y_j - y_k`; the familiar `a - y` where the targets of a row sum to 1."""
+    y = smoothed(y, smoothing, A.shape[1])
+    return A * y.sum(axis=1, keepdims=True) - y
+
+
+def softmax_kl_divergence(Z: Array, y: Array) -> Array:
+    """The cross-entropy less the entropy of y."""
+    return softmax_categorical_crossentropy(Z, y) - _entropy(y)
+
+
+def exponential_poisson(Z: Array, y: Array) -> Array:
+    """`mean_k (e^z_k - y_k z_k)`."""
+    return (np.exp(Z) - y * Z).mean(axis=1)
+
+
+def exponential_poisson_delta(A: Array, y: Array) -> Array:
+    """`(a_k - y_k) / outputs`."""
+    return (A - y) / A.shape[1]
+
+
+class ExactPair(NamedTuple):
+    """`value(Z, y, *numbers) -> (n,)` and `delta(A, y, *numbers) -> delta`."""
+
+    value: Callable[..., Array]
+    delta: Callable[..., Array]
+
+
+EXACT_PAIRS = {
+    ("sigmoid", "binary_crossentropy"): ExactPair(sigmoid_binary_crossentropy, sigmoid_binary_crossentropy_delta),
+    ("softmax", "categorical_crossentropy"): ExactPair(
+        softmax_categorical_crossentropy, softmax_categorical_crossentropy_delta
+    ),
+    ("softmax", "kl_divergence"): ExactPair(softmax_kl_divergence, softmax_categorical_crossentropy_delta),
+    ("exponential", "poisson"): ExactPair(exponential_poisson, exponential_poisson_delta),
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Penalties on the weights of a layer
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def penalty(W: Array, l1: float, l2: float) -> float:
+    """`l1 sum|W| + l2/2 sum W^2`, summed in float64."""
+    W = W.astype(np.float64)
+    return float(l1 * np.abs(W).sum() + l2 / 2 * (W**2).sum())
+
+
+def penalty_gradient(W: Array, l1: float, l2: float) -> Array:
+    """`l1 sign(W) + l2 W`."""
+    return l1 * np.sign(W) + l2 * W
