@@ -314,7 +314,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "optimizer's number": (in_architecture(optimizer=Adam().to_dict() | {"beta_1": 2}), "beta_1 must be"),
     "optimizer without a number": (
         in_architecture(optimizer={"name": "adam"}),
-        "'adam' is described by name, learning_r",
+        "'adam' is described by name",
     ),
     "optimizer's unknown number": (in_architecture(optimizer={"name": "adam", "gamma": 1}), "gamma"),
     "other optimizer": (in_architecture(optimizer=SGD().to_dict()), "is unknown"),
