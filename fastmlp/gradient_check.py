@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp._checks import number, whole_number
 from fastmlp.reference import Network, data, formulas
 from fastmlp.reference.formulas import Array
-from fastmlp.reference.metrics import weighted_mean
 from fastmlp.reference.network import NetworkLike, Parameters, Rows, flat
 
 SMALLEST_SCALE = 1e-6
@@ -187,7 +186,7 @@ def _loss_and_sides(reference: Network, rows: Rows) -> tuple[float, NDArray[np.b
     """The loss, and on which side of its kink everything is that has one."""
     X, y, weights = rows
     trace = reference.forward(X)
-    loss = weighted_mean(reference.losses(trace, y), weights) + reference.penalty()
+    loss = data.weighted_mean(reference.losses(trace, y), weights) + reference.penalty()
     kinked = [W for W, layer in zip(reference.W, reference.architecture.layers, strict=True) if layer.l1]
     for Z, layer in zip(trace.Z, reference.architecture.layers, strict=True):
         if formulas.ACTIVATIONS[layer.activation.name].kinked:
