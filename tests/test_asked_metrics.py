@@ -12,7 +12,7 @@ import pytest
 from behaviour import bits, everything, small_data, small_network
 from sklearn import metrics as peer
 
-from fastmlp import Network, metrics
+from fastmlp import Adam, EarlyStopping, Network, metrics
 from fastmlp import reference as plain
 from fastmlp.losses import LOSSES, Loss
 from fastmlp.metrics import METRICS
@@ -430,3 +430,74 @@ def test_an_error_of_a_users_function_goes_through() -> None:
         network.fit(rows, labels, epochs=3, validation_split=0.3, metrics=[mine])
     assert network.epoch == len(network.history.epoch) == 1  # type: ignore[union-attr]
     network.fit(rows, labels)
+
+
+# Early stopping on them ----------------------------------------------------------------------------------------------
+
+
+def series(*values: float) -> Callable[..., float]:
+    """A metric that gives these values, epoch by epoch."""
+    left = iter(values)
+
+    def mine(y: Any, predictions: Any) -> float:
+        return next(left)
+
+    return mine
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 1)])
+def test_early_stopping_on_a_users_function_goes_where_it_is_told(mode: Any, best: int) -> None:
+    rows, labels = small_data()
+    network = small_network()
+    stopping = EarlyStopping("val_mine", mode=mode, patience=2)
+    network.fit(
+        rows, labels, epochs=9, validation_split=0.3, metrics=[series(3, 1, 4, 2, 3.5, 3)], callbacks=[stopping]
+    )
+    assert (stopping.best_epoch, stopping.stopped_epoch) == (best, best + 2)
+    assert stopping.best == {"max": 4, "min": 1}[mode]
+
+
+def test_early_stopping_asks_where_a_users_function_should_go_before_anything_is_learned() -> None:
+    rows, labels = small_data()
+    network = small_network()
+    before = bits(network)
+    with pytest.raises(
+        ValueError, match="whether 'val_share_of_zero' should fall or rise is for you to say: mode='min'"
+    ):
+        network.fit(
+            rows, labels, validation_split=0.3, metrics=[share_of_zero], callbacks=[EarlyStopping("val_share_of_zero")]
+        )
+    assert bits(network) == before
+
+
+RISING = {"accuracy", "top_k_accuracy", "precision", "recall", "f1", "roc_auc", "r2", "pearson"}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_early_stopping_knows_where_a_named_metric_should_go(name: str) -> None:
+    stopping = EarlyStopping(f"val_{name}", patience=1)
+    stopping.network, stopping.entries = small_network(), ("loss", f"val_{name}")
+    stopping.on_train_begin()
+    stopping.on_epoch_end(0, {f"val_{name}": 0.5})
+    stopping.on_epoch_end(1, {f"val_{name}": 0.75})
+    assert stopping.best_epoch == int(name in RISING)
+
+
+def test_early_stopping_on_a_named_metric_gives_the_best_weights_back() -> None:
+    rows, labels = small_data()
+    network, stopping = small_network(optimizer=Adam(0.05)), EarlyStopping("val_log_loss", patience=3)
+    history = network.fit(
+        rows, labels, epochs=100, validation_split=0.3, metrics=["log_loss", "f1"], callbacks=[stopping]
+    ).history["val_log_loss"]
+    assert stopping.best == min(history) == history[-4]
+    kept = plain.data.split(len(rows), 0.3, plain.random.key(network.seed, plain.random.SPLIT))[1]
+    assert network.evaluate(rows[kept], labels[kept], metrics=["log_loss"])["log_loss"] == stopping.best
+
+
+def test_the_mode_decides_over_the_table() -> None:
+    stopping = EarlyStopping("val_loss", mode="max")
+    stopping.network, stopping.entries = small_network(), ("loss", "val_loss")
+    stopping.on_train_begin()
+    for epoch, value in enumerate([1.0, 2.0]):
+        stopping.on_epoch_end(epoch, {"val_loss": value})
+    assert stopping.best == 2.0
