@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastmlp._checks import number, whole_number
+from fastmlp.metrics import METRICS
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
@@ -54,13 +55,16 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str
-        What to watch, an entry of the history such as "val_loss". Accuracy and r2 should rise, anything else fall.
+        What to watch, an entry of the history such as "val_loss".
     patience : int
         How many epochs without improvement to bear, at least 1.
     min_delta : float
         What counts as an improvement must be greater than this.
     restore_best_weights : bool
         Whether the network ends with the weights of its best epoch, as it does by default.
+    mode : {"auto", "min", "max"}
+        Whether what is watched should fall or rise. "auto" knows it of losses and of the metrics in
+        `fastmlp.metrics.METRICS`, by their names; for a function of your own say it.
 
     Attributes
     ----------
@@ -81,6 +85,7 @@ class EarlyStopping(Callback):
         patience: int = 10,
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
+        mode: Literal["auto", "min", "max"] = "auto",
     ) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be the name of a loss or metric such as 'val_loss', got {monitor!r}")
@@ -88,6 +93,9 @@ class EarlyStopping(Callback):
         self.patience = whole_number(patience, "patience")
         self.min_delta = number(min_delta, "min_delta")
         self.restore_best_weights = restore_best_weights
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+        self.mode = mode
         self._forget()
 
     def on_train_begin(self) -> None:
@@ -96,7 +104,7 @@ class EarlyStopping(Callback):
         Raises
         ------
         ValueError
-            If there will be nothing of that name to watch.
+            If there will be nothing of that name to watch, or `mode` does not say whether it should fall or rise.
         """
         if self.monitor not in self.entries:
             hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
@@ -104,6 +112,7 @@ class EarlyStopping(Callback):
                 f"EarlyStopping watches {self.monitor!r}, but an epoch has only {', '.join(self.entries)}{hint}"
             )
         self._forget()
+        self._rising = rises(self.monitor, self.mode)
 
     def _forget(self) -> None:
         self.best = math.inf
@@ -114,8 +123,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Compare with the best; keep the weights or stop."""
-        rising = self.monitor.removeprefix("val_") in ("accuracy", "r2")
-        value, sign = logs[self.monitor], -1.0 if rising else 1.0
+        value, sign = logs[self.monitor], -1.0 if self._rising else 1.0
         better = sign * value < sign * self.best - self.min_delta
         if better or self.best_epoch is None or (math.isnan(self.best) and not math.isnan(value)):
             self.best, self.best_epoch, self._waited = value, epoch, 0
@@ -132,3 +140,19 @@ class EarlyStopping(Callback):
         if self.best_weights is not None:
             self.network.set_weights(self.best_weights)
             self.best_weights = None
+
+
+def rises(monitor: str, mode: Literal["auto", "min", "max"]) -> bool:
+    """Whether larger is better of an entry of the history.
+
+    Raises
+    ------
+    ValueError
+        If the mode is "auto" and the entry neither a loss nor a metric of the table.
+    """
+    name = monitor.removeprefix("val_")
+    if mode != "auto" or name == "loss":
+        return mode == "max"
+    if name not in METRICS:
+        raise ValueError(f"whether {monitor!r} should fall or rise is for you to say: mode='min' or mode='max'")
+    return METRICS[name].rises

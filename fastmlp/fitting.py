@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastmlp import metrics
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
@@ -31,6 +30,8 @@ class Fitting:
         Runs the steps.
     validation : function or None
         Gives the loss and metrics of the validation rows, after each epoch.
+    validated : sequence of str
+        The names of what it gives.
     callbacks : sequence of Callback
         Called in this order.
     progress : Progress
@@ -43,6 +44,7 @@ class Fitting:
         history: History,
         trainer: Trainer,
         validation: Callable[[], dict[str, float]] | None,
+        validated: Sequence[str],
         callbacks: Sequence[Callback],
         progress: Progress,
     ) -> None:
@@ -50,9 +52,9 @@ class Fitting:
         self.callbacks, self.progress = callbacks, progress
         self.by_batch = any(_overrides(callback, "on_train_batch_end") for callback in callbacks)
         self.by_epoch = bool(callbacks) or validation is not None
-        names = () if validation is None else ("val_loss", *(f"val_{name}" for name in self._metrics()))
+        self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
-            callback.network, callback.entries = network, ("loss", *names)
+            callback.network, callback.entries = network, ("loss", *self.validated)
 
     def run(self, epochs: int) -> None:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""
@@ -105,15 +107,12 @@ class Fitting:
         if self.validation is not None:
             try:
                 found = self.validation()
-            except KeyboardInterrupt:  # the epoch is done and stays in the history, without what was not measured
-                self.history.add(epoch, logs | {f"val_{name}": math.nan for name in ("loss", *self._metrics())})
+            except BaseException:  # the epoch is done and stays in the history, without what was not measured
+                self.history.add(epoch, logs | dict.fromkeys(self.validated, math.nan))
                 raise
             logs |= {f"val_{name}": value for name, value in found.items()}
         self.history.add(epoch, logs)
         self._tell("on_epoch_end", epoch, logs)
-
-    def _metrics(self) -> tuple[str, ...]:
-        return metrics.NAMES[self.network.architecture.loss.targets]
 
     def _show(self, done: float, finished: bool) -> None:
         logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}

@@ -17,7 +17,6 @@ from fastmlp._checks import number, whole_number
 from fastmlp.reference import Network, data
 from fastmlp.reference.activations import ACTIVATIONS, Array
 from fastmlp.reference.losses import LOSSES
-from fastmlp.reference.metrics import weighted_mean
 from fastmlp.reference.network import NetworkLike, Parameters, Rows, flat
 
 SMALLEST_SCALE = 1e-6
@@ -188,7 +187,7 @@ def _loss_and_sides(reference: Network, rows: Rows) -> tuple[float, NDArray[np.b
     """The loss, and on which side of its kink everything is that has one."""
     X, y, weights = rows
     trace = reference.forward(X)
-    loss = weighted_mean(reference.losses(trace, y), weights) + reference.penalty()
+    loss = data.weighted_mean(reference.losses(trace, y), weights) + reference.penalty()
     architecture = reference.architecture
     distances = [W for W, layer in zip(reference.W, architecture.layers, strict=True) if layer.l1]
     for Z, layer in zip(trace.Z, architecture.layers, strict=True):

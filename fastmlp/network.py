@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp import inference, metrics, storage
+from fastmlp import inference, storage
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
@@ -37,6 +37,7 @@ from fastmlp.kernels import random
 from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
+from fastmlp.metrics.table import Chosen, MetricFunction, choose, measure, of_table
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
 from fastmlp.plan import Plans, buffer_sizes
@@ -301,22 +302,46 @@ class Network:
         with self._lock:
             return inference.jacobian(self._plans, checked)
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-        """The loss, penalties included, and the metrics that suit it.
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        metrics: Iterable[str | MetricFunction] | None = None,
+    ) -> dict[str, float]:
+        """The loss, penalties included, and metrics.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            Rows as `fit` takes them; they count by their weights.
+        metrics : iterable of str or function, optional
+            Names of `fastmlp.metrics.METRICS`, or functions of yours: `f(y, predictions)` gets labels (n,) or rows
+            (n, outputs), and what `predict` gives, and returns a finite number that is named after the function; if it
+            has a parameter `sample_weight` it gets the weights too. None takes "accuracy" where the loss takes
+            classes, else "mean_absolute_error" and "r2".
 
         Returns
         -------
         dict
-            "loss"; "accuracy" for the cross-entropies, else "mean_absolute_error" and "r2". Rows count by their
-            weights.
-        """
-        return self._evaluate(*self._rows(X, y, sample_weight))
+            "loss", and the metrics by their names.
 
-    def _evaluate(self, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> dict[str, float]:
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows do not suit the network, or a metric is unknown or does not suit the loss or the rows.
+        """
+        chosen = choose(metrics, self.architecture.loss)
+        return self._evaluate(*self._rows(X, y, sample_weight), chosen)
+
+    def _evaluate(
+        self, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None, chosen: Chosen
+    ) -> dict[str, float]:
         with self._lock:
             loss = inference.loss(self._plans, X, targets, weights)
             predictions = inference.predict(self._plans, X)
-        return {"loss": loss, **metrics.evaluate(self.architecture.loss.name, targets.as_given(), predictions, weights)}
+        return {"loss": loss, **measure(chosen, self.architecture.loss, targets.as_given(), predictions, weights)}
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -348,6 +373,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         shuffle: bool = True,
+        metrics: Iterable[str | MetricFunction] | None = None,
         callbacks: Iterable[Callback] = (),
         verbose: bool | int | str = "auto",
     ) -> History:
@@ -377,6 +403,9 @@ class Network:
             From class label to a factor on the weights of its rows in training; 1 for classes left out.
         shuffle : bool
             False takes the rows as they come.
+        metrics : iterable of str or function, optional
+            What to measure of the validation rows after each epoch, as in `evaluate`; for the training rows give them
+            as `validation_data`.
         callbacks : iterable of Callback
             Called in this order.
         verbose : {"auto", True, False}
@@ -385,7 +414,8 @@ class Network:
         Returns
         -------
         History
-            "loss" by epoch, as training saw it; with validation rows "val_loss" and "val_" metrics.
+            "loss" by epoch, as training saw it; with validation rows "val_loss" and the metrics, "val_" before their
+            names.
 
         Raises
         ------
@@ -398,10 +428,12 @@ class Network:
         """
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
         checked, targets, weights = self._rows(X, y, sample_weight)
-        listeners = _check_callbacks(callbacks)
+        listeners, chosen = _check_callbacks(callbacks), choose(metrics, self.architecture.loss)
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
         rows, validation = self._split(checked, targets, weights, validation_data, validation_split)
+        if metrics is not None and validation is None:
+            raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         training_weights = with_class_weights(weights, class_weight, targets, self.architecture)
         samples = len(checked) if rows is None else len(rows)
         progress = Progress(verbose, epochs, samples)
@@ -412,13 +444,16 @@ class Network:
             plan = self._plans.get("training", batch_size)
             if validation is not None:
                 inference.prepare(self._plans, len(validation[0]))
+                if metrics is not None:
+                    self._evaluate(*validation, of_table(chosen))  # refuses now what would not suit after an epoch
             self._resume_or_begin_epoch(samples, batch_size, mark(checked, targets.as_given()))
             feed = Feed(plan, checked, targets, training_weights, rows, batch_size, shuffle)
             trainer = Trainer(plan, feed, self._constants)
             history = self.history = History()
             self.stop_training = False
-            validate = None if validation is None else functools.partial(self._evaluate, *validation)
-            Fitting(self, history, trainer, validate, listeners, progress).run(epochs)
+            validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
+            validated = () if validation is None else ("loss", *chosen)
+            Fitting(self, history, trainer, validate, validated, listeners, progress).run(epochs)
             return history
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

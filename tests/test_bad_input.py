@@ -101,6 +101,7 @@ CONSTRUCTION: list[Case] = [
     ("patience", made(EarlyStopping, patience=0), ValueError, "patience must be at least 1, got 0"),
     ("patience float", made(EarlyStopping, patience=2.5), TypeError, "patience must be a whole number, got 2.5"),
     ("min_delta", made(EarlyStopping, min_delta=-1), ValueError, "min_delta must be at least 0 and finite, got -1"),
+    ("mode", made(EarlyStopping, mode="up"), ValueError, "mode must be 'auto', 'min' or 'max', got 'up'"),
     ("monitor", made(EarlyStopping, 3), TypeError, "monitor must be .*got 3"),
 ]
 

@@ -13,7 +13,7 @@ from behaviour import ROOT, run_python
 
 SPECS = (
     "_checks", "_described", "_plain_math", "activations", "losses", "optimizers", "schedules", "initializers",
-    "layers", "architecture",
+    "layers", "architecture", "metrics",
 )  # fmt: skip
 EXTRAS = {"matplotlib", "sklearn", "onnx", "torch"}
 COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "generated_jit", "stencil", "jitclass"}
@@ -97,7 +97,7 @@ def files(room: str) -> list[Path]:
         ("reference", "import numba", "file.py"),
         ("reference", "from fastmlp.kernels import random", "file.py"),
         ("reference", "from fastmlp import data", "file.py"),
-        ("reference", "def f():\n    from fastmlp.metrics import accuracy", "file.py"),
+        ("reference", "def f():\n    from fastmlp.training import Trainer", "file.py"),
         ("face", "from fastmlp import reference", "network.py"),
         ("face", "def f():\n    import fastmlp.reference.network", "network.py"),
         ("face", "import matplotlib", "plot.py"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn import metrics as peer
+from sklearn.feature_selection import r_regression
 
 from fastmlp import metrics
 
@@ -88,15 +89,117 @@ def test_roc_auc_reaches_its_ends_and_its_middle(scores, area):
     assert metrics.roc_auc([0, 1], scores) == area
 
 
+def test_a_column_of_scores_is_those_of_the_positive_class(rng):
+    scores = rng.uniform(size=60)
+    assert metrics.roc_auc(BINARY[0], scores[:, None]) == metrics.roc_auc(BINARY[0], scores)
+    assert metrics.log_loss(BINARY[0], scores[:, None]) == metrics.log_loss(BINARY[0], scores)
+
+
+@weighted
+@pytest.mark.parametrize("digits", [1, 15], ids=["ties", "no ties"])
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("true", [CLASSES[0], np.where(CLASSES[0] == 1, 2, CLASSES[0])], ids=["all", "no 1"])
+def test_top_k_accuracy_looks_for_the_class_among_the_highest_scores(rng, true, k, digits, weights):
+    scores = rng.normal(size=(60, 4)).round(digits)
+    expected = peer.top_k_accuracy_score(true, scores, k=k, labels=range(4), sample_weight=weights)
+    assert metrics.top_k_accuracy(true, scores, weights, k=k) == close(expected)
+
+
+def test_top_k_accuracy_takes_five_unless_told(rng):
+    scores = rng.normal(size=(60, 9))
+    assert metrics.top_k_accuracy(CLASSES[0], scores) == metrics.top_k_accuracy(CLASSES[0], scores, k=5)
+    assert metrics.top_k_accuracy(CLASSES[0], scores) != metrics.top_k_accuracy(CLASSES[0], scores, k=4)
+
+
+def probabilities(rng, classes, dtype):
+    """Rows that sum to 1; some hold a 0 and a 1."""
+    p = rng.dirichlet(np.ones(classes), 60).astype(dtype)
+    p[:6] = np.eye(classes)[np.arange(6) % classes]
+    return p
+
+
+@weighted
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float64", 1e-12)])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_log_loss_clips_by_the_dtype_of_the_probabilities(rng, classes, dtype, tolerance, weights):
+    p = probabilities(rng, classes, dtype)
+    for true in (CLASSES[0] % classes, np.minimum(CLASSES[0], 0)):  # all classes, and only one of them
+        expected = pytest.approx(peer.log_loss(true, p, sample_weight=weights, labels=range(classes)), rel=tolerance)
+        assert metrics.log_loss(true, p, weights) == expected
+        assert metrics.log_loss(np.eye(classes)[true], p, weights) == expected
+        if classes == 2:
+            assert metrics.log_loss(true, p[:, 1], weights) == expected
+
+
+@weighted
+def test_log_loss_takes_true_probabilities(rng, weights):
+    true, p = rng.dirichlet(np.ones(3), 60), rng.dirichlet(np.ones(3), 60)
+    each = [
+        peer.log_loss(
+            np.full(60, c),
+            p,
+            sample_weight=true[:, c] * np.asarray(1 if weights is None else weights),
+            labels=range(3),
+            normalize=False,
+        )
+        for c in range(3)
+    ]
+    total = 60 if weights is None else weights.sum()
+    assert metrics.log_loss(true, p, weights) == close(np.sum(each) / total)
+    two = p[:, :2] / p[:, :2].sum(axis=1, keepdims=True)
+    assert metrics.log_loss(true[:, 0], two[:, 1], weights) == close(
+        metrics.log_loss(np.stack([1 - true[:, 0], true[:, 0]], axis=1), two, weights)
+    )
+
+
+def test_whole_numbers_will_do_for_probabilities():
+    assert metrics.log_loss([0, 1], [0, 1]) == pytest.approx(np.finfo(np.float64).eps)
+
+
 @weighted
 @pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 3)])
-def test_errors_of_numbers_are_plain_means_over_the_outputs(rng, shape, weights):
+@pytest.mark.parametrize("name", ["mean_squared_error", "root_mean_squared_error", "mean_absolute_error", "r2"])
+def test_errors_of_numbers_are_plain_means_over_the_outputs(rng, shape, weights, name):
     true = rng.normal(size=shape)
     pred = true + rng.normal(size=shape)
-    assert metrics.mean_absolute_error(true, pred, weights) == close(
-        peer.mean_absolute_error(true, pred, sample_weight=weights)
-    )
-    assert metrics.r2(true, pred, weights) == close(peer.r2_score(true, pred, sample_weight=weights))
+    theirs = getattr(peer, "r2_score" if name == "r2" else name)
+    assert getattr(metrics, name)(true, pred, weights) == close(theirs(true, pred, sample_weight=weights))
+
+
+def correlation(true, pred, weights):
+    """Of one output, from NumPy's covariances."""
+    (a, b), (_, c) = np.cov(true, pred, aweights=weights)
+    return b / np.sqrt(a * c)
+
+
+@weighted
+def test_pearson_is_the_correlation_and_plain_mean_over_the_outputs(rng, weights):
+    true = rng.normal(size=(60, 3)) * [1, 1e-150, 1e100] + [0, 0, 1e101]
+    pred = true * [1, -2, 3] + rng.normal(size=(60, 3)) * [1, 1e-150, 1e100]
+    scale = [1, 1e150, 1e-100]
+    each = [correlation(*(values[:, k] * scale[k] for values in (true, pred)), weights) for k in range(3)]
+    assert [metrics.pearson(true[:, k], pred[:, k], weights) for k in range(3)] == [close(value) for value in each]
+    assert metrics.pearson(true, pred, weights) == close(np.mean(each))
+    if weights is None:
+        assert metrics.pearson(true[:, 0], pred[:, 0]) == close(r_regression(pred[:, :1], true[:, 0])[0])
+
+
+@weighted
+def test_pearson_of_a_line_is_1_or_minus_1_and_never_more(rng, weights):
+    for _ in range(20):
+        true = rng.normal(size=60)
+        found = [metrics.pearson(true, slope * true + 1, weights) for slope in (3.0, -0.1)]
+        assert found == [close(1.0), close(-1.0)]
+        assert np.abs(found).max() <= 1
+
+
+@weighted
+def test_pearson_of_equal_values_is_0(rng, weights):
+    values, equal = rng.normal(size=60), np.full(60, 0.1)
+    assert metrics.pearson(equal, values, weights) == metrics.pearson(values, equal, weights) == 0.0
+    assert metrics.pearson(np.stack([equal, values], 1), np.stack([values, values], 1), weights) == close(0.5)
+    if weights is not None:
+        assert metrics.pearson(np.where(weights > 0, equal, values), values, weights) == 0.0
 
 
 def test_r2_of_equal_values_is_1_when_they_are_met_and_0_when_not():
@@ -106,7 +209,10 @@ def test_r2_of_equal_values_is_1_when_they_are_met_and_0_when_not():
     assert metrics.r2([[0.1, 0], [0.1, 1]], [[0.1, 0], [0.2, 1]]) == 0.5
 
 
-@pytest.mark.parametrize("name", ["accuracy", "precision", "recall", "f1", "mean_absolute_error", "r2"])
+ZERO = ["accuracy", "precision", "recall", "f1", "log_loss", "mean_absolute_error", "mean_squared_error"]
+
+
+@pytest.mark.parametrize("name", [*ZERO, "root_mean_squared_error", "r2", "pearson"])
 def test_weights_that_are_all_zero_give_0(name):
     assert getattr(metrics, name)([0, 1], [0, 1], [0.0, 0.0]) == 0.0
 
@@ -159,9 +265,26 @@ def test_evaluate_of_numbers_gives_mean_absolute_error_and_r2(rng, weights):
         (lambda: metrics.roc_auc([0, 1], [0.1, np.nan]), "NaN"),
         (lambda: metrics.roc_auc([0, 2], [0.1, 0.2]), r"from 0 to 1, got \[2\]"),
         (lambda: metrics.roc_auc([0, 1], [0.1]), r"got \(2,\) and \(1,\)"),
+        (lambda: metrics.top_k_accuracy([0, 1], np.eye(2), k=2), r"more than 2 classes, got shape \(2, 2\)"),
+        (lambda: metrics.top_k_accuracy([0, 1], [0.1, 0.2], k=1), r"more than 1 classes, got shape \(2,\)"),
+        (lambda: metrics.top_k_accuracy([0, 1], np.eye(2), k=0), "k must be at least 1, got 0"),
+        (lambda: metrics.top_k_accuracy([0, 3], np.eye(3)[:2], k=1), r"from 0 to 2, got \[3\]"),
+        (lambda: metrics.top_k_accuracy([0], [[np.nan, 1]], k=1), "got NaN"),
+        (lambda: metrics.log_loss([0, 1], [0.1, 1.2]), "needs probabilities from 0 to 1, got -0.2 to 1.2"),
+        (lambda: metrics.log_loss([0, 1], [0.1, np.nan]), "needs probabilities from 0 to 1, got nan"),
+        (lambda: metrics.log_loss([0, 2], [0.1, 0.2]), "needs y_true from 0 to 1, got -1 to 2"),
+        (lambda: metrics.log_loss([0, 2], np.eye(2)), r"from 0 to 1, got \[2.0\]"),
+        (lambda: metrics.log_loss([0, 1], [[0.5, 0.4], [0.5, 0.5]]), "rows sum to 1"),
+        (lambda: metrics.log_loss([0, 1, 1], np.eye(2)), r"got \(2, 2\) and \(3,\)"),
+        (lambda: metrics.log_loss([[0, 1]], [0.5]), r"got \(1,\) and \(1, 2\)"),
+        (lambda: metrics.log_loss([], []), "n > 0"),
+        (lambda: metrics.pearson([0.0, 1.0], [0.0]), r"got \(2,\) and \(1,\)"),
+        (lambda: metrics.mean_squared_error([0.0], [[[0.0]]]), r"got \(1,\) and \(1, 1, 1\)"),
         (lambda: metrics.mean_absolute_error([0.0, 1.0], [[0.0, 1.0]]), r"got \(2,\) and \(1, 2\)"),
         (lambda: metrics.r2([], []), "n > 0"),
         (lambda: metrics.evaluate("nonsense", [0], [[0.0]]), "unknown loss 'nonsense'"),
+        (lambda: metrics.evaluate("binary_crossentropy", [0], [0.0]), r"shape \(n, outputs\), got \(1,\)"),
+        (lambda: metrics.evaluate("binary_crossentropy", [0, 1], [[0.0]]), r"got \(2,\) and \(1, 1\)"),
     ],
 )
 def test_what_has_no_answer_is_refused_with_the_reason(call, reason):

@@ -53,6 +53,12 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
     return _finite(columns, "y")
 
 
+def as_given(y: ArrayLike, rows: Array) -> NDArray[Any]:
+    """Of y and the rows (n, outputs) that it became: y where it holds class labels (n,), else the rows."""
+    given = np.asarray(y)
+    return given if given.ndim == 1 and rows.shape[1] > 1 else rows
+
+
 def weights(n: int, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
     """The weight of every sample, (n,) in float64; 1 where none are given.
 
@@ -93,6 +99,12 @@ def class_weights(
         table[label] = number(weight, f"class_weight[{label}]")
     by_row: NDArray[np.float64] = table[labels]
     return by_row
+
+
+def weighted_mean(values: Array, weights: NDArray[np.float64]) -> float:
+    """`sum(w v) / sum(w)`, added up in the order of the rows in float64; 0 where all weights are 0."""
+    total = np.cumsum(weights)[-1]
+    return float(np.cumsum(weights * values)[-1] / total) if total else 0.0
 
 
 def split(n: int, share: float, key: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -23,11 +23,11 @@ from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
+from fastmlp.metrics.table import Chosen, MetricFunction, choose, measure
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import data, random
 from fastmlp.reference.activations import ACTIVATIONS, Array
 from fastmlp.reference.losses import EXACT_PAIRS, LOSSES, penalty, penalty_gradient
-from fastmlp.reference.metrics import metrics, weighted_mean
 from fastmlp.reference.optimizers import empty_slots, limited, update
 
 Parameters: TypeAlias = list[tuple[Array, Array | None]]
@@ -260,7 +260,7 @@ class Network:
         """The loss of the whole of X, penalties included and dropout off, and its gradient (dW, db) by layer."""
         X, y, weights = self._rows(X, y, sample_weight)
         trace = self.forward(X)
-        loss = weighted_mean(self.losses(trace, y), weights) + self.penalty()
+        loss = data.weighted_mean(self.losses(trace, y), weights) + self.penalty()
         return loss, self._gradients(trace, y, weights)
 
     def input_gradients(self, X: ArrayLike) -> Array:
@@ -292,7 +292,7 @@ class Network:
         """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included."""
         X, y, weights = self._rows(X, y, sample_weight)
         losses, penalty = self._train(X, y, weights)
-        return weighted_mean(losses, weights) + penalty
+        return data.weighted_mean(losses, weights) + penalty
 
     def fit(
         self,
@@ -306,6 +306,7 @@ class Network:
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | None = None,
         shuffle: bool = True,
+        metrics: Iterable[str | MetricFunction] | None = None,
         callbacks: Iterable[object] = (),
         verbose: object = "auto",
     ) -> History:
@@ -327,13 +328,16 @@ class Network:
             From class label to a factor on the weights of its rows in training; 1 for classes left out.
         shuffle : bool
             False takes the rows as they come.
+        metrics : iterable of str or function, optional
+            What to measure of the validation rows, as in `evaluate`.
         callbacks, verbose
             The reference only proves numbers: it calls nothing back and prints nothing.
 
         Returns
         -------
         History
-            "loss" by epoch, as training saw it; with validation rows "val_loss" and "val_" metrics.
+            "loss" by epoch, as training saw it; with validation rows "val_loss" and the metrics, "val_" before their
+            names.
 
         Raises
         ------
@@ -344,15 +348,18 @@ class Network:
             raise ValueError("the reference takes no callbacks; use fastmlp.Network")
         if validation_data is not None and validation_split:
             raise ValueError("give validation_data or validation_split, not both")
+        if metrics is not None and validation_data is None and not validation_split:
+            raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
+        chosen = choose(metrics, self.architecture.loss)
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
-        X, y, weights = self._rows(X, y, sample_weight)
+        X, y, weights, given = self._rows_and_given(X, y, sample_weight)
         factors = data.class_weights(y, class_weight, self.architecture)
         rows, validation = np.arange(len(X)), None
         if validation_data is not None:
-            validation = self._rows(*validation_data)
+            validation = self._rows_and_given(*validation_data)
         elif validation_split:
             rows, kept_out = data.split(len(X), validation_split, self._stream(random.SPLIT))
-            validation = X[kept_out], y[kept_out], weights[kept_out]
+            validation = X[kept_out], y[kept_out], weights[kept_out], given[kept_out]
         weights = weights * factors
 
         self.history = History()
@@ -360,7 +367,7 @@ class Network:
             order = random.permutation(self._stream(random.SHUFFLE, self.epoch), rows) if shuffle else rows
             seen = {"loss": self._epoch(X[order], y[order], weights[order], batch_size)}
             if validation:
-                seen |= {f"val_{name}": value for name, value in self._evaluate(*validation).items()}
+                seen |= {f"val_{name}": value for name, value in self._evaluate(*validation, chosen).items()}
             for name, value in seen.items():
                 self.history.history.setdefault(name, []).append(value)
         return self.history
@@ -371,7 +378,7 @@ class Network:
         steps = [self._train(X[batch], y[batch], weights[batch]) for batch in batches]
         losses, penalties = zip(*steps, strict=True)
         self.epoch += 1
-        return weighted_mean(np.concatenate(losses), weights) + float(np.mean(penalties))
+        return data.weighted_mean(np.concatenate(losses), weights) + float(np.mean(penalties))
 
     def _stream(self, purpose: int, counter: int = 0) -> int:
         return random.key(self.architecture.seed, purpose, counter)
@@ -380,19 +387,33 @@ class Network:
         X = data.inputs(X, self.architecture)
         return X, data.targets(y, len(X), self.architecture), data.weights(len(X), sample_weight)
 
+    def _rows_and_given(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array, NDArray[np.float64], NDArray[Any]]:
+        """The rows, and behind them y as metrics see it: class labels where labels were given."""
+        rows = self._rows(X, y, sample_weight)
+        return (*rows, data.as_given(y, rows[1]))
+
     # Evaluation ------------------------------------------------------------------------------------------------------
 
-    def evaluate(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
-        """Under "loss" the loss, penalties included, and under their names the metrics that suit it.
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        metrics: Iterable[str | MetricFunction] | None = None,
+    ) -> dict[str, float]:
+        """Under "loss" the loss, penalties included, and metrics by their names; `metrics` as in `fastmlp.Network`."""
+        chosen = choose(metrics, self.architecture.loss)
+        return self._evaluate(*self._rows_and_given(X, y, sample_weight), chosen)
 
-        They are "accuracy" for the cross-entropies, else "mean_absolute_error" and "r2"; rows count by their weights.
-        """
-        return self._evaluate(*self._rows(X, y, sample_weight))
-
-    def _evaluate(self, X: Array, y: Array, weights: NDArray[np.float64]) -> dict[str, float]:
+    def _evaluate(
+        self, X: Array, y: Array, weights: NDArray[np.float64], given: NDArray[Any], chosen: Chosen
+    ) -> dict[str, float]:
         trace = self.forward(X)
-        loss = weighted_mean(self.losses(trace, y), weights) + self.penalty()
-        return {"loss": loss, **metrics(self.architecture.loss, trace.A[-1], y, weights)}
+        loss = data.weighted_mean(self.losses(trace, y), weights) + self.penalty()
+        return {"loss": loss, **measure(chosen, self.architecture.loss, given, trace.A[-1], weights)}
 
 
 def flat(pairs: Iterable[tuple[Array, Array | None]]) -> list[Array]:
