@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from fastmlp.model_file import ModelFormatError
     from fastmlp.network import Network
     from fastmlp.optimizers import SGD, Adam
+    from fastmlp.schedules import (
+        ConstantRate,
+        CosineDecay,
+        CosineDecayRestarts,
+        ExponentialDecay,
+        InverseScaling,
+        InverseTimeDecay,
+        OneCycle,
+        PolynomialDecay,
+        Schedule,
+        StepDecay,
+        Warmup,
+    )
     from fastmlp.training import NonFiniteLossError
 
 __version__ = "0.1.0"
@@ -22,12 +35,23 @@ __all__ = [
     "SGD",
     "Adam",
     "Callback",
+    "ConstantRate",
+    "CosineDecay",
+    "CosineDecayRestarts",
     "Dense",
     "EarlyStopping",
+    "ExponentialDecay",
     "History",
+    "InverseScaling",
+    "InverseTimeDecay",
     "ModelFormatError",
     "Network",
     "NonFiniteLossError",
+    "OneCycle",
+    "PolynomialDecay",
+    "Schedule",
+    "StepDecay",
+    "Warmup",
     "check_gradients",
 ]
 
@@ -39,12 +63,23 @@ _HOMES = {
     "SGD": "optimizers",
     "Adam": "optimizers",
     "Callback": "callbacks",
+    "ConstantRate": "schedules",
+    "CosineDecay": "schedules",
+    "CosineDecayRestarts": "schedules",
     "Dense": "layers",
     "EarlyStopping": "callbacks",
+    "ExponentialDecay": "schedules",
     "History": "history",
+    "InverseScaling": "schedules",
+    "InverseTimeDecay": "schedules",
     "ModelFormatError": "model_file",
     "Network": "network",
     "NonFiniteLossError": "training",
+    "OneCycle": "schedules",
+    "PolynomialDecay": "schedules",
+    "Schedule": "schedules",
+    "StepDecay": "schedules",
+    "Warmup": "schedules",
     "check_gradients": "gradient_check",
 }
 

@@ -7,7 +7,7 @@ uint64 arithmetic modulo 2**64, which NumPy does on arrays without a word.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from fastmlp._plain_math import horner, logarithm
 from fastmlp.initializers import Initializer
 
 Words: TypeAlias = NDArray[np.uint64]
-Floats: TypeAlias = NDArray[np.floating[Any]]
+Floats: TypeAlias = NDArray[np.float64]
 
 WEIGHTS, BIASES, SHUFFLE, DROPOUT, SPLIT = 1, 2, 3, 4, 5
 """What a stream is for: the second word of its key."""
@@ -46,12 +46,12 @@ def bits(key: int, elements: Words) -> Words:
 
 def uniform(key: int, shape: tuple[int, ...]) -> Floats:
     """Uniform numbers in [0, 1), all multiples of 2**-53; elements are counted in C order."""
-    return (_bits(key, shape) >> np.uint64(11)) * 2.0**-53
+    return (_bits(key, shape) >> np.uint64(11)) * np.float64(2.0**-53)
 
 
 def normal(key: int, shape: tuple[int, ...]) -> Floats:
     """Standard normal numbers: the inverse distribution function at the middles of the cells of `uniform`."""
-    return normal_quantile(((_bits(key, shape) >> np.uint64(11)) + 0.5) * 2.0**-53)
+    return normal_quantile(((_bits(key, shape) >> np.uint64(11)) + np.float64(0.5)) * 2.0**-53)
 
 
 def initial(initializer: Initializer, key: int, shape: tuple[int, ...], scale: float) -> Floats:
