@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastmlp.callbacks import Callback, EarlyStopping
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
+    from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
     from fastmlp.layers import Dense
     from fastmlp.model_file import ModelFormatError
     from fastmlp.network import Network
@@ -35,6 +36,7 @@ __all__ = [
     "SGD",
     "Adam",
     "Callback",
+    "Constant",
     "ConstantRate",
     "CosineDecay",
     "CosineDecayRestarts",
@@ -48,9 +50,13 @@ __all__ = [
     "Network",
     "NonFiniteLossError",
     "OneCycle",
+    "Orthogonal",
     "PolynomialDecay",
+    "RandomNormal",
+    "RandomUniform",
     "Schedule",
     "StepDecay",
+    "TruncatedNormal",
     "Warmup",
     "check_gradients",
 ]
@@ -63,6 +69,7 @@ _HOMES = {
     "SGD": "optimizers",
     "Adam": "optimizers",
     "Callback": "callbacks",
+    "Constant": "initializers",
     "ConstantRate": "schedules",
     "CosineDecay": "schedules",
     "CosineDecayRestarts": "schedules",
@@ -76,9 +83,13 @@ _HOMES = {
     "Network": "network",
     "NonFiniteLossError": "training",
     "OneCycle": "schedules",
+    "Orthogonal": "initializers",
     "PolynomialDecay": "schedules",
+    "RandomNormal": "initializers",
+    "RandomUniform": "initializers",
     "Schedule": "schedules",
     "StepDecay": "schedules",
+    "TruncatedNormal": "initializers",
     "Warmup": "schedules",
     "check_gradients": "gradient_check",
 }

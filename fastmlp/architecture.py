@@ -104,8 +104,8 @@ class Architecture:
             {
                 **asdict(layer),
                 "activation": layer.activation.name,
-                "weight_init": layer.weight_init.name,
-                "bias_init": layer.bias_init.name,
+                "weight_init": layer.weight_init.to_dict(),
+                "bias_init": layer.bias_init.to_dict(),
             }
             for layer in self.layers
         ]
@@ -135,10 +135,10 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     """
     _require_names(stored, "loss")
     for layer in stored["layers"]:
-        _require_names(layer, "activation", "weight_init", "bias_init")
+        _require_names(layer, "activation")
     if stored["seed"] is None:
         raise ValueError("seed must be a whole number, got None")
-    dense = [Dense(**{k: v for k, v in layer.items() if k != "inputs"}) for layer in stored["layers"]]
+    dense = [_dense(layer) for layer in stored["layers"]]
     sizes = [layer["inputs"] for layer in stored["layers"]]
     if [whole_number(size, "inputs of a layer") for size in sizes[1:]] != [layer.units for layer in dense[:-1]]:
         raise ValueError(f"layers do not chain: inputs {sizes}, units {[layer.units for layer in dense]}")
@@ -149,6 +149,12 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
         dtype=stored["dtype"],
         seed=stored["seed"],
     )
+
+
+def _dense(stored: dict[str, Any]) -> Dense:
+    """The `Dense` of a stored layer."""
+    chosen = {key: initializers.from_dict(stored[key]) for key in ("weight_init", "bias_init")}
+    return Dense(**{key: value for key, value in {**stored, **chosen}.items() if key != "inputs"})
 
 
 def build(
