@@ -10,10 +10,24 @@ if TYPE_CHECKING:
     from fastmlp.callbacks import Callback, EarlyStopping
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
+    from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
     from fastmlp.layers import Dense
     from fastmlp.model_file import ModelFormatError
     from fastmlp.network import Network
     from fastmlp.optimizers import SGD, Adam
+    from fastmlp.schedules import (
+        ConstantRate,
+        CosineDecay,
+        CosineDecayRestarts,
+        ExponentialDecay,
+        InverseScaling,
+        InverseTimeDecay,
+        OneCycle,
+        PolynomialDecay,
+        Schedule,
+        StepDecay,
+        Warmup,
+    )
     from fastmlp.training import NonFiniteLossError
 
 __version__ = "0.1.0"
@@ -22,12 +36,28 @@ __all__ = [
     "SGD",
     "Adam",
     "Callback",
+    "Constant",
+    "ConstantRate",
+    "CosineDecay",
+    "CosineDecayRestarts",
     "Dense",
     "EarlyStopping",
+    "ExponentialDecay",
     "History",
+    "InverseScaling",
+    "InverseTimeDecay",
     "ModelFormatError",
     "Network",
     "NonFiniteLossError",
+    "OneCycle",
+    "Orthogonal",
+    "PolynomialDecay",
+    "RandomNormal",
+    "RandomUniform",
+    "Schedule",
+    "StepDecay",
+    "TruncatedNormal",
+    "Warmup",
     "check_gradients",
 ]
 
@@ -39,12 +69,28 @@ _HOMES = {
     "SGD": "optimizers",
     "Adam": "optimizers",
     "Callback": "callbacks",
+    "Constant": "initializers",
+    "ConstantRate": "schedules",
+    "CosineDecay": "schedules",
+    "CosineDecayRestarts": "schedules",
     "Dense": "layers",
     "EarlyStopping": "callbacks",
+    "ExponentialDecay": "schedules",
     "History": "history",
+    "InverseScaling": "schedules",
+    "InverseTimeDecay": "schedules",
     "ModelFormatError": "model_file",
     "Network": "network",
     "NonFiniteLossError": "training",
+    "OneCycle": "schedules",
+    "Orthogonal": "initializers",
+    "PolynomialDecay": "schedules",
+    "RandomNormal": "initializers",
+    "RandomUniform": "initializers",
+    "Schedule": "schedules",
+    "StepDecay": "schedules",
+    "TruncatedNormal": "initializers",
+    "Warmup": "schedules",
     "check_gradients": "gradient_check",
 }
 

@@ -1,6 +1,6 @@
-"""Powers, exponentials, logarithms and cosines whose bits no maths library can change.
+"""Powers, logarithms and cosines whose bits no maths library can change.
 
-`numpy.power`, `exp`, `log` and `cos` differ in their last bits from one machine to the next. Here is nothing but the
+`numpy.power`, `log` and `cos` differ in their last bits from one machine to the next. Here is nothing but the
 four operations, rounding to whole numbers, and frexp and ldexp, which are exact: the same bits everywhere.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
+Floats: TypeAlias = NDArray[np.float64]
 
 LOG_2 = 0.6931471805599453
-_LOG_2_TOP, _LOG_2_REST = 0.69314718036912382, 1.9082149292705877e-10  # the first has 33 bits: k times it is exact
 
+_ARTANH = tuple(1.0 / k for k in range(21, 0, -2))
 _EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
 _SIN = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1))
 _COS = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(8, -1, -1))
@@ -32,38 +32,24 @@ def horner(coefficients: Sequence[float], x: Floats) -> Floats:
 
 
 def logarithm(x: Floats) -> Floats:
-    """The natural logarithm of positive numbers, to 1e-15 of itself.
-
-    With x = m 2^e and m around 1, `log x = e log 2 + 2 artanh s` for `s = (m - 1) / (m + 1)`, its series to s^21.
-    """
-    m, e = np.frexp(x)
-    small = m < np.sqrt(0.5)
-    m, e = np.where(small, 2.0 * m, m), e - small
-    s = (m - 1.0) / (m + 1.0)
-    series = horner([1.0 / k for k in range(21, 0, -2)], s * s)
-    log: Floats = e * LOG_2 + 2.0 * s * series
-    return log
-
-
-def exponential(x: Floats) -> Floats:
-    """e^x to 1e-15 of itself, 0 and infinity beyond float64: `2^k e^r` with |r| <= log(2) / 2, its series to r^13."""
-    x = np.clip(x, -800.0, 800.0)
-    k = np.rint(x / LOG_2)
-    r = (x - k * _LOG_2_TOP) - k * _LOG_2_REST
-    with np.errstate(over="ignore", under="ignore"):
-        result: Floats = np.ldexp(horner(_EXP, r), k.astype(np.int32))
-    return result
+    """The natural logarithm of positive numbers, to 1e-15 of itself."""
+    e, rest = _taken_apart(x)
+    return e * LOG_2 + rest
 
 
 def power(base: Floats | float, exponent: Floats | float) -> Floats:
     """`base ** exponent` for base >= 0, to `(1 + |exponent * log(base)|) * 5e-16` of itself.
 
-    0 to a positive power is 0, to the power 0 it is 1.
+    `2^k e^r` with |r| <= log(2) / 2, its series to r^13; 0 and infinity beyond float64; exact for whole powers of 2.
     """
-    base, exponent = np.broadcast_arrays(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
-    none = base == 0.0
-    result = exponential(exponent * logarithm(np.where(none, 1.0, base)))
-    return np.where(none & (exponent > 0.0), 0.0, result)
+    given, y = np.broadcast_arrays(np.asarray(base, np.float64), np.clip(exponent, -1e300, 1e300))
+    none = given == 0.0
+    e, rest = _taken_apart(np.where(none, 1.0, given))
+    k = np.clip(np.rint(y * (e + rest / LOG_2)), -1100.0, 1100.0)
+    r = np.clip((y * e - k) * LOG_2 + y * rest, -1.0, 1.0)  # beyond that k is clipped and decides alone
+    with np.errstate(over="ignore", under="ignore"):
+        result = np.ldexp(horner(_EXP, r), k.astype(np.int32))
+    return np.where(none & (y > 0.0), 0.0, result)
 
 
 def powers(base: float, exponents: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -85,3 +71,12 @@ def cosine_of_pi(x: Floats) -> Floats:
     far = np.pi * (0.5 - np.maximum(folded, 0.25))
     value = np.where(folded <= 0.25, horner(_COS, near * near), far * horner(_SIN, far * far))
     return np.where(r > 0.5, -value, value)
+
+
+def _taken_apart(x: Floats) -> tuple[Floats, Floats]:
+    """The e and log(m) of x = m 2^e with m around 1: `2 artanh s` for `s = (m - 1) / (m + 1)`, its series to s^21."""
+    m, e = np.frexp(x)
+    small = m < np.sqrt(0.5)
+    m = np.where(small, 2.0 * m, m)
+    s = (m - 1.0) / (m + 1.0)
+    return (e - small).astype(np.float64), 2.0 * s * horner(_ARTANH, s * s)

@@ -1,6 +1,6 @@
 """The activations a layer can have: one table of names and of what each implies for the rest of a network.
 
-The formula of each stands in `fastmlp.reference.formulas`, its compiled form in `fastmlp.kernels.activations`.
+The formula of each stands in `fastmlp.reference.activations`, its compiled form in `fastmlp.kernels.activations`.
 """
 
 from __future__ import annotations

@@ -104,8 +104,8 @@ class Architecture:
             {
                 **asdict(layer),
                 "activation": layer.activation.to_dict(),
-                "weight_init": layer.weight_init.name,
-                "bias_init": layer.bias_init.name,
+                "weight_init": layer.weight_init.to_dict(),
+                "bias_init": layer.bias_init.to_dict(),
             }
             for layer in self.layers
         ]
@@ -128,7 +128,7 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     """
     if stored["seed"] is None:
         raise ValueError("seed must be a whole number, got None")
-    dense = [_dense_from_dict(layer) for layer in stored["layers"]]
+    dense = [_dense(layer) for layer in stored["layers"]]
     sizes = [layer["inputs"] for layer in stored["layers"]]
     if [whole_number(size, "inputs of a layer") for size in sizes[1:]] != [layer.units for layer in dense[:-1]]:
         raise ValueError(f"layers do not chain: inputs {sizes}, units {[layer.units for layer in dense]}")
@@ -141,13 +141,12 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     )
 
 
-def _dense_from_dict(stored: dict[str, Any]) -> Dense:
+def _dense(stored: dict[str, Any]) -> Dense:
     """A layer as `Architecture.to_dict` describes it, which leaves nothing open, as the arguments of `Network` may."""
     numbers = {key: value for key, value in stored.items() if key != "inputs"}
     numbers["activation"] = _described.from_dict(stored["activation"], ACTIVATIONS, "activation")
     for key in ("weight_init", "bias_init"):
-        if not isinstance(stored[key], str):
-            raise TypeError(f"{key} must be a name, got {stored[key]!r}")
+        numbers[key] = initializers.from_dict(stored[key])
     return Dense(**numbers)
 
 

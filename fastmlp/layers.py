@@ -9,6 +9,7 @@ import numpy as np
 from fastmlp import activations, initializers
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
+from fastmlp.initializers import Initializer
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class Dense:
         The share of outputs set to 0 in training, in [0, 1); the rest is divided by `1 - dropout` (inverted dropout).
     l1, l2 : float
         Penalties `l1 * sum|W| + l2 / 2 * sum W^2` on the weights, never on the biases.
-    weight_init, bias_init : str, optional
-        Names of initialisers; None takes what suits the activation.
+    weight_init : str or Initializer, optional
+        What W starts from: a name, or an object such as `Orthogonal(gain=2.0)`; None takes what suits the activation.
+    bias_init : str or Initializer
+        What b starts from.
 
     Raises
     ------
@@ -42,8 +45,8 @@ class Dense:
     dropout: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
-    weight_init: str | None = None
-    bias_init: str = "zeros"
+    weight_init: str | Initializer | None = None
+    bias_init: str | Initializer = "zeros"
 
     def __init__(
         self,
@@ -54,14 +57,14 @@ class Dense:
         dropout: float = 0.0,
         l1: float = 0.0,
         l2: float = 0.0,
-        weight_init: str | None = None,
-        bias_init: str = "zeros",
+        weight_init: str | Initializer | None = None,
+        bias_init: str | Initializer = "zeros",
     ) -> None:
         if activation is not None:
             activations.resolve(activation)
-        for name in (weight_init, bias_init):
-            if name is not None:
-                initializers.resolve(name)
+        if weight_init is not None:
+            initializers.resolve(weight_init)
+        initializers.resolve_bias(bias_init)
         if not isinstance(use_bias, (bool, np.bool_)):
             raise TypeError(f"use_bias must be True or False, got {use_bias!r}")
         values = {

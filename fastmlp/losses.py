@@ -1,6 +1,6 @@
 """The losses a network can minimise: one table of names, of the targets each takes and of its exact partner.
 
-The formula of each stands in `fastmlp.reference.formulas`, its compiled form in `fastmlp.kernels.losses`.
+The formula of each stands in `fastmlp.reference.losses`, its compiled form in `fastmlp.kernels.losses`.
 """
 
 from __future__ import annotations

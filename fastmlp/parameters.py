@@ -15,9 +15,16 @@ from fastmlp.initializers import Initializer
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
 from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.orthogonal import draw_orthogonal, room
 
 Real = np.floating[Any]
 LayerWeights = tuple[NDArray[Real], NDArray[Real] | None]
+
+_DRAWN = {
+    "uniform": random.draw_uniform,
+    "normal": random.draw_normal,
+    "truncated_normal": random.draw_truncated_normal,
+}
 
 ALIGNMENT = 64  # bytes of a cache line and of the widest vector
 
@@ -89,12 +96,8 @@ class Parameters:
         self.totals[:] = 0
         self.state[at.SEED] = seed
         for index, layer in enumerate(self.architecture.layers):
-            w_shape, scale = (layer.inputs, layer.units), (layer.inputs, layer.units)
-            w = _draw(layer.weight_init, w_shape, layer.weight_init.scale(*scale), seed, random.WEIGHTS_DRAW, index)
-            b = None
-            if layer.use_bias:
-                bias_scale = layer.bias_init.scale(*scale)
-                b = _draw(layer.bias_init, (layer.units,), bias_scale, seed, random.BIASES_DRAW, index)
+            w = self._draw(layer.weight_init, index, random.WEIGHTS_DRAW, (layer.inputs, layer.units))
+            b = self._draw(layer.bias_init, index, random.BIASES_DRAW, (layer.units,)) if layer.use_bias else None
             self.pack(self.weights, index, w, b)
         self.refresh_transposed()
 
@@ -124,6 +127,23 @@ class Parameters:
             start = self.w_offsets[index]
             self.transposed[start : start + blocks.size] = blocks.transpose(1, 0, 3, 2).ravel()
 
+    def _draw(self, initializer: Initializer, index: int, purpose: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+        """The values that one layer's W or b starts from."""
+        layer, seed, out = self.architecture.layers[index], int(self.state[at.SEED]), np.empty(shape)
+        location, scale = initializer.location_and_scale(layer.inputs, layer.units)
+        if initializer.distribution == "constant":
+            out[:] = location
+        elif initializer.distribution == "orthogonal":
+            tall = out if layer.inputs >= layer.units else out.T
+            work = np.empty(room(*tall.shape))
+            steps = [stride // out.itemsize for stride in tall.strides]
+            draw = draw_orthogonal.function_for(out.dtype)
+            draw(address(out), address(work), *tall.shape, *steps, scale, seed, index)
+        else:
+            draw = _DRAWN[initializer.distribution].function_for(out.dtype)
+            draw(address(out), out.size, location, scale, seed, purpose, index)
+        return out
+
     def _unpack_layer(self, vector: NDArray[Real], index: int, layer: Layer) -> LayerWeights:
         blocks = self._blocks(vector, index)
         flat = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1] * PANEL, blocks.shape[0] * PANEL)
@@ -137,13 +157,3 @@ class Parameters:
         shape = (panels(layer.units), panels(layer.inputs), PANEL, PANEL)
         start = self.w_offsets[index]
         return vector[start : start + int(np.prod(shape))].reshape(shape)
-
-
-def _draw(
-    initializer: Initializer, shape: tuple[int, ...], scale: float, seed: int, purpose: int, layer: int
-) -> NDArray[np.float64]:
-    out = np.zeros(shape)
-    if initializer.distribution != "zeros":
-        drawn = random.draw_uniform if initializer.distribution == "uniform" else random.draw_normal
-        drawn.function_for(out.dtype)(address(out), out.size, scale, seed, purpose, layer)
-    return out

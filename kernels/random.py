@@ -74,22 +74,46 @@ def permute(order: Ints, count: int, seed: int, purpose: int, counter: int) -> N
     shuffle(order, count, key(seed, purpose, counter, 0))
 
 
-@kernel()
-def draw_uniform(out: Floats, count: int, bound: float, seed: int, purpose: int, layer: int) -> None:
-    """`count` numbers uniform in [-bound, bound)."""
-    stream = key(seed, purpose, 0, layer)
-    for i in range(count):
-        out[i] = (2.0 * uniform(stream, i) - 1.0) * bound
+@inline
+def middle(stream: int, element: int) -> float:
+    """A number in (0, 1): the middle of a cell of `uniform`."""
+    return (_shifted_right(bits(stream, element), 11) + 0.5) * 2.0**-53
+
+
+@inline
+def normal(stream: int, element: int) -> float:
+    """A number from N(0, 1)."""
+    return normal_quantile(middle(stream, element))
 
 
 @kernel()
-def draw_normal(out: Floats, count: int, deviation: float, seed: int, purpose: int, layer: int) -> None:
-    """`count` numbers from the normal distribution with mean 0."""
+def draw_uniform(out: Floats, count: int, location: float, scale: float, seed: int, purpose: int, layer: int) -> None:
+    """`count` numbers uniform in [location - scale, location + scale)."""
     stream = key(seed, purpose, 0, layer)
     for i in range(count):
-        p = (_shifted_right(bits(stream, i), 11) + 0.5) * 2.0**-53
-        out[i] = normal_quantile(p) * deviation
+        out[i] = location + (2.0 * uniform(stream, i) - 1.0) * scale
 
+
+@kernel()
+def draw_normal(out: Floats, count: int, location: float, scale: float, seed: int, purpose: int, layer: int) -> None:
+    """`count` numbers from N(location, scale^2)."""
+    stream = key(seed, purpose, 0, layer)
+    for i in range(count):
+        out[i] = location + normal(stream, i) * scale
+
+
+@kernel()
+def draw_truncated_normal(
+    out: Floats, count: int, location: float, scale: float, seed: int, purpose: int, layer: int
+) -> None:
+    """`count` numbers from the part of N(location, scale^2) within 2 deviations."""
+    stream = key(seed, purpose, 0, layer)
+    for i in range(count):
+        out[i] = location + normal_quantile(BELOW + middle(stream, i) * WITHIN) * scale
+
+
+BELOW, WITHIN = 0.022750131948179207, 0.9544997361036416
+"""The shares of a normal distribution below -2 deviations and from -2 to 2."""
 
 # Coefficients of PPND16 from the highest power down: numerators and denominators for centre, tails and far tails.
 # fmt: off

@@ -87,7 +87,12 @@ CONSTRUCTION: list[Case] = [
     ("Dense l2 enormous", made(Dense, 2, l2=10**400), ValueError, "l2 must be at least 0 and finite"),
     ("Dense bias", made(Dense, 2, use_bias="no"), TypeError, "use_bias must be True or False, got 'no'"),
     ("Dense init", made(Dense, 2, weight_init="he"), ValueError, "unknown initializer 'he'.*he_uniform"),
-    ("Dense bias init", made(Dense, 2, bias_init="ones"), ValueError, "unknown initializer 'ones'.*zeros"),
+    (
+        "Dense bias init",
+        made(Dense, 2, bias_init="one"),
+        ValueError,
+        "'one'; did you mean 'ones'.*zeros",
+    ),
     ("Adam rate", made(Adam, -1e-3), ValueError, "adam: learning_rate must be at least 0 and finite, got -0.001"),
     ("Adam rate NaN", made(Adam, NAN), ValueError, "learning_rate must be .*, got nan"),
     ("Adam rate str", made(Adam, "fast"), TypeError, "adam: learning_rate must be a number, got 'fast'"),

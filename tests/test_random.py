@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from cases import DTYPES, Array, assert_same_bits, kernel_of, run
 
-from fastmlp import Dense, Network
-from fastmlp.initializers import INITIALIZERS
+from fastmlp import Dense, Network, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
+from fastmlp.initializers import INITIALIZERS, Initializer
 from fastmlp.kernels import random as compiled
-from fastmlp.kernels._jit import Floats
+from fastmlp.kernels._jit import Floats, Kernel
+from fastmlp.kernels.orthogonal import draw_orthogonal, room
 from fastmlp.kernels.random import normal_quantile
 from fastmlp.reference import Network as Reference
 from fastmlp.reference import random
@@ -28,17 +29,33 @@ def test_orders_are_those_of_the_reference(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("distribution", ["uniform", "normal"])
-def test_draws_are_those_of_the_reference(distribution: str, seed: int) -> None:
-    drawn = compiled.draw_uniform if distribution == "uniform" else compiled.draw_normal
-    initializer = INITIALIZERS[f"he_{distribution}"]
+@pytest.mark.parametrize(
+    ("drawn", "initializer"),
+    [
+        (compiled.draw_uniform, RandomUniform(-0.25, 0.37)),
+        (compiled.draw_normal, RandomNormal(0.1, 0.37)),
+        (compiled.draw_truncated_normal, TruncatedNormal(0.1, 0.37)),
+    ],
+)
+def test_draws_are_those_of_the_reference(drawn: Kernel, initializer: Initializer, seed: int) -> None:
     for count in (1, 2, 17, 20_000):
         for layer in (0, 3):
             out = np.full(count + 1, -123.0)
-            run(drawn, "float64", out, count, 0.37, seed, random.BIASES, layer)
+            numbers = initializer.location_and_scale(5, 6)
+            run(drawn, "float64", out, count, *numbers, seed, random.BIASES, layer)
             key = random.key(seed, random.BIASES, 0, layer)
-            assert_same_bits(out[:-1], random.initial(initializer, key, (count,), 0.37))
+            assert_same_bits(out[:-1], random.initial(initializer, key, (count,), 5, 6))
             assert out[-1] == -123.0
+
+
+def test_an_orthogonal_matrix_stays_within_its_memory() -> None:
+    for rows, columns in ((1, 1), (65, 65), (130, 64), (70, 3)):
+        out, work = np.full(rows * columns + 1, -123.0), np.full(room(rows, columns) + 1, -123.0)
+        run(draw_orthogonal, "float64", out, work, rows, columns, columns, 1, 1.0, 42, 3)
+        key = random.key(42, random.WEIGHTS, 0, 3)
+        expected = random.initial(Orthogonal(), key, (rows, columns), rows, columns)
+        assert_same_bits(out[:-1].reshape(rows, columns), expected)
+        assert (out[-1], work[-1]) == (-123.0, -123.0)
 
 
 def quantiles(out: Floats, p: Floats, count: int) -> None:
@@ -58,11 +75,12 @@ def test_quantiles_are_those_of_the_reference_far_into_the_tails() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_a_network_begins_with_the_weights_of_the_reference(name: str, dtype: str) -> None:
+    bias = name if name != "orthogonal" else "truncated_normal"
     layers: list[int | Dense] = [
         7,
-        Dense(33, weight_init=name, bias_init=name),
+        Dense(33, weight_init=name, bias_init=bias),
         Dense(16, weight_init=name, use_bias=False),
-        Dense(1, weight_init=name, bias_init=name),
+        Dense(1, weight_init=name, bias_init=bias),
     ]
     for seed in SEEDS:
         pairs = zip(weights_of(Network, layers, dtype, seed), weights_of(Reference, layers, dtype, seed), strict=True)

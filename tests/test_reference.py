@@ -16,7 +16,6 @@ from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 from sklearn.neural_network import MLPClassifier
 
 from fastmlp.activations import Activation
-from fastmlp.initializers import INITIALIZERS
 from fastmlp.layers import Dense
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference import Network, activations, data, losses, random
@@ -468,11 +467,12 @@ def test_every_initial_weight_and_dropped_unit_has_its_own_element_of_its_layers
 
 VARIANCES = {
     "glorot_uniform": 2 / 700, "glorot_normal": 2 / 700, "he_uniform": 2 / 400, "he_normal": 2 / 400,
-    "lecun_uniform": 1 / 400, "lecun_normal": 1 / 400, "zeros": 0.0,
+    "lecun_uniform": 1 / 400, "lecun_normal": 1 / 400, "random_uniform": 0.1**2 / 12, "random_normal": 0.05**2,
+    "truncated_normal": 0.7737 * 0.05**2,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", VARIANCES)
 def test_initial_weights_have_the_variance_of_their_initialiser(name: str) -> None:
     net = Network([400, Dense(300, weight_init=name, bias_init=name)], seed=0)
     W, b = net.W[0], net.b[0]

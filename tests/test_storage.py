@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 from behaviour import bits, small_data, small_network
 
-from fastmlp import SGD, Adam, Callback, Dense, ModelFormatError, Network, model_file
+from fastmlp import (
+    SGD,
+    Adam,
+    Callback,
+    Dense,
+    ModelFormatError,
+    Network,
+    Orthogonal,
+    RandomUniform,
+    model_file,
+)
 
 X, LABELS = small_data()
 BATCH = 8
@@ -66,8 +76,8 @@ def test_a_loaded_network_predicts_the_same_bits(path: Path, dtype: str, optimiz
 def test_every_option_of_a_layer_is_kept(path: Path) -> None:
     layers: list[int | Dense] = [
         4,
-        Dense(17, "sigmoid", use_bias=False, dropout=0.25, l1=1e-3, l2=0.5, weight_init="lecun_normal"),
-        Dense(33, "tanh", bias_init="he_normal"),
+        Dense(17, "sigmoid", use_bias=False, dropout=0.25, l1=1e-3, l2=0.5, weight_init=Orthogonal(0.5)),
+        Dense(33, "tanh", bias_init=RandomUniform(0.25, 0.5)),
         Dense(2, "relu"),
     ]
     network = Network(layers, loss="mean_squared_error", optimizer=SGD(0.5, momentum=0.25), dtype="float64", seed=2**62)
@@ -297,7 +307,12 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no inputs": (without("architecture", "layers", 0, "inputs"), "inputs"),
     "no units": (without("architecture", "layers", 0, "units"), "units"),
     "unknown key of a layer": (layer(0, colour="red"), "colour"),
-    "initializer": (layer(0, weight_init="ones"), "unknown initializer 'ones'"),
+    "initializer": (layer(0, weight_init={"name": "one"}), "unknown initializer 'one'"),
+    "initializer a name": (layer(0, weight_init="ones"), "initializer must be described by its name and numbers"),
+    "initializer's number": (layer(0, bias_init={"name": "constant", "value": None}), "value must be a number"),
+    "initializer without its number": (layer(0, bias_init={"name": "constant"}), "is described by name, value"),
+    "no initializer": (without("architecture", "layers", 0, "weight_init"), "weight_init"),
+    "orthogonal bias": (layer(0, bias_init={"name": "orthogonal", "gain": 1.0}), "a bias is a vector"),
     "dropout": (layer(0, dropout=1.5), "dropout must be at least 0 and less than 1"),
     "NaN penalty": (layer(0, l2=float("nan")), "l2 must be"),
     "enormous penalty": (layer(0, l2=10**400), "l2"),

@@ -144,7 +144,7 @@ class Network:
     def _initial(self, l: int, initializer: Initializer, purpose: int, shape: tuple[int, ...]) -> Array:
         layer = self.architecture.layers[l]
         stream = random.key(self.architecture.seed, purpose, 0, l)
-        values = random.initial(initializer, stream, shape, initializer.scale(layer.inputs, layer.units))
+        values = random.initial(initializer, stream, shape, layer.inputs, layer.units)
         return values.astype(self.architecture.dtype)
 
     def get_weights(self) -> Parameters:

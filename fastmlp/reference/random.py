@@ -7,19 +7,24 @@ uint64 arithmetic modulo 2**64, which NumPy does on arrays without a word.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._plain_math import horner, logarithm
 from fastmlp.initializers import Initializer
+from fastmlp.reference.orthogonal import orthogonal
 
 Words: TypeAlias = NDArray[np.uint64]
-Floats: TypeAlias = NDArray[np.floating[Any]]
+Floats: TypeAlias = NDArray[np.float64]
 
 WEIGHTS, BIASES, SHUFFLE, DROPOUT, SPLIT = 1, 2, 3, 4, 5
 """What a stream is for: the second word of its key."""
+
+BELOW, WITHIN = 0.022750131948179207, 0.9544997361036416
+"""The shares of a normal distribution below -2 deviations and from -2 to 2."""
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -46,21 +51,40 @@ def bits(key: int, elements: Words) -> Words:
 
 def uniform(key: int, shape: tuple[int, ...]) -> Floats:
     """Uniform numbers in [0, 1), all multiples of 2**-53; elements are counted in C order."""
-    return (_bits(key, shape) >> np.uint64(11)) * 2.0**-53
+    return (_bits(key, shape) >> np.uint64(11)) * np.float64(2.0**-53)
+
+
+def middles(key: int, shape: tuple[int, ...]) -> Floats:
+    """Uniform numbers in (0, 1): the middles of the cells of `uniform`."""
+    return ((_bits(key, shape) >> np.uint64(11)) + np.float64(0.5)) * 2.0**-53
 
 
 def normal(key: int, shape: tuple[int, ...]) -> Floats:
-    """Standard normal numbers: the inverse distribution function at the middles of the cells of `uniform`."""
-    return normal_quantile(((_bits(key, shape) >> np.uint64(11)) + 0.5) * 2.0**-53)
+    """Standard normal numbers: the inverse distribution function at `middles`."""
+    return normal_quantile(middles(key, shape))
 
 
-def initial(initializer: Initializer, key: int, shape: tuple[int, ...], scale: float) -> Floats:
-    """The values that a tensor starts from: U(-scale, scale), N(0, scale^2) or zeros."""
-    if initializer.distribution == "uniform":
-        return (2.0 * uniform(key, shape) - 1.0) * scale
-    if initializer.distribution == "normal":
-        return normal(key, shape) * scale
-    return np.zeros(shape)
+def truncated_normal(key: int, shape: tuple[int, ...]) -> Floats:
+    """Standard normal numbers that are from -2 to 2: `middles`, squeezed between the probabilities of those two."""
+    return normal_quantile(BELOW + middles(key, shape) * WITHIN)
+
+
+_STANDARD: dict[str, Callable[[int, tuple[int, ...]], Floats]] = {
+    "uniform": lambda key, shape: 2.0 * uniform(key, shape) - 1.0,
+    "normal": normal,
+    "truncated_normal": truncated_normal,
+}
+
+
+def initial(initializer: Initializer, key: int, shape: tuple[int, ...], inputs: int, outputs: int) -> Floats:
+    """The values that W or b of a layer of that many inputs and outputs starts from."""
+    location, scale = initializer.location_and_scale(inputs, outputs)
+    if initializer.distribution == "constant":
+        return np.full(shape, location)
+    if initializer.distribution == "orthogonal":
+        Q = orthogonal(normal(key, (max(shape), min(shape))))
+        return (Q if Q.shape == shape else Q.T) * scale
+    return location + _STANDARD[initializer.distribution](key, shape) * scale
 
 
 def dropout_mask(key: int, shape: tuple[int, int], p: float) -> Floats:

@@ -1,0 +1,101 @@
+"""What all schedules have in common, and the one that never changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmlp._checks import number, whole_number
+from fastmlp._described import Described, require
+from fastmlp._plain_math import power
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Schedule(Described, ABC):
+    """The base of the schedules; a user makes a `CosineDecay`, a `StepDecay` or another."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            given, what = getattr(self, field.name), f"{self.name}: {field.name}"
+            if field.type == "float":
+                object.__setattr__(self, field.name, number(given, what))
+            elif field.type == "int":
+                object.__setattr__(self, field.name, whole_number(given, what))
+                require(given < 2**53, self, field.name, given, "less than 2**53")
+            elif field.type == "bool":
+                require(isinstance(given, bool), self, field.name, given, "True or False")
+
+    def rates(self, steps: ArrayLike) -> Floats:
+        """The learning rate of each step.
+
+        Parameters
+        ----------
+        steps : array_like of int
+            Numbers of steps, from 0 for the first.
+
+        Returns
+        -------
+        ndarray of float64
+            Of the shape of `steps`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `steps` are not whole numbers, or negative.
+        """
+        given = np.asarray(steps)
+        if given.dtype.kind not in "iu":
+            raise TypeError(f"steps must be whole numbers, got {given.dtype}")
+        if (given < 0).any():
+            raise ValueError(f"steps are counted from 0, got {given.min()}")
+        with np.errstate(over="ignore", under="ignore"):
+            return self._rates(given.astype(np.int64))
+
+    @abstractmethod
+    def _rates(self, steps: NDArray[np.int64]) -> Floats:
+        """The rates of steps that are known to be whole and not negative."""
+
+
+@dataclass(frozen=True)
+class ConstantRate(Schedule):
+    """The same rate for every step.
+
+    Parameters
+    ----------
+    learning_rate : float
+        The rate, at least 0.
+    """
+
+    learning_rate: float
+
+    name = "constant"
+
+    def _rates(self, steps: NDArray[np.int64]) -> Floats:
+        return np.full(steps.shape, self.learning_rate)
+
+
+def resolve(given: float | Schedule) -> Schedule:
+    """A number as a `ConstantRate`, or the schedule itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither a schedule nor a number of at least 0.
+    """
+    if isinstance(given, Schedule):
+        return given
+    if isinstance(given, str):
+        raise TypeError(f"learning_rate must be a number or a schedule such as CosineDecay(1e-3, 1000), got {given!r}")
+    return ConstantRate(number(given, "learning_rate"))
+
+
+def factor(base: float, exponent: Floats) -> Floats:
+    """`base ** exponent`, finite."""
+    return np.minimum(power(base, exponent), np.finfo(np.float64).max)
