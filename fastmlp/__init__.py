@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastmlp.activations import ELU, GELU, LeakyReLU
     from fastmlp.callbacks import Callback, EarlyStopping
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
     from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
     from fastmlp.layers import Dense
+    from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber
     from fastmlp.model_file import ModelFormatError
     from fastmlp.network import Network
-    from fastmlp.optimizers import SGD, Adam
+    from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, RMSprop
+    from fastmlp.registration import register_activation, register_loss
     from fastmlp.schedules import (
         ConstantRate,
         CosineDecay,
@@ -30,12 +33,20 @@ if TYPE_CHECKING:
     )
     from fastmlp.training import NonFiniteLossError
 
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "BinaryCrossentropy",
     "Callback",
+    "CategoricalCrossentropy",
     "Constant",
     "ConstantRate",
     "CosineDecay",
@@ -44,14 +55,19 @@ __all__ = [
     "EarlyStopping",
     "ExponentialDecay",
     "History",
+    "Huber",
     "InverseScaling",
     "InverseTimeDecay",
+    "LeakyReLU",
+    "Lion",
     "ModelFormatError",
+    "Nadam",
     "Network",
     "NonFiniteLossError",
     "OneCycle",
     "Orthogonal",
     "PolynomialDecay",
+    "RMSprop",
     "RandomNormal",
     "RandomUniform",
     "Schedule",
@@ -59,6 +75,8 @@ __all__ = [
     "TruncatedNormal",
     "Warmup",
     "check_gradients",
+    "register_activation",
+    "register_loss",
 ]
 
 # In a checkout the compiled code lies beside this package, not in it (see package-dir in pyproject.toml).
@@ -66,32 +84,46 @@ if not (Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
 _HOMES = {
-    "SGD": "optimizers",
+    "Adadelta": "optimizers",
+    "Adagrad": "optimizers",
     "Adam": "optimizers",
+    "AdamW": "optimizers",
+    "BinaryCrossentropy": "losses",
     "Callback": "callbacks",
+    "CategoricalCrossentropy": "losses",
     "Constant": "initializers",
     "ConstantRate": "schedules",
     "CosineDecay": "schedules",
     "CosineDecayRestarts": "schedules",
     "Dense": "layers",
+    "ELU": "activations",
     "EarlyStopping": "callbacks",
     "ExponentialDecay": "schedules",
+    "GELU": "activations",
     "History": "history",
+    "Huber": "losses",
     "InverseScaling": "schedules",
     "InverseTimeDecay": "schedules",
+    "LeakyReLU": "activations",
+    "Lion": "optimizers",
     "ModelFormatError": "model_file",
+    "Nadam": "optimizers",
     "Network": "network",
     "NonFiniteLossError": "training",
     "OneCycle": "schedules",
     "Orthogonal": "initializers",
     "PolynomialDecay": "schedules",
+    "RMSprop": "optimizers",
     "RandomNormal": "initializers",
     "RandomUniform": "initializers",
+    "SGD": "optimizers",
     "Schedule": "schedules",
     "StepDecay": "schedules",
     "TruncatedNormal": "initializers",
     "Warmup": "schedules",
     "check_gradients": "gradient_check",
+    "register_activation": "registration",
+    "register_loss": "registration",
 }
 
 

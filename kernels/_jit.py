@@ -63,8 +63,11 @@ def arguments_of(function: Any) -> int:
 class Kernel:
     """A compiled function that is called by its address; compiled when the address is first asked for."""
 
-    def __init__(self, function: Callable[..., Any], name: str = "", parallel: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any], name: str = "", parallel: bool = False, cached: bool = True
+    ) -> None:
         self.function = function
+        self.cached = cached
         self.name = f"{function.__module__}.{name or function.__qualname__}"
         self.parallel = parallel
         self._source = _digest_of_source(function)
@@ -122,7 +125,8 @@ class Kernel:
         signature = self.signature(dtype)
         options = {**OPTIONS, "nopython": True, "parallel": self.parallel}
         compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
-        compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
+        if self.cached:
+            compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
         compiled.compile()
         self._keep.append(compiled)  # the code lives as long as this object does
         return int(compiled.address)
@@ -140,7 +144,9 @@ def _digest_of_source(function: Callable[..., Any]) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def kernel(name: str = "", parallel: bool = False) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(
+    name: str = "", parallel: bool = False, cached: bool = True
+) -> Callable[[Callable[..., Any]], Kernel]:
     """Declare a kernel: a function of pointers and numbers, called by address.
 
     Parameters
@@ -149,5 +155,7 @@ def kernel(name: str = "", parallel: bool = False) -> Callable[[Callable[..., An
         What tells it from others of its module, where the function's own name does not.
     parallel : bool
         Whether its `prange` loops run on Numba's threads.
+    cached : bool
+        Whether its machine code is kept on disk: not where it comes from functions whose text the cache cannot know.
     """
-    return lambda function: Kernel(function, name, parallel)
+    return lambda function: Kernel(function, name, parallel, cached)

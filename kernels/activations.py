@@ -71,18 +71,18 @@ def elementwise(name: str, g: Any, derivative: Any) -> ActivationKernels:
     return ActivationKernels(forward=forward, derivative=backward)
 
 
-def with_slope(name: str, both: Any) -> ActivationKernels:
+def with_slope(name: str, both: Any, cached: bool = True) -> ActivationKernels:
     """The kernels of one compiled scalar function of z that returns g(z) and g'(z), which share their exponential.
 
     Kept, g' costs a multiplication on the way back; found from a kept Z it would cost all of `both` again.
     """
 
-    @kernel(name)
+    @kernel(name, cached=cached)
     def forward(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
         for i in range(count):
             a[i] = both(a[i])[0]
 
-    @kernel(f"{name} with its slope")
+    @kernel(f"{name} with its slope", cached=cached)
     def keeping(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
         for i in range(count):
             a[i], slopes[i] = both(a[i])

@@ -35,7 +35,9 @@ _LN2 = constant(0.6931471805599453)
 epsilon = constant(1e-7, 1e-15)  # how far unpaired cross-entropies keep a from 0 and 1
 
 
-def by_element(name: str, value: Any, gradient: Any, mean: bool = False, smoothing: int = NO_SMOOTHING) -> Kernel:
+def by_element(
+    name: str, value: Any, gradient: Any, *, mean: bool = False, smoothing: int = NO_SMOOTHING, cached: bool = True
+) -> Kernel:
     """The kernel of two compiled scalar functions of (a, y), summed, or for `mean` averaged, over the outputs.
 
     Where the functions take one number more, it is the loss's parameter; with smoothing that is the share of y that is
@@ -43,7 +45,7 @@ def by_element(name: str, value: Any, gradient: Any, mean: bool = False, smoothi
     """
     numbers = first_numbers(arguments_of(value) - 2)
 
-    @kernel(name)
+    @kernel(name, cached=cached)
     def loss(
         delta: Reals,
         a: Reals,
