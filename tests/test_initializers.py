@@ -121,7 +121,7 @@ def test_columns_or_rows_are_orthonormal(shape: tuple[int, int]) -> None:
 
 
 def test_an_orthogonal_matrix_of_float32_is_the_one_of_float64_rounded() -> None:
-    layers = [33, Dense(17, weight_init="orthogonal")]
+    layers: list[int | Dense] = [33, Dense(17, weight_init="orthogonal")]
     (single, _), (double, _) = (Network(layers, dtype=d, seed=1).get_weights()[0] for d in ("float32", "float64"))
     assert_same_bits(single, double.astype(np.float32))
 

@@ -166,4 +166,4 @@ def _cycles(time: Floats, growth: float) -> tuple[Floats, Floats, Floats]:
         over = border <= reached
         cycle, begin = np.where(over, cycle + n, cycle), np.where(over, border, begin)
         length = np.where(over, length * growth_of_n, length)
-    return cycle, np.minimum(begin, time), length
+    return cycle, begin, length
