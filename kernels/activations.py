@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp.kernels import functions
-from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel
+from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
 from fastmlp.kernels.functions import constant, erf, exp, expm1, half, log1p, one, two, zero
 from fastmlp.kernels.lanes import (
     divide_units,
@@ -100,94 +100,94 @@ def times_slope(delta: Reals, slopes: Reals, count: int, parameters: Floats) -> 
 # Of z alone ----------------------------------------------------------------------------------------------------------
 
 
-@inline
+@scalar
 def leaky_relu(z: float, slope: float) -> float:
     """`z`, below 0 `slope z`."""
     return slope * z if z < zero(z) else z
 
 
-@inline
+@scalar
 def leaky_relu_derivative(a: float, slope: float) -> float:
     """1, or the slope where a is not above 0."""
     return one(a) if a > zero(a) else slope
 
 
-@inline
+@scalar
 def relu6(z: float) -> float:
     """`min(max(z, 0), 6)`."""
     z = zero(z) if z < zero(z) else z
     return _six(z) if z > _six(z) else z
 
 
-@inline
+@scalar
 def relu6_derivative(a: float) -> float:
     """1 between 0 and 6, else 0."""
     return one(a) if zero(a) < a < _six(a) else zero(a)
 
 
-@inline
+@scalar
 def elu(z: float, alpha: float) -> float:
     """`z`, below 0 `alpha (e^z - 1)`."""
     below = alpha * expm1(z if z < zero(z) else zero(z))
     return below if z < zero(z) else z
 
 
-@inline
+@scalar
 def elu_derivative(a: float, alpha: float) -> float:
     """1, or `a + alpha` where a is not above 0."""
     return one(a) if a > zero(a) else a + alpha
 
 
-@inline
+@scalar
 def selu(z: float) -> float:
     """`scale z`, below 0 `scale alpha (e^z - 1)`."""
     below = _SELU_FALL(z) * expm1(z if z < zero(z) else zero(z))
     return below if z < zero(z) else _SELU_SCALE(z) * z
 
 
-@inline
+@scalar
 def selu_derivative(a: float) -> float:
     """`scale`, or `a + scale alpha` where a is not above 0."""
     return _SELU_SCALE(a) if a > zero(a) else a + _SELU_FALL(a)
 
 
-@inline
+@scalar
 def softplus(z: float) -> float:
     """`max(z, 0) + log(1 + e^-|z|)`."""
     return (z if not z < zero(z) else zero(z)) + log1p(exp(-abs(z)))
 
 
-@inline
+@scalar
 def softplus_derivative(a: float) -> float:
     """`1 - e^-a`."""
     return -expm1(-a)
 
 
-@inline
+@scalar
 def exponential_derivative(a: float) -> float:
     """The derivative of e^z is a."""
     return a
 
 
-@inline
+@scalar
 def sigmoid_derivative(a: float) -> float:
     """`a (1 - a)`."""
     return a * (one(a) - a)
 
 
-@inline
+@scalar
 def hard_sigmoid(z: float) -> float:
     """`min(max(z + 3, 0), 6) / 6`."""
     return relu6(z + _three(z)) / _six(z)
 
 
-@inline
+@scalar
 def hard_sigmoid_derivative(a: float) -> float:
     """1 / 6 between 0 and 1, else 0."""
     return one(a) / _six(a) if zero(a) < a < one(a) else zero(a)
 
 
-@inline
+@scalar
 def tanh_derivative(a: float) -> float:
     """`1 - a^2`."""
     return functions.fma(-a, a, one(a))
@@ -196,14 +196,14 @@ def tanh_derivative(a: float) -> float:
 # With their slope ----------------------------------------------------------------------------------------------------
 
 
-@inline
+@scalar
 def gelu(z: float) -> tuple[float, float]:
     """`z Phi(z)` and `Phi(z) + z phi(z)`, Phi by the error function, phi the density of the standard normal."""
     share = half(z) * (one(z) + erf(z * _ROOT_HALF(z)))
     return z * share, functions.fma(z * _DENSITY_AT_0(z), exp(-half(z) * z * z), share)
 
 
-@inline
+@scalar
 def gelu_tanh(z: float) -> tuple[float, float]:
     """`z (1 + t) / 2`, `t = tanh(c (z + d z^3))`, and its slope; beyond 10 t is 1, so that no cube overflows."""
     near = z if not z > _ten(z) else _ten(z)
@@ -215,7 +215,7 @@ def gelu_tanh(z: float) -> tuple[float, float]:
     return z * share, functions.fma(half(z) * near * functions.fma(-t, t, one(z)), inner, share)
 
 
-@inline
+@scalar
 def silu(z: float) -> tuple[float, float]:
     """`z s` and `s + z s (1 - s)` with `s = sigmoid(z)`; from `e = e^-|z|` both s and 1 - s keep all their digits."""
     e = exp(-abs(z))
@@ -225,7 +225,7 @@ def silu(z: float) -> tuple[float, float]:
     return z * s, functions.fma(z * s, rest, s)
 
 
-@inline
+@scalar
 def mish(z: float) -> tuple[float, float]:
     """`z t` and `t + z (1 - t^2) sigmoid(z)`, `t = tanh(log(1 + e^z))`.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel
+from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
 from fastmlp.kernels.activations import softmax_of_lanes
 from fastmlp.kernels.functions import constant, exp, expm1, fma, half, log, log1p, one, sigmoid, tanh, two, zero
 from fastmlp.kernels.lanes import (
@@ -92,39 +92,39 @@ def smooth(t: Reals, units: int, smoothing: int, share: float) -> None:
         t[i] = fma(t[i], kept, added)
 
 
-@inline
+@scalar
 def squared_error(a: float, y: float) -> float:
     """`(a - y)^2`."""
     return (a - y) * (a - y)
 
 
-@inline
+@scalar
 def squared_error_gradient(a: float, y: float) -> float:
     """`2 (a - y)`."""
     return two(a) * (a - y)
 
 
-@inline
+@scalar
 def absolute_error(a: float, y: float) -> float:
     """`|a - y|`."""
     return abs(a - y)
 
 
-@inline
+@scalar
 def absolute_error_gradient(a: float, y: float) -> float:
     """`sign(a - y)`."""
     difference = a - y
     return one(a) if difference > zero(a) else (-one(a) if difference < zero(a) else difference)
 
 
-@inline
+@scalar
 def huber(a: float, y: float, delta: float) -> float:
     """`d^2 / 2` for `d = |a - y|` up to delta, beyond `delta (d - delta / 2)`."""
     d = abs(a - y)
     return delta * (d - half(a) * delta) if d > delta else half(a) * d * d
 
 
-@inline
+@scalar
 def huber_gradient(a: float, y: float, delta: float) -> float:
     """`a - y`, brought to between -delta and delta."""
     difference = a - y
@@ -132,7 +132,7 @@ def huber_gradient(a: float, y: float, delta: float) -> float:
     return -delta if difference < -delta else difference
 
 
-@inline
+@scalar
 def log_cosh(a: float, y: float) -> float:
     """`d + log(1 + e^-2d) - log(2)` for `d = |a - y|`; near 0, from `t = e^-d - 1`, `log(1 + t^2 / (2 (1 + t)))`."""
     d = abs(a - y)
@@ -141,102 +141,102 @@ def log_cosh(a: float, y: float) -> float:
     return near if d < one(a) else d + log1p(exp(-(d + d))) - _LN2(a)
 
 
-@inline
+@scalar
 def log_cosh_gradient(a: float, y: float) -> float:
     """`tanh(a - y)`."""
     return tanh(a - y)
 
 
-@inline
+@scalar
 def poisson(a: float, y: float) -> float:
     """`a - y log a`."""
     return a - y * log(a if not a < epsilon(a) else epsilon(a))
 
 
-@inline
+@scalar
 def poisson_gradient(a: float, y: float) -> float:
     """`1 - y / a`, where a was clipped 1."""
     return one(a) if a < epsilon(a) else one(a) - y / a
 
 
-@inline
+@scalar
 def poisson_loss(z: float, y: float) -> float:
     """Poisson of e^z: `e^z - y z`."""
     return exp(z) - y * z
 
 
-@inline
+@scalar
 def poisson_loss_gradient(z: float, y: float) -> float:
     """`e^z - y`."""
     return exp(z) - y
 
 
-@inline
+@scalar
 def hinge(a: float, y: float) -> float:
     """`max(1 - s a, 0)`, s = 1 where y > 0, else -1."""
     margin = one(a) - (a if y > zero(a) else -a)
     return zero(a) if margin < zero(a) else margin
 
 
-@inline
+@scalar
 def hinge_gradient(a: float, y: float) -> float:
     """`-s` where `s a < 1`, else 0."""
     sign = one(a) if y > zero(a) else -one(a)
     return zero(a) * a if sign * a >= one(a) else -sign + zero(a) * a
 
 
-@inline
+@scalar
 def logistic_loss(z: float, y: float) -> float:
     """Binary cross-entropy of sigmoid(z): `max(z, 0) - z y + log(1 + e^-|z|)`."""
     return (z if not z < zero(z) else zero(z)) - z * y + log1p(exp(-abs(z)))
 
 
-@inline
+@scalar
 def logistic_loss_gradient(z: float, y: float) -> float:
     """`sigmoid(z) - y`."""
     return sigmoid(z) - y
 
 
-@inline
+@scalar
 def clipped(a: float) -> float:
     """a, kept inside of (0, 1) by epsilon."""
     a = a if not a < epsilon(a) else epsilon(a)
     return a if not a > one(a) - epsilon(a) else one(a) - epsilon(a)
 
 
-@inline
+@scalar
 def binary_crossentropy(a: float, y: float) -> float:
     """`-y log a - (1 - y) log(1 - a)`."""
     p = clipped(a)
     return -(y * log(p) + (one(a) - y) * log(one(a) - p))
 
 
-@inline
+@scalar
 def binary_crossentropy_gradient(a: float, y: float) -> float:
     """`(a - y) / (a (1 - a))`, 0 where a was clipped."""
     p = clipped(a)
     return (p - y) / (p * (one(a) - p)) if p == a else zero(a) * a
 
 
-@inline
+@scalar
 def categorical_crossentropy(a: float, y: float) -> float:
     """`-y log a`."""
     return -(y * log(clipped(a)))
 
 
-@inline
+@scalar
 def categorical_crossentropy_gradient(a: float, y: float) -> float:
     """`-y / a`, 0 where a was clipped."""
     return -y / clipped(a) if clipped(a) == a else zero(a) * a
 
 
-@inline
+@scalar
 def entropy_term(y: float) -> float:
     """`y log y`, 0 for 0."""
     return y * log(y if y > zero(y) else one(y))
 
 
-@inline
+@scalar
 def divergence(a: float, y: float) -> float:
     """`y (log y - log a)`."""
     return entropy_term(y) + categorical_crossentropy(a, y)
@@ -285,7 +285,7 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
     return loss
 
 
-@inline
+@scalar
 def add_entropy_terms(
     losses: Floats, weights: Floats, t: Reals, first: int, units: int, total: Reals, values: Reals
 ) -> None:
@@ -297,13 +297,13 @@ def add_entropy_terms(
         losses[first + lane] += total[lane] * weights[first + lane]
 
 
-@inline
+@scalar
 def nothing(a: float, y: float) -> float:
     """No loss."""
     return zero(a)
 
 
-@inline
+@scalar
 def chosen(a: float, y: float) -> float:
     """Y itself."""
     return y
