@@ -39,6 +39,21 @@ def require(holds: bool, owner: Described, name: str, value: object, wanted: str
         raise ValueError(f"{owner.name}: {name} must be {wanted}, got {value!r}")
 
 
+def find(name: str, table: Mapping[str, T], what: str) -> T:
+    """The entry of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists all.
+    """
+    if name not in table:
+        own = what in ("activation", "loss")
+        hint = f"; one of your own must be registered first, with fastmlp.register_{what}" if own else ""
+        raise ValueError(f"unknown {what} {name!r}. There are: {', '.join(table)}{hint}")
+    return table[name]
+
+
 def from_dict(stored: Any, table: Mapping[str, T], what: str) -> T:
     """The object that `Described.to_dict` described.
 
@@ -50,9 +65,7 @@ def from_dict(stored: Any, table: Mapping[str, T], what: str) -> T:
     if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
         raise TypeError(f"{what} must be described by its name and numbers, got {stored!r}")
     name = stored["name"]
-    if name not in table:
-        raise ValueError(f"unknown {what} {name!r}. There are: {', '.join(table)}")
-    known = table[name]
+    known = find(name, table, what)
     if stored.keys() != known.to_dict().keys():
         raise ValueError(f"{what} {name!r} is described by {', '.join(known.to_dict())}, got {', '.join(stored)}")
     numbers = {key: value for key, value in stored.items() if key != "name"}

@@ -5,10 +5,12 @@ The formula of each stands in `fastmlp.reference.activations`, its compiled form
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from fastmlp._checks import lookup, number
-from fastmlp._described import Described, require
+from fastmlp._described import Described, find, require
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,29 @@ class Softmax(Activation):
     name = "softmax"
     output_loss = "categorical_crossentropy"
     mixes_units = True
+
+
+@dataclass(frozen=True)
+class OwnActivation(Activation):
+    """One that a user registered, `fastmlp.register_activation`; a pickle and a model file hold its name alone."""
+
+    forward: Callable[[float], float]
+    derivative: Callable[[float], float]
+    name: str = ""
+    weight_init: str = "glorot_uniform"
+    output_loss: str = "mean_squared_error"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The name."""
+        return {"name": self.name}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name, which must be registered where it is unpickled."""
+        return _own, (self.name,)
+
+
+def _own(name: str) -> Activation:
+    return find(name, ACTIVATIONS, "activation")
 
 
 ACTIVATIONS: dict[str, Activation] = {

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._checks import number, whole_number
-from fastmlp.reference import Network, data
-from fastmlp.reference.activations import ACTIVATIONS, Array
-from fastmlp.reference.losses import LOSSES
+from fastmlp.reference import Network, activations, data, losses
+from fastmlp.reference.activations import Array
 from fastmlp.reference.network import NetworkLike, Parameters, Rows, flat
 
 SMALLEST_SCALE = 1e-6
@@ -191,8 +190,8 @@ def _loss_and_sides(reference: Network, rows: Rows) -> tuple[float, NDArray[np.b
     architecture = reference.architecture
     distances = [W for W, layer in zip(reference.W, architecture.layers, strict=True) if layer.l1]
     for Z, layer in zip(trace.Z, architecture.layers, strict=True):
-        distances += [Z - kink for kink in ACTIVATIONS[layer.activation.formula].kinks]
-    kink = LOSSES[architecture.loss.name].kink
+        distances += [Z - kink for kink in activations.formula_of(layer.activation).kinks]
+    kink = losses.formula_of(architecture.loss).kink
     if kink is not None:
         distances.append(kink(trace.A[-1], y, *architecture.loss.parameters))
     return loss, np.concatenate([np.empty(0, bool), *(np.ravel(distance) > 0 for distance in distances)])

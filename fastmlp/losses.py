@@ -5,11 +5,12 @@ The formula of each stands in `fastmlp.reference.losses`, its compiled form in `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 from fastmlp._checks import lookup, number
-from fastmlp._described import Described, require
+from fastmlp._described import Described, find, require
 
 Targets = Literal["classes", "binary", "signs", "counts", "values"]
 
@@ -23,12 +24,13 @@ class Loss(Described):
     targets : {"classes", "binary", "signs", "counts", "values"}
         What y holds: class labels or rows of class probabilities; numbers from 0 to 1; -1 or 1, for which 0 or 1 will
         do; numbers from 0; any numbers.
-    partner : str or None
-        The output activation with which the gradient with respect to Z is computed exactly, without clipping.
+    partner : str
+        The output activation with which the gradient with respect to Z is computed exactly, without clipping; empty
+        where there is none.
     """
 
-    targets: ClassVar[Targets] = "values"
-    partner: ClassVar[str | None] = None
+    targets = "values"
+    partner = ""
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -137,6 +139,28 @@ class KLDivergence(Loss):
     name = "kl_divergence"
     targets = "classes"
     partner = "softmax"
+
+
+@dataclass(frozen=True)
+class OwnLoss(Loss):
+    """One that a user registered, `fastmlp.register_loss`; a pickle and a model file hold its name alone."""
+
+    value: Callable[[float, float], float]
+    gradient: Callable[[float, float], float]
+    name: str = ""
+    targets: str = "values"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The name."""
+        return {"name": self.name}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name, which must be registered where it is unpickled."""
+        return _own, (self.name,)
+
+
+def _own(name: str) -> Loss:
+    return find(name, LOSSES, "loss")
 
 
 LOSSES: dict[str, Loss] = {

@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
-from fastmlp.kernels.activations import ACTIVATIONS
+from fastmlp.kernels.activations import ACTIVATIONS, ActivationKernels
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, SCRATCH_MATRICES, output_seed
 from fastmlp.kernels.optimizers import UPDATES
@@ -23,6 +24,8 @@ from fastmlp.kernels.rows import rows_region
 from fastmlp.kernels.step import check_region, keep_region
 from fastmlp.kernels.threads import available
 from fastmlp.kernels.tiles import tiles_region, update_region
+from fastmlp.kernels.user_functions import activation_kernels, loss_kernel
+from fastmlp.losses import OwnLoss
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
 from fastmlp.thread_choice import ThreadChoice
 
@@ -150,7 +153,7 @@ class Plan:
         exact = architecture.exact_pair and purpose in ("training", "gradients")
         for index, layer in enumerate(architecture.layers):
             row, numbers = self.layer(index), self.layer_numbers(index)
-            kernels = ACTIVATIONS[layer.activation.formula]
+            kernels = kernels_of(layer.activation)
             numbers[at.THRESHOLD] = kernels.threshold
             numbers[at.DROPOUT], numbers[at.L1], numbers[at.L2] = layer.dropout, layer.l1, layer.l2
             _put(numbers, at.ACTIVATION_PARAMETERS, layer.activation.parameters)
@@ -181,7 +184,10 @@ class Plan:
     def _loss(self, architecture: Architecture, exact: bool) -> Kernel:
         if self.purpose == "jacobian":
             return output_seed
-        return (EXACT_PAIRS if exact else LOSSES)[architecture.loss.name]
+        loss = architecture.loss
+        if isinstance(loss, OwnLoss):
+            return loss_kernel(loss.name, loss.value, loss.gradient)
+        return (EXACT_PAIRS if exact else LOSSES)[loss.name]
 
 
 def buffer_sizes(
@@ -221,7 +227,14 @@ def _copies(layer: Layer, purpose: Purpose) -> int:
 
 def keeps_slopes(layer: Layer, purpose: Purpose) -> bool:
     """Whether the derivative is computed on the way forward, since it does not follow from g(Z)."""
-    return purpose != "prediction" and ACTIVATIONS[layer.activation.formula].keeping is not None
+    return purpose != "prediction" and kernels_of(layer.activation).keeping is not None
+
+
+def kernels_of(activation: Activation) -> ActivationKernels:
+    """The kernels of an activation, built in or a user's own."""
+    if isinstance(activation, OwnActivation):
+        return activation_kernels(activation.name, activation.forward, activation.derivative)
+    return ACTIVATIONS[activation.formula]
 
 
 def _put(numbers: NDArray[np.float64], first: int, values: tuple[float, ...]) -> None:

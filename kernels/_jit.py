@@ -154,9 +154,7 @@ def _digest_of_source(function: Callable[..., Any]) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def kernel(
-    name: str = "", parallel: bool = False, cached: bool = True
-) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(name: str = "", parallel: bool = False, cached: bool = True) -> Callable[[Callable[..., Any]], Kernel]:
     """Declare a kernel: a function of pointers and numbers, called by address.
 
     Parameters

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp.activations import Activation, OwnActivation
+
 Array: TypeAlias = NDArray[np.floating[Any]]
 
 
@@ -224,3 +226,21 @@ ACTIVATIONS = {
     "tanh": Formula(tanh, tanh_backward),
     "softmax": Formula(softmax, softmax_backward),
 }
+
+
+def formula_of(activation: Activation) -> Formula:
+    """The formula of an activation; one of a user's own goes number by number."""
+    if not isinstance(activation, OwnActivation):
+        return ACTIVATIONS[activation.formula]
+    g, slope = (by_number(function) for function in (activation.forward, activation.derivative))
+    return Formula(g, lambda dA, Z, A: dA * slope(Z))
+
+
+def by_number(function: Callable[..., float]) -> Callable[..., Array]:
+    """A function of numbers as one of arrays, in float64, its result in the dtype of the first."""
+
+    def apply(first: Array, *rest: Array) -> Array:
+        numbers = [array.astype(np.float64) for array in (first, *rest)]
+        return np.vectorize(function, otypes=[np.float64])(*numbers).astype(first.dtype)
+
+    return apply

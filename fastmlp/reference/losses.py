@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastmlp.reference.activations import Array
+from fastmlp.losses import Loss, OwnLoss
+from fastmlp.reference.activations import Array, by_number
 
 
 def mean_squared_error(A: Array, y: Array) -> Array:
@@ -172,6 +173,15 @@ LOSSES = {
     "categorical_crossentropy": Formula(categorical_crossentropy, categorical_crossentropy_gradient),
     "kl_divergence": Formula(kl_divergence, kl_divergence_gradient),
 }
+
+
+def formula_of(loss: Loss) -> Formula:
+    """The formula of a loss; one of a user's own goes number by number, and is the mean over the outputs."""
+    if not isinstance(loss, OwnLoss):
+        return LOSSES[loss.name]
+    value, gradient = by_number(loss.value), by_number(loss.gradient)
+    return Formula(lambda A, y: value(A, y).mean(axis=1), lambda A, y: gradient(A, y) / A.shape[1])
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Exact pairs: where a loss meets its own activation, log and exp cancel, and so do g' and the denominator of dA.

@@ -25,9 +25,9 @@ from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.metrics.table import Chosen, MetricFunction, choose, measure
 from fastmlp.optimizers import Optimizer
-from fastmlp.reference import data, random
-from fastmlp.reference.activations import ACTIVATIONS, Array
-from fastmlp.reference.losses import EXACT_PAIRS, LOSSES, penalty, penalty_gradient
+from fastmlp.reference import activations, data, losses, random
+from fastmlp.reference.activations import Array
+from fastmlp.reference.losses import EXACT_PAIRS, penalty, penalty_gradient
 from fastmlp.reference.optimizers import empty_slots, limited, update
 
 Parameters: TypeAlias = list[tuple[Array, Array | None]]
@@ -178,7 +178,7 @@ class Network:
         for l, layer in enumerate(self.architecture.layers):
             b = self.b[l]
             Z = trace.A[l] @ self.W[l] + (0 if b is None else b)
-            G = ACTIVATIONS[layer.activation.formula].forward(Z, *layer.activation.parameters)
+            G = activations.formula_of(layer.activation).forward(Z, *layer.activation.parameters)
             D: Array | float = 1.0
             if step is not None and layer.dropout:
                 stream = random.key(self.architecture.seed, random.DROPOUT, step, l)
@@ -211,7 +211,7 @@ class Network:
         pair, loss = self._pair(), self.architecture.loss
         if pair is not None:
             return EXACT_PAIRS[pair].value(trace.Z[-1], y, *loss.parameters)
-        return LOSSES[loss.name].value(trace.A[-1], y, *loss.parameters)
+        return losses.formula_of(loss).value(trace.A[-1], y, *loss.parameters)
 
     def penalty(self) -> float:
         """The penalties of all layers together."""
@@ -223,7 +223,7 @@ class Network:
         pair, loss = self._pair(), self.architecture.loss
         if pair is not None:
             return EXACT_PAIRS[pair].delta(trace.A[-1], y, *loss.parameters)
-        dA = LOSSES[loss.name].gradient(trace.A[-1], y, *loss.parameters)
+        dA = losses.formula_of(loss).gradient(trace.A[-1], y, *loss.parameters)
         return self._through_activation(-1, dA, trace)
 
     def _backward(self, delta: Array, trace: Trace) -> list[Array]:
@@ -247,7 +247,7 @@ class Network:
 
     def _through_activation(self, l: int, dA: Array, trace: Trace) -> Array:
         activation = self.architecture.layers[l].activation
-        return ACTIVATIONS[activation.formula].backward(dA, trace.Z[l], trace.G[l], *activation.parameters)
+        return activations.formula_of(activation).backward(dA, trace.Z[l], trace.G[l], *activation.parameters)
 
     def _pair(self) -> tuple[str, str] | None:
         """The last activation and the loss, where they are an exact pair."""
