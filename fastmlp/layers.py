@@ -20,8 +20,8 @@ class Dense:
     ----------
     units : int
         The number of outputs, at least 1.
-    activation : str, optional
-        The function g; None takes the network's.
+    activation : str or Activation, optional
+        The function g, a name or an object such as `LeakyReLU(0.1)`; None takes the network's.
     use_bias : bool
         Whether b is added.
     dropout : float

@@ -37,7 +37,7 @@ from fastmlp.kernels import random
 from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import Chosen, MetricFunction, choose, measure, of_table
+from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
 from fastmlp.plan import Plans, buffer_sizes
@@ -55,15 +55,17 @@ class Network:
     ----------
     layers : sequence
         The number of inputs, then for each layer the number of its units or a `Dense`.
-    activation : str
-        For hidden layers that name none.
-    output : str, optional
+    activation : str or Activation
+        For hidden layers that name none: a name of `fastmlp.activations.ACTIVATIONS`, or an object with numbers of its
+        own such as `LeakyReLU(0.1)`.
+    output : str or Activation, optional
         The activation of the last layer, if it names none; None lets it follow from the loss, and is linear without.
-    loss : str, optional
-        "mean_squared_error", "binary_crossentropy" or "categorical_crossentropy"; None lets it follow from the output
-        activation: softmax and sigmoid take their cross-entropy, anything else mean squared error.
+    loss : str or Loss, optional
+        A name of `fastmlp.losses.LOSSES`, or an object with numbers of its own such as `Huber(0.5)`; None lets it
+        follow from the output activation: softmax and sigmoid take their cross-entropy, exponential Poisson's loss,
+        anything else mean squared error.
     optimizer : str or Optimizer, optional
-        `SGD(...)` or `Adam(...)`; None is `Adam(1e-3)`.
+        A name of `fastmlp.optimizers.OPTIMIZERS`, or an object such as `SGD(0.1, momentum=0.9)`; None is `Adam(1e-3)`.
     dtype : {"float32", "float64"}
         Of the parameters and of everything computed.
     seed : int, optional
@@ -281,13 +283,10 @@ class Network:
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each row, (n,).
 
-        Outputs that stand for themselves are classes 0 and 1 by whether p >= 0.5: a single output, (n,), and each of
-        the several of a binary cross-entropy, (n, outputs).
+        Outputs that stand for themselves are classes 0 and 1 by whether p >= 0.5, with a hinge loss p > 0: a single
+        output, (n,), and each of the several of a binary cross-entropy or a hinge loss, (n, outputs).
         """
-        p = self.predict(X)
-        if p.shape[1] == 1:
-            return (p[:, 0] >= 0.5).astype(np.intp)
-        return (p >= 0.5).astype(np.intp) if self.architecture.loss.targets == "binary" else p.argmax(axis=1)
+        return called_classes(self.predict(X), self.architecture.loss)
 
     def hidden_activations(self, X: ArrayLike) -> list[NDArray[Any]]:
         """`g(Z)` of every hidden layer, (n, units) each, dropout off."""

@@ -92,9 +92,13 @@ class Kind:
     positive: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
 
 
+def _at_least_half(values: NDArray[Any]) -> NDArray[np.bool_]:
+    return values >= 0.5
+
+
 KINDS: dict[str, Kind] = {
     "classes": Kind(("accuracy",), ("labels", "ranking", "scores", "probabilities")),
-    "binary": Kind(("accuracy",), ("labels", "scores", "probabilities", "numbers"), positive=lambda v: v >= 0.5),
+    "binary": Kind(("accuracy",), ("labels", "scores", "probabilities", "numbers"), positive=_at_least_half),
     "signs": Kind(("accuracy",), ("labels", "scores"), positive=lambda v: v > 0),
     "values": Kind(("mean_absolute_error", "r2"), ("numbers",)),
     "counts": Kind(("mean_absolute_error", "r2"), ("numbers",)),
@@ -138,6 +142,14 @@ def choose(asked: Iterable[str | MetricFunction] | None, loss: Loss) -> dict[str
             raise ValueError(f"metric {name!r} does not suit {loss.name}; there are: {suitable}")
         chosen[name] = metric
     return chosen
+
+
+def called_classes(predictions: NDArray[Any], loss: Loss) -> NDArray[np.intp]:
+    """The class that each row of predictions (n, outputs) stands for, (n,); 0 or 1 by output where each stands alone."""
+    positive = KINDS[loss.targets].positive
+    if predictions.shape[1] == 1:
+        return (positive or _at_least_half)(predictions[:, 0]).astype(np.intp)
+    return positive(predictions).astype(np.intp) if positive else predictions.argmax(axis=1)
 
 
 def of_table(chosen: Chosen) -> dict[str, Metric]:

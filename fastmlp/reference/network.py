@@ -23,7 +23,7 @@ from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import Chosen, MetricFunction, choose, measure
+from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import activations, data, losses, random
 from fastmlp.reference.activations import Array
@@ -194,11 +194,8 @@ class Network:
         return self.forward(data.inputs(X, self.architecture)).A[-1]
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable class of each row, (n,); of outputs that stand for themselves, whether p >= 0.5."""
-        A = self.predict(X)
-        if self.architecture.outputs == 1:
-            return (A[:, 0] >= 0.5).astype(np.intp)
-        return (A >= 0.5).astype(np.intp) if self.architecture.loss.targets == "binary" else A.argmax(axis=1)
+        """The most probable class of each row, (n,); of outputs that stand for themselves, whether they are positive."""
+        return called_classes(self.predict(X), self.architecture.loss)
 
     def hidden_activations(self, X: ArrayLike) -> list[Array]:
         """`g(Z)` (n, units) of every hidden layer, without dropout."""
