@@ -1,6 +1,6 @@
 """Turn what `pytest bench` measured into the README's tables and its chart, so that no figure there is typed by hand.
 
-Run it from the root of the checkout: `python -m bench.report`; with `--check` it writes nothing and tells by its exit
+It also brings the README's links to lines of the sources up to date. Run it from the root of the checkout: `python -m bench.report`; with `--check` it writes nothing and tells by its exit
 code whether the README's tables are what the results give.
 """
 
@@ -61,7 +61,28 @@ def with_tables(text: str, benches: list[Bench], machine: dict[str, Any]) -> str
         ("machine", machine_line(machine)),
     ):
         text = replaced(text, name, table)
-    return text
+    return with_lines(text)
+
+
+def with_lines(text: str) -> str:
+    """The README's text with every link to a line of a source file, [`code`](file#L1), at the line that holds the code.
+
+    Raises
+    ------
+    ValueError
+        If a file has no such line, or several.
+    """
+
+    def mended(found: re.Match[str]) -> str:
+        code, file = found[1], found[2]
+        numbered = list(enumerate((ROOT / file).read_text().splitlines(), 1))
+        whole = [i for i, line in numbered if code == line.strip()]
+        lines = whole or [i for i, line in numbered if code in line]
+        if len(lines) != 1:
+            raise ValueError(f"README.md names a line {code!r} of {file}; there are {len(lines)} such lines")
+        return f"[`{code}`]({file}#L{lines[0]})"
+
+    return re.sub(r"\[`([^`\n]+)`\]\(([\w./]+)#L\d+\)", mended, text)
 
 
 def replaced(text: str, name: str, content: str) -> str:

@@ -26,6 +26,13 @@ class Described:
 
     name = ""
 
+    @property
+    def label(self) -> str:
+        """The name, with the numbers that are not the defaults: `leaky_relu(slope=0.3)`."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        own = [f"{key}={value}" for key, value in self.to_dict().items() if defaults.get(key, value) != value]
+        return f"{self.name}({', '.join(own)})" if own else self.name
+
     def to_dict(self) -> dict[str, Any]:
         """Name and numbers, as a model file stores them."""
         numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -212,7 +212,7 @@ class Network:
             options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
             options += [] if layer.use_bias else ["no bias"]
             rows.append(
-                (f"dense {index}", str(layer.units), layer.activation.name, ", ".join(options), f"{layer.parameters:,}")
+                (f"dense {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}")
             )
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         aligned = [(str.ljust, str.rjust)[column in (1, 4)] for column in range(len(head))]
@@ -225,7 +225,7 @@ class Network:
         lines.insert(1, "-" * len(lines[0]))
         lines.append("-" * len(lines[0]))
         lines.append(
-            f"{total:,} parameters, {architecture.dtype.name}; {architecture.loss.name}; {architecture.optimizer}; "
+            f"{total:,} parameters, {architecture.dtype.name}; {architecture.loss.label}; {architecture.optimizer}; "
             f"seed {architecture.seed}"
         )
         return "\n".join(line.rstrip() for line in lines)
@@ -234,9 +234,9 @@ class Network:
         """The layers, loss, optimizer, dtype and seed."""
         architecture = self.architecture
         sizes = "-".join(str(size) for size in [architecture.inputs, *(layer.units for layer in architecture.layers)])
-        last = architecture.layers[-1].activation.name
+        last = architecture.layers[-1].activation.label
         return (
-            f"Network({sizes}, output={last!r}, loss={architecture.loss.name!r}, optimizer={architecture.optimizer}, "
+            f"Network({sizes}, output={last!r}, loss={architecture.loss.label!r}, optimizer={architecture.optimizer}, "
             f"dtype={architecture.dtype.name!r}, seed={architecture.seed})"
         )
 

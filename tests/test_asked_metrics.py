@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from sklearn import metrics as peer
 
 from fastmlp import Adam, EarlyStopping, Network, metrics
 from fastmlp import reference as plain
-from fastmlp.losses import LOSSES, Loss
+from fastmlp.losses import LOSSES
 from fastmlp.metrics import METRICS
 from fastmlp.metrics.table import KINDS
 
@@ -206,7 +206,7 @@ def test_weights_that_are_all_zero_give_0() -> None:
 @weighted
 @pytest.mark.parametrize("signs", [[-1, 1], [0, 1]])
 def test_of_signs_what_is_above_0_is_positive(signs: list[int], weights: Any) -> None:
-    hinge = Loss("hinge", targets=cast(Any, "signs"))
+    hinge = LOSSES["hinge"]
     y, margins = RNG.choice(signs, (ROWS, 2)), RNG.normal(size=(ROWS, 2))
     margins[0] = 0
     assert metrics.evaluate(hinge, y, margins, weights) == {
@@ -225,7 +225,7 @@ def test_of_signs_what_is_above_0_is_positive(signs: list[int], weights: Any) ->
 
 def test_counts_are_measured_as_values() -> None:
     y, rates = RNG.poisson(3, (ROWS, 2)), RNG.uniform(1, 5, (ROWS, 2))
-    poisson = Loss("poisson", targets=cast(Any, "counts"))
+    poisson = LOSSES["poisson"]
     for names in (None, list(NUMBERS)):
         found = metrics.evaluate(poisson, y, rates, metrics=names)
         assert found == metrics.evaluate("mean_squared_error", y, rates, metrics=names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,37 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_example_runs_and_learns(
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def _tables_as_they_were() -> Iterator[None]:
+    """What an example registers is forgotten after it."""
+    before = [(table, dict(table)) for table in (ACTIVATIONS, LOSSES)]
+    yield
+    for table, entries in before:
+        table.clear()
+        table.update(entries)
+
+
+@pytest.mark.usefixtures("_tables_as_they_were")
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_every_example_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(EXAMPLES[number], f"README.md, example {number}", "exec"), {"__name__": "example"})
+
+
+def test_the_first_example_learns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
     monkeypatch.chdir(tmp_path)
-    variables: dict[str, object] = {}
-    exec(compile(example, "README.md", "exec"), variables)
+    exec(compile(EXAMPLES[0], "README.md", "exec"), {})
     assert re.search(r"val_accuracy=(0\.9|1)", capsys.readouterr().out)
     assert (tmp_path / "model.safetensors").stat().st_size > 0
 
 
 def test_the_example_is_ten_lines() -> None:
-    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
-    assert len([line for line in example.splitlines() if line]) == 10
+    assert len([line for line in EXAMPLES[0].splitlines() if line]) == 10
 
 
 def test_there_are_two_commands() -> None:
@@ -40,6 +58,14 @@ def test_every_activation_and_loss_is_named() -> None:
         assert name in README
     for name in INITIALIZERS:
         assert name.split("_")[0] in README
+
+
+def test_lines_that_it_names_hold_what_it_says() -> None:
+    named = re.findall(r"\[`([^`\n]+)`\]\(([\w./]+)#L(\d+)\)", README)
+    assert len(named) > 40
+    for code, file, number in named:
+        line = (ROOT / file).read_text().splitlines()[int(number) - 1]
+        assert code in line, f"{file}:{number}; python -m bench.report writes the numbers anew"
 
 
 def test_files_that_it_names_exist() -> None:

@@ -145,7 +145,7 @@ def choose(asked: Iterable[str | MetricFunction] | None, loss: Loss) -> dict[str
 
 
 def called_classes(predictions: NDArray[Any], loss: Loss) -> NDArray[np.intp]:
-    """The class that each row of predictions (n, outputs) stands for, (n,); 0 or 1 by output where each stands alone."""
+    """The class of each row of predictions (n, outputs), (n,); 0 or 1 for each output that stands for itself."""
     positive = KINDS[loss.targets].positive
     if predictions.shape[1] == 1:
         return (positive or _at_least_half)(predictions[:, 0]).astype(np.intp)

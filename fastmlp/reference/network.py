@@ -194,7 +194,7 @@ class Network:
         return self.forward(data.inputs(X, self.architecture)).A[-1]
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable class of each row, (n,); of outputs that stand for themselves, whether they are positive."""
+        """The most probable class of each row, (n,); 0 or 1 for each output that stands for itself."""
         return called_classes(self.predict(X), self.architecture.loss)
 
     def hidden_activations(self, X: ArrayLike) -> list[Array]:
