@@ -67,7 +67,7 @@ def scalar(function: F) -> F:
 
 def arguments_of(function: Any) -> int:
     """How many arguments a function under `@scalar` takes."""
-    return len(inspect.signature(function.py_func).parameters)
+    return len(inspect.signature(function).parameters)
 
 
 class Kernel:

@@ -20,7 +20,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastmlp.kernels import functions
-from fastmlp.kernels._jit import Kernel, inline, scalar
+from fastmlp.kernels._jit import Kernel, scalar
 from fastmlp.kernels.activations import ActivationKernels, with_slope
 from fastmlp.kernels.losses import by_element
 
@@ -35,7 +35,7 @@ def activation_kernels(name: str, forward: Scalar, derivative: Scalar) -> Activa
     """The kernels of `forward(z)` and `derivative(z)`, compiled anew in each process."""
     g, slope = _of_one(forward), _of_one(derivative)
 
-    @inline
+    @scalar
     def both(z: float) -> tuple[float, float]:
         return g(z), slope(z)
 
@@ -47,11 +47,11 @@ def loss_kernel(name: str, value: Scalar, gradient: Scalar) -> Kernel:
     """The kernel of `value(a, y)` and `gradient(a, y)`, the mean over the outputs, compiled anew in each process."""
     own_value, own_gradient = _of_two(value), _of_two(gradient)
 
-    @inline
+    @scalar
     def of_value(a: float, y: float) -> float:
         return own_value(a, y)
 
-    @inline
+    @scalar
     def of_gradient(a: float, y: float) -> float:
         return own_gradient(a, y)
 
