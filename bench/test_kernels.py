@@ -184,4 +184,4 @@ def test_shuffle(benchmark: Any, by: str) -> None:
         timed(benchmark, name, by, "elements", order.size, np.random.default_rng(0).permutation, order)
         return
     function = random.permute.function_for(order.dtype)
-    timed(benchmark, name, by, "elements", order.size, function, address(order), order.size, 0, 3, 0)
+    timed(benchmark, name, by, "elements", order.size, function, address(order), order.size, 0, 3, 0, 0)

@@ -51,7 +51,7 @@ class Fitting:
         self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
         self.callbacks, self.progress = callbacks, progress
         self.by_batch = any(_overrides(callback, "on_train_batch_end") for callback in callbacks)
-        self.by_epoch = bool(callbacks) or validation is not None
+        self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
         self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
             callback.network, callback.entries = network, ("loss", *self.validated)
@@ -74,21 +74,19 @@ class Fitting:
 
     def _advance(self, first: int, last: int) -> None:
         """One call of the trainer, and what follows from it, also when it ends by an exception."""
-        state, trainer = self.trainer.parameters.state, self.trainer
-        steps_per_epoch = trainer.feed.steps_per_epoch
+        state, trainer, feed = self.trainer.parameters.state, self.trainer, self.trainer.feed
         epoch, batch = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH])
-        most = trainer.steps_left() if self.by_epoch else (last - epoch) * steps_per_epoch - batch
+        most = trainer.steps_left() if self.by_epoch else (last - epoch) * feed.steps_per_epoch - batch
         error = self._run(1 if self.by_batch else most, last)
         results = trainer.results[: trainer.done]
         if self.by_batch and len(results) and not isinstance(error, NonFiniteLossError):
             self._tell("on_train_batch_end", batch, {"loss": batch_loss(results[0])})
         finished = int(state[at.EPOCH]) - epoch  # without one that was undone
-        for loss in epoch_losses(results, batch, steps_per_epoch)[: max(finished, 0)]:
+        for loss in epoch_losses(results, batch, feed.steps_per_epoch)[: max(finished, 0)]:
             self._end_epoch(epoch, {"loss": loss})
             epoch += 1
-        done = int(state[at.EPOCH]) - first + int(state[at.BATCH_OF_EPOCH]) / steps_per_epoch
         ends = state[at.EPOCH] == last or (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0)
-        self._show(done, finished=error is None and bool(ends))
+        self._show(int(state[at.EPOCH]) - first, finished=error is None and bool(ends))
         if error is not None:
             raise error
 
@@ -114,9 +112,13 @@ class Fitting:
         self.history.add(epoch, logs)
         self._tell("on_epoch_end", epoch, logs)
 
-    def _show(self, done: float, finished: bool) -> None:
+    def _show(self, epochs: int, finished: bool) -> None:
+        feed = self.trainer.feed
+        rows = int(self.trainer.parameters.state[at.BATCH_OF_EPOCH]) * feed.batch_size
         logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
-        self.progress.update(done, logs, finished)
+        self.progress.samples = feed.samples
+        share = min(rows / feed.samples, 1.0) if feed.samples else 0.0  # a stream's epochs may differ in length
+        self.progress.update(epochs + share, logs, finished, rows)
 
     def _tell(self, event: str, *arguments: Any) -> None:
         for callback in self.callbacks:

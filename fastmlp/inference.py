@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.data import Targets, lies_ready, ready_if_small, stage_rows
+from fastmlp.data import Table, Targets, lies_ready, pieces, ready_if_small, stage_rows
+from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import threads
@@ -20,7 +21,7 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.step import region_parallel, region_serial
 from fastmlp.parameters import address
 from fastmlp.plan import Plan, Plans
-from fastmlp.training import point_to_data
+from fastmlp.sample_weights import Weights, total
 
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
 PIECE_ROWS = 1 << 14  # rows of one call of a driver
@@ -37,7 +38,7 @@ def prepare(plans: Plans, rows: int) -> None:
         driver.address(_INT64)
 
 
-def predict(plans: Plans, X: NDArray[Any], layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
+def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
     """The activations (n, units) of a layer, the output layer if None."""
     architecture = plans.parameters.architecture
     index = len(architecture.layers) - 1 if layer is None else layer
@@ -46,34 +47,32 @@ def predict(plans: Plans, X: NDArray[Any], layer: int | None = None, batch_size:
     words = plan.words
     words[at.OUTPUT_LAYER], words[at.OUTPUT_STRIDE] = index, out.shape[1]
     for start, piece in _pieces(X, architecture.dtype):
-        words[at.X], words[at.X_STRIDE] = address(piece), piece.strides[0] // piece.itemsize
+        point_to_inputs(plan, piece)
         words[at.OUTPUT] = address(out) + start * out.strides[0]
         words[at.ROWS] = len(piece)
         _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
     return out
 
 
-def loss(plans: Plans, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> float:
+def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> float:
     """The weighted mean of the losses of the rows, penalties included, dropout off."""
     plan = plans.get("gradients", min(len(X), GRADIENT_ROWS))
     plan.words[at.BACKWARD] = 0
-    total = _losses(plan, X, targets, weights, gradients=False)
-    return total + _penalties(plan)
+    found = _losses(plan, X, targets, weights, gradients=False)
+    return found + _penalties(plan)
 
 
-def loss_and_gradient(
-    plans: Plans, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None
-) -> tuple[float, NDArray[Any]]:
+def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> tuple[float, NDArray[Any]]:
     """The same loss and its gradient, packed as the parameters are; the next call overwrites it."""
     plan = plans.get("gradients", min(len(X), GRADIENT_ROWS))
     plan.words[at.BACKWARD] = 1
     gradient = plan.buffer(at.GRADIENT)
     gradient[:] = 0
-    total = _losses(plan, X, targets, weights, gradients=True)
-    return total + _penalties(plan), gradient
+    found = _losses(plan, X, targets, weights, gradients=True)
+    return found + _penalties(plan), gradient
 
 
-def jacobian(plans: Plans, X: NDArray[Any]) -> NDArray[Any]:
+def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
     """The derivative of each output with respect to each input, (n, outputs, inputs)."""
     architecture = plans.parameters.architecture
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
@@ -84,7 +83,8 @@ def jacobian(plans: Plans, X: NDArray[Any]) -> NDArray[Any]:
         for output in range(architecture.outputs):
             chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
             chosen[:, output] = 1
-            point_to_data(plan, piece, Targets(None, chosen), None)
+            point_to_inputs(plan, piece)
+            point_to_targets(plan, Targets(None, chosen, architecture), None)
             plan.words[at.ROWS] = len(piece)
             _run(plan, at.ROWS_REGION, 0.0)
             result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
@@ -99,24 +99,25 @@ def _first_deltas(plan: Plan, rows: int) -> NDArray[Any]:
     return panels[:, :rows].transpose(1, 0, 2).reshape(rows, count * PANEL)[:, :units]
 
 
-def _losses(
-    plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None, gradients: bool
-) -> float:
+def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:
     architecture = plan.parameters.architecture
-    sum_of_weights = float(len(X)) if weights is None else float(weights.sum())
+    sum_of_weights = float(len(X)) if weights is None else total(weights)
     plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights > 0 else 0.0
     plan.words[at.PENALISED] = 0
-    total = 0.0
+    losses = 0.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
-        point_to_data(plan, piece, targets.take(rows), None if weights is None else weights[rows])
+        own_weights = None if weights is None else np.ascontiguousarray(weights[rows], np.float64)
+        own_targets = targets.take(rows)
+        point_to_inputs(plan, piece)
+        point_to_targets(plan, own_targets, own_weights)
         plan.words[at.ROWS] = len(piece)
         flops = forward_flops(architecture, len(piece))
         _run(plan, at.ROWS_REGION, flops)
         if gradients:
             _run(plan, at.TILES_REGION, flops)
-        total += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
-    return total / sum_of_weights if sum_of_weights > 0 else 0.0
+        losses += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
+    return losses / sum_of_weights if sum_of_weights > 0 else 0.0
 
 
 def _penalties(plan: Plan) -> float:
@@ -151,11 +152,17 @@ def _run(plan: Plan, region: int, flops: float) -> None:
     choice.measured(parallel, time.perf_counter() - started)
 
 
-def _pieces(X: NDArray[Any], dtype: np.dtype[Any], most: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Pieces of X that lie ready, with the number of their first row; copies where it does not, a piece at a time."""
+def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Pieces of X that lie ready, with the number of their first row; copies where it does not, in the same buffer."""
     X = ready_if_small(X, dtype)
-    ready = lies_ready(X, dtype)
-    step = most or (PIECE_ROWS if ready else stage_rows(X.shape[1], dtype, 1))
-    for start in range(0, len(X), max(step, 1)):
-        piece = X[start : start + step]
-        yield start, piece if ready else np.ascontiguousarray(piece, dtype)
+    if lies_ready(X, dtype):
+        step = most or PIECE_ROWS
+        yield from ((start, X[start : start + step]) for start in range(0, len(X), step))
+        return
+    row_bytes = X.shape[1] * dtype.itemsize
+    buffer = np.empty((min(most or stage_rows(row_bytes, 1), len(X)), X.shape[1]), dtype)
+    for start in range(0, len(X), len(buffer)):
+        count = min(len(buffer), len(X) - start)
+        for rows in pieces(count, row_bytes):
+            buffer[rows] = X[start + rows.start : start + rows.stop]
+        yield start, buffer[:count]

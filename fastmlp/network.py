@@ -20,16 +20,9 @@ from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
-from fastmlp.data import (
-    Targets,
-    check_finite,
-    check_inputs,
-    check_targets,
-    check_weights,
-    mark,
-    real_array,
-    with_class_weights,
-)
+from fastmlp.chunks import Chunks, ChunkSource
+from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targets, real_array, rows_of
+from fastmlp.feeding import Arrays, Feed, permute
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
@@ -42,10 +35,14 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
 from fastmlp.plan import Plans, buffer_sizes
 from fastmlp.progress import Progress
-from fastmlp.training import MOST_STEPS, Feed, NonFiniteLossError, StepConstants, Trainer, batch_loss, permute
+from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
+from fastmlp.training import MOST_STEPS, NonFiniteLossError, StepConstants, Trainer, batch_loss
 
-Rows = tuple[NDArray[Any], Targets, NDArray[np.float64] | None]
+Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
+
+Held = tuple[Table, Targets, Weights | None]
+"""Those that are evaluated after each epoch; of large arrays, rows that stay where they are."""
 
 
 class Network:
@@ -243,7 +240,8 @@ class Network:
     def memory(self, batch_size: int = 32) -> int:
         """How many bytes a fit with batches of that size takes: parameters, slots, buffers and tables.
 
-        The data itself and the order of its rows, 8 bytes each, come on top.
+        The data itself and the order of its rows, 8 bytes each, come on top, and buffers of some 16 MB for data that
+        is large and does not lie as the kernels read it.
         """
         rows = whole_number(batch_size, "batch_size")
         own = self._parameters
@@ -324,7 +322,7 @@ class Network:
         Returns
         -------
         dict
-            "loss", and the metrics by their names.
+            "loss", and the metrics by their names. X is read in pieces; the predictions, (n, outputs), are held.
 
         Raises
         ------
@@ -334,13 +332,12 @@ class Network:
         chosen = choose(metrics, self.architecture.loss)
         return self._evaluate(*self._rows(X, y, sample_weight), chosen)
 
-    def _evaluate(
-        self, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None, chosen: Chosen
-    ) -> dict[str, float]:
+    def _evaluate(self, X: Table, targets: Targets, weights: Weights | None, chosen: Chosen) -> dict[str, float]:
         with self._lock:
             loss = inference.loss(self._plans, X, targets, weights)
             predictions = inference.predict(self._plans, X)
-        return {"loss": loss, **measure(chosen, self.architecture.loss, targets.as_given(), predictions, weights)}
+        own_weights = None if weights is None else np.asarray(weights[:], np.float64)
+        return {"loss": loss, **measure(chosen, self.architecture.loss, targets.as_array(), predictions, own_weights)}
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -362,8 +359,8 @@ class Network:
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | ChunkSource,
+        y: ArrayLike | None = None,
         *,
         epochs: int = 1,
         batch_size: int = 32,
@@ -378,26 +375,38 @@ class Network:
     ) -> History:
         """Train for some epochs: in each, every row once, in batches, in an order that seed and epoch decide.
 
+        X and y may be larger than memory: what lies C-contiguous in the network's dtype is read where it is, what is
+        small is converted once, and all else, a memory-mapped file of any dtype and layout, is converted a piece at a
+        time. Beside such buffers a fit takes 8 bytes a row for their order, and as much again with `validation_split`.
+        Lists, objects that make an array of themselves, and arrays of Python objects become arrays as a whole.
+
+        Without y, X gives chunks, tuples (X, y) or (X, y, sample_weight) of any size, one after the other: it is an
+        iterable that can be gone through once an epoch, or a function, such as a generator function, that returns one
+        for each epoch. Rows are shuffled within their chunk, by seed, epoch and the number of the chunk; those that do
+        not fill a batch wait for the next chunk, so that without `shuffle` the bits are those of a fit on all rows at
+        once. No more than a chunk, a batch and a buffer are held, and only the next chunk is asked for ahead. If one
+        does not suit, or its making raises, the network is back where that epoch began.
+
         Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so
         far. The next fit on the same data in batches of the same size first finishes the epoch, with the bits of a fit
-        never interrupted; on other data it begins an epoch.
+        never interrupted; on other data, and on chunks, which cannot be gone back to, it begins an epoch.
 
         Parameters
         ----------
-        X : array-like of shape (n, inputs)
-            Finite real numbers of any dtype and layout. Never copied whole if C-contiguous in the network's dtype, or
-            large.
-        y : array-like
+        X : array-like of shape (n, inputs), or iterable of chunks, or function that returns one
+            Finite real numbers of any dtype and layout.
+        y : array-like, optional
             Class labels (n,) or rows (n, outputs) for categorical cross-entropy, numbers from 0 to 1 for binary
-            cross-entropy, any numbers otherwise; (n,) will do for one output.
+            cross-entropy, any numbers otherwise; (n,) will do for one output. None if X gives chunks.
         epochs, batch_size : int
-            At least 1; the last batch of an epoch may be smaller.
+            At least 1; the last batch of an epoch may be smaller. An iterator that can be gone through only once
+            allows one epoch.
         validation_data : tuple, optional
             (X, y) or (X, y, sample_weight) to evaluate after each epoch.
         validation_split : float
-            Instead, this share of the rows, drawn by the seed, is kept out of training and evaluated.
+            Instead, this share of the rows, drawn by the seed, is kept out of training and evaluated; not of chunks.
         sample_weight : array-like of shape (n,), optional
-            The weight of each row in the mean of the losses.
+            The weight of each row in the mean of the losses; chunks bring their own.
         class_weight : mapping, optional
             From class label to a factor on the weights of its rows in training; 1 for classes left out.
         shuffle : bool
@@ -419,24 +428,31 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If an argument does not suit; then nothing is changed.
+            If an argument does not suit; then nothing is changed. Errors of a chunk name its number.
         NonFiniteLossError
             If a loss becomes NaN or infinite; the network is back where that epoch began.
         RuntimeError
             If another thread is fitting this network.
         """
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
-        checked, targets, weights = self._rows(X, y, sample_weight)
         listeners, chosen = _check_callbacks(callbacks), choose(metrics, self.architecture.loss)
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-        rows, validation = self._split(checked, targets, weights, validation_data, validation_split)
+        validation = self._held(validation_data, validation_split)
+        table = class_table(class_weight, self.architecture)
+        data: Arrays | Chunks
+        if y is None:
+            data = Chunks(X, epochs, self.architecture, table, sample_weight, validation_split)
+        else:
+            checked, targets, weights = self._rows(X, y, sample_weight)
+            rows = None
+            if validation_split:
+                rows, validation = self._split(checked, targets, weights, validation_split)
+            data = Arrays(checked, targets, with_class_weights(weights, table, targets), rows)
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        training_weights = with_class_weights(weights, class_weight, targets, self.architecture)
-        samples = len(checked) if rows is None else len(rows)
-        progress = Progress(verbose, epochs, samples)
-        batch_size = min(batch_size, samples)
+        progress = Progress(verbose, epochs, data.samples)
+        batch_size = min(batch_size, data.samples or batch_size)
         with self._fitting(), contextlib.closing(progress):
             progress.prepare()
             self._require_finite()
@@ -445,9 +461,8 @@ class Network:
                 inference.prepare(self._plans, len(validation[0]))
                 if metrics is not None:
                     self._evaluate(*validation, of_table(chosen))  # refuses now what would not suit after an epoch
-            self._resume_or_begin_epoch(samples, batch_size, mark(checked, targets.as_given()))
-            feed = Feed(plan, checked, targets, training_weights, rows, batch_size, shuffle)
-            trainer = Trainer(plan, feed, self._constants)
+            self._resume_or_begin_epoch(*data.identity(batch_size))
+            trainer = Trainer(plan, data.feed(plan, batch_size, shuffle), self._constants)
             history = self.history = History()
             self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
@@ -486,44 +501,43 @@ class Network:
         if not self._parameters.are_finite():
             raise ValueError("the network's weights hold NaN or infinity; set_weights or reinitialize it")
 
-    def _rows(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, of: str = "") -> Rows:
+    def _rows(self, X: ArrayLike | ChunkSource, y: ArrayLike, sample_weight: ArrayLike | None, of: str = "") -> Rows:
         """Checked samples; `of` says in errors whose they are."""
         checked = check_inputs(X, self.architecture, f"X{of}")
         if not len(checked):
             raise ValueError(f"X{of} must have at least one row, got none")
         targets = check_targets(y, len(checked), self.architecture, f"y{of}")
-        return checked, targets, check_weights(sample_weight, len(checked))
+        return checked, targets, check_weights(sample_weight, len(checked), of)
+
+    def _held(self, validation_data: Sequence[Any] | None, validation_split: float) -> Held | None:
+        """The samples of `validation_data`, checked."""
+        share = number(validation_split, "validation_split", below=1.0)
+        if validation_data is None:
+            return None
+        if share:
+            raise ValueError("give validation_data or validation_split, not both")
+        wanted = "validation_data must be a tuple (X, y) or (X, y, sample_weight)"
+        if not isinstance(validation_data, (tuple, list)):
+            raise TypeError(f"{wanted}, got {type(validation_data).__name__}")
+        if len(validation_data) not in (2, 3):
+            raise ValueError(f"{wanted}, got {len(validation_data)} entries")
+        X_val, y_val, weights_val = (*validation_data, None)[:3]
+        return self._rows(X_val, y_val, weights_val, " of validation_data")
 
     def _split(
-        self,
-        X: NDArray[Any],
-        targets: Targets,
-        weights: NDArray[np.float64] | None,
-        validation_data: Sequence[Any] | None,
-        validation_split: float,
-    ) -> tuple[NDArray[np.int64] | None, Rows | None]:
-        """The rows that train (None for all), and those that are kept for validation."""
-        share = number(validation_split, "validation_split", below=1.0)
-        if validation_data is not None:
-            if share:
-                raise ValueError("give validation_data or validation_split, not both")
-            wanted = "validation_data must be a tuple (X, y) or (X, y, sample_weight)"
-            if not isinstance(validation_data, (tuple, list)):
-                raise TypeError(f"{wanted}, got {type(validation_data).__name__}")
-            if len(validation_data) not in (2, 3):
-                raise ValueError(f"{wanted}, got {len(validation_data)} entries")
-            X_val, y_val, weights_val = (*validation_data, None)[:3]
-            return None, self._rows(X_val, y_val, weights_val, " of validation_data")
-        if not share:
-            return None, None
+        self, X: NDArray[Any], targets: Targets, weights: NDArray[Any] | None, share: float
+    ) -> tuple[NDArray[np.int64], Held]:
+        """The rows that train, and those that are kept for validation."""
         if len(X) < 2:
             raise ValueError(f"validation_split needs at least 2 rows, got {len(X)}")
         order = np.arange(len(X))
         permute(order, self.seed, random.SPLIT_DRAW)
         count = min(max(round(len(X) * share), 1), len(X) - 1)
-        kept_out = np.sort(order[:count])
-        held = (X[kept_out], targets.take(kept_out), None if weights is None else weights[kept_out])
-        return np.sort(order[count:]), held
+        kept_out, rows = order[:count], order[count:]
+        kept_out.sort()
+        rows.sort()
+        held = rows_of(X, kept_out, self.architecture.dtype)
+        return rows, (held, targets.choose(kept_out), chosen_weights(weights, kept_out))
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
         """Go on within an epoch only if it was of these data: as many rows, in batches of that size, of that mark."""

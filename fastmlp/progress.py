@@ -22,8 +22,8 @@ class Progress:
         "auto" shows the line where standard error is a terminal.
     epochs : int
         How many there will be.
-    samples : int
-        Rows of an epoch.
+    samples : int or None
+        Rows of an epoch; None while that is not known, so that there is no bar.
 
     Raises
     ------
@@ -31,7 +31,7 @@ class Progress:
         If verbose is something else.
     """
 
-    def __init__(self, verbose: bool | int | str, epochs: int, samples: int) -> None:
+    def __init__(self, verbose: bool | int | str, epochs: int, samples: int | None) -> None:
         if verbose not in (0, 1, 2, "auto"):
             raise ValueError(f"verbose must be 'auto', True or False, got {verbose!r}")
         self.stream: TextIO | None = sys.stderr  # None where a program has no console
@@ -54,8 +54,10 @@ class Progress:
         self.started = time.perf_counter()
         self._widest = len(" ".join([*(f"{name} 0.0000" for name in names), USUAL_SPEED_AND_TIME]))
 
-    def update(self, done: float, logs: dict[str, float], finished: bool = False) -> None:
+    def update(self, done: float, logs: dict[str, float], finished: bool = False, rows: int = 0) -> None:
         """Show that `done` epochs (a fraction while one is under way) are done, with the latest losses.
+
+        `rows` are those of the epoch under way, which are shown where nobody knows how many it will have.
 
         The last picture, `finished`, shows the epochs that were done and the time they took.
         """
@@ -63,14 +65,19 @@ class Progress:
         if not self.shown or (now - self._drawn < INTERVAL and not finished):
             return
         self._drawn = now
-        self._write(self.line(done, logs, now, _width(), finished))
+        self._write(self.line(done, logs, now, _width(), finished, rows))
 
-    def line(self, done: float, logs: dict[str, float], seconds: float, width: int, finished: bool = False) -> str:
+    def line(
+        self, done: float, logs: dict[str, float], seconds: float, width: int, finished: bool = False, rows: int = 0
+    ) -> str:
         """The line, at most `width` characters; its bar is as long as the widest line so far leaves it."""
         epoch = int(done) if finished else min(int(done) + 1, self.epochs)  # the one under way
         head = f"epoch {epoch:{len(str(self.epochs))}d}/{self.epochs}"
         values = [f"{name} {value:.4f}" for name, value in logs.items()]
-        speed = f"{_short(done * self.samples / seconds) if seconds > 0 else '-'} samples/s"
+        seen = rows if self.samples is None else done * self.samples
+        speed = f"{_short(seen / seconds) if seconds > 0 else '-'} samples/s"
+        if self.samples is None:
+            return " ".join([head, f"{rows:,} samples", *values, speed, _clock(seconds)])[:width]
         left = (self.epochs - done) * seconds / done if done else 0.0
         text = " ".join([*values, speed, _clock(seconds) if finished else f"{_clock(left)} left"])
         self._widest = max(self._widest, len(text))

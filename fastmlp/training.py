@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.data import Targets, lies_ready, ready_if_small, stage_rows
+from fastmlp.feeding import Source
 from fastmlp.flops import SERIAL_FLOPS, step_flops
 from fastmlp.kernels import activations, losses, optimizers, predict, random, rows, step, threads, tiles
 from fastmlp.kernels import layout as at
@@ -72,107 +72,14 @@ class StepConstants:
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 
-class Feed:
-    """Puts the user's rows where the kernels read them: in place, or staged piece by piece in the epoch's order.
-
-    Parameters
-    ----------
-    plan : Plan
-        Whose words on the data are filled.
-    X, targets, weights
-        The checked data.
-    rows : ndarray of int64, or None
-        The rows that train; None for all.
-    batch_size : int
-        Rows of a step.
-    shuffle : bool
-        Whether each epoch has its own order.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        X: NDArray[Any],
-        targets: Targets,
-        weights: NDArray[np.float64] | None,
-        rows: NDArray[np.int64] | None,
-        batch_size: int,
-        shuffle: bool,
-    ) -> None:
-        self.plan = plan
-        self.batch_size = batch_size
-        self.samples = len(X) if rows is None else len(rows)
-        self.steps_per_epoch = -(-self.samples // batch_size)
-        self.rows, self.shuffle = rows, shuffle
-        self.order = np.arange(self.samples) if rows is None else rows.copy()
-        self.targets, self.weights = targets, weights
-        dtype = plan.parameters.architecture.dtype
-        self.X = ready_if_small(X, dtype)
-        self.staged = not lies_ready(self.X, dtype)
-        words = plan.words
-        words[at.BATCH], words[at.SAMPLES], words[at.READY] = batch_size, self.samples, 0
-        words[at.STAGED_FROM] = 0
-        if self.staged:
-            room = max(1, stage_rows(X.shape[1], dtype, batch_size) // batch_size) * batch_size
-            self._stage = aligned_zeros(min(room, self.samples) * X.shape[1], dtype).reshape(-1, X.shape[1])
-            self._staged_epoch, self._staged_from, self._staged_to = -1, 0, 0
-            words[at.SHUFFLED] = words[at.ORDER] = words[at.TRAINING_ROWS] = 0
-        else:
-            words[at.SHUFFLED], words[at.ORDER] = shuffle, address(self.order)
-            words[at.TRAINING_ROWS] = 0 if rows is None else address(rows)
-            point_to_data(plan, self.X, targets, weights)
-
-    def provide(self, steps: int) -> int:
-        """Make the data of the next steps available; returns of how many."""
-        if not self.staged:
-            return steps
-        state = self.plan.parameters.state
-        epoch, first = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH]) * self.batch_size
-        if epoch != self._staged_epoch:
-            self._order_epoch(epoch)
-        if not (self._staged_epoch == epoch and self._staged_from <= first < self._staged_to):
-            self._fill_stage(epoch, first)
-        return min(steps, -(-(self._staged_to - first) // self.batch_size))
-
-    def _order_epoch(self, epoch: int) -> None:
-        self.order[:] = np.arange(self.samples) if self.rows is None else self.rows
-        if self.shuffle:
-            permute(self.order, int(self.plan.parameters.state[at.SEED]), random.SHUFFLE_DRAW, epoch)
-
-    def _fill_stage(self, epoch: int, first: int) -> None:
-        last = min(first + len(self._stage), self.samples)
-        chosen = self.order[first:last]
-        self._stage[: last - first] = self.X[chosen]
-        self._staged_targets = self.targets.take(chosen)
-        self._staged_weights = None if self.weights is None else self.weights[chosen]
-        point_to_data(self.plan, self._stage, self._staged_targets, self._staged_weights)
-        self.plan.words[at.STAGED_FROM] = first
-        self._staged_epoch, self._staged_from, self._staged_to = epoch, first, last
-
-
-def permute(order: NDArray[np.int64], seed: int, purpose: int, counter: int = 0) -> None:
-    """Shuffle row numbers in place, as the kernels shuffle theirs."""
-    random.permute.function_for(_INT64)(address(order), len(order), seed, purpose, counter)
-
-
-def point_to_data(plan: Plan, X: NDArray[Any], targets: Targets, weights: NDArray[np.float64] | None) -> None:
-    """Write addresses and strides of data that lies ready into the plan."""
-    words = plan.words
-    words[at.X], words[at.X_STRIDE] = address(X), X.strides[0] // X.itemsize
-    words[at.LABELS] = 0 if targets.labels is None else address(targets.labels)
-    if targets.values is not None:
-        words[at.Y], words[at.Y_STRIDE] = address(targets.values), targets.values.strides[0] // targets.values.itemsize
-    words[at.SAMPLE_WEIGHTS] = 0 if weights is None else address(weights)
-
-
 class Trainer:
-    """Runs steps on one plan and one feed.
+    """Runs steps on one plan and one feed of data.
 
     Parameters
     ----------
     plan : Plan
         For training.
-    feed : Feed
+    feed : Source
         The data.
     constants : StepConstants
         Of the network's optimizer.
@@ -180,7 +87,7 @@ class Trainer:
         Of one call; their results are kept until the next.
     """
 
-    def __init__(self, plan: Plan, feed: Feed, constants: StepConstants, most_steps: int = MOST_STEPS) -> None:
+    def __init__(self, plan: Plan, feed: Source, constants: StepConstants, most_steps: int = MOST_STEPS) -> None:
         self.plan, self.feed, self.constants = plan, feed, constants
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
@@ -211,7 +118,7 @@ class Trainer:
         trial = self.choice.trial()
         length = CALL_SECONDS if self.choice.settled() and not trial else TRIAL_SECONDS
         wanted = max(1, int(length / self.seconds))
-        count = self.feed.provide(min(most, self.most_steps, wanted))
+        count = self._provide(min(most, self.most_steps, wanted))
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
@@ -227,6 +134,15 @@ class Trainer:
         if self.done < count:
             self._fail()
         return self.results[: self.done]
+
+    def _provide(self, steps: int) -> int:
+        """The data of some steps; the epoch is undone where there is something wrong with them."""
+        try:
+            return self.feed.provide(steps)
+        except Exception:
+            if self.plan.words[at.READY]:  # the epoch has begun
+                self._undo()
+            raise
 
     def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> None:
         self.plan.words[at.THREADS] = self.plan.threads if parallel else 1
@@ -244,10 +160,16 @@ class Trainer:
 
     def _fail(self) -> None:
         """Go back to the snapshot and raise."""
-        parameters, state, words = self.parameters, self.parameters.state, self.plan.words
+        state, words = self.parameters.state, self.plan.words
         epoch, batch = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH])
         if words[at.BROKEN]:  # it was the last step of the epoch before
             epoch, batch = epoch - 1, self.feed.steps_per_epoch - 1
+        self._undo()
+        raise NonFiniteLossError(epoch, batch, "this fit" if words[at.KEPT_BATCH] else "that epoch")
+
+    def _undo(self) -> None:
+        """Go back to the snapshot: to where the epoch began, or within it this fit."""
+        parameters, state, words = self.parameters, self.parameters.state, self.plan.words
         snapshot = self.plan.buffer(at.SNAPSHOT)
         parameters.weights[:] = snapshot[: parameters.size]
         parameters.slots[:] = snapshot[parameters.size :].reshape(parameters.slots.shape)
@@ -256,7 +178,6 @@ class Trainer:
         state[at.EPOCH], state[at.BATCH_OF_EPOCH] = words[at.KEPT_EPOCH], words[at.KEPT_BATCH]
         state[at.STEP] = words[at.KEPT_STEP]
         words[at.READY] = 0
-        raise NonFiniteLossError(epoch, batch, "this fit" if words[at.KEPT_BATCH] else "that epoch")
 
 
 def epoch_losses(results: NDArray[np.float64], first_batch: int, steps_per_epoch: int) -> list[float]:

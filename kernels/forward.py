@@ -46,6 +46,12 @@ def row_number(plan: Ints, position: int) -> int:
 
 
 @inline
+def target_number(plan: Ints, position: int) -> int:
+    """Which row of the targets and weights belongs to that position; they may be staged where X is not."""
+    return row_number(plan, position) if plan[at.TARGETS_FROM] < 0 else position - plan[at.TARGETS_FROM]
+
+
+@inline
 def gather_inputs(weights: Reals, plan: Ints, position: int, first: int, rows: int) -> None:
     """Rows of X into panels: the shuffle's gather is the packing."""
     x = reals_at(plan[at.X], weights)

@@ -32,6 +32,7 @@ PLAN_WORDS = (
     SHUFFLED,  # 1: a new order each epoch
     SAMPLES,  # rows of an epoch
     STAGED_FROM,  # position in the epoch of the first row that X holds
+    TARGETS_FROM,  # the same of the targets and weights, or -1 where they lie as X does
     READY,  # 1 once the epoch's order and snapshot are made
     BROKEN,  # 1 where the parameters were not finite when an epoch began
     KEPT_EPOCH,  # the counters that belong to the snapshot
@@ -75,7 +76,7 @@ PLAN_WORDS = (
     LOSS,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(59))
+) = tuple(range(60))
 HEAD = 64
 
 # The state of training, which outlives a plan: the seed, counters of what is finished, and what the epoch under way is

@@ -69,9 +69,9 @@ def shuffle(order: Ints, count: int, stream: int) -> None:
 
 
 @kernel()
-def permute(order: Ints, count: int, seed: int, purpose: int, counter: int) -> None:
-    """Shuffle `order` in place, for what the face orders itself."""
-    shuffle(order, count, key(seed, purpose, counter, 0))
+def permute(order: Ints, count: int, seed: int, purpose: int, counter: int, part: int) -> None:
+    """Shuffle `order` in place, for what the face orders itself; `part` is the number of a chunk of the data."""
+    shuffle(order, count, key(seed, purpose, counter, part))
 
 
 @inline

@@ -16,8 +16,8 @@ from fastmlp.kernels.forward import (
     layer_row,
     own_scratch,
     product_of_columns,
-    row_number,
     share,
+    target_number,
 )
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import row_to_panels
@@ -68,7 +68,7 @@ def gather_targets(weights: Reals, plan: Ints, position: int, first: int, rows: 
     sample_weights = floats_at(plan[at.SAMPLE_WEIGHTS])
     row_weights = shift(floats_at(plan[at.ROW_WEIGHTS]), first)
     for r in range(rows):
-        row = row_number(plan, position + r)
+        row = target_number(plan, position + r)
         if plan[at.LABELS] != 0:
             for panel in range(last[at.UNIT_PANELS]):
                 for i in range(PANEL):

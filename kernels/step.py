@@ -11,7 +11,7 @@ from numba import prange
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.forward import row_number, share
+from fastmlp.kernels.forward import share, target_number
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
 
@@ -99,7 +99,7 @@ def sum_of_weights(plan: Ints) -> float:
     weights = floats_at(plan[at.SAMPLE_WEIGHTS])
     total = 0.0
     for r in range(plan[at.ROWS]):
-        total += weights[row_number(plan, plan[at.POSITION] + r)]
+        total += weights[target_number(plan, plan[at.POSITION] + r)]
     return total
 
 

@@ -12,7 +12,7 @@ from cases import DTYPES, OPTIONS, data_for, run_python
 from digests import SHAPES, always_parallel, big_data, big_network, cross_section, state_of
 from llvmlite import binding
 
-from fastmlp import Callback, Network, data, training
+from fastmlp import Callback, Network, data, feeding, training
 from fastmlp.kernels import threads
 from fastmlp.thread_choice import ThreadChoice
 
@@ -126,13 +126,13 @@ def test_staged_rows_give_the_bits_of_rows_that_lie_ready(
     given = {**OPTIONS[name].arguments(direct, dtype), "shuffle": shuffle}
     direct.fit(**given, epochs=3)
     filled = []
-    fill = training.Feed._fill_stage
+    fill = feeding.Feed._fill_stage
 
-    def counting(self: training.Feed, epoch: int, first: int) -> None:
+    def counting(self: feeding.Feed, epoch: int, first: int) -> None:
         filled.append((epoch, first))
         fill(self, epoch, first)
 
-    monkeypatch.setattr(training.Feed, "_fill_stage", counting)
+    monkeypatch.setattr(feeding.Feed, "_fill_stage", counting)
     monkeypatch.setattr(data, "STAGE_BYTES", 20 * 9 * 8)  # one batch of 16 rows at a time
     given["X"] = np.asfortranarray(given["X"].astype("float32" if dtype == "float64" else "float64"))
     if dtype == "float64":  # what float32 cannot hold would differ

@@ -21,10 +21,10 @@ SEEDS = (0, 1, 42, 2**31, 2**62 + 12345, 2**63 - 2, 2**63 - 1)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_orders_are_those_of_the_reference(seed: int) -> None:
     for rows in (1, 2, 3, 17, 1000):
-        for purpose, epoch in ((random.SHUFFLE, 0), (random.SHUFFLE, 7), (random.SPLIT, 0)):
+        for purpose, epoch, part in ((random.SHUFFLE, 0, 0), (random.SHUFFLE, 7, 3), (random.SPLIT, 0, 0)):
             order = np.arange(100, 100 + rows)
-            expected = random.permutation(random.key(seed, purpose, epoch), order)
-            run(compiled.permute, "int64", order, rows, seed, purpose, epoch)
+            expected = random.permutation(random.key(seed, purpose, epoch, part), order)
+            run(compiled.permute, "int64", order, rows, seed, purpose, epoch, part)
             np.testing.assert_array_equal(order, expected)
 
 

@@ -309,6 +309,8 @@ class Network:
     ) -> History:
         """Train for some epochs: in each, every row once, in batches, in an order that seed and epoch determine.
 
+        The reference takes arrays, which it holds as a whole; chunks are for `fastmlp.Network`.
+
         Parameters
         ----------
         X, y
