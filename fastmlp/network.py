@@ -209,7 +209,13 @@ class Network:
             options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
             options += [] if layer.use_bias else ["no bias"]
             rows.append(
-                (f"dense {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}")
+                (
+                    f"dense {index}",
+                    str(layer.units),
+                    layer.activation.label,
+                    ", ".join(options),
+                    f"{layer.parameters:,}",
+                )
             )
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         aligned = [(str.ljust, str.rjust)[column in (1, 4)] for column in range(len(head))]

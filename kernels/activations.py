@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.kernels import functions
 from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
-from fastmlp.kernels.functions import constant, erf, exp, expm1, half, log1p, one, two, zero
+from fastmlp.kernels.arithmetic import constant, fma, half, one, two, zero
+from fastmlp.kernels.functions import erf, exp, expm1, log1p, sigmoid, tanh
 from fastmlp.kernels.lanes import (
     divide_units,
     dot_over_units,
@@ -98,6 +98,11 @@ def times_slope(delta: Reals, slopes: Reals, count: int, parameters: Floats) -> 
 
 
 # Of z alone ----------------------------------------------------------------------------------------------------------
+
+_three, _four, _six, _ten, _twenty = (constant(value) for value in (3.0, 4.0, 6.0, 10.0, 20.0))
+_SELU_SCALE, _SELU_FALL = constant(1.0507009873554805), constant(1.0507009873554805 * 1.6732632423543772)
+_ROOT_HALF, _DENSITY_AT_0 = constant(math.sqrt(0.5)), constant(1.0 / math.sqrt(2.0 * math.pi))
+_GELU_OUTER, _GELU_INNER = constant(math.sqrt(2.0 / math.pi)), constant(0.044715)
 
 
 @scalar
@@ -190,7 +195,7 @@ def hard_sigmoid_derivative(a: float) -> float:
 @scalar
 def tanh_derivative(a: float) -> float:
     """`1 - a^2`."""
-    return functions.fma(-a, a, one(a))
+    return fma(-a, a, one(a))
 
 
 # With their slope ----------------------------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def tanh_derivative(a: float) -> float:
 def gelu(z: float) -> tuple[float, float]:
     """`z Phi(z)` and `Phi(z) + z phi(z)`, Phi by the error function, phi the density of the standard normal."""
     share = half(z) * (one(z) + erf(z * _ROOT_HALF(z)))
-    return z * share, functions.fma(z * _DENSITY_AT_0(z), exp(-half(z) * z * z), share)
+    return z * share, fma(z * _DENSITY_AT_0(z), exp(-half(z) * z * z), share)
 
 
 @scalar
@@ -209,10 +214,10 @@ def gelu_tanh(z: float) -> tuple[float, float]:
     near = z if not z > _ten(z) else _ten(z)
     near = near if not near < -_ten(z) else -_ten(z)
     square = near * near
-    t = functions.tanh(_GELU_OUTER(z) * functions.fma(_GELU_INNER(z) * square, near, near))
+    t = tanh(_GELU_OUTER(z) * fma(_GELU_INNER(z) * square, near, near))
     share = half(z) * (one(z) + t)
-    inner = _GELU_OUTER(z) * functions.fma(_three(z) * _GELU_INNER(z), square, one(z))
-    return z * share, functions.fma(half(z) * near * functions.fma(-t, t, one(z)), inner, share)
+    inner = _GELU_OUTER(z) * fma(_three(z) * _GELU_INNER(z), square, one(z))
+    return z * share, fma(half(z) * near * fma(-t, t, one(z)), inner, share)
 
 
 @scalar
@@ -222,7 +227,7 @@ def silu(z: float) -> tuple[float, float]:
     larger = one(z) / (one(z) + e)
     s = larger if not z < zero(z) else e * larger
     rest = larger if z < zero(z) else e * larger
-    return z * s, functions.fma(z * s, rest, s)
+    return z * s, fma(z * s, rest, s)
 
 
 @scalar
@@ -237,13 +242,7 @@ def mish(z: float) -> tuple[float, float]:
     w = n * (n + two(z))
     inverse = one(z) / (w + two(z))
     t = w * inverse
-    return z * t, functions.fma(_four(z) * near * n, (n + one(z)) * inverse * inverse, t)
-
-
-_three, _four, _six, _ten, _twenty = (constant(value) for value in (3.0, 4.0, 6.0, 10.0, 20.0))
-_SELU_SCALE, _SELU_FALL = constant(1.0507009873554805), constant(1.0507009873554805 * 1.6732632423543772)
-_ROOT_HALF, _DENSITY_AT_0 = constant(math.sqrt(0.5)), constant(1.0 / math.sqrt(2.0 * math.pi))
-_GELU_OUTER, _GELU_INNER = constant(math.sqrt(2.0 / math.pi)), constant(0.044715)
+    return z * t, fma(_four(z) * near * n, (n + one(z)) * inverse * inverse, t)
 
 
 # Of all units of a row -----------------------------------------------------------------------------------------------
@@ -298,8 +297,8 @@ ACTIVATIONS: dict[str, ActivationKernels] = {
     "gelu_tanh": with_slope("gelu_tanh", gelu_tanh),
     "silu": with_slope("silu", silu),
     "mish": with_slope("mish", mish),
-    "sigmoid": elementwise("sigmoid", functions.sigmoid, sigmoid_derivative),
+    "sigmoid": elementwise("sigmoid", sigmoid, sigmoid_derivative),
     "hard_sigmoid": elementwise("hard_sigmoid", hard_sigmoid, hard_sigmoid_derivative),
-    "tanh": elementwise("tanh", functions.tanh, tanh_derivative),
+    "tanh": elementwise("tanh", tanh, tanh_derivative),
     "softmax": ActivationKernels(forward=softmax, derivative=softmax_derivative),
 }

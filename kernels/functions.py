@@ -1,8 +1,7 @@
 """exp, expm1, log, log1p, tanh, sigmoid and erf in plain arithmetic, so that loops over them become vector code.
 
-Numba's own reach the C library and stay scalar: 2.3 ns an exp in float32, against 0.34 here. One text serves float32
-and float64: a constant given as (single, double) takes the one of its argument's type. Every function is within 2 ulp
-of the true value over its normal range, rounds the same on every machine with FMA, and hands a NaN through.
+Numba's own reach the C library and stay scalar: 2.3 ns an exp in float32, against 0.34 here. Every function is within 2
+ulp of the true value over its normal range, rounds the same on every machine with FMA, and hands a NaN through.
 
 Sources: argument reduction, expm1, log and log1p as in FDLIBM (Sun Microsystems, 1993), tanh as in Cephes (Moshier,
 1989). Minimax fits of our own, by Remez' exchange: (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2 for exp and expm1, and
@@ -11,161 +10,24 @@ Sources: argument reduction, expm1, log and log1p as in FDLIBM (Sun Microsystems
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
-
 from fastmlp.kernels._jit import scalar
+from fastmlp.kernels.arithmetic import (
+    MAGIC,
+    constant,
+    fma,
+    half,
+    infinity,
+    not_a_number,
+    one,
+    polynomial,
+    split,
+    times_two_to,
+    two,
+    two_to,
+    with_sign_of,
+    zero,
+)
 
-_LONG = 16  # coefficients; erf in float64, of 25: 1.95 ns an element in two chains, 2.4 in one
-
-
-def constant(single: float, double: float | None = None) -> Any:
-    """An intrinsic `value(like)`: the constant in the type of `like`."""
-
-    @intrinsic
-    def value(_typing_context: Any, like: Any) -> Any:
-        chosen = single if like == types.float32 or double is None else double
-
-        def generate(context: Any, _builder: Any, _signature: Any, _arguments: Any) -> Any:
-            return _literal(context.get_value_type(like), chosen)
-
-        return like(like), generate
-
-    return value
-
-
-def polynomial(single: Sequence[float], double: Sequence[float]) -> Any:
-    """An intrinsic `p(x)`: the polynomial with these coefficients, constant first, by Horner's rule with FMA.
-
-    A long one is even(x^2) + x odd(x^2): two chains side by side, in place of one that the processor waits for.
-    """
-
-    @intrinsic
-    def value(_typing_context: Any, x: Any) -> Any:
-        chosen = single if x == types.float32 else double
-
-        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            coefficients = [_literal(context.get_value_type(x), coefficient) for coefficient in chosen]
-            if len(coefficients) < _LONG:
-                return _emit_horner(builder, coefficients, arguments[0])
-            square = builder.fmul(arguments[0], arguments[0])
-            even, odd = (_emit_horner(builder, coefficients[first::2], square) for first in (0, 1))
-            return _emit_call(builder, "fma", odd, arguments[0], even)
-
-        return x(x), generate
-
-    return value
-
-
-@intrinsic
-def fma(_typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """`a * b + c`, rounded once."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _emit_call(builder, "fma", *arguments)
-
-    return a(a, a, a), generate
-
-
-@intrinsic
-def _times_two_to(_typing_context: Any, x: Any, shifted: Any) -> Any:
-    """`x * 2**n`, where `shifted` is n + _MAGIC, so that n is its lowest bits; in two steps, against overflow."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        kind = context.get_value_type(x)
-        integer, digits, bias, magic = _format(kind)
-        n = builder.sub(builder.bitcast(arguments[1], integer), integer(magic))
-        half = builder.ashr(n, integer(1))
-        result = arguments[0]
-        for part in (half, builder.sub(n, half)):
-            power = builder.shl(builder.add(part, integer(bias)), integer(digits))
-            result = builder.fmul(result, builder.bitcast(power, kind))
-        return result
-
-    return x(x, x), generate
-
-
-@intrinsic
-def _two_to(_typing_context: Any, shifted: Any) -> Any:
-    """`2**n`, where `shifted` is n + _MAGIC; for n from the least normal exponent to the greatest."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        kind = context.get_value_type(shifted)
-        integer, digits, bias, _magic = _format(kind)
-        exponent = builder.add(builder.bitcast(arguments[0], integer), integer(bias))
-        return builder.bitcast(builder.shl(exponent, integer(digits)), kind)  # what else _MAGIC has is shifted out
-
-    return shifted(shifted), generate
-
-
-@intrinsic
-def _with_sign_of(_typing_context: Any, size: Any, x: Any) -> Any:
-    """`size` with the sign of x."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return _emit_call(builder, "copysign", *arguments)
-
-    return size(size, x), generate
-
-
-@intrinsic
-def _split(_typing_context: Any, x: Any) -> Any:
-    """(m, n) with `x = m * 2**n` and m from sqrt(1/2) to sqrt(2); for positive normal x."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = context.get_value_type(x)
-        integer, digits, _bias, _magic = _format(kind)
-        root = np.float32(0.5**0.5).view(np.int32) if digits == 23 else np.float64(0.5**0.5).view(np.int64)
-        bits = builder.bitcast(arguments[0], integer)
-        n = builder.ashr(builder.sub(bits, integer(int(root))), integer(digits))
-        m = builder.bitcast(builder.sub(bits, builder.shl(n, integer(digits))), kind)
-        return cgutils.pack_struct(builder, (m, builder.sitofp(n, kind)))
-
-    return types.UniTuple(x, 2)(x), generate
-
-
-def _format(kind: Any) -> tuple[Any, int, int, int]:
-    """Integer of the same size, bits of the fraction, bias of the exponent, and the bits of _MAGIC."""
-    if isinstance(kind, ir.FloatType):
-        return ir.IntType(32), 23, 127, int(np.float32(1.5 * 2.0**23).view(np.int32))
-    return ir.IntType(64), 52, 1023, int(np.float64(1.5 * 2.0**52).view(np.int64))
-
-
-def _literal(kind: Any, value: float) -> Any:
-    rounded = float(np.float32(value)) if isinstance(kind, ir.FloatType) else value
-    return ir.Constant(kind, rounded)
-
-
-def _emit_horner(builder: Any, coefficients: Sequence[Any], x: Any) -> Any:
-    *rest, result = coefficients
-    for coefficient in reversed(rest):
-        result = _emit_call(builder, "fma", result, x, coefficient)
-    return result
-
-
-def _emit_call(builder: Any, name: str, *operands: Any) -> Any:
-    """A call of an LLVM intrinsic whose operands and result have one type."""
-    kind = operands[0].type
-    suffix = "f32" if isinstance(kind, ir.FloatType) else "f64"
-    signature = ir.FunctionType(kind, [kind] * len(operands))
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.{suffix}")
-    return builder.call(function, operands)
-
-
-zero = constant(0.0)
-half = constant(0.5)
-one = constant(1.0)
-two = constant(2.0)
-infinity = constant(float("inf"))
-not_a_number = constant(float("nan"))
-
-_MAGIC = constant(1.5 * 2.0**23, 1.5 * 2.0**52)  # adding it rounds to a whole number, in the lowest bits of the sum
 _LOG2_E = constant(1.4426950408889634)
 _LN2_HIGH = constant(0.693115234375, 0.6931471805437468)
 _LN2_LOW = constant(3.19461849453e-5, 1.6198510186656559935e-11)
@@ -196,9 +58,9 @@ _exp_tail = polynomial(
 
 @scalar
 def _reduced(x: float) -> tuple[float, float]:
-    """(r, n + _MAGIC) with x = n ln(2) + r, |r| <= ln(2) / 2."""
-    shifted = fma(x, _LOG2_E(x), _MAGIC(x))
-    n = shifted - _MAGIC(x)
+    """(r, n + MAGIC) with x = n ln(2) + r, |r| <= ln(2) / 2."""
+    shifted = fma(x, _LOG2_E(x), MAGIC(x))
+    n = shifted - MAGIC(x)
     return fma(-n, _LN2_LOW(x), fma(-n, _LN2_HIGH(x), x)), shifted
 
 
@@ -209,7 +71,7 @@ def exp(x: float) -> float:
     x = x if not x > _EXP_MOST(x) else _EXP_MOST(x)
     r, shifted = _reduced(x)
     power = fma(r * r, _exp_tail(r), r) + one(x)
-    return _times_two_to(power, shifted)
+    return times_two_to(power, shifted)
 
 
 _EXPM1_LEAST = constant(-18.0, -38.0)
@@ -225,7 +87,7 @@ def expm1(x: float) -> float:
     inner = x if not x < _EXPM1_LEAST(x) else _EXPM1_LEAST(x)
     inner = inner if not inner > _EXP_MOST(x) else _EXP_MOST(x)
     r, shifted = _reduced(inner)
-    power = _two_to(shifted - one(x))
+    power = two_to(shifted - one(x))
     result = fma(power, r * r * _exp_tail(r), fma(power, r, power - half(x)))
     return result + result if not abs(x) < _EXPM1_TINY(x) else x
 
@@ -247,7 +109,7 @@ _log_odd = polynomial(
 @scalar
 def log(x: float) -> float:
     """ln(x) for normal x: x = 2**n (1 + f), ln(1 + f) from s = f / (2 + f); -inf for 0, NaN below."""
-    m, n = _split(x)
+    m, n = split(x)
     f = m - one(x)
     s = f / (two(x) + f)
     q = s * s
@@ -364,6 +226,6 @@ def erf(x: float) -> float:
     p = fma(size, _ERF_SLOPE(x), rest)
     lost = fma(size, _ERF_SLOPE(x), -p) + rest
     r, shifted = _reduced(-p)
-    power = _two_to(shifted)
+    power = two_to(shifted)
     tail = fma(-lost, one(x) + r, r * r * _exp_tail(r))
-    return _with_sign_of(fma(power, tail, fma(power, r, power - one(x))), x)
+    return with_sign_of(fma(power, tail, fma(power, r, power - one(x))), x)

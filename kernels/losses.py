@@ -12,7 +12,8 @@ from typing import Any
 
 from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
 from fastmlp.kernels.activations import softmax_of_lanes
-from fastmlp.kernels.functions import constant, exp, expm1, fma, half, log, log1p, one, sigmoid, tanh, two, zero
+from fastmlp.kernels.arithmetic import constant, fma, half, one, two, zero
+from fastmlp.kernels.functions import exp, expm1, log, log1p, sigmoid, tanh
 from fastmlp.kernels.lanes import (
     dot_over_units,
     lanes_from_panels,

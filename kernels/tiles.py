@@ -15,8 +15,8 @@ import numpy as np
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.arithmetic import fma
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
-from fastmlp.kernels.functions import fma
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import sum_of_rows, transpose
 from fastmlp.kernels.simd import call, floats_at, flush_denormals, real_like, reals_at, restore_denormals, shift
