@@ -208,15 +208,8 @@ class Network:
         for index, layer in enumerate(self.architecture.layers, 1):
             options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
             options += [] if layer.use_bias else ["no bias"]
-            rows.append(
-                (
-                    f"dense {index}",
-                    str(layer.units),
-                    layer.activation.label,
-                    ", ".join(options),
-                    f"{layer.parameters:,}",
-                )
-            )
+            described = (layer.activation.label, ", ".join(options))
+            rows.append((f"dense {index}", str(layer.units), *described, f"{layer.parameters:,}"))
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         aligned = [(str.ljust, str.rjust)[column in (1, 4)] for column in range(len(head))]
         lines = [
