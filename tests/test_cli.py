@@ -12,8 +12,9 @@ import pytest
 
 import fastmlp
 from fastmlp import system
-from fastmlp.cli import main, report
-from fastmlp.cli.train import fold_standardisation, split
+from fastmlp.cli import demo_report as report
+from fastmlp.cli import main
+from fastmlp.cli.demo import fold_standardisation, split
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.metrics import accuracy
 
