@@ -127,7 +127,7 @@ class Column:
             return Kept(self.name, values, None)
         there = np.count_nonzero(~np.isnan(values))
         if there >= MOSTLY * (there + self._strange):
-            self._mostly_numbers(there / (there + self._strange))
+            self._mostly_numbers(there, there + self._strange)
         return None
 
     def _decide(self, texts: Sequence[str]) -> None:
@@ -179,7 +179,7 @@ class Column:
         dates = np.array([is_date(name) for name in names])
         line, text = self.odd
         if share(plain) >= MOSTLY:
-            self._mostly_numbers(share(plain))
+            self._mostly_numbers(int(counts[1:][plain].sum()), present)
         if commas.any() and share(plain, commas) >= MOSTLY:
             self._fail(f"found {shown(text)}; {_COMMA_ADVICE}", line)
         if share(dates) >= MOSTLY:
@@ -208,15 +208,15 @@ class Column:
             looks, advice = "like an identifier or free text", f"leave the column out with --ignore {self._quoted()}"
         self._fail(f"found {found} different texts in {counts.sum():,} rows, {looks}; {advice}")
 
-    def _mostly_numbers(self, share: float) -> NoReturn:
+    def _mostly_numbers(self, right: int, present: int) -> NoReturn:
         assert self.odd is not None
         line, text = self.odd
         advice = "mend it or leave the cell empty"
         if has_comma(text):
             advice = _COMMA_ADVICE
         self._fail(
-            f"found {shown(text)} among numbers ({share:.1%} of the values); {advice}, or take the column as text "
-            f"with --categorical {self._quoted()}",
+            f"found {shown(text)} among numbers ({right:,} of {present:,} values are); {advice}, or take the column as "
+            f"text with --categorical {self._quoted()}",
             line,
         )
 
