@@ -2,9 +2,9 @@
 
 from fastmlp.tables.errors import TableError
 from fastmlp.tables.model import TabularModel
-from fastmlp.tables.prepare import TrainingTable, prepare
+from fastmlp.tables.preparing import TrainingTable, prepare
 from fastmlp.tables.reader import Reader
-from fastmlp.tables.sample import sample
+from fastmlp.tables.sampling import sample
 from fastmlp.tables.schema import Schema
 
 __all__ = ["Reader", "Schema", "TableError", "TabularModel", "TrainingTable", "prepare", "sample"]

@@ -125,7 +125,7 @@ class Column:
             return Kept(self.name, values, tuple(self.categories.names))
         if self.odd is None:
             return Kept(self.name, values, None)
-        there = np.count_nonzero(~np.isnan(values))
+        there = int(np.count_nonzero(~np.isnan(values)))
         if there >= MOSTLY * (there + self._strange):
             self._mostly_numbers(there, there + self._strange)
         return None

@@ -19,7 +19,7 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.tables import schema as schemas
 from fastmlp.tables.encode import Encoder
 from fastmlp.tables.figures import Figures
-from fastmlp.tables.prepare import TrainingTable
+from fastmlp.tables.preparing import TrainingTable
 from fastmlp.tables.reader import Reader
 from fastmlp.tables.schema import ClassTarget, Schema
 

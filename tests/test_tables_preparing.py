@@ -12,7 +12,7 @@ from behaviour import run_python
 from table_files import flats, lines, write
 
 from fastmlp.tables import TableError, prepare
-from fastmlp.tables.prepare import TrainingTable, split
+from fastmlp.tables.preparing import TrainingTable, split
 from fastmlp.tables.schema import CategoryColumn, ClassTarget, NumberColumn, NumberTarget
 
 
