@@ -62,11 +62,6 @@ class Encoder:
     with_target : bool
         Whether the target must be there.
 
-    Attributes
-    ----------
-    unused : tuple of str
-        Columns of the file that the model does not know.
-
     Raises
     ------
     TableError
@@ -88,7 +83,6 @@ class Encoder:
                 f"there are no columns {listed(absent)}, which the model learned from. The columns are: "
                 f"{listed(reader.names)}",
             )
-        self.unused = tuple(name for name in reader.names if name not in (*needed, schema.target.name))
         self._places = [reader.names.index(name) for name in needed]
         self._target = reader.names.index(schema.target.name) if with_target else -1
         self._known = [
