@@ -1,7 +1,7 @@
 """Turn what `pytest bench` measured into the README's tables and its chart, so that no figure there is typed by hand.
 
 It also brings the README's links to lines of the sources up to date. Run it from the root of the checkout:
-`python -m bench.report`; with `--check` it writes nothing and tells by its exit code whether that would change anything.
+`python -m bench.report`; with `--check` it writes nothing and tells by its exit code whether it would.
 """
 
 from __future__ import annotations

@@ -577,8 +577,12 @@ class Network:
         OSError
             If it cannot be written; an old file of that name is intact then.
         """
+        self._save(path, optimizer, None)
+
+    def _save(self, path: str | Path, optimizer: bool, table: str | None) -> None:
+        """Write the network and, if there is one, the description of the table that its inputs are columns of."""
         with self._lock:
-            storage.save(path, self._parameters, optimizer)
+            storage.save(path, self._parameters, optimizer, table)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Network:
@@ -591,10 +595,16 @@ class Network:
         ModelFormatError
             If anything in it is not as `save` writes it.
         """
+        return cls._load(path, threads)[0]
+
+    @classmethod
+    def _load(cls, path: str | Path, threads: int | None = None) -> tuple[Network, str | None]:
+        """The network, and the description of the table that its inputs are columns of, if the file holds one."""
         most = None if threads is None else whole_number(threads, "threads")
+        parameters, table = storage.load(path)
         network = cls.__new__(cls)
-        network._adopt(storage.load(path), most)
-        return network
+        network._adopt(parameters, most)
+        return network, table
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the plans and the lock, which hold addresses of this process."""

@@ -1,4 +1,4 @@
-"""The line that a fit shows in a terminal: epoch, bar, losses, speed and time left."""
+"""The line that a fit shows in a terminal: epoch, bar, losses, speed and time left; and that of reading a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,83 @@ SHORTEST_BAR, LONGEST_BAR = 8, 24  # cells; one that is shorter tells nothing an
 USUAL_SPEED_AND_TIME = "896k samples/s 12.3 s left"  # room is kept for so much, until a text needs more
 
 
-class Progress:
+class StatusLine:
+    """A line of a terminal that is written again and again in the same place; writes nothing where it is off.
+
+    Parameters
+    ----------
+    verbose : bool, int or "auto"
+        "auto" shows the line where standard error is a terminal.
+
+    Raises
+    ------
+    ValueError
+        If verbose is something else.
+    """
+
+    def __init__(self, verbose: bool | int | str) -> None:
+        if verbose not in (0, 1, 2, "auto"):
+            raise ValueError(f"verbose must be 'auto', True or False, got {verbose!r}")
+        self.stream: TextIO | None = sys.stderr  # None where a program has no console
+        self.shown = self.stream is not None and (self.stream.isatty() if verbose == "auto" else bool(verbose))
+        self.started = time.perf_counter()
+        self._drawn = -INTERVAL
+
+    def due(self, finished: bool = False) -> float | None:
+        """The seconds since the start if another picture is due, else None; the last picture always is."""
+        now = time.perf_counter() - self.started
+        if not self.shown or (now - self._drawn < INTERVAL and not finished):
+            return None
+        self._drawn = now
+        return now
+
+    def close(self) -> None:
+        """End the line, so that what is printed next has its own."""
+        self._write(None)
+
+    def _write(self, line: str | None) -> None:
+        """Put this line in place of the last one, or end it."""
+        if not self.shown or self.stream is None:
+            return
+        width = _width()
+        try:
+            self.stream.write("\n" if line is None else "\r" + line[:width].ljust(width))
+            self.stream.flush()
+        except (OSError, ValueError):
+            self.shown = False  # a closed terminal must not end a training run
+
+
+class ReadingProgress(StatusLine):
+    """The line while a file is read: its name, rows, the share of its bytes and the time.
+
+    Parameters
+    ----------
+    verbose : bool, int or "auto"
+        "auto" shows the line where standard error is a terminal.
+    name : str
+        Of the file.
+    size : int
+        Its bytes.
+    """
+
+    def __init__(self, verbose: bool | int | str, name: str, size: int) -> None:
+        super().__init__(verbose)
+        self.name, self.size = name, size
+
+    def update(self, rows: int, read: int, finished: bool = False) -> None:
+        """Show that so many rows and bytes are read."""
+        seconds = self.due(finished)
+        if seconds is not None:
+            share = min(read / max(self.size, 1), 1.0)
+            self._write(f"reading {self.name}: {rows:,} rows, {share:.0%} of the file, {_clock(seconds)}")
+
+    def close(self) -> None:
+        """End the line, if there is one."""
+        if self._drawn >= 0:
+            super().close()
+
+
+class Progress(StatusLine):
     """Rewrites one line while epochs go by; writes nothing where it is off.
 
     Parameters
@@ -32,13 +108,8 @@ class Progress:
     """
 
     def __init__(self, verbose: bool | int | str, epochs: int, samples: int | None) -> None:
-        if verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f"verbose must be 'auto', True or False, got {verbose!r}")
-        self.stream: TextIO | None = sys.stderr  # None where a program has no console
-        self.shown = self.stream is not None and (self.stream.isatty() if verbose == "auto" else bool(verbose))
+        super().__init__(verbose)
         self.epochs, self.samples = epochs, samples
-        self.started = time.perf_counter()
-        self._drawn = -INTERVAL
         self._widest = len(USUAL_SPEED_AND_TIME)  # of the texts behind the bar
 
     def prepare(self) -> None:
@@ -61,11 +132,9 @@ class Progress:
 
         The last picture, `finished`, shows the epochs that were done and the time they took.
         """
-        now = time.perf_counter() - self.started
-        if not self.shown or (now - self._drawn < INTERVAL and not finished):
-            return
-        self._drawn = now
-        self._write(self.line(done, logs, now, _width(), finished, rows))
+        seconds = self.due(finished)
+        if seconds is not None:
+            self._write(self.line(done, logs, seconds, _width(), finished, rows))
 
     def line(
         self, done: float, logs: dict[str, float], seconds: float, width: int, finished: bool = False, rows: int = 0
@@ -85,21 +154,6 @@ class Progress:
         if cells < SHORTEST_BAR:
             return f"{head} {text}"[:width]
         return f"{head} [{'=' * int(cells * done / self.epochs):{cells}}] {text}"
-
-    def close(self) -> None:
-        """End the line, so that what is printed next has its own."""
-        self._write(None)
-
-    def _write(self, line: str | None) -> None:
-        """Put this line in place of the last one, or end it."""
-        if not self.shown or self.stream is None:
-            return
-        width = _width()
-        try:
-            self.stream.write("\n" if line is None else "\r" + line[:width].ljust(width))
-            self.stream.flush()
-        except (OSError, ValueError):
-            self.shown = False  # a closed terminal must not end a training run
 
 
 def _width() -> int:

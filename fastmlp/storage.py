@@ -31,15 +31,21 @@ _COUNTERS = {
     "mark": at.EPOCH_MARK,
 }
 _TOTALS = "training.totals"
+_TABLE = "table"
 
 
-def save(path: str | Path, parameters: Parameters, optimizer: bool) -> None:
-    """Write a network's memory to a file, which is the old one or the new one at any moment."""
+def save(path: str | Path, parameters: Parameters, optimizer: bool, table: str | None = None) -> None:
+    """Write a network's memory to a file, which is the old one or the new one at any moment.
+
+    `table` is the JSON of the table that its inputs are columns of; it lies under a key of its own in the metadata.
+    """
     counters = {name: int(parameters.state[word]) for name, word in _COUNTERS.items()}
     metadata = {
         "architecture": json.dumps(parameters.architecture.to_dict()),
         "training": json.dumps({**counters, "optimizer_state": optimizer}),
     }
+    if table is not None:
+        metadata[_TABLE] = table
     tensors = _named("", parameters.unpack(parameters.weights))
     if optimizer:
         for slot, name in enumerate(parameters.architecture.optimizer.slots):
@@ -48,8 +54,10 @@ def save(path: str | Path, parameters: Parameters, optimizer: bool) -> None:
     model_file.write(path, metadata, tensors)
 
 
-def load(path: str | Path) -> Parameters:
-    """The memory of a network out of a file that `save` wrote.
+def load(path: str | Path) -> tuple[Parameters, str | None]:
+    """The memory of a network out of a file that `save` wrote, and the description of its table, if there is one.
+
+    The description is as it stands in the file: who uses it must check it.
 
     Raises
     ------
@@ -80,7 +88,7 @@ def load(path: str | Path) -> Parameters:
     for name, word in _COUNTERS.items():
         parameters.state[word] = counters[name]
     parameters.refresh_transposed()
-    return parameters
+    return parameters, metadata.get(_TABLE)
 
 
 def _named(prefix: str, layers: list[LayerWeights]) -> dict[str, NDArray[Any]]:

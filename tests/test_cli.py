@@ -12,11 +12,13 @@ import pytest
 
 import fastmlp
 from fastmlp import system
-from fastmlp.cli import main, report
-from fastmlp.cli.train import fold_standardisation, split
+from fastmlp.cli import demo_report as report
+from fastmlp.cli import main
+from fastmlp.cli.demo import fold_standardisation, split
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.metrics import accuracy
 
+COMMANDS = ("train", "predict", "evaluate", "check", "summary", "info", "warmup")
 FILES = ["fastmlp-breast-cancer.png", "fastmlp-breast-cancer.safetensors"]
 
 
@@ -224,10 +226,10 @@ def test_wrong_usage_ends_with_2_and_the_reason(folder, capsys, arguments, reaso
 def test_without_a_command_the_commands_are_listed(capsys):
     assert main([]) == 0
     shown = capsys.readouterr().out
-    assert all(f"\n    {command} " in shown for command in ("train", "info", "warmup"))
+    assert all(f"\n    {command} " in shown for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["train", "info", "warmup"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(capsys, command):
     assert main([command, "--help"]) == 0
     assert f"usage: fastmlp {command}" in capsys.readouterr().out

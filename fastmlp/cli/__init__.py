@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 import fastmlp
-from fastmlp.cli import info, train, warmup
+from fastmlp.cli import check, evaluate, info, predict, summary, train, warmup
+from fastmlp.cli.interrupts import NothingWritten
 
 __all__ = ["main"]
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version and wrong usage
         return stop.code if isinstance(stop.code, int) else 1
-    except train.NothingWritten:
+    except NothingWritten:
         return _fail("interrupted; no file was written", 130)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
@@ -46,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error), 1)
     except (ValueError, ArithmeticError) as error:
         return _fail(str(error), 1)
+    except MemoryError as error:
+        return _fail(f"there is not enough memory: {error}", 1)
     return 0
 
 
@@ -63,6 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastmlp {fastmlp.__version__}")
     parser.set_defaults(run=lambda _: parser.print_help())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (train, info, warmup):
+    for command in (train, predict, evaluate, check, summary, info, warmup):
         command.add_to(commands)
     return parser

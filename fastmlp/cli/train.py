@@ -1,217 +1,237 @@
-"""`fastmlp train`: the whole way from data to a saved model, on the breast-cancer data of the package.
-
-The measurements are standardised, `(x - mean) / deviation`, with mean and deviation of the training rows alone. Before
-the network is saved this is folded into its first layer, so that the file takes the measurements as they are:
-`W' = W / deviation`, `b' = b - (mean / deviation) @ W`.
-"""
+"""`fastmlp train`: from a CSV file to a saved model; without a file, on the breast-cancer data of the package."""
 
 from __future__ import annotations
 
 import argparse
-import errno
+import dataclasses
+import functools
 import json
-import math
-import os
-import random
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastmlp.cli import demo, options
+from fastmlp.cli.interrupts import told_if_nothing_written
+
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from fastmlp.history import History
+    from fastmlp.tables import TabularModel, TrainingTable
 
-    from fastmlp import History, Network
-    from fastmlp.datasets import Dataset
-
-    Rows = NDArray[np.intp]
-    Floats = NDArray[np.float64]
-
-_SUFFIXES = (".safetensors", ".png")
+MANY_ROWS, LARGE_BATCH, USUAL_BATCH = 100_000, 256, 32
 _DESCRIPTION = """
-Train a network 30-16-8-2 (relu, relu, softmax) that tells malignant from benign breast masses: 569 fine-needle
-aspirates with 30 measurements each, which ship with the package. 60 % of the rows train, 20 % decide when to stop,
-20 % test; every class is split alike. Malignant is the positive class.
+With a file: train a network that predicts its column COLUMN from all the others, and save it with all that it needs to
+read such files again. Columns may hold numbers or texts; missing values are empty, NA, N/A, NaN, null, None, ? or -.
+Without a file: train a network 30-16-8-2 (relu, relu, softmax) that tells malignant from benign breast masses: 569
+fine-needle aspirates with 30 measurements each, which ship with the package. 60 % of the rows train, 20 % decide when
+to stop, 20 % test; every class is split alike. Malignant is the positive class.
 """
 _EPILOG = """
-The saved model takes the measurements as they are, fastmlp.Network.load(PATH).predict(X): the standardisation with
-the training rows' mean and deviation is folded into its first layer.
+`fastmlp predict MODEL DATA.csv` goes on from a file's model. The model without a file takes the measurements as they
+are, fastmlp.Network.load(PATH).predict(X): the standardisation is folded into its first layer.
 """
-
-
-class NothingWritten(KeyboardInterrupt):
-    """An interrupt before any file was written."""
+_ONLY_WITH_DATA = {  # option: its default with a file
+    "target": None,
+    "layers": [64, 32],
+    "activation": "relu",
+    "optimizer": "adam",
+    "dropout": 0.0,
+    "l2": 0.0,
+    "validation": 0.2,
+    "task": "auto",
+    "categorical": [],
+    "ignore": [],
+    "separator": None,
+    "decimal": ".",
+}
 
 
 def add_to(commands: Any) -> None:
     """Declare the command to argparse."""
     parser = commands.add_parser(
-        "train", help="train on the breast-cancer data, save the model", description=_DESCRIPTION, epilog=_EPILOG
+        "train",
+        help="train on a CSV file, or on the breast-cancer data; save the model",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
     )
+    parser.add_argument("data", nargs="?", metavar="DATA.csv", help="a CSV file in UTF-8 with a header")
+    _add_options_of_both(parser)
+    group = parser.add_argument_group("with a file")
 
-    def option(name: str, text: str, **settings: Any) -> None:
-        parser.add_argument(name, help=f"{text} (default: %(default)s)", **settings)
+    def option(name: str, text: str, usual: str, **settings: Any) -> None:
+        group.add_argument(name, help=f"{text} (default: {usual})", **settings)
 
-    option("--seed", "decides split, first weights and shuffles", type=_whole(0), default=0, metavar="N")
-    option("--epochs", "the most passes over the training rows", type=_whole(1), default=200, metavar="N")
-    option("--batch-size", "rows in a step", type=_whole(1), default=32, metavar="N")
-    option("--learning-rate", "Adam's step size", type=_positive, default=5e-3, metavar="X")
+    group.add_argument("--target", metavar="COLUMN", help="the column to predict; needed")
+    option("--task", "classes or numbers", "by the target", choices=["auto", "classification", "regression"])
+    option("--layers", "units of the hidden layers, or none", "64,32", type=options.layers, metavar="N,N")
+    option("--activation", "of the hidden layers", "relu", type=options.activation, metavar="NAME")
+    option("--optimizer", "the update rule", "adam", type=options.optimizer, metavar="NAME")
+    option("--dropout", "share of hidden units dropped in training", "0", type=options.share, metavar="X")
+    option("--l2", "penalty on the weights", "0", type=options.penalty, metavar="X")
+    option("--validation", "share of the rows kept out, to decide when to stop", "0.2", type=options.share, metavar="X")
+    many = {"type": options.names, "action": "extend", "metavar": "A,B"}
+    option("--categorical", "columns whose values are names, even if they are numbers", "texts", **many)
+    option("--ignore", "columns to leave out", "none", **many)
+    option("--decimal", "the decimal sign, a point or a comma", "point", choices=[".", ","], metavar="X")
+    group.add_argument(
+        "--separator",
+        type=options.separator,
+        metavar="X",
+        help="what stands between the fields: a character, or comma, semicolon, tab, bar (default: is found)",
+    )
+    parser.set_defaults(run=functools.partial(run, parser))
+
+
+def _add_options_of_both(parser: argparse.ArgumentParser) -> None:
+    def option(name: str, text: str, usual: str, **settings: Any) -> None:
+        parser.add_argument(name, help=f"{text} (default: {usual})", **settings)
+
+    option("--seed", "decides split, first weights and shuffles", "0", type=options.whole(0), default=0, metavar="N")
+    option("--epochs", "the most passes over the training rows", "200", type=options.whole(1), default=200, metavar="N")
     option(
-        "--patience", "epochs without a better validation loss until it stops", type=_whole(1), default=20, metavar="N"
+        "--batch-size",
+        "rows in a step",
+        f"{USUAL_BATCH}; {LARGE_BATCH} with a file of more than {MANY_ROWS:,} training rows",
+        type=options.whole(1),
+        metavar="N",
     )
-    option("--out", "write PREFIX.safetensors and PREFIX.png", default="fastmlp-breast-cancer", metavar="PREFIX")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--quiet", action="store_true", help="print the results but no progress")
-    parser.set_defaults(run=run)
+    option(
+        "--learning-rate",
+        "the optimizer's step size",
+        f"{demo.LEARNING_RATE}; with a file the optimizer's own, 0.001 for adam",
+        type=options.positive,
+        metavar="X",
+    )
+    option(
+        "--patience",
+        "epochs without a better validation loss until it stops",
+        "20",
+        type=options.whole(1),
+        default=20,
+        metavar="N",
+    )
+    option("--out", "write PREFIX.safetensors, without a file also PREFIX.png", f"model; {demo.OUT}", metavar="PREFIX")
+    options.add_output_options(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Train, test, save and report.
+def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Train on the file, or on the package's data.
 
     Raises
     ------
     NothingWritten
-        If it is interrupted and its files are as they were. They are written atomically, so the folder tells.
+        If it is interrupted and the model's file is as it was.
     """
-    before = _files_at(arguments.out)
+    given = [name for name in _ONLY_WITH_DATA if getattr(arguments, name) is not None]
+    if arguments.data is None:
+        if given:
+            parser.error(f"--{given[0]} needs a file: fastmlp train data.csv --target COLUMN")
+        arguments.batch_size = arguments.batch_size or USUAL_BATCH
+        arguments.learning_rate = arguments.learning_rate or demo.LEARNING_RATE
+        arguments.out = arguments.out or demo.OUT
+        demo.run(arguments)
+        return
+    for name, default in _ONLY_WITH_DATA.items():
+        if name not in given:
+            setattr(arguments, name, default)
+    if arguments.target is None:
+        parser.error(f"--target COLUMN is needed: which column to predict{_columns_of(arguments)}")
+    path = (arguments.out or "model").removesuffix(options.SUFFIX) + options.SUFFIX
+    with told_if_nothing_written(path):
+        options.require_folder(path)
+        _train(arguments, path)
+
+
+def _columns_of(arguments: argparse.Namespace) -> str:
+    """The columns that a target could be, if the file can tell."""
+    from fastmlp.tables import Reader, TableError
+    from fastmlp.tables.errors import listed
+
     try:
-        _train(arguments)
-    except KeyboardInterrupt:
-        if _files_at(arguments.out) == before:
-            raise NothingWritten from None
-        raise
+        return f". The columns are: {listed(Reader(arguments.data, arguments.separator).names)}"
+    except (TableError, OSError):
+        return ""
 
 
-def _train(arguments: argparse.Namespace) -> None:
-    _require_folder(arguments.out)
-    from fastmlp.cli import report
-    from fastmlp.datasets import load_breast_cancer
+def _train(arguments: argparse.Namespace, path: str) -> None:
+    from fastmlp.cli import table_report as report
+    from fastmlp.tables import prepare
 
-    data = load_breast_cancer()
-    parts = split(data.y, arguments.seed)
-    silent = arguments.quiet or arguments.json
-    if not silent:
-        print(report.opening(data, parts, arguments.seed), flush=True)
-    network, history = fit(data, parts[0], parts[1], arguments, verbose=0 if silent else "auto")
-
-    results = report.score(data.y[parts[2]], network.predict(data.X[parts[2]]))
-    files, missing = _write(network, history, arguments.out)
-    if arguments.json:
-        numbers = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
-        print(json.dumps({**results, **numbers, "files": files, "seed": arguments.seed}))
-    else:
-        print(report.table(results, history.history, history.seconds, data.target_names))
-        print("\n".join(f"wrote {file}" for file in files))
-    if missing:
-        print(missing, file=sys.stderr if arguments.json else sys.stdout)
-
-
-def split(y: NDArray[np.int64], seed: int) -> tuple[Rows, Rows, Rows]:
-    """The rows that train, validate and test: of every class 60, 20 and 20 %, drawn by chance.
-
-    `random.Random.random` is the one generator of which Python promises the same numbers in every version.
-    """
-    import numpy as np
-
-    generator = random.Random(seed)
-    chance = np.array([generator.random() for _ in y])
-    train, validation, test = [], [], []
-    for label in np.unique(y):
-        rows = np.flatnonzero(y == label)
-        rows = rows[np.argsort(chance[rows], kind="stable")]
-        fifth = round(0.2 * len(rows))
-        validation.append(rows[:fifth])
-        test.append(rows[fifth : 2 * fifth])
-        train.append(rows[2 * fifth :])
-    first, second, third = (np.sort(np.concatenate(part)) for part in (train, validation, test))
-    return first, second, third
-
-
-def fit(
-    data: Dataset, train: Rows, validation: Rows, arguments: argparse.Namespace, verbose: Any
-) -> tuple[Network, History]:
-    """A network that has learned from the training rows and takes measurements as they are, and its history.
-
-    Hidden layers and their l2, learning rate, batch size and patience were chosen by the validation rows of 16 seeds.
-    """
-    from fastmlp import Adam, Dense, EarlyStopping, Network
-
-    mean, deviation = data.X[train].mean(axis=0), data.X[train].std(axis=0)
-    X = (data.X - mean) / deviation
-    network = Network(
-        [X.shape[1], Dense(16, "relu", l2=0.01), Dense(8, "relu", l2=0.01), Dense(2, "softmax", l2=0.01)],
-        optimizer=Adam(arguments.learning_rate),
+    verbose = options.verbose(arguments)
+    chatty = not (arguments.json or arguments.quiet)
+    table = prepare(
+        arguments.data,
+        arguments.target,
+        task=arguments.task,
+        validation=arguments.validation,
         seed=arguments.seed,
-    )
-    history = network.fit(
-        X[train],
-        data.y[train],
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        validation_data=(X[validation], data.y[validation]),
-        callbacks=[EarlyStopping(patience=arguments.patience)],
+        categorical=arguments.categorical,
+        ignore=arguments.ignore,
+        separator=arguments.separator,
+        decimal=arguments.decimal,
         verbose=verbose,
     )
-    (W, b), *rest = network.get_weights()
-    network.set_weights([fold_standardisation(W, b, mean, deviation), *rest])
-    return network, history
+    model = _model(arguments, table)
+    batch_size = arguments.batch_size or (LARGE_BATCH if len(table.X) > MANY_ROWS else USUAL_BATCH)
+    if chatty:
+        print(report.opening(table, arguments.seed, batch_size))
+        model.network.summary()
+        print(flush=True)
+    history = _fit(arguments, model, table, batch_size, verbose)
+    figures = model.validation_figures(table)
+    model.save(path)
+    if arguments.json:
+        print(json.dumps(_described(table, history, figures) | {"model": path, "seed": arguments.seed}))
+        return
+    print(report.course(history))
+    if figures is not None:
+        print(f"On the {figures['rows']:,} rows kept out of training:\n")
+        print(report.figures(figures, table.schema))
+    print(f"wrote {path}")
+    print(f"next: fastmlp predict {report.quoted(path)} {report.quoted(arguments.data)}")
 
 
-def fold_standardisation(W: Any, b: Any, mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:
-    """The first layer, W (inputs, units) and b (units,), for x in place of `(x - mean) / deviation`, in float64."""
-    return W / deviation[:, None], b - (mean / deviation) @ W
+def _model(arguments: argparse.Namespace, table: TrainingTable) -> TabularModel:
+    from fastmlp import optimizers
+    from fastmlp.tables import TabularModel
+
+    optimizer = optimizers.resolve(arguments.optimizer)
+    if arguments.learning_rate is not None:
+        optimizer = dataclasses.replace(optimizer, learning_rate=arguments.learning_rate)
+    return TabularModel.for_table(
+        table,
+        arguments.layers,
+        activation=arguments.activation,
+        dropout=arguments.dropout,
+        l2=arguments.l2,
+        optimizer=optimizer,
+        seed=arguments.seed,
+    )
 
 
-def _files_at(prefix: str) -> list[tuple[int, int] | None]:
-    """Which files lie where the model and its picture go; one that is replaced gets another number or time."""
-    found: list[tuple[int, int] | None] = []
-    for suffix in _SUFFIXES:
-        try:
-            status = os.stat(prefix + suffix)
-        except OSError:
-            found.append(None)
-        else:
-            found.append((status.st_ino, status.st_mtime_ns))
-    return found
+def _fit(
+    arguments: argparse.Namespace, model: TabularModel, table: TrainingTable, batch_size: int, verbose: bool | str
+) -> History:
+    from fastmlp import EarlyStopping
+    from fastmlp.callbacks import Callback
+
+    callbacks: Sequence[Callback] = [EarlyStopping(patience=arguments.patience)] if len(table.X_validation) else []
+    return model.fit(table, epochs=arguments.epochs, batch_size=batch_size, callbacks=callbacks, verbose=verbose)
 
 
-def _require_folder(prefix: str) -> None:
-    """Fail before the training and not after it."""
-    folder = Path(prefix).parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder for --out", str(folder))
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, "--out cannot be written to this folder", str(folder))
+def _described(table: TrainingTable, history: History, figures: dict[str, Any] | None) -> dict[str, Any]:
+    from fastmlp.cli.table_report import best_epoch
 
-
-def _write(network: Network, history: History, prefix: str) -> tuple[list[str], str | None]:
-    """Save model and picture; the files, and what to say where there is no picture."""
-    from fastmlp.plot import learning_curves
-
-    model, picture = (prefix + suffix for suffix in _SUFFIXES)
-    network.save(model)
-    try:
-        learning_curves(history, picture, title="Breast Cancer Wisconsin: loss of the network 30-16-8-2")
-    except ImportError as error:
-        return [model], f"wrote no picture: {error}"
-    return [model, picture], None
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) < 2**63:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
-        return int(text)
-
-    return convert
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
-    return value
+    described = table.schema.to_dict()
+    for column in described["columns"]:
+        column["missing_values"] = table.missing[column["name"]]
+    return {
+        "data": table.path,
+        "rows": {"training": len(table.X), "validation": len(table.X_validation)},
+        "columns": described["columns"],
+        "target": described["target"],
+        "constant": list(table.constant),
+        "inputs": table.schema.width,
+        "epochs": len(history.epoch),
+        "best_epoch": best_epoch(history),
+        "seconds": round(history.seconds, 3),
+        "validation": figures,
+    }

@@ -39,8 +39,14 @@ class NetworkLike(Protocol):
     """Any network whose state can be copied, compiled or not."""
 
     architecture: Architecture
-    epoch: int
-    step: int
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+
+    @property
+    def step(self) -> int:
+        """How many steps of the optimizer are done."""
 
     def get_weights(self) -> Parameters:
         """Of each layer (W, b)."""

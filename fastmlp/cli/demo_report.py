@@ -1,4 +1,4 @@
-"""What `fastmlp train` tells: the opening lines, the test figures, and their table in 80 columns of plain text."""
+"""What the training on the breast-cancer data tells: opening lines, test figures and their table in 80 columns."""
 
 from __future__ import annotations
 

@@ -1,0 +1,157 @@
+"""What the commands share: options and how their texts become values."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import errno
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".safetensors"
+_SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that reads a CSV file takes."""
+    parser.add_argument(
+        "--separator",
+        type=separator,
+        metavar="X",
+        help="what stands between the fields: a character, or comma, semicolon, tab, bar (default: is found)",
+    )
+    add_output_options(parser)
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Declare how a command prints."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--quiet", action="store_true", help="print the results but no progress")
+
+
+def verbose(arguments: argparse.Namespace) -> bool | str:
+    """Whether lines of progress are shown: in a terminal, unless the user wants none."""
+    return False if arguments.quiet or arguments.json else "auto"
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A converter to whole numbers of at least `least`."""
+
+    def convert(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) < 2**63:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}")
+        return int(text)
+
+    return convert
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = _float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def penalty(text: str) -> float:
+    """A number that is at least 0."""
+    value = _float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to less than 1."""
+    value = _float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and less than 1, got {text!r}")
+    return value
+
+
+def layers(text: str) -> list[int]:
+    """The units of hidden layers, "64,32"; "none" is none."""
+    if text == "none":
+        return []
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) < 2**31 for part in parts):
+        raise argparse.ArgumentTypeError(f"must be whole numbers such as 64,32, or none, got {text!r}")
+    return [int(part) for part in parts]
+
+
+def activation(text: str) -> str:
+    """The name of an activation."""
+    from fastmlp import activations
+
+    return _known(text, activations.resolve)
+
+
+def optimizer(text: str) -> str:
+    """The name of an optimizer."""
+    from fastmlp import optimizers
+
+    return _known(text, optimizers.resolve)
+
+
+def names(text: str) -> list[str]:
+    """Columns, "age,city"; one whose name holds a comma stands in double quotes."""
+    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+
+
+def separator(text: str) -> str:
+    """One character, or the name of one."""
+    found = _SEPARATORS.get(text, text)
+    if len(found) != 1 or found in '"\r\n\0':
+        raise argparse.ArgumentTypeError(f"must be one character, or {', '.join(_SEPARATORS)}, got {text!r}")
+    return found
+
+
+def existing_model(text: str) -> str:
+    """The path of a model, whose suffix may be left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither.
+    """
+    for path in (text, text + SUFFIX):
+        if os.path.isfile(path):
+            return path
+    raise FileNotFoundError(
+        errno.ENOENT, "there is no such model; `fastmlp train data.csv --target COLUMN` writes one", text
+    )
+
+
+def require_folder(path: str) -> None:
+    """Fail before the work and not after it.
+
+    Raises
+    ------
+    OSError
+        If the folder where `path` goes is missing or cannot be written to, or `path` is a folder.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder for --out", str(folder))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "--out cannot be written to this folder", str(folder))
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "--out is a folder; give a file in it", path)
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _known(text: str, resolve: Callable[[str], Any]) -> str:
+    try:
+        resolve(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

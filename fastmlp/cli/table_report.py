@@ -1,0 +1,142 @@
+"""What the commands on a user's table tell, as plain text."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastmlp.history import History
+    from fastmlp.tables import Schema, TrainingTable
+
+MOST_COLUMNS = 40  # of a table that are shown one by one
+MOST_CLASSES = 10  # whose confusion matrix is shown
+_LONGEST_NAME = 30
+_NAMES = {
+    "accuracy": "accuracy",
+    "f1": "F1 (mean of the classes)",
+    "roc_auc": "ROC AUC",
+    "mean_absolute_error": "mean absolute error",
+    "root_mean_squared_error": "root mean squared error",
+    "r2": "R squared",
+}
+
+
+def quoted(path: str) -> str:
+    """A path as the shell takes it."""
+    return shlex.quote(path)
+
+
+def opening(table: TrainingTable, seed: int, batch_size: int) -> str:
+    """What was read, what is going to be learned, and how to choose otherwise."""
+    from fastmlp.tables.reader import SEPARATORS
+    from fastmlp.tables.schema import ClassTarget
+
+    separator = SEPARATORS.get(table.separator, repr(table.separator))
+    target = table.schema.target
+    lines = [
+        f"{table.path}: {table.rows:,} rows, {len(table.schema.columns) + 1} columns (separator: {separator})",
+        "",
+        *columns(table.schema, table.missing),
+        "",
+    ]
+    if table.constant:
+        lines.append(f"Always the same and so of no use: {_some(table.constant)}.")
+    if isinstance(target, ClassTarget):
+        task, other = f"classification, {len(target.classes)} classes: {_some(target.classes)}", "regression"
+        open_choice = target.numeric
+    else:
+        task, other, open_choice = "regression, numbers", "classification", True
+    hint = f" (--task {other} for the other)" if table.chosen and open_choice else ""
+    lines.append(f"Target {target.name}: {task}{hint}.")
+    kept_out = (
+        f"{len(table.X_validation):,} are kept out to validate" if len(table.X_validation) else "none is kept out"
+    )
+    lines.append(f"With seed {seed}: {len(table.X):,} rows train in batches of {batch_size}, {kept_out}.")
+    return "\n".join([*lines, ""])
+
+
+def columns(schema: Schema, missing: Mapping[str, int] | None = None) -> list[str]:
+    """A line for each column: its kind, the inputs that it makes, and how many of its values are missing."""
+    from fastmlp.tables.schema import CategoryColumn
+
+    rows = [("column", "kind", "inputs", "missing" if missing is not None else "median")]
+    for column in schema.columns[:MOST_COLUMNS]:
+        if isinstance(column, CategoryColumn):
+            kind, last = f"{len(column.categories)} categories", "a category" if column.missing else ""
+        else:
+            kind, last = "number", f"{column.median:g}"
+        rows.append(
+            (_cut(column.name), kind, str(column.width), last if missing is None else f"{missing[column.name]:,}")
+        )
+    lines = [f"  {line}" for line in _aligned(rows, "llrr")]
+    if len(schema.columns) > MOST_COLUMNS:
+        lines.append(f"  and {len(schema.columns) - MOST_COLUMNS} more columns")
+    return lines
+
+
+def course(history: History) -> str:
+    """How long it took, and which epoch's weights were taken."""
+    epochs = len(history.epoch)
+    best = best_epoch(history)
+    taken = "" if best is None else f", the best was epoch {best}"
+    return f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in {history.seconds:.2f} s{taken}.\n"
+
+
+def best_epoch(history: History) -> int | None:
+    """The epoch, counted from 1, of least validation loss; None without validation."""
+    losses = history.history.get("val_loss")
+    return None if losses is None else min(range(len(losses)), key=losses.__getitem__) + 1
+
+
+def figures(found: Mapping[str, Any], schema: Schema) -> str:
+    """The figures one below the other, then the confusion matrix with the names of its classes."""
+    from fastmlp.tables.schema import ClassTarget
+
+    shares = isinstance(schema.target, ClassTarget)
+    values = {name: found[key] for key, name in _NAMES.items() if found.get(key) is not None}
+    lines = [f"  {name:<24}{value:>12{'.4f' if shares else '.6g'}}" for name, value in values.items()]
+    if isinstance(schema.target, ClassTarget):
+        classes = schema.target.classes
+        lines.append("")
+        if len(classes) > MOST_CLASSES:
+            lines.append(f"  (--json gives the confusion matrix of the {len(classes)} classes)")
+        else:
+            lines += _matrix(found["confusion_matrix"], [_cut(name, 14) for name in classes])
+    return "\n".join([*lines, ""])
+
+
+def _matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:
+    rows = [
+        ("", *classes),
+        *((name, *(f"{count:,}" for count in row)) for name, row in zip(classes, matrix, strict=True)),
+    ]
+    head, *rest = _aligned(rows, "l" + "r" * len(classes))
+    margin = " " * len("true ")
+    return [
+        f"  {margin}{'predicted':>{len(head)}}",
+        f"  {margin}{head}",
+        *(f"  {'true ' if place == 0 else margin}{line}" for place, line in enumerate(rest)),
+    ]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], sides: str) -> list[str]:
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if side == "l" else cell.rjust(width)
+            for cell, width, side in zip(row, widths, sides, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names one after the other; of many, the first ones."""
+    more = ", ..." if len(names) > MOST_CLASSES else ""
+    return ", ".join(_cut(name) for name in names[:MOST_CLASSES]) + more
+
+
+def _cut(name: str, most: int = _LONGEST_NAME) -> str:
+    return name if len(name) <= most else name[: most - 3] + "..."

@@ -1,0 +1,93 @@
+"""Texts become numbers, missing values or categories as the rules say; dates and commas are recognised."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from fastmlp.tables.values import MISSING, Categories, Known, has_comma, is_date, number, numbers
+
+MISSING_TEXTS = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?", "-"]
+
+
+def test_the_missing_texts_are_those_documented() -> None:
+    assert set(MISSING_TEXTS) == MISSING
+
+
+@pytest.mark.parametrize("text", [*MISSING_TEXTS, " ", " NA "])
+def test_missing_texts_are_nan(text: str) -> None:
+    assert math.isnan(number(text) or 0.0)
+    found = numbers(["1", text, "2"])
+    assert found is not None
+    np.testing.assert_array_equal(found, [1, np.nan, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1", 1.0), (" -2.5 ", -2.5), ("+1e-3", 0.001), (".5", 0.5), ("1e400", math.inf), ("inf", math.inf)],
+)
+def test_numbers_are_read_with_blanks_around_them(text: str, value: float) -> None:
+    assert number(text) == value
+
+
+@pytest.mark.parametrize("text", ["abc", "1,5", "1_000", "0x10", "1 2", "12a", "--1", "n/a"])
+def test_what_is_no_number_is_none(text: str) -> None:
+    assert number(text) is None
+    assert numbers(["1", text]) is None
+
+
+def test_infinity_is_left_to_the_one_by_one_reading() -> None:
+    assert numbers(["1", "inf"]) is None
+    assert numbers(["1", "-1e999"]) is None
+
+
+def test_with_a_decimal_comma_the_point_is_none() -> None:
+    assert number("1,5", ",") == 1.5
+    assert number("1.5", ",") is None
+    found = numbers(["1,5", "", "-2"], ",")
+    assert found is not None
+    np.testing.assert_array_equal(found, [1.5, np.nan, -2])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2024-05-31", "2024/5/31", "31.5.2024", "31.05.24", "5/31/2024", "31-05-2024", " 2024-05-31 "),
+        *("2024-05-31T10:15:00Z", "2024-05-31 10:15", "2024-05-31T10:15:00.123+02:00", "31.5.24 10:15", "10:15"),
+        *("5/31/2024 10:15 PM", "10:15:30", "2024-05-31 10:15:00 UTC"),
+    ],
+)
+def test_dates_and_times_are_recognised(text: str) -> None:
+    assert is_date(text)
+
+
+@pytest.mark.parametrize("text", ["2024", "20240531", "1.5", "12-3", "1.5.2", "2024-05/31", "v1.2.3", "10:1", "May 31"])
+def test_other_texts_are_no_dates(text: str) -> None:
+    assert not is_date(text)
+
+
+@pytest.mark.parametrize("text", ["1,5", "-0,25", "1.234,56", "1,234.56", "1,234,567", "1,5e3"])
+def test_commas_in_numbers_are_recognised(text: str) -> None:
+    assert has_comma(text)
+
+
+@pytest.mark.parametrize("text", ["1.5", "a,b", "1,2,3", ",", "1,", "5"])
+def test_other_texts_are_no_numbers_with_commas(text: str) -> None:
+    assert not has_comma(text)
+
+
+def test_categories_are_counted_without_the_blanks_around_them() -> None:
+    categories = Categories()
+    assert categories.codes(["b", "", " b ", "a", "NA"]).tolist() == [1, 0, 1, 2, 0]
+    assert categories.codes(["a", "c"]).tolist() == [2, 3]
+    assert list(categories.names) == ["b", "a", "c"]
+
+
+def test_a_category_that_a_model_never_saw_has_no_place_and_takes_no_memory() -> None:
+    known = Known(["a", "b"], missing=2)
+    size = len(known)
+    assert known.codes(["b", " a", "c", "", " ", "None"]).tolist() == [1, 0, -1, 2, 2, 2]
+    assert Known(["a"]).codes([""]).tolist() == [-1]
+    assert len(known) == size
