@@ -105,7 +105,7 @@ def test_repr_names_all_that_matters() -> None:
         "30-16-2",
         "'softmax'",
         "'categorical_crossentropy'",
-        "SGD(learning_rate=0.25",
+        "SGD(0.25",
         "'float64'",
         "seed=11",
     ):

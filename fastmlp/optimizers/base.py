@@ -49,10 +49,11 @@ class Optimizer(Described, ABC):
         require(not both, self, "clipvalue", self.clipvalue, "None where global_clipnorm is given: one limit at a time")
 
     def __repr__(self) -> str:
-        """The class and its numbers, without limits that are not set."""
-        numbers = [(entry.name, getattr(self, entry.name)) for entry in dataclasses.fields(self)]
-        shown = ", ".join(f"{name}={value!r}" for name, value in numbers if value is not None)
-        return f"{type(self).__name__}({shown})"
+        """The class, its learning rate, and the numbers that are not the defaults."""
+        numbers = {entry: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        others = [f"{entry.name}={value!r}" for entry, value in numbers.items() if value != entry.default]
+        shown = [entry for entry in others if not entry.startswith("learning_rate=")]
+        return f"{type(self).__name__}({', '.join([repr(self.learning_rate), *shown])})"
 
     @property
     def kernel(self) -> str:
