@@ -112,8 +112,10 @@ class Targets:
 
     def as_array(self) -> NDArray[Any]:
         """Labels where there are labels, else the values; all of them as the kernels read them."""
-        dtype = _INT64 if self.labels is not None else self.architecture.dtype
-        return np.asarray(self._given()[:], dtype)
+        given = self._given()
+        if self.ready and isinstance(given, np.ndarray):
+            return given
+        return np.asarray(given[:], _INT64 if self.labels is not None else self.architecture.dtype)
 
     def _given(self) -> Table:
         given = self.labels if self.labels is not None else self.values

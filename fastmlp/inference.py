@@ -160,9 +160,10 @@ def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterator
         yield from ((start, X[start : start + step]) for start in range(0, len(X), step))
         return
     row_bytes = X.shape[1] * dtype.itemsize
-    buffer = np.empty((min(most or stage_rows(row_bytes, 1), len(X)), X.shape[1]), dtype)
-    for start in range(0, len(X), len(buffer)):
-        count = min(len(buffer), len(X) - start)
+    step = most or stage_rows(row_bytes, 1)
+    buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
+    for start in range(0, len(X), step):
+        count = min(step, len(X) - start)
         for rows in pieces(count, row_bytes):
             buffer[rows] = X[start + rows.start : start + rows.stop]
         yield start, buffer[:count]

@@ -220,6 +220,20 @@ def test_a_bad_value_is_found_in_whatever_piece_it_lies(place: int, size: str) -
         (small_network(), X, fraction, None, "whole numbers from 0 to 2, got float16 values"),
         (small_network(), X, labels, weights, "sample_weight must be at least 0, got -1"),
         (NETWORKS["shares"]("float32"), X, shares, None, "must lie between 0 and 1 .* from 0.5 to 1.5"),
+        (
+            Network([3, 1], loss="hinge"),
+            X,
+            np.where(shares > 1, 2, -1),
+            None,
+            "must hold -1 and 1, or 0 and 1, for hinge, got 2",
+        ),
+        (
+            Network([3, 1], loss="poisson"),
+            X,
+            weights,
+            None,
+            "y must be at least 0 for poisson, got numbers from -1 to 1",
+        ),
     ]
     for network, x, y, w, message in cases:
         with pytest.raises(ValueError, match=message):
