@@ -18,7 +18,9 @@ from behaviour import TIME_LIMIT, environment
 from table_files import flats, lines, write
 
 from fastmlp import Network, gradient_check
+from fastmlp.activations import ACTIVATIONS
 from fastmlp.cli import main
+from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.tables import TabularModel
 
 QUICK = ["--epochs", "3"]
@@ -138,6 +140,18 @@ def test_no_hidden_layer_is_a_linear_model(capsys: pytest.CaptureFixture[str]) -
 def test_an_optimizer_keeps_its_own_learning_rate_unless_one_is_given(capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "train", "flats.csv", "--target", "price", "--optimizer", "sgd", *QUICK)
     assert Network.load("model.safetensors").architecture.optimizer.learning_rate == 1e-2
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_can_be_named(capsys: pytest.CaptureFixture[str], optimizer: str) -> None:
+    run(capsys, "train", "flats.csv", "--target", "sold", "--optimizer", optimizer, *QUICK)
+    assert Network.load("model.safetensors").architecture.optimizer.name == optimizer
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_can_be_named(capsys: pytest.CaptureFixture[str], activation: str) -> None:
+    run(capsys, "train", "flats.csv", "--target", "sold", "--activation", activation, "--layers", "4", *QUICK)
+    assert Network.load("model.safetensors").architecture.layers[0].activation.name == activation
 
 
 def test_many_rows_take_larger_batches(

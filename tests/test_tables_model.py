@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from behaviour import run_python
 from table_files import flats, lines, write
 
 from fastmlp import EarlyStopping, ModelFormatError, Network, metrics
@@ -86,6 +87,22 @@ def test_columns_may_come_in_another_order_with_others_and_without_the_target(fi
     table = [[*row[:5][::-1], "more"] for row in lines(300)]
     path = write(tmp_path / "turned.csv", "".join(";".join(row) + "\r\n" for row in table))
     assert outputs(model, path).tobytes() == outputs(model, str(files / "flats.csv")).tobytes()
+
+
+def test_predicting_holds_one_block_at_a_time(files: Path, tmp_path: Path) -> None:
+    """40,000 rows, which as strings of Python would take 14 MB."""
+    path = flats(tmp_path / "many.csv", 40_000)
+    code = (
+        "import tracemalloc\nfrom fastmlp.tables import TabularModel\n"
+        f"model = TabularModel.load({str(files / 'sold.safetensors')!r})\n"
+        f"model.predict({str(files / 'flats.csv')!r})\n"
+        "tracemalloc.start()\n"
+        f"rows = sum(len(block) for block in model.predictions({path!r}, verbose=False))\n"
+        "print(rows, tracemalloc.get_traced_memory()[1])"
+    )
+    rows, peak = map(int, run_python(code)[0].split())
+    assert rows == 40_000
+    assert peak < 3e6
 
 
 def test_a_category_that_was_never_seen_is_none_of_the_known_ones(files: Path, tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_many_blocks_are_all_the_rows_in_order(tmp_path: Path) -> None:
     assert numbers == [2 + 2 * i for i in range(count)]
 
 
+@pytest.mark.parametrize("before", [BLOCK - 1, BLOCK, 2 * BLOCK - 2])
+def test_a_quoted_field_may_go_on_in_the_next_block(tmp_path: Path, before: int) -> None:
+    plain = [(str(i), "x") for i in range(before)]
+    text = "".join(f"{a},{b}\n" for a, b in plain)
+    path = write(tmp_path / "a.csv", f'a,b\n{text}"one\ntwo\n\nfour",y\n\n5,z\n{text}')
+    _, rows, numbers = read(path)
+    assert rows == [*plain, ("one\ntwo\n\nfour", "y"), ("5", "z"), *plain]
+    assert numbers == [*range(2, before + 3), *range(before + 7, 2 * before + 8)]
+
+
 GOOD = "".join(f"{i},{i}\n" for i in range(2 * BLOCK))
 AFTER = 2 * BLOCK + 2  # the line behind the header and those rows
 

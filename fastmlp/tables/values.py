@@ -42,8 +42,8 @@ def number(text: str, decimal: str = ".") -> float | None:
 def numbers(texts: Sequence[str], decimal: str = ".") -> Floats | None:
     """Every text as `number` has it; None if one is no number or is infinite, which `number` then tells.
 
-    Reading is the time that a table takes, so the common case, a block of plain numbers, runs through `map` alone:
-    0.1 us a number, a third of a loop.
+    Most of the time that a table takes goes in here, so the common case, a block of plain numbers, runs through `map`
+    alone: 0.23 us a number, one by one 0.35.
     """
     if "_" in "".join(texts):
         return None
