@@ -336,7 +336,7 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
     shown = run(capsys, "train", "a.csv", "--target", "y", *QUICK)
     assert "  x39 " in shown
     assert "\n  and 10 more columns\n" in shown
-    assert "Always the same and so of no use: x0, x1, x2, x3, x4, x5, x6, x7, x8, x9, ....\n" in shown
+    assert "Always the same and so of no use: x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and more.\n" in shown
 
 
 @pytest.mark.parametrize("as_json", [False, True])

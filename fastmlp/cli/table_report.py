@@ -134,7 +134,7 @@ def _aligned(rows: Sequence[tuple[str, ...]], sides: str) -> list[str]:
 
 def _some(names: Sequence[str]) -> str:
     """Names one after the other; of many, the first ones."""
-    more = ", ..." if len(names) > MOST_CLASSES else ""
+    more = " and more" if len(names) > MOST_CLASSES else ""
     return ", ".join(_cut(name) for name in names[:MOST_CLASSES]) + more
 
 
