@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fastmlp.activations import ACTIVATIONS
+from fastmlp.cli import main
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
 
@@ -43,6 +46,21 @@ def test_the_first_example_learns(
     exec(compile(EXAMPLES[0], "README.md", "exec"), {})
     assert re.search(r"val_accuracy=(0\.9|1)", capsys.readouterr().out)
     assert (tmp_path / "model.safetensors").stat().st_size > 0
+
+
+def test_the_commands_on_a_file_print_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [session] = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    shutil.copy(ROOT / "fastmlp" / "datasets" / "breast_cancer.csv", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"\$ fastmlp (.*)\n([^$]*)", session)
+    assert len(commands) == 3
+    for command, shown in commands:
+        assert main(shlex.split(command)) == 0
+        printed = capsys.readouterr().out.splitlines()
+        for line in shown.splitlines():
+            assert line in printed or line == "..." or " in 0.0" in line  # the seconds differ
 
 
 def test_the_example_is_ten_lines() -> None:
