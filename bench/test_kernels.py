@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 from fastmlp.kernels import random
-from fastmlp.kernels._jit import Reals, kernel
+from fastmlp.kernels._jit import Reals, arguments_of, kernel
 from fastmlp.kernels.activations import ACTIVATIONS
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.losses import EXACT_PAIRS
 from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.panels import transpose
 from fastmlp.kernels.product import panel_product
 from fastmlp.kernels.simd import call, reals_at
+from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
 from fastmlp.reference.losses import EXACT_PAIRS as PAIRS
@@ -60,15 +61,26 @@ def transposes(out: Reals, block: Reals, turns: int) -> None:
 
 
 @kernel()
-def updates(update: int, w: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
+def updates(update: int, w: Reals, slots: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
     for _ in range(turns):
-        call(update, (w, w, BLOCK, gradient, constants, PANEL))
+        call(update, (w, slots, BLOCK, gradient, constants, PANEL))
 
 
 @kernel()
-def weight_products(product: int, out: Reals, a: Reals, w: Reals, constants: Reals, rows: int, turns: int) -> None:
+def weight_products(
+    product: int, out: Reals, a: Reals, w: Reals, slots: Reals, constants: Reals, rows: int, turns: int
+) -> None:
     for _ in range(turns):
-        call(product, (out, out, a, a, rows, w, w, BLOCK, out, constants, PANEL))
+        call(product, (out, out, a, a, rows, w, slots, BLOCK, out, constants, PANEL))
+
+
+def update_arguments(settings: Optimizer, dtype: Any) -> list[Any]:
+    """A block of weights, its slots and the optimizer's constants."""
+    steps, row = np.array([1]), aligned_zeros(CONSTANT_COUNT, dtype)
+    constants = settings.constants(steps)[0]
+    row[: len(constants)] = constants
+    row[DECAY] = settings.decay(steps)[0]
+    return [numbers(BLOCK, dtype), np.abs(numbers(3 * BLOCK, dtype)), row]
 
 
 @dtypes
@@ -87,10 +99,9 @@ def test_rows_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 
 @dtypes
 @both
-@pytest.mark.parametrize("optimizer", ["adam"])
-def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -> None:
+def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
     a, out = numbers(ROWS * PANEL, dtype), numbers(BLOCK, dtype)
-    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block, {optimizer} in its shadow (NumPy: without), {dtype}"
+    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block, adam in its shadow (NumPy: without), {dtype}"
     if by == "NumPy":
         # As many blocks as MANY elements have, all from the same rows. Two arrays: of one, NumPy computes A^T A by
         # symmetry, with half of the operations.
@@ -99,32 +110,42 @@ def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer
         dW = np.empty((blocks, PANEL, PANEL), dtype)
         timed(benchmark, name, by, "flops", blocks * flops, lambda: np.matmul(A.transpose(0, 2, 1), delta, out=dW))
         return
-    w, constants = numbers(3 * BLOCK, dtype), np.array([0.9, 0.999, 1e-6, 1e-8], dtype)
-    w[:] = np.abs(w)
-    found = UPDATES[optimizer].product_update.address(dtype)
-    arguments = [address(array) for array in (out, a, w, constants)]
+    held = update_arguments(Adam(1e-6), dtype)
+    found = UPDATES["adam"].product_update.address(dtype)
     out *= 0
+    arguments = [address(array) for array in (out, a, *held)]
     function = weight_products.function_for(dtype)
     timed(benchmark, name, by, "flops", TURNS * flops, function, found, *arguments, ROWS, TURNS)
 
 
+UPDATED = (
+    SGD(1e-6),
+    SGD(1e-6, momentum=0.9),
+    RMSprop(1e-6),
+    RMSprop(1e-6, centered=True, momentum=0.9),
+    Adagrad(1e-6),
+    Adadelta(1e-6),
+    Adam(1e-6),
+    Adam(1e-6, amsgrad=True),
+    AdamW(1e-6),
+    Nadam(1e-6),
+    Lion(1e-6),
+)
+
+
 @dtypes
 @both
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
-def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, optimizer: str) -> None:
-    name = f"update by {optimizer}, {dtype}"
+@pytest.mark.parametrize("settings", UPDATED, ids=lambda settings: settings.kernel)
+def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, settings: Optimizer) -> None:
+    name = f"update by {settings.kernel}, {dtype}"
     if by == "NumPy":
-        from fastmlp import SGD, Adam
-
-        settings = {"sgd": SGD(1e-6), "momentum": SGD(1e-6, momentum=0.9), "adam": Adam(1e-6)}[optimizer]
         w, g = numbers(MANY, dtype), numbers(MANY, dtype)
         slots = empty_slots(settings, w)
         timed(benchmark, name, by, "elements", MANY, reference_update, settings, w, g, slots, 1)
         return
-    w, g = np.abs(numbers(3 * BLOCK, dtype)), numbers(BLOCK, dtype)
-    constants = np.array([0.9, 0.999, 1e-6, 1e-8] if optimizer == "adam" else [1e-6, 1e-6, 1.0, 0.0], dtype)
-    found = UPDATES[optimizer].update.address(dtype)
-    arguments = [address(array) for array in (w, g, constants)]
+    w, slots, constants = update_arguments(settings, dtype)
+    arguments = [address(array) for array in (w, slots, numbers(BLOCK, dtype), constants)]
+    found = UPDATES[settings.kernel].update.address(dtype)
     timed(benchmark, name, by, "elements", TURNS * BLOCK, updates.function_for(dtype), found, *arguments, TURNS)
 
 
@@ -143,16 +164,21 @@ def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 
 @dtypes
 @both
-@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("activation", [name for name, g in ACTIVATIONS.items() if g.forward and name != "softmax"])
 def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: str) -> None:
-    z = numbers(MANY if by == "NumPy" else 16 * BLOCK, dtype)
-    name = f"{activation}, {dtype}"
+    """g as training computes it, with g' where that is kept; NumPy computes g alone."""
+    kernels = ACTIVATIONS[activation]
+    name = f"{activation}{' and its derivative (NumPy: without)' if kernels.keeping else ''}, {dtype}"
+    parameters = np.array([0.5])
     if by == "NumPy":
-        timed(benchmark, name, by, "elements", z.size, FORMULAS[activation].forward, z)
+        own = parameters[: arguments_of(FORMULAS[activation].forward) - 1]
+        timed(benchmark, name, by, "elements", MANY, FORMULAS[activation].forward, numbers(MANY, dtype)[:, None], *own)
         return
-    found = ACTIVATIONS[activation].forward
+    z, slopes = numbers(16 * BLOCK, dtype), numbers(16 * BLOCK, dtype)
+    found = kernels.keeping or kernels.forward
     assert found is not None
-    timed(benchmark, name, by, "elements", z.size, found.function_for(dtype), address(z), z.size, 0)
+    arguments = (address(z), address(slopes), z.size, address(parameters))
+    timed(benchmark, name, by, "elements", z.size, found.function_for(dtype), *arguments)
 
 
 @dtypes
@@ -169,11 +195,12 @@ def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, uni
         return
     width = -(-units // PANEL) * PANEL
     z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
-    delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS, dtype)
+    delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS)
     losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
     buffers = [address(array) for array in (delta, z, y, weights, losses)]
     function = EXACT_PAIRS["categorical_crossentropy"].function_for(dtype)
-    arguments = (*buffers, ROWS, units, ROWS * PANEL, 1.0 / ROWS, address(scratch), 0)
+    parameters = np.zeros(1)
+    arguments = (*buffers, ROWS, units, ROWS * PANEL, 1.0 / ROWS, address(scratch), address(parameters))
     timed(benchmark, name, by, "elements", ROWS * units, function, *arguments)
 
 
