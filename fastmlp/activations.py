@@ -215,6 +215,10 @@ class OwnActivation(Activation):
         """Pickle by name, which must be registered where it is unpickled."""
         return _own, (self.name,)
 
+    def __deepcopy__(self, memo: Any) -> OwnActivation:
+        """Itself: a copied network keeps the functions it has, whatever has the name now."""
+        return self
+
 
 def _own(name: str) -> Activation:
     return find(name, ACTIVATIONS, "activation")

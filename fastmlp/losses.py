@@ -158,6 +158,10 @@ class OwnLoss(Loss):
         """Pickle by name, which must be registered where it is unpickled."""
         return _own, (self.name,)
 
+    def __deepcopy__(self, memo: Any) -> OwnLoss:
+        """Itself: a copied network keeps the functions it has, whatever has the name now."""
+        return self
+
 
 def _own(name: str) -> Loss:
     return find(name, LOSSES, "loss")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -13,11 +15,15 @@ from numpy.typing import NDArray
 from fastmlp import initializers, losses
 from fastmlp._described import Described
 from fastmlp.activations import ACTIVATIONS, OwnActivation
-from fastmlp.kernels.user_functions import activation_kernels, loss_kernel
+from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.losses import SCRATCH_LANES, SCRATCH_MATRICES
+from fastmlp.kernels.user_functions import activation_kernels, loss_kernel, versions_of
 from fastmlp.losses import LOSSES, OwnLoss, Targets
-from fastmlp.parameters import address
+from fastmlp.parameters import address, aligned_zeros, panels
 
 Scalar = Callable[..., float]
+Points = Sequence[tuple[float, ...]]
 
 STEP = 1e-5
 TOLERANCE = 1e-5
@@ -51,10 +57,11 @@ def register_activation(
 ) -> None:
     """Make an activation of two functions of one number; its name then works wherever a built-in one does.
 
-    Both are compiled, so they hold to what Numba compiles: arithmetic, `math`, conditions. `exp`, `expm1`, `log`,
-    `log1p`, `tanh` and `erf` of `math` or NumPy are replaced by those of fastmlp, which are vector code. A saved model
-    holds the name alone: register it again before loading. A name of one's own can be registered anew; networks that
-    were made before keep what they have.
+    Both are compiled, so they hold to what Numba compiles: arithmetic, `math`, conditions, loops, and other functions
+    of the kind. Numbers that they find outside of themselves are those of the moment of registration. `exp`, `expm1`,
+    `log`, `log1p`, `tanh` and `erf` of `math` or NumPy are replaced by those of fastmlp, which are vector code. A saved
+    model holds the name alone: register it again before loading. A name of one's own can be registered anew; networks
+    that were made before keep what they have.
 
     Parameters
     ----------
@@ -89,15 +96,20 @@ def register_activation(
     """
     _check_name(name, ACTIVATIONS, OwnActivation, "activation")
     _check_functions(1, forward=forward, derivative=derivative)
+    for what, given in (("weight_init", weight_init), ("output_loss", output_loss)):
+        if not isinstance(given, str):
+            raise TypeError(f"{what} must be a name, got {given!r}")
     initializers.resolve(weight_init)
     losses.resolve(output_loss)
     points = [(z,) for z in _Z.tolist()]
     values = _values(forward, points, f"{name}: forward")
-    _check_slopes(forward, derivative, points, f"{name}: derivative")
-    kernels = _compiled(lambda: activation_kernels(name, forward, derivative), name)
-    found = _Z.copy()
-    _run(lambda: kernels.forward, name)(address(found), 0, len(found), 0)
-    _compare(found, values, name)
+    slopes = _check_slopes(forward, derivative, points, f"{name}: derivative")
+    _check_compiles(name, 1, forward=forward, derivative=derivative)
+    compiled = _compiled(activation_kernels(name, forward, derivative).keeping)
+    found, found_slopes = _Z.copy(), np.empty_like(_Z)
+    compiled(address(found), address(found_slopes), len(found), 0)
+    _compare(found, values, points, f"{name}: forward")
+    _compare(found_slopes, slopes, points, f"{name}: derivative")
     ACTIVATIONS[name] = OwnActivation(forward, derivative, name, weight_init, output_loss)
 
 
@@ -138,10 +150,12 @@ def register_loss(name: str, value: Scalar, gradient: Scalar, *, targets: Target
     if targets not in get_args(Targets):
         raise ValueError(f"targets must be one of {', '.join(get_args(Targets))}, got {targets!r}")
     points = [(a, y) for y in _Y[targets] for a in _A[targets].tolist()]
-    _values(value, points, f"{name}: value")
-    _check_slopes(value, gradient, points, f"{name}: gradient")
-    kernel = _compiled(lambda: loss_kernel(name, value, gradient), name)
-    _run(lambda: kernel, name)
+    values = _values(value, points, f"{name}: value")
+    slopes = _check_slopes(value, gradient, points, f"{name}: gradient")
+    _check_compiles(name, 2, value=value, gradient=gradient)
+    found, found_slopes = _losses(_compiled(loss_kernel(name, value, gradient)), points)
+    _compare(found, values, points, f"{name}: value")
+    _compare(found_slopes, slopes, points, f"{name}: gradient")
     LOSSES[name] = OwnLoss(value, gradient, name, targets)
 
 
@@ -159,11 +173,13 @@ def _check_functions(count: int, **functions: Any) -> None:
     for role, function in functions.items():
         if not inspect.isfunction(function):
             raise TypeError(f"{role} must be a Python function of {arguments}, got {function!r}")
-        if len(inspect.signature(function).parameters) != count:
-            raise TypeError(f"{role} must take {arguments}, got {inspect.signature(function)}")
+        signature = inspect.signature(function)
+        required = [p for p in signature.parameters.values() if p.default is p.empty]
+        if len(required) != count or any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()):
+            raise TypeError(f"{role} must take {arguments}, got {signature}")
 
 
-def _values(function: Scalar, points: Iterable[tuple[float, ...]], what: str) -> NDArray[np.float64]:
+def _values(function: Scalar, points: Points, what: str) -> NDArray[np.float64]:
     """The values at the points, all finite."""
     found = []
     for point in points:
@@ -177,8 +193,8 @@ def _values(function: Scalar, points: Iterable[tuple[float, ...]], what: str) ->
     return np.array(found)
 
 
-def _check_slopes(function: Scalar, derivative: Scalar, points: list[tuple[float, ...]], what: str) -> None:
-    """Compare with central differences in the first argument, where those from both sides agree."""
+def _check_slopes(function: Scalar, derivative: Scalar, points: Points, what: str) -> NDArray[np.float64]:
+    """The derivative in the first argument, compared with central differences where those from both sides agree."""
     below, at, above = (
         _values(function, [(first + shift, *rest) for first, *rest in points], what) for shift in (-STEP, 0.0, STEP)
     )
@@ -192,25 +208,40 @@ def _check_slopes(function: Scalar, derivative: Scalar, points: list[tuple[float
         )
     if kinked.mean() > 0.2:
         raise ValueError(f"{what} cannot be checked: the function has kinks or jumps at {kinked.sum()} of the points")
+    return given
 
 
-def _compiled(make: Callable[[], Any], name: str) -> Any:
-    try:
-        return make()
-    except Exception as error:  # whatever a compiler may raise
-        raise ValueError(f"{name} cannot be compiled: {_reason(error)}") from error
+def _check_compiles(name: str, count: int, **functions: Scalar) -> None:
+    for role, function in functions.items():
+        try:
+            versions_of(function, count)
+        except Exception as error:  # whatever a compiler may raise
+            raise ValueError(f"{name}: {role} cannot be compiled: {_reason(error)}") from error
 
 
-def _run(kernel: Callable[[], Any], name: str) -> Any:
-    """The compiled float64 version."""
-    return _compiled(lambda: kernel().function_for(np.dtype(np.float64)), name)
+def _compiled(kernel: Kernel | None) -> Callable[..., Any]:
+    """The version for float64."""
+    assert kernel is not None
+    return kernel.function_for(np.dtype(np.float64))
 
 
-def _compare(found: NDArray[np.float64], expected: NDArray[np.float64], name: str) -> None:
-    wrong = np.abs(found - expected) > 1e-9 * np.maximum(np.abs(expected), 1)
+def _losses(kernel: Callable[..., Any], points: Points) -> tuple[NDArray[np.float64], ...]:
+    """The compiled loss and gradient at each (a, y): those of a network of one output, with a row for each."""
+    rows = panels(len(points)) * PANEL
+    a, y, delta = (aligned_zeros(rows * PANEL, np.float64).reshape(rows, PANEL) for _ in range(3))
+    a[: len(points), 0], y[: len(points), 0] = np.transpose(points)
+    weights, losses = np.ones(rows), np.empty(rows)
+    scratch = aligned_zeros(SCRATCH_LANES * PANEL + SCRATCH_MATRICES * 2 * BLOCK, np.float64)
+    arrays = [address(array) for array in (delta, a, y, weights, losses)]
+    kernel(*arrays, rows, 1, rows * PANEL, 1.0, address(scratch), address(np.zeros(1)))
+    return losses[: len(points)], delta[: len(points), 0]
+
+
+def _compare(found: NDArray[np.float64], expected: NDArray[np.float64], points: Points, what: str) -> None:
+    wrong = ~(np.abs(found - expected) <= 1e-9 * np.maximum(np.abs(expected), 1))
     if wrong.any():
         i = int(np.argmax(wrong))
-        raise ValueError(f"{name}: compiled, forward({_Z[i]:.6g}) is {found[i]:.6g}, in Python {expected[i]:.6g}")
+        raise ValueError(f"{what}{_place(points[i])} is {expected[i]:.10g}, but compiled {found[i]:.10g}")
 
 
 def _place(point: tuple[float, ...]) -> str:
@@ -218,6 +249,12 @@ def _place(point: tuple[float, ...]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The lines of Numba's message that say something to a user."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) or type(error).__name__
+    """What Numba's message says to a user: its first line, what was called there, and where that stands."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith("Failed in nopython mode pipeline")]
+    first = said[0].partition(" Raised from ")[0] if said else type(error).__name__
+    if first.endswith("found for signature:"):
+        first += "".join(line.removeprefix(">>>") for line in said[1:2])
+    places = re.findall(r'File "(.*)", line (\d+):|Raised from (.*) \((\d+)\)', str(error))
+    own = [(Path(a or c).name, b or d) for a, b, c, d in places if "/numba/" not in a]
+    return f"{first} ({own[0][0]}, line {own[0][1]})" if own else first

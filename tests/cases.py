@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import os
 import subprocess
 import sys
@@ -230,6 +231,11 @@ def data_for(network: Any, rows: int, dtype: str, seed: int = 5) -> tuple[Array,
     if architecture.exact_pair and architecture.loss.targets == "binary" and architecture.outputs == 1:
         y = (y[:, 0] > 0.5).astype(dtype)
     return X, np.where(y > 0.5, 1, -1).astype(dtype) if architecture.loss.targets == "signs" else y
+
+
+def logistic(z: float) -> float:
+    """A function of numbers that stands in another module than those who call it."""
+    return 1 / (1 + math.exp(-z))
 
 
 def sample_weights(kind: str, rows: int) -> Array:
