@@ -82,7 +82,7 @@ class Parameters:
         self.weights = aligned_zeros(self.size, dtype)
         self.transposed = aligned_zeros(sum(blocks), dtype)
         self.slots = aligned_zeros(len(architecture.optimizer.slots) * self.size, dtype).reshape(-1, self.size)
-        self.slots[:1] = architecture.optimizer.first_slot_value
+        self._begin_slots()
         self.state = np.zeros(len(at.STATE_WORDS), np.int64)
         self.state[at.SEED] = architecture.seed
         self.totals = np.zeros(3)
@@ -90,8 +90,7 @@ class Parameters:
     def initialise(self, seed: int) -> None:
         """Draw all weights anew and forget everything learned."""
         self.weights[:] = 0
-        self.slots[:] = 0
-        self.slots[:1] = self.architecture.optimizer.first_slot_value
+        self._begin_slots()
         self.state[:] = 0
         self.totals[:] = 0
         self.state[at.SEED] = seed
@@ -100,6 +99,14 @@ class Parameters:
             b = self._draw(layer.bias_init, index, random.BIASES_DRAW, (layer.units,)) if layer.use_bias else None
             self.pack(self.weights, index, w, b)
         self.refresh_transposed()
+
+    def _begin_slots(self) -> None:
+        """What the optimizer remembers before its first step; the padding holds 0, as after loading."""
+        self.slots[:] = 0
+        first = self.architecture.optimizer.first_slot_value
+        for index, layer in enumerate(self.architecture.layers if first else ()):
+            b = np.full(layer.units, first) if layer.use_bias else None
+            self.pack(self.slots[0], index, np.full((layer.inputs, layer.units), first), b)
 
     def are_finite(self) -> bool:
         """Whether neither a parameter nor a slot is NaN or infinite."""

@@ -29,6 +29,7 @@ from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam,
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.plan import buffer_sizes
 from fastmlp.reference import losses as formulas
+from fastmlp.schedules import CosineDecay, Warmup
 
 Array = NDArray[Any]
 
@@ -66,6 +67,14 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "lion": Lion(0.01, weight_decay=0.1),
 }
 """Every update rule that there is."""
+
+LEARNERS: dict[str, Optimizer] = {
+    **OPTIMIZERS,
+    "clipped by value": SGD(0.1, momentum=0.9, clipvalue=0.01),
+    "clipped by norm": Adam(0.01, global_clipnorm=0.1),
+    "by a schedule": Nadam(Warmup(5, CosineDecay(0.02, 1000, 0.5))),
+}
+"""The same, and each way of limiting the gradient and of changing the rate."""
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 """Of one kernel, relative to the largest element of what it computes."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from cases import ACTIVATIONS, DTYPES, OPTIONS, PAIRS, data_for, tensors
 
-from fastmlp import SGD, Adam, Dense, Network
+from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
 from fastmlp.thread_choice import ThreadChoice
 from fastmlp.training import Trainer
 
@@ -96,11 +96,27 @@ def always_parallel() -> Iterator[list[int]]:
         ThreadChoice.parallel, Trainer._call = choose, call  # type: ignore[method-assign]
 
 
+RULES = {
+    "wide float32": [
+        Adam(0.01),
+        SGD(0.1, momentum=0.9),
+        SGD(0.1, clipvalue=1e-4),
+        AdamW(0.01, global_clipnorm=0.1),
+        Nadam(0.01, global_clipnorm=1e-3),
+        Lion(0.01, weight_decay=0.1),
+    ],
+    "wide float64": [Adam(0.01), SGD(0.1, momentum=0.9, global_clipnorm=0.1)],
+    "long float32": [Adam(0.01), SGD(0.1, momentum=0.9, global_clipnorm=0.1)],
+    "long float64": [Adam(0.01), AdamW(0.01, amsgrad=True, clipvalue=1e-4)],
+}
+"""What is trained by each number of threads: the optimizers, by shape and dtype."""
+
+
 def by_threads(most: int) -> Iterator[tuple[str, int, str]]:
     """(what was trained, threads, digest), for 1, 2, 3, 4 and 8 threads."""
     for shape, (_, batch) in SHAPES.items():
         for dtype in DTYPES:
-            for optimizer in (Adam(0.01), SGD(0.1, momentum=0.9)):
+            for optimizer in RULES[f"{shape} {dtype}"]:
                 for threads in (1, 2, 3, 4, 8):
                     network = big_network(shape, dtype, threads, optimizer)
                     with always_parallel() as counted:
@@ -109,4 +125,4 @@ def by_threads(most: int) -> Iterator[tuple[str, int, str]]:
                     X = big_data(shape, dtype)["X"]
                     loss, gradients = network.loss_and_gradients(X, big_data(shape, dtype)["y"])
                     said = digest([network.predict(X), [loss], *tensors(gradients)])
-                    yield f"{shape} {dtype} {optimizer.name}", threads, state_of(network) + said
+                    yield f"{shape} {dtype} {optimizer!r}", threads, state_of(network) + said

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 import pytest
 from behaviour import bits, run_python, small_data, small_network
+from cases import LEARNERS
 
 from fastmlp import SGD, Adam, Callback, Dense, EarlyStopping, History, Network, NonFiniteLossError
 from fastmlp.reference import data as reference_data
@@ -26,7 +27,6 @@ HELD = (HELD_X[-20:], HELD_LABELS[-20:])
 BATCH = 8
 STEPS = 6  # of an epoch of 41 rows
 
-OPTIMIZERS = [SGD(0.1), SGD(0.1, momentum=0.9), SGD(0.1, momentum=0.9, nesterov=True), Adam(0.01)]
 EVENTS = ("on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end", "on_train_end")
 
 
@@ -182,7 +182,7 @@ def test_weights_of_classes_stay_out_of_the_split() -> None:
     assert heavy.history["val_loss"] == [one.evaluate(X[kept_out], LABELS[kept_out])["loss"]]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_epochs_add_up_over_fits(optimizer: Any, shuffle: bool) -> None:
     one, other = small_network(optimizer=optimizer), small_network(optimizer=optimizer)
@@ -336,7 +336,7 @@ def test_a_network_can_be_asked_and_copied_within_a_fit() -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("enough")], ids=["Ctrl-C", "error"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
 @pytest.mark.parametrize("batch", [0, 3, STEPS - 1, STEPS, 2 * STEPS + 4])
 def test_an_interrupted_fit_goes_on_to_the_same_bits(batch: int, optimizer: Any, error: BaseException) -> None:
     one, other = small_network(optimizer=optimizer), small_network(optimizer=optimizer)
@@ -472,7 +472,7 @@ def regression(optimizer: Any = None) -> Network:
     return Network(layers, optimizer=optimizer or Adam(0.01), seed=7, activation="linear")
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
 @pytest.mark.parametrize("callbacks", [[], [Callback()], [Recorder()]], ids=["none", "by epoch", "by batch"])
 def test_a_loss_that_blows_up_rolls_back_to_the_start_of_the_epoch(optimizer: Any, callbacks: list[Callback]) -> None:
     layers: list[int | Dense] = [3, Dense(6, dropout=0.2), Dense(5, l2=1e-3), 1]

@@ -136,7 +136,8 @@ class Nadam(_Moments):
         """`[beta_1, beta_2, -share of g, -share of m, epsilon]`."""
         root, rates = self._root_correction(steps), self.rates(steps)
         now, following = self._momentum(steps), self._momentum(steps + 1)
-        product = np.multiply.accumulate([self._product_to(int(steps[0]) - 1), *now])[1:]
+        with np.errstate(under="ignore"):
+            product = np.multiply.accumulate([self._product_to(int(steps[0]) - 1), *now])[1:]
         of_gradient = -rates * (1 - now) / (1 - product) / root
         of_mean = -rates * following / (1 - product * following) * (1 - self.beta_1) / root
         return columns(steps, self.beta_1, self.beta_2, of_gradient, of_mean, self.epsilon / root)
@@ -146,11 +147,15 @@ class Nadam(_Moments):
         return self.beta_1 * (1.0 - 0.5 * power(0.96, steps * self.momentum_decay))
 
     def _product_to(self, step: int) -> float:
-        """The product of mu up to that step, factor after factor, so that its bits depend on nothing else; soon 0."""
-        product, piece = 1.0, 1 << 14
+        """The product of mu up to that step, factor after factor, so that its bits depend on nothing else.
+
+        0 as soon as 1 less the product is 1, since then it makes no difference: by default after 53 steps. Multiplied
+        on, it would take 1.3 s at step 10 million.
+        """
+        product, piece = 1.0, 1 << 12
         for first in range(1, step + 1, piece):
-            if product == 0.0:
-                break
             factors = self._momentum(np.arange(first, min(first + piece, step + 1)))
             product = float(np.multiply.accumulate([product, *factors])[-1])
+            if product < 2.0**-60:
+                return 0.0
         return product

@@ -40,7 +40,8 @@ class Optimizer(Described, ABC):
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if str(entry.type).startswith("float") and value is not None and not isinstance(value, Schedule):
+            given = not isinstance(value, Schedule) and (value is not None or entry.default is not None)
+            if str(entry.type).startswith("float") and given:
                 object.__setattr__(self, entry.name, number(value, f"{self.name}: {entry.name}"))
         for name in ("clipvalue", "global_clipnorm"):
             limit = getattr(self, name)
