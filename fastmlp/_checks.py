@@ -26,9 +26,13 @@ def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T
     if isinstance(given, kind):
         return given
     if not isinstance(given, str):
-        raise TypeError(
-            f"{what} must be a name or an object of {kind.__name__}, got {given!r} of type {type(given).__name__}"
-        )
+        hint = ""
+        if isinstance(given, type) and issubclass(given, kind):
+            hint = f"; write {given.__name__}()"
+        elif callable(given) and what in ("activation", "loss"):
+            hint = f"; functions of your own are registered, with fastmlp.register_{what}, and then named"
+        got = f"{given!r} of type {type(given).__name__}{hint}"
+        raise TypeError(f"{what} must be a name or an object of {kind.__name__}, got {got}")
     if given in table:
         return table[given]
     near = difflib.get_close_matches(given.lower(), table, n=1)

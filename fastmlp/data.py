@@ -264,15 +264,17 @@ def stage_rows(row_bytes: int, least: int) -> int:
 
 def _check_range(given: NDArray[Any], architecture: Architecture, name: str) -> None:
     """Raise ValueError where a target is not what the loss takes."""
-    loss, lowest, highest = architecture.loss, [], []
+    loss, lowest, highest, not_one = architecture.loss, [], [], set()
     if loss.targets == "values":
         return
     for rows in pieces(len(given), given[:1].nbytes):
         values = given[rows].astype(architecture.dtype, copy=False)
         if loss.targets == "signs":
             strange = values[~np.isin(values, (-1, 0, 1))]
-            if strange.size:
-                raise ValueError(f"{name} must hold -1 and 1, or 0 and 1, for {loss.name}, got {strange[0]:g}")
+            not_one |= {sign for sign in (-1, 0) if (values == sign).any()}
+            if strange.size or len(not_one) == 2:
+                got = f"{strange[0]:g}" if strange.size else "-1 and 0"
+                raise ValueError(f"{name} must hold -1 and 1, or 0 and 1, for {loss.name}, got {got}")
         lowest.append(values.min())
         highest.append(values.max())
     if loss.targets == "signs" or not lowest:

@@ -11,7 +11,10 @@ import pytest
 from behaviour import everything, small_data, small_network
 from numpy.typing import NDArray
 
-from fastmlp import SGD, Adam, Callback, Dense, EarlyStopping, Network
+from fastmlp import SGD, Adam, Callback, CosineDecay, Dense, EarlyStopping, Network
+from fastmlp.activations import ELU, GELU, LeakyReLU
+from fastmlp.initializers import HeNormal
+from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber
 
 X, LABELS = small_data()
 ONE_HOT = np.eye(3, dtype=np.float32)[LABELS]
@@ -51,7 +54,22 @@ CONSTRUCTION: list[Case] = [
         "activation a function",
         net([3, 2], activation=np.tanh),
         TypeError,
-        "activation must be a name or an object of Activation",
+        "activation must be a name or an object of Activation, got <ufunc 'tanh'> of type ufunc; functions of your own "
+        "are registered, with fastmlp.register_activation, and then named",
+    ),
+    ("activation a class", net([3, 2, 2], activation=LeakyReLU), TypeError, r"of type type; write LeakyReLU\(\)$"),
+    ("activation a loss", net([3, 2], activation=Huber()), TypeError, r"object of Activation, got Huber\(delta=1.0\)"),
+    ("output a class", net([3, 2], output=ELU), TypeError, r"activation must be a name .*; write ELU\(\)$"),
+    ("output an initializer", net([3, 2], output=HeNormal()), TypeError, "object of Activation, got HeNormal"),
+    ("loss a class", net([3, 2], loss=Huber), TypeError, r"loss must be a name .*; write Huber\(\)$"),
+    ("loss an activation", net([3, 2], loss=ELU()), TypeError, r"object of Loss, got ELU\(alpha=1.0\) of type ELU$"),
+    ("loss a function", net([3, 2], loss=abs), TypeError, "registered, with fastmlp.register_loss, and then named"),
+    ("kl of one", net([3, 1], loss="kl_divergence"), ValueError, "softmax over a single unit is always 1"),
+    (
+        "kl of one sigmoid",
+        net([3, 1], output="sigmoid", loss="kl_divergence"),
+        ValueError,
+        "kl_divergence needs at least 2 outputs; for one output use loss='binary_crossentropy'",
     ),
     ("output", net([3, 2], output="soft-max"), ValueError, "'soft-max'; did you mean 'softmax'"),
     ("loss", net([3, 2], loss="mse"), ValueError, "unknown loss 'mse'.*There are: mean_squared_error"),
@@ -61,8 +79,11 @@ CONSTRUCTION: list[Case] = [
         "optimizer a class",
         net([3, 2], optimizer=Adam),
         TypeError,
-        "optimizer must be a name or an object of Optimizer, got <class",
+        r"optimizer must be a name or an object of Optimizer, got <class .*; write Adam\(\)$",
     ),
+    ("optimizer a schedule", net([3, 2], optimizer=CosineDecay(0.1, 9)), TypeError, "of Optimizer, got CosineDecay"),
+    ("optimizer a number", net([3, 2], optimizer=0.1), TypeError, "object of Optimizer, got 0.1 of type float$"),
+    ("rate an optimizer", made(SGD, SGD(0.1)), TypeError, "sgd: learning_rate must be a number, got SGD"),
     ("dtype half", net([3, 2], dtype="float16"), ValueError, "dtype must be 'float32' or 'float64', got 'float16'"),
     ("dtype unknown", net([3, 2], dtype="real"), TypeError, "dtype must be 'float32' or 'float64', got 'real'"),
     ("dtype integers", net([3, 2], dtype=int), ValueError, "dtype must be 'float32' or 'float64', got <class 'int'>"),
@@ -78,6 +99,29 @@ CONSTRUCTION: list[Case] = [
     ("Dense zero", made(Dense, 0), ValueError, "units of a layer must be at least 1, got 0"),
     ("Dense float", made(Dense, 2.5), TypeError, "units of a layer must be a whole number, got 2.5"),
     ("Dense activation", made(Dense, 2, "sigmoyd"), ValueError, "did you mean 'sigmoid'"),
+    (
+        "Dense activation a class",
+        made(Dense, 2, LeakyReLU),
+        TypeError,
+        r"Activation, got <class .*; write LeakyReLU\(\)",
+    ),
+    ("Dense activation an initializer", made(Dense, 2, HeNormal()), TypeError, "object of Activation, got HeNormal"),
+    ("Dense activation a number", made(Dense, 2, 3), TypeError, "object of Activation, got 3 of type int$"),
+    ("Dense init a class", made(Dense, 2, weight_init=HeNormal), TypeError, r"Initializer, .*; write HeNormal\(\)$"),
+    ("Dense init an activation", made(Dense, 2, weight_init=ELU()), TypeError, "object of Initializer, got ELU"),
+    ("ELU", made(ELU, 0), ValueError, "elu: alpha must be greater than 0, and at most 1e30, got 0"),
+    ("ELU str", made(ELU, "1"), TypeError, "elu: alpha must be a number, got '1' of type str"),
+    ("LeakyReLU", made(LeakyReLU, 1.5), ValueError, "leaky_relu: slope must be greater than 0 and at most 1, got 1.5"),
+    ("GELU", made(GELU, "tanh"), ValueError, "gelu: approximate must be True or False, got 'tanh'"),
+    ("Huber", made(Huber, -1), ValueError, "huber: delta must be at least 0 and finite, got -1"),
+    ("Huber zero", made(Huber, 0), ValueError, "huber: delta must be greater than 0, and at most 1e15, got 0"),
+    (
+        "smoothing",
+        made(CategoricalCrossentropy, 1.0),
+        ValueError,
+        "categorical_crossentropy: label_smoothing must be at least 0 and less than 1, got 1.0",
+    ),
+    ("smoothing bool", made(BinaryCrossentropy, True), TypeError, "label_smoothing must be a number, got True"),
     ("Dense dropout 1", made(Dense, 2, dropout=1), ValueError, "dropout must be at least 0 and less than 1, got 1"),
     ("Dense dropout below", made(Dense, 2, dropout=-0.1), ValueError, "dropout must be at least 0 .*, got -0.1"),
     ("Dense dropout NaN", made(Dense, 2, dropout=NAN), ValueError, "dropout must be .*, got nan"),
@@ -401,6 +445,53 @@ BINARY: list[tuple[str, Any, Any, str]] = [
 def test_bad_binary_targets_are_refused(given: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Network([3, 1], output="sigmoid", seed=0).fit(X, given)
+
+
+POSITIVE = np.abs(X[:, 0])
+SIGNS = np.where(X[:, 0] > 0, 1.0, -1.0)
+KINDS: list[tuple[str, dict[str, Any], Any, Any, str]] = [
+    ("hinge a half", {"loss": "hinge"}, at(3, 0.5, SIGNS), ValueError, "-1 and 1, or 0 and 1, for hinge, got 0.5"),
+    ("hinge labels", {"loss": "hinge"}, LABELS, ValueError, "y must hold -1 and 1, or 0 and 1, for hinge, got 2"),
+    ("hinge both", {"loss": "hinge"}, at(3, 0.0, SIGNS), ValueError, "0 and 1, for hinge, got -1 and 0"),
+    ("hinge numbers", {"loss": "hinge"}, X[:, 0], ValueError, r"for hinge, got -?[\d.]+$"),
+    ("hinge NaN", {"loss": "hinge"}, at(3, NAN, SIGNS), ValueError, r"y must be finite, but y\[3, 0\] is nan"),
+    ("hinge names", {"loss": "hinge"}, SIGNS.astype(str), TypeError, "y must hold real numbers, got an array of <U"),
+    ("hinge columns", {"loss": "hinge"}, ONE_HOT, ValueError, r"y must have shape \(41, 1\) for hinge, got \(41, 3\)"),
+    ("negative count", {"loss": "poisson"}, at(3, -1, POSITIVE), ValueError, "be at least 0 for poisson, got "),
+    ("negative rate", {"output": "exponential"}, -POSITIVE, ValueError, "y must be at least 0 for poisson, got "),
+    ("infinite count", {"loss": "poisson"}, at(3, INF, POSITIVE), ValueError, r"must be finite, but y\[3, 0\] is inf"),
+    ("two logs", {"loss": BinaryCrossentropy(0.1)}, LABELS, ValueError, "1 for binary_crossentropy, .* from 0 to 2"),
+    ("log_cosh columns", {"loss": "log_cosh"}, ONE_HOT, ValueError, r"\(41, 1\) for log_cosh, got \(41, 3\)"),
+    ("huber NaN", {"loss": Huber()}, at(0, NAN, X[:, 0]), ValueError, r"y must be finite, but y\[0, 0\] is nan"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", LEARNERS)
+@pytest.mark.parametrize(("options", "given", "error", "message"), by_name(KINDS))
+def test_targets_that_do_not_suit_the_loss_are_not_learned(
+    method: str, options: dict[str, Any], given: Any, error: type[Exception], message: str
+) -> None:
+    network = Network([3, 4, 1], seed=0, **options)
+    before = everything(network)
+    with pytest.raises(error, match=message):
+        LEARNERS[method](network, X, given, None)
+    assert everything(network) == before
+
+
+@pytest.mark.parametrize("y", [SIGNS, (SIGNS + 1) / 2, SIGNS > 0, np.ones(41), -np.ones(41), np.zeros(41)])
+def test_signs_may_be_given_in_either_way(y: Any) -> None:
+    network = Network([3, 4, 1], loss="hinge", dtype="float64", seed=0)
+    signs = np.where(y > 0, 1.0, -1.0)
+    assert network.loss_and_gradients(X, y)[0] == network.loss_and_gradients(X, signs)[0]
+
+
+def test_labels_and_rows_of_a_divergence_are_checked_as_those_of_its_cross_entropy() -> None:
+    for given, message in (
+        (LABELS + 1, "class labels from 0 to 2"),
+        (ONE_HOT * 2, "between 0 and 1 for kl_diverg"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Network([3, 3], loss="kl_divergence", seed=0).fit(X, given)
 
 
 def test_one_column_of_targets_does_not_stand_for_two_outputs() -> None:
