@@ -11,6 +11,7 @@ import numpy as np
 from cases import ACTIVATIONS, DTYPES, OPTIONS, PAIRS, data_for, tensors
 
 from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
+from fastmlp.optimizers import Optimizer
 from fastmlp.thread_choice import ThreadChoice
 from fastmlp.training import Trainer
 
@@ -84,10 +85,10 @@ def always_parallel() -> Iterator[list[int]]:
     counted: list[int] = []
     choose, call = ThreadChoice.parallel, Trainer._call
 
-    def counting(self: Trainer, parallel: bool, arguments: Any) -> int:
+    def counting(self: Trainer, parallel: bool, arguments: Any) -> None:
         if parallel:
             counted.append(self.plan.threads)
-        return call(self, parallel, arguments)
+        call(self, parallel, arguments)
 
     ThreadChoice.parallel, Trainer._call = (lambda self: self.most > 1), counting  # type: ignore[method-assign]
     try:
@@ -96,7 +97,7 @@ def always_parallel() -> Iterator[list[int]]:
         ThreadChoice.parallel, Trainer._call = choose, call  # type: ignore[method-assign]
 
 
-RULES = {
+RULES: dict[str, list[Optimizer]] = {
     "wide float32": [
         Adam(0.01),
         SGD(0.1, momentum=0.9),

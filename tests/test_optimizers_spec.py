@@ -298,7 +298,7 @@ def breaking_loss() -> Iterator[str]:
 @pytest.mark.parametrize("limit", [{"global_clipnorm": 0.1}, {"clipvalue": 0.1}, {}])
 @pytest.mark.parametrize(("batch_size", "batch"), [(4, 1), (12, 0)])
 def test_nan_in_a_gradient_is_not_clipped_away(
-    breaking_loss: str, batch_size: int, batch: int, limit: dict[str, float]
+    breaking_loss: str, batch_size: int, batch: int, limit: dict[str, Any]
 ) -> None:
     rows, y = np.ones((12, 2), np.float32), np.zeros(12)
     network = Network([2, 3, 1], loss=breaking_loss, optimizer=Adam(0.01, **limit), seed=0)
@@ -315,7 +315,7 @@ def test_nan_in_a_gradient_is_not_clipped_away(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_memory_counts_what_clipping_needs(dtype: str) -> None:
-    def network(**limit: float) -> Network:
+    def network(**limit: Any) -> Network:
         return Network([64, 100, 3], output="softmax", optimizer=Adam(**limit), dtype=dtype, seed=0)
 
     plain, clipped = network(), network(global_clipnorm=1.0)

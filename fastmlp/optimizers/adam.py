@@ -144,7 +144,7 @@ class Nadam(_Moments):
 
     def _momentum(self, steps: Steps) -> Floats:
         """The mu of each step."""
-        return self.beta_1 * (1.0 - 0.5 * power(0.96, steps * self.momentum_decay))
+        return self.beta_1 * (1.0 - 0.5 * power(0.96, steps.astype(np.float64) * self.momentum_decay))
 
     def _product_to(self, step: int) -> float:
         """The product of mu up to that step, factor after factor, so that its bits depend on nothing else.

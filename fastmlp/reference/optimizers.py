@@ -38,7 +38,7 @@ def rmsprop(settings: RMSprop, rate: float, w: Array, g: Array, slots: Slots, t:
         c = slots["c"]
         c[...] = rho * c + (1 - rho) * g
         variance = np.maximum(v - c**2, 0)
-    u = g / (np.sqrt(variance) + settings.epsilon)
+    u: Array = g / (np.sqrt(variance) + settings.epsilon)
     if settings.momentum:
         m = slots["m"]
         m[...] = settings.momentum * m + u
