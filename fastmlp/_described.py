@@ -29,7 +29,7 @@ class Described:
     @property
     def label(self) -> str:
         """The name, with the numbers that are not the defaults: `leaky_relu(slope=0.3)`."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        defaults = {field.name: field.default for field in dataclasses.fields(self) if field.name != "name"}
         own = [f"{key}={value}" for key, value in self.to_dict().items() if defaults.get(key, value) != value]
         return f"{self.name}({', '.join(own)})" if own else self.name
 

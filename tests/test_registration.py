@@ -305,6 +305,7 @@ def test_what_is_stored_is_the_name_and_other_processes_give_the_same_bits(tmp_p
 def test_a_loss_that_is_not_registered_is_not_loaded(tmp_path: Path) -> None:
     register_loss("own", lambda a, y: (a - y) ** 2, lambda a, y: 2 * (a - y))
     network = Network([3, 1], loss="own", seed=0)
+    assert "loss='own'" in repr(network)
     network.save(tmp_path / "own")
     again = Network.load(tmp_path / "own")
     assert again.architecture == network.architecture
@@ -353,6 +354,17 @@ def error(a: float, y: float) -> float:
 
 def error_gradient(a: float, y: float) -> float:
     return 2 * (a - y)
+
+
+def raising(z: float) -> float:
+    if z > 100:
+        raise ValueError("too large")
+    return z
+
+
+def asserting(z: float) -> float:
+    assert z < 100
+    return 1.0
 
 
 def bad(z: float) -> float:
@@ -442,6 +454,14 @@ BAD_ACTIVATIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception
     "an array": (
         ("own", lambda z: np.asarray(z), one), {}, ValueError,
         "own: forward cannot be compiled: it must return a number, but returns array(float64, 0d, C)",
+    ),
+    "raises": (
+        ("own", raising, one), {}, ValueError,
+        "own: forward cannot be compiled: raising must not raise an error, for which a kernel cannot stop; return math",
+    ),
+    "asserts": (
+        ("own", line, lambda z: asserting(z)), {}, ValueError,
+        "own: derivative cannot be compiled: asserting must not raise an error, ",
     ),
     "other bits when compiled": (
         ("own", lambda z: z * 2**MINUS_ONE, lambda z: 0.5), {}, ValueError,
