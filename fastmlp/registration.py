@@ -216,7 +216,7 @@ def _check_compiles(name: str, count: int, **functions: Scalar) -> None:
         try:
             versions_of(function, count)
         except Exception as error:  # whatever a compiler may raise
-            raise ValueError(f"{name}: {role} cannot be compiled: {_reason(error)}") from error
+            raise ValueError(f"{name}: {role} cannot be compiled: {_reason(error)}") from None
 
 
 def _compiled(kernel: Kernel | None) -> Callable[..., Any]:

@@ -34,13 +34,36 @@ def where(condition: bool, x: float, y: float) -> float:
     return x if condition else y
 
 
-_OWN = [
-    (getattr(library, name), getattr(functions, name))
-    for library in (math, np)
-    for name in ("exp", "expm1", "log", "log1p", "tanh", "erf")
-    if hasattr(library, name)
-]
-_OWN.append((np.where, where))
+def _of_any(function: Any, single: bool) -> Any:
+    """Our function for whole numbers too, as in `math.log(2)`, which become fractions of the network's dtype."""
+    kind = types.float32 if single else types.float64
+
+    @intrinsic
+    def fraction(_typing_context: Any, x: Any) -> Any:
+        result = x if isinstance(x, types.Float) else kind
+
+        def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+            return context.cast(builder, values[0], x, result)
+
+        return result(x), generate
+
+    @scalar
+    def of_any(x: float) -> float:
+        return function(fraction(x))
+
+    return of_any
+
+
+def _stand_ins(single: bool) -> list[tuple[Any, Any]]:
+    """Functions of `math` and NumPy, and what takes their place."""
+    found = [(np.where, where)]
+    for name in ("exp", "expm1", "log", "log1p", "tanh", "erf"):
+        own = _of_any(getattr(functions, name), single)
+        found += [(getattr(library, name), own) for library in (math, np) if hasattr(library, name)]
+    return found
+
+
+_STAND_INS = {single: _stand_ins(single) for single in (False, True)}
 
 
 @functools.cache
@@ -152,7 +175,7 @@ def _compiled(function: Any, single: bool, known: dict[Any, Any]) -> Any:
             return stand_in
         if isinstance(value, python.FunctionType) and not str(value.__module__).startswith(("numpy", "numba")):
             return _compiled(value, single, known)
-        return next((own for theirs, own in _OWN if value is theirs), None) or _number(value, single)
+        return next((own for theirs, own in _STAND_INS[single] if value is theirs), None) or _number(value, single)
 
     surroundings.update({name: replaced(function.__globals__[name]) for name in names & function.__globals__.keys()})
     for cell, given in zip(cells, function.__closure__ or (), strict=True):

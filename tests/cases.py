@@ -297,6 +297,7 @@ OPTIONS: dict[str, Training] = {
     "hidden softmax": Training((7, Dense(17, "softmax"), Dense(5, "softmax"), 3), CLASSES),
     "hidden softmax under dropout": Training((7, Dense(17, "softmax", dropout=0.4), Dense(9, "tanh"), 3), CLASSES),
     "dropout": Training((9, Dense(33, dropout=0.5), Dense(17, "tanh", dropout=0.2), Dense(9, dropout=0.9), 3), CLASSES),
+    "dropout of kept slopes": Training((9, Dense(33, "silu", dropout=0.5), Dense(17, "gelu", dropout=0.2), 3), CLASSES),
     "dropout over chunks": Training((9, Dense(33, dropout=0.3), 3), CLASSES, rows=400, batch_size=300),
     "penalties": Training((9, Dense(17, l1=0.01), Dense(8, "sigmoid", l2=0.1), Dense(3, l1=0.02, l2=0.03)), CLASSES),
     "no bias": Training((9, Dense(17, use_bias=False), Dense(8, "tanh"), Dense(3, use_bias=False)), CLASSES),

@@ -7,6 +7,7 @@ import json
 import math
 import operator
 import pickle
+import traceback
 from collections.abc import Callable, Iterator
 from math import tanh
 from pathlib import Path
@@ -16,11 +17,13 @@ import cases
 import numpy as np
 import pytest
 from behaviour import run_python
-from cases import DTYPES, Array, data_for, largest_error
+from cases import DTYPES, Array, assert_same_bits, data_for, largest_error, tensors
+from digests import always_parallel
 
 from fastmlp import Dense, LeakyReLU, Network, check_gradients, register_activation, register_loss
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
+from fastmlp.kernels.threads import available
 from fastmlp.losses import LOSSES
 from fastmlp.reference import Network as Reference
 from fastmlp.registration import _Z
@@ -113,6 +116,8 @@ FUNCTIONS: dict[str, tuple[Callable[[float], Any], Callable[[float], Any]]] = {
     "numpy": (lambda z: np.tanh(np.sin(z)), lambda z: (1 - np.tanh(np.sin(z)) ** 2) * np.cos(z)),
     "imported by name": (lambda z: tanh(z), lambda z: 1 - tanh(z) ** 2),
     "constants": (lambda z: HALF * z + ROOT, lambda z: HALF),
+    "functions of whole numbers": (lambda z: math.log(2) * z + np.exp(-1), lambda z: math.log(2)),
+    "functions of roundings": (lambda z: math.exp(math.floor(z)) + math.tanh(z > 0.1), lambda z: 0),
     "a constant too small for float32": (lambda z: z * z / (abs(z) + 1e-300), lambda z: 1 if z > 0 else -1),
     "another function": (lambda z: z * sigmoid(z), lambda z: sigmoid(z) + z * logistic_slope(z)),
     "another module": (lambda z: cases.logistic(z), lambda z: cases.logistic(z) * (1 - cases.logistic(z))),
@@ -197,6 +202,21 @@ def test_ones_own_version_computes_what_the_built_in_one_does(dtype: str) -> Non
     assert losses[0] == pytest.approx(losses[1], rel=1e-6 if dtype == "float32" else 1e-14)
     assert largest_error(*gradients) <= (1e-6 if dtype == "float32" else 1e-14)
     assert list(own.evaluate(X, y)) == list(built_in.evaluate(X, y))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_threads_do_not_change_the_bits(dtype: str) -> None:
+    register_swish()
+    register_loss("own_error", lambda a, y: (a - y) ** 2, lambda a, y: 2 * (a - y))
+    layers = [96, Dense(130, "own_swish", dropout=0.2), Dense(70, "own_swish"), 10]
+    networks = [Network(layers, loss="own_error", dtype=dtype, seed=3, threads=threads) for threads in (1, 2)]
+    X, y = data_for(networks[0], 353, dtype)
+    with always_parallel() as counted:
+        for network in networks:
+            network.fit(X, y, epochs=2, batch_size=160)
+    assert counted or available(2) < 2
+    for tensor, other in zip(*(tensors(network.get_weights()) for network in networks), strict=True):
+        assert_same_bits(tensor, other)
 
 
 # Names ---------------------------------------------------------------------------------------------------------------
@@ -490,6 +510,7 @@ def test_a_bad_activation_is_refused_and_not_registered(case: str) -> None:
     assert len(said) < 400  # a line, not a page of the compiler's
     assert "\n" not in said
     assert "pipeline" not in said
+    assert "numba/core" not in "".join(traceback.format_exception(caught.value))
 
 
 BAD_LOSSES: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
