@@ -54,6 +54,7 @@ def _of_any(function: Any, single: bool) -> Any:
     return of_any
 
 
+@functools.cache
 def _stand_ins(single: bool) -> list[tuple[Any, Any]]:
     """Functions of `math` and NumPy, and what takes their place."""
     found = [(np.where, where)]
@@ -61,9 +62,6 @@ def _stand_ins(single: bool) -> list[tuple[Any, Any]]:
         own = _of_any(getattr(functions, name), single)
         found += [(getattr(library, name), own) for library in (math, np) if hasattr(library, name)]
     return found
-
-
-_STAND_INS = {single: _stand_ins(single) for single in (False, True)}
 
 
 @functools.cache
@@ -175,7 +173,7 @@ def _compiled(function: Any, single: bool, known: dict[Any, Any]) -> Any:
             return stand_in
         if isinstance(value, python.FunctionType) and not str(value.__module__).startswith(("numpy", "numba")):
             return _compiled(value, single, known)
-        return next((own for theirs, own in _STAND_INS[single] if value is theirs), None) or _number(value, single)
+        return next((own for theirs, own in _stand_ins(single) if value is theirs), None) or _number(value, single)
 
     surroundings.update({name: replaced(function.__globals__[name]) for name in names & function.__globals__.keys()})
     for cell, given in zip(cells, function.__closure__ or (), strict=True):

@@ -15,6 +15,7 @@ from fastmlp import SGD, Adam, Callback, CosineDecay, Dense, EarlyStopping, Netw
 from fastmlp.activations import ELU, GELU, LeakyReLU
 from fastmlp.initializers import HeNormal
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber
+from fastmlp.reference import Network as Reference
 
 X, LABELS = small_data()
 ONE_HOT = np.eye(3, dtype=np.float32)[LABELS]
@@ -476,6 +477,12 @@ def test_targets_that_do_not_suit_the_loss_are_not_learned(
     with pytest.raises(error, match=message):
         LEARNERS[method](network, X, given, None)
     assert everything(network) == before
+
+
+@pytest.mark.parametrize(("options", "given"), [case[1:3] for case in KINDS if case[0] != "hinge names"])
+def test_nor_do_they_suit_the_reference(options: dict[str, Any], given: Any) -> None:
+    with pytest.raises(ValueError, match=r"^y "):
+        Reference([3, 4, 1], seed=0, **options).evaluate(X, given)
 
 
 @pytest.mark.parametrize("y", [SIGNS, (SIGNS + 1) / 2, SIGNS > 0, np.ones(41), -np.ones(41), np.zeros(41)])

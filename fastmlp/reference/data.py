@@ -44,7 +44,7 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
     columns = _cast(given, architecture.dtype).reshape(n, -1)
     if columns.shape[1] != outputs or given.ndim > 2:
         raise ValueError(f"y must have shape ({n}, {outputs}) for this network, got {given.shape}")
-    if kind == "signs" and not np.isin(columns, (-1, 0, 1)).all():
+    if kind == "signs" and not any(np.isin(columns, pair).all() for pair in ((-1, 1), (0, 1))):
         raise ValueError(f"y must hold -1 and 1, or 0 and 1, for {architecture.loss.name}")
     if kind == "counts" and not (columns >= 0).all():
         raise ValueError(f"y must be at least 0 for {architecture.loss.name}")
