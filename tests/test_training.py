@@ -86,6 +86,16 @@ def test_a_batch_without_weight_moves_nothing_and_costs_nothing(dtype: str) -> N
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gradient_whose_squares_float32_cannot_hold_is_clipped_to_its_norm(dtype: str) -> None:
+    optimizer = SGD(1.0, global_clipnorm=0.5)
+    network = Network([3, Dense(1, use_bias=False)], output="linear", optimizer=optimizer, dtype=dtype, seed=0)
+    before = network.get_weights()[0][0].astype(np.float64)
+    network.train_on_batch(np.full((4, 3), 1e10, dtype), np.full((4, 1), 1e12, dtype))
+    moved = network.get_weights()[0][0] - before
+    assert np.linalg.norm(moved) == pytest.approx(0.5, rel=1e-6)
+
+
 def test_a_fit_goes_on_where_the_last_one_stopped() -> None:
     case = OPTIONS["dropout"]
     networks = case.make(Network, "float64"), case.make(Reference, "float64")
