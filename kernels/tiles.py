@@ -11,31 +11,15 @@ region updates.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.arithmetic import fma, one, zero
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.panels import sum_of_rows, transpose
-from fastmlp.kernels.simd import (
-    INT,
-    INT32,
-    Emitter,
-    Vector,
-    call,
-    floats_at,
-    flush_denormals,
-    fma,
-    instruction,
-    real_like,
-    reals_at,
-    restore_denormals,
-    shift,
-)
+from fastmlp.kernels.panels import add_sizes, add_squares, sum_of_rows, transpose
+from fastmlp.kernels.simd import call, floats_at, flush_denormals, real_like, reals_at, restore_denormals, shift
 
 
 @kernel()
@@ -150,29 +134,9 @@ def write_gradients(
         if plan[at.CLIPPING] != 0:
             total = shift(squares, before + block)
             total[0] = 0.0
-            add_squares(sums, min(PANEL, layer[at.INPUTS] - inputs * PANEL), total)  # what follows is of padding
+            add_squares(sums, min(PANEL, layer[at.INPUTS] - inputs * PANEL), 1.0, total)  # the rest comes of padding
             if inputs == 0 and layer[at.USES_BIAS] != 0:
-                add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, total)
-
-
-@instruction
-def add_squares(emit: Emitter, values: Any, rows: Any, total: Any) -> None:
-    """Add to `total[0]`, in float64, the squares of `rows` times 16 numbers: 16 sums side by side, then these in turn.
-
-    In float32 a norm beyond 1.8e19 would be infinite, and a gradient clipped to it 0.
-    """
-    builder, wide = emit.builder, Emitter(emit.builder, ir.DoubleType())
-
-    def turn(row: Any, sums: Vector) -> list[Vector]:
-        value = emit.load(values, builder.mul(row, INT(PANEL))).value
-        double = Vector(wide, value if emit.type == wide.type else builder.fpext(value, wide.type))
-        return [fma(double, double, sums)]
-
-    (sums,) = emit.loop(rows, [wide.zero()], turn)
-    result = wide.scalar(total)
-    for lane in range(PANEL):
-        result = builder.fadd(result, builder.extract_element(sums.value, INT32(lane)))
-    builder.store(result, total)
+                add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
 
 
 @inline
@@ -254,11 +218,16 @@ def penalise(weights: Reals, plan: Ints, step: Floats, index: int, block: int, b
     l1 = numbers[at.L1] * step[at.PENALTY_FACTOR]
     l2 = numbers[at.L2] * step[at.PENALTY_FACTOR]
     w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)
-    penalty = 0.0
-    if l1 != 0.0 or l2 != 0.0:
+    penalty = shift(floats_at(plan[at.TILE_PENALTIES]), before + block)
+    penalty[0] = 0.0
+    if l1 != 0.0:
+        add_sizes(w, PANEL, l1, penalty)
+        share = real_like(l1, w)
         for i in range(BLOCK):
-            sign = 1.0 if w[i] > 0.0 else (-1.0 if w[i] < 0.0 else 0.0)
-            gradient[i] += l1 * sign + l2 * w[i]
+            sign = one(w[i]) if w[i] > zero(w[i]) else (-one(w[i]) if w[i] < zero(w[i]) else w[i])
+            gradient[i] = fma(share, sign, gradient[i])
+    if l2 != 0.0:
+        add_squares(w, PANEL, 0.5 * l2, penalty)
+        share = real_like(l2, w)
         for i in range(BLOCK):
-            penalty += l1 * abs(w[i]) + 0.5 * l2 * w[i] * w[i]
-    floats_at(plan[at.TILE_PENALTIES])[before + block] = penalty
+            gradient[i] = fma(share, w[i], gradient[i])
