@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from cases import OPTIONS, PAIRS, TRAININGS, Training, data_for, largest_error, relative_error, tensors
 
-from fastmlp import SGD, Dense, Network
+from fastmlp import SGD, Adam, AdamW, Dense, Nadam, Network, StepDecay
+from fastmlp.optimizers import Optimizer
 from fastmlp.reference import Network as Reference
 
 EPOCHS = 3
@@ -84,6 +85,14 @@ def test_a_batch_without_weight_moves_nothing_and_costs_nothing(dtype: str) -> N
     assert history.history["loss"] == [0.0, 0.0]
     for old, new in zip(tensors(before), tensors(network.get_weights()), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, Nadam])
+def test_rates_that_fade_raise_nothing_whatever_numpy_is_told_to_raise(optimizer: type[Optimizer]) -> None:
+    network = Network([3, 1], output="linear", optimizer=optimizer(StepDecay(0.1, step_size=2)), seed=0)
+    with np.errstate(all="raise"):
+        network.fit(np.eye(3), np.eye(3)[:, 0])
+    assert network.step == 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
