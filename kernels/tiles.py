@@ -15,7 +15,7 @@ import numpy as np
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.arithmetic import fma, one, zero
+from fastmlp.kernels.arithmetic import one, zero
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import add_sizes, add_squares, sum_of_rows, transpose
@@ -217,17 +217,15 @@ def penalise(weights: Reals, plan: Ints, step: Floats, index: int, block: int, b
     numbers = layer_numbers(plan, index)
     l1 = numbers[at.L1] * step[at.PENALTY_FACTOR]
     l2 = numbers[at.L2] * step[at.PENALTY_FACTOR]
-    w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)
     penalty = shift(floats_at(plan[at.TILE_PENALTIES]), before + block)
     penalty[0] = 0.0
+    w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)
     if l1 != 0.0:
         add_sizes(w, PANEL, l1, penalty)
-        share = real_like(l1, w)
-        for i in range(BLOCK):
-            sign = one(w[i]) if w[i] > zero(w[i]) else (-one(w[i]) if w[i] < zero(w[i]) else w[i])
-            gradient[i] = fma(share, sign, gradient[i])
     if l2 != 0.0:
         add_squares(w, PANEL, 0.5 * l2, penalty)
-        share = real_like(l2, w)
+    if l1 != 0.0 or l2 != 0.0:
+        share_1, share_2 = real_like(l1, w), real_like(l2, w)
         for i in range(BLOCK):
-            gradient[i] = fma(share, w[i], gradient[i])
+            sign = one(w[i]) if w[i] > zero(w[i]) else (-one(w[i]) if w[i] < zero(w[i]) else w[i])
+            gradient[i] += share_1 * sign + share_2 * w[i]
