@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
-from fastmlp.kernels.activations import softmax_of_lanes
+from fastmlp.kernels.activations import normalised_exponentials, subtract_largest
 from fastmlp.kernels.arithmetic import constant, fma, half, one, two, zero
 from fastmlp.kernels.functions import exp, expm1, log, log1p, sigmoid, tanh
 from fastmlp.kernels.lanes import (
@@ -276,10 +276,11 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
             if smoothing != NO_SMOOTHING:
                 smooth(t, units, smoothing, parameters[0])
             sum_over_units(mass, t, units)
+            subtract_largest(p, top, units)  # first, or a small loss is what is left of two large numbers
             dot_over_units(dot, t, p, units)
-            softmax_of_lanes(p, top, total, units)
+            normalised_exponentials(p, total, units)
             for lane in range(PANEL):
-                value = mass[lane] * (top[lane] + log(total[lane])) - dot[lane]
+                value = mass[lane] * log(total[lane]) - dot[lane]
                 losses[first + lane] = value * weights[first + lane]
                 total[lane] = weights[first + lane] * scale
             if less_entropy:
