@@ -126,7 +126,7 @@ class BinaryCrossentropy(_Smoothed):
 
 
 class CategoricalCrossentropy(_Smoothed):
-    """`-sum_k y_k log(a_k)`; smoothed, `y_k (1 - s) + s sum_j y_j / outputs` in place of y_k."""
+    """`-sum_k y_k log(a_k)`; smoothed, `y_k (1 - s) + s / outputs` in place of y_k."""
 
     name = "categorical_crossentropy"
     targets = "classes"

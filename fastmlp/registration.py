@@ -29,8 +29,9 @@ STEP = 1e-5
 TOLERANCE = 1e-5
 """Of a derivative against the central difference, relative to the larger of 1 and the derivative."""
 
-# Points that miss whole numbers and halves, where functions have their kinks.
-_Z = np.linspace(-6.0137, 6.0113, 241)
+# Points that miss whole numbers and halves, where functions have their kinks; and 0, which is what padding holds:
+# kernels go over it too, and an infinite slope times 0 is NaN.
+_Z = np.append(np.linspace(-6.0137, 6.0113, 241), 0.0)
 _A = {
     "classes": np.linspace(0.0213, 0.9817, 41),
     "binary": np.linspace(0.0213, 0.9817, 41),
@@ -70,8 +71,8 @@ def register_activation(
     forward : function
         `g(z)`.
     derivative : function
-        `g'(z)`, of z as well. It is compared with central differences of g at 241 points from -6 to 6, except across
-        kinks.
+        `g'(z)`, of z as well. Both must be finite at 0 and at 241 points from -6 to 6, where this is compared with
+        central differences of g, except across kinks.
     weight_init : str
         The initialiser that a layer with this activation takes by default.
     output_loss : str

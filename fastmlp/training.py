@@ -66,9 +66,10 @@ class StepConstants:
         if step < self.first or step + count > self.last:
             self.first, self.last = step, step + len(self.table)
             steps = np.arange(self.first, self.last)
-            constants = self.optimizer.constants(steps)
+            with np.errstate(over="ignore", under="ignore"):  # a rate may fade, whatever the user has NumPy raise
+                constants = self.optimizer.constants(steps)
+                self.table[:, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
             self.table[:, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
-            self.table[:, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 

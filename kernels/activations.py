@@ -255,7 +255,8 @@ def softmax(a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> Non
     z = shift(scratch, 2 * PANEL)
     for first in range(0, rows, PANEL):
         lanes_from_panels(z, shift(a, first * PANEL), units, stride)
-        softmax_of_lanes(z, top, total, units)
+        subtract_largest(z, top, units)
+        normalised_exponentials(z, total, units)
         panels_from_lanes(shift(a, first * PANEL), z, units, stride)
 
 
@@ -274,10 +275,15 @@ def softmax_derivative(delta: Reals, a: Reals, rows: int, units: int, stride: in
 
 
 @inline
-def softmax_of_lanes(z: Reals, top: Reals, total: Reals, units: int) -> None:
-    """Replace z[unit, lane] by the softmax over units; `top` is left the largest z, `total` the sum of e^(z - top)."""
+def subtract_largest(z: Reals, top: Reals, units: int) -> None:
+    """Subtract from z[unit, lane] the largest over the units, which is left in `top`."""
     max_over_units(top, z, units)
     subtract_from_units(z, top, units)
+
+
+@inline
+def normalised_exponentials(z: Reals, total: Reals, units: int) -> None:
+    """Replace z[unit, lane] by e^z over its sum over the units, which is left in `total`."""
     for i in range(units * PANEL):
         z[i] = exp(z[i])
     sum_over_units(total, z, units)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
 
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, instruction
+from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, fma, instruction
 
 
 @instruction
@@ -73,6 +74,38 @@ def sum_of_rows(emit: Emitter, out: Any, panel: Any, rows: Any) -> None:
     total = (chains[0] + chains[1]) + (chains[2] + chains[3])
     _, total = emit.loop(builder.and_(rows, INT(3)), [left, total], one)
     emit.store(total, out)
+
+
+@instruction
+def add_squares(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
+    """`total[0] += factor * sum of x^2` over `rows` times 16 numbers x, in float64, where no square overflows."""
+    _add_sum(emit, values, rows, factor, total, lambda x, sums: fma(x, x, sums))
+
+
+@instruction
+def add_sizes(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
+    """`total[0] += factor * sum of |x|` over `rows` times 16 numbers x, in float64."""
+    _add_sum(emit, values, rows, factor, total, lambda x, sums: sums + x.emitter.call("llvm.fabs", x))
+
+
+def _add_sum(
+    emit: Emitter, values: Any, rows: Any, factor: Any, total: Any, add: Callable[[Vector, Vector], Vector]
+) -> None:
+    """16 sums side by side, each in the order of the rows, then these in their order.
+
+    The penalties of a block and their gradient take 45 ns so, and 280 in one chain of additions.
+    """
+    builder, wide = emit.builder, Emitter(emit.builder, ir.DoubleType())
+
+    def turn(row: Any, sums: Vector) -> list[Vector]:
+        x = emit.load(values, builder.mul(row, INT(PANEL))).value
+        return [add(Vector(wide, x if emit.type == wide.type else builder.fpext(x, wide.type)), sums)]
+
+    (sums,) = emit.loop(rows, [wide.zero()], turn)
+    found = wide.real_constant(0.0)
+    for lane in range(PANEL):
+        found = builder.fadd(found, builder.extract_element(sums.value, INT32(lane)))
+    builder.store(builder.fadd(wide.scalar(total), builder.fmul(factor, found)), total)
 
 
 def _panels_and_rest(emit: Emitter, columns: Any) -> tuple[Any, Any]:

@@ -1,4 +1,7 @@
-"""The drivers: many training steps in one call, each two regions, in a serial and a parallel version of identical bits.
+"""The drivers: many training steps in one call, each two regions (three where the norm of gradients is clipped), in a
+serial and a parallel version of identical bits.
+
+Python handles no signal before the call is over, so whatever interrupts a fit finds whole steps.
 
 The serial one is compiled without `parallel`, so that it exists where no threading layer loads. Neither knows the
 dtype: they reach everything by address.

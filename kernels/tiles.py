@@ -15,10 +15,10 @@ import numpy as np
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.arithmetic import fma
+from fastmlp.kernels.arithmetic import one, zero
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.panels import sum_of_rows, transpose
+from fastmlp.kernels.panels import add_sizes, add_squares, sum_of_rows, transpose
 from fastmlp.kernels.simd import call, floats_at, flush_denormals, real_like, reals_at, restore_denormals, shift
 
 
@@ -132,24 +132,11 @@ def write_gradients(
             for i in range(PANEL):
                 bias_sums[i] = bias_gradient[i] + (bias_sums[i] if plan[at.ADDING] != 0 else 0.0)
         if plan[at.CLIPPING] != 0:
-            squares[before + block] = sum_of_squares(sums, PANEL, scratch)
+            total = shift(squares, before + block)
+            total[0] = 0.0
+            add_squares(sums, min(PANEL, layer[at.INPUTS] - inputs * PANEL), 1.0, total)  # the rest comes of padding
             if inputs == 0 and layer[at.USES_BIAS] != 0:
-                squares[before + block] += sum_of_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, scratch)
-
-
-@inline
-def sum_of_squares(values: Reals, rows: int, scratch: Reals) -> float:
-    """Of `rows` times 16 numbers, 16 sums side by side, then these in float64."""
-    lanes = shift(scratch, at.WORK)
-    for i in range(PANEL):
-        lanes[i] = 0.0
-    for r in range(rows):
-        for i in range(PANEL):
-            lanes[i] = fma(values[r * PANEL + i], values[r * PANEL + i], lanes[i])
-    total = 0.0
-    for i in range(PANEL):
-        total += lanes[i]
-    return total
+                add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
 
 
 @inline
@@ -230,12 +217,15 @@ def penalise(weights: Reals, plan: Ints, step: Floats, index: int, block: int, b
     numbers = layer_numbers(plan, index)
     l1 = numbers[at.L1] * step[at.PENALTY_FACTOR]
     l2 = numbers[at.L2] * step[at.PENALTY_FACTOR]
+    penalty = shift(floats_at(plan[at.TILE_PENALTIES]), before + block)
+    penalty[0] = 0.0
     w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)
-    penalty = 0.0
+    if l1 != 0.0:
+        add_sizes(w, PANEL, l1, penalty)
+    if l2 != 0.0:
+        add_squares(w, PANEL, 0.5 * l2, penalty)
     if l1 != 0.0 or l2 != 0.0:
+        share_1, share_2 = real_like(l1, w), real_like(l2, w)
         for i in range(BLOCK):
-            sign = 1.0 if w[i] > 0.0 else (-1.0 if w[i] < 0.0 else 0.0)
-            gradient[i] += l1 * sign + l2 * w[i]
-        for i in range(BLOCK):
-            penalty += l1 * abs(w[i]) + 0.5 * l2 * w[i] * w[i]
-    floats_at(plan[at.TILE_PENALTIES])[before + block] = penalty
+            sign = one(w[i]) if w[i] > zero(w[i]) else (-one(w[i]) if w[i] < zero(w[i]) else w[i])
+            gradient[i] += share_1 * sign + share_2 * w[i]

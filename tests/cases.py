@@ -323,6 +323,18 @@ OPTIONS: dict[str, Training] = {
     "clipped by norm with weight decay": Training(
         (9, 17, 3), {**CLASSES, "optimizer": AdamW(0.01, weight_decay=0.1, global_clipnorm=0.05)}, weights="random"
     ),
+    "clipped by norm where padding is not 0": Training(
+        (
+            9,
+            Dense(17, "sigmoid", l1=0.01, dropout=0.2),
+            Dense(5, "softplus", use_bias=False),
+            Dense(7, "exponential"),
+            3,
+        ),
+        {**NUMBERS, "optimizer": SGD(0.5, momentum=0.9, global_clipnorm=0.05)},
+        {"shuffle": False},
+        weights="zeros",
+    ),
     "soft targets": Training((9, 17, 3), {"output": "softmax", "loss": CategoricalCrossentropy(0.1)}, {"y": SOFT}),
     "several sigmoid outputs": Training((9, 17, 5), {"output": "sigmoid", "optimizer": "sgd"}),
 }

@@ -18,7 +18,7 @@ from cases import (
     to_panels,
 )
 
-from fastmlp import Dense, Network
+from fastmlp import Dense, Network, register_activation
 from fastmlp.activations import Activation
 from fastmlp.kernels.activations import ACTIVATIONS as KERNELS
 from fastmlp.kernels.layout import PANEL
@@ -161,3 +161,13 @@ def test_nan_makes_its_row_of_softmax_nan_and_no_other(units: int, dtype: str) -
         dA[3, unit] = np.nan
         delta, _ = softmax_derivative(dA, np.full((20, units), 1 / units, dtype))
         np.testing.assert_array_equal(np.isnan(delta), marked)
+
+
+@pytest.mark.parametrize("slope_at_0", [float("inf"), float("nan")])
+def test_ones_own_slope_must_be_finite_at_0_where_padding_lies(slope_at_0: float) -> None:
+    with pytest.raises(ValueError, match=r"signed_root: derivative\(0\) must be a finite number"):
+        register_activation(
+            "signed_root",
+            lambda z: abs(z) ** 0.5 if z > 0 else -(abs(z) ** 0.5),
+            lambda z: 0.5 / abs(z) ** 0.5 if z else slope_at_0,
+        )

@@ -165,3 +165,13 @@ def test_the_share_of_a_row_reaches_the_loss_unrounded(dtype: str) -> None:
         network.set_weights([(np.ones((1, 1)), np.zeros(1))])
         _, [(dW, db)] = network.loss_and_gradients(np.ones((rows, 1)), np.zeros((rows, 1)))
         assert (dW[0, 0], db[0]) == (2.0, 2.0)  # type: ignore[index]  # 2 (a - y) times rows / rows, all exact
+
+
+@pytest.mark.parametrize("name", ["categorical_crossentropy", "kl_divergence"])
+def test_what_all_logits_of_a_row_have_in_common_costs_no_digits(name: str) -> None:
+    Z, y = np.array([[9.0, 0.0, -3.0]], np.float32), np.array([[1.0, 0.0, 0.0]], np.float32)
+    found = [computed(losses.EXACT_PAIRS[name], Z + shift, y, np.ones(1))[0] for shift in np.float32([0, 64])]
+    np.testing.assert_array_equal(found[1], found[0])
+    assert found[0] == pytest.approx(
+        np.log1p(np.exp(-9.0) + np.exp(-12.0)), rel=1e-3
+    )  # what log(1 + 1e-4) has of digits

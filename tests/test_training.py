@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from cases import OPTIONS, PAIRS, TRAININGS, Training, data_for, largest_error, relative_error, tensors
 
-from fastmlp import SGD, Dense, Network
+from fastmlp import SGD, Adam, AdamW, Dense, Nadam, Network, StepDecay
+from fastmlp.optimizers import Optimizer
 from fastmlp.reference import Network as Reference
 
 EPOCHS = 3
@@ -84,6 +85,24 @@ def test_a_batch_without_weight_moves_nothing_and_costs_nothing(dtype: str) -> N
     assert history.history["loss"] == [0.0, 0.0]
     for old, new in zip(tensors(before), tensors(network.get_weights()), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, Nadam])
+def test_rates_that_fade_raise_nothing_whatever_numpy_is_told_to_raise(optimizer: type[Optimizer]) -> None:
+    network = Network([3, 1], output="linear", optimizer=optimizer(StepDecay(0.1, step_size=2)), seed=0)
+    with np.errstate(all="raise"):
+        network.fit(np.eye(3), np.eye(3)[:, 0])
+    assert network.step == 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gradient_whose_squares_float32_cannot_hold_is_clipped_to_its_norm(dtype: str) -> None:
+    optimizer = SGD(1.0, global_clipnorm=0.5)
+    network = Network([3, Dense(1, use_bias=False)], output="linear", optimizer=optimizer, dtype=dtype, seed=0)
+    before = network.get_weights()[0][0].astype(np.float64)
+    network.train_on_batch(np.full((4, 3), 1e10, dtype), np.full((4, 1), 1e12, dtype))
+    moved = network.get_weights()[0][0] - before
+    assert np.linalg.norm(moved) == pytest.approx(0.5, rel=1e-6)
 
 
 def test_a_fit_goes_on_where_the_last_one_stopped() -> None:

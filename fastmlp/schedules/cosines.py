@@ -87,6 +87,8 @@ class CosineDecayRestarts(Schedule):
 class OneCycle(Schedule):
     """Up from a low rate to the highest and down to almost nothing (Smith and Topin, 2019), PyTorch's OneCycleLR.
 
+    The momentum stays as it is.
+
     From `max_learning_rate / div_factor` to `max_learning_rate` over the share `pct_start` of the steps, then down to
     `max_learning_rate / div_factor / final_div_factor`, which the last of `total_steps` has, and every step after it.
 
