@@ -116,9 +116,18 @@ def existing_model(text: str) -> str:
     ------
     FileNotFoundError
         If there is neither.
+    ValueError
+        If it does not even begin as a model does: most often the CSV file, given in the wrong place.
     """
     for path in (text, text + SUFFIX):
         if os.path.isfile(path):
+            with open(path, "rb") as file:
+                begin = file.read(9)
+            if begin[8:] not in (b"{", b""):
+                raise ValueError(
+                    f"{path!r} is not a valid fastmlp model; the model comes first, a file that `fastmlp train` wrote, "
+                    "then the CSV file"
+                )
             return path
     raise FileNotFoundError(
         errno.ENOENT, "there is no such model; `fastmlp train data.csv --target COLUMN` writes one", text
@@ -140,6 +149,19 @@ def require_folder(path: str) -> None:
         raise PermissionError(errno.EACCES, "--out cannot be written to this folder", str(folder))
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "--out is a folder; give a file in it", path)
+
+
+def require_other(path: str, *read: str) -> None:
+    """Fail where the result would take the place of a file that it is made from.
+
+    Raises
+    ------
+    ValueError
+        If `path` is one of the files that are read.
+    """
+    for other in read:
+        if os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other):
+            raise ValueError(f"{path}: --out is a file that is read here and would be overwritten; give another name")
 
 
 def _float(text: str) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastmlp.tables.errors import TableError, infinite, no_such_column, shown
 from fastmlp.tables.reader import Reader
-from fastmlp.tables.values import MISSING_CODE, Categories, Floats, has_comma, is_date, number, numbers
+from fastmlp.tables.values import MISSING_CODE, Categories, Floats, has_comma, has_mark, is_date, number, numbers
 
 MOSTLY = 0.9  # of the values present; a column is what so many of them are
 MOST_CATEGORIES = 1000
@@ -177,15 +177,22 @@ class Column:
         plain = np.array([not self._is_odd(name) for name in names])
         commas = np.array([has_comma(name) for name in names])
         dates = np.array([is_date(name) for name in names])
+        marked = np.array([has_mark(name) for name in names])
         line, text = self.odd
         if share(plain) >= MOSTLY:
             self._mostly_numbers(int(counts[1:][plain].sum()), present)
         if commas.any() and share(plain, commas) >= MOSTLY:
-            self._fail(f"found {shown(text)}; {_COMMA_ADVICE}", line)
+            self._fail(f"found {shown(text)}; {self._comma_advice(text)}", line)
         if share(dates) >= MOSTLY:
             self._fail(
                 f"found {shown(text)}, a date or time; turn it into numbers, such as days since a day, or leave the "
                 f"column out with --ignore {self._quoted()}",
+                line,
+            )
+        if marked.any() and share(plain, marked) >= MOSTLY:
+            self._fail(
+                f"found {shown(text)}, a number with a mark; write plain numbers, or take the column as text with "
+                f"--categorical {self._quoted()}",
                 line,
             )
 
@@ -206,28 +213,32 @@ class Column:
             looks, advice = "too many for classes", "choose another --target"
         else:
             looks, advice = "like an identifier or free text", f"leave the column out with --ignore {self._quoted()}"
-        self._fail(f"found {found} different texts in {counts.sum():,} rows, {looks}; {advice}")
+        example = shown(next(iter(self.categories.names)))
+        self._fail(f"found {found} different texts such as {example} in {counts.sum():,} rows, {looks}; {advice}")
 
     def _mostly_numbers(self, right: int, present: int) -> NoReturn:
         assert self.odd is not None
         line, text = self.odd
         advice = "mend it or leave the cell empty"
         if has_comma(text):
-            advice = _COMMA_ADVICE
+            advice = self._comma_advice(text)
         self._fail(
             f"found {shown(text)} among numbers ({right:,} of {present:,} values are); {advice}, or take the column as "
             f"text with --categorical {self._quoted()}",
             line,
         )
 
+    def _comma_advice(self, text: str) -> str:
+        if self.decimal == ",":
+            return "write numbers without separators of thousands"
+        other = ", or give --decimal ," if text.rfind(",") > text.rfind(".") else ""
+        return f"write numbers with a point and without separators of thousands{other}"
+
     def _quoted(self) -> str:
         return shlex.quote(self.name)
 
     def _fail(self, text: str, line: int | None = None) -> NoReturn:
         raise TableError(self.path, text, line=line, column=self.name)
-
-
-_COMMA_ADVICE = "write numbers with a point and without separators of thousands, or give --decimal ,"
 
 
 def collect(
