@@ -318,8 +318,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     if array.dtype.kind == "O":
         strange = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
         if strange:
-            hint = _text_hint(name) if isinstance(strange[0], str) else ""
-            raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}{hint}")
+            raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}")
         array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
         hint = _text_hint(name) if array.dtype.kind in "US" else ""

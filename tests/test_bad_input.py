@@ -196,12 +196,6 @@ Y_CASES: list[tuple[str, Any, Any, str]] = [
     ("inf label", at(20, INF, LABELS), ValueError, "y must be finite, but y.20. is inf"),
     ("names", np.array(["a", "b", "c"])[LABELS], TypeError, "y must .* an array of <U1; np.unique.* into labels"),
     (
-        "names as objects",
-        np.array(["a", "b", "c"], object)[LABELS],
-        TypeError,
-        "y must .*objects such as '.'; np.unique.* into labels",
-    ),
-    (
         "narrow one-hot",
         ONE_HOT[:, :2],
         ValueError,

@@ -359,8 +359,6 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
         ("check no flats.csv", "no: there is no such model"),
         ("summary no", "no: there is no such model"),
         ("predict flats.csv sold", "'flats.csv' is not a valid fastmlp model; the model comes first, a file that "),
-        ("predict sold flats.csv --out flats.csv", "flats.csv: --out is a file that is read here and would be "),
-        ("predict sold flats.csv --out ./sold.safetensors", "./sold.safetensors: --out is a file that is read here"),
         ("summary bad.csv", "'bad.csv' is not a valid fastmlp model"),
         ("predict plain flats.csv", "plain.safetensors: holds a network without the columns of a table"),
         ("evaluate sold bad.csv", "bad.csv: there are no columns 'rooms', 'area', 'district', 'garden', 'price', "),

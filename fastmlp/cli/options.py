@@ -151,19 +151,6 @@ def require_folder(path: str) -> None:
         raise IsADirectoryError(errno.EISDIR, "--out is a folder; give a file in it", path)
 
 
-def require_other(path: str, *read: str) -> None:
-    """Fail where the result would take the place of a file that it is made from.
-
-    Raises
-    ------
-    ValueError
-        If `path` is one of the files that are read.
-    """
-    for other in read:
-        if os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other):
-            raise ValueError(f"{path}: --out is a file that is read here and would be overwritten; give another name")
-
-
 def _float(text: str) -> float:
     try:
         return float(text)

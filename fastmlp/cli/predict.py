@@ -49,7 +49,6 @@ def run(arguments: argparse.Namespace) -> None:
     with told_if_nothing_written(*filter(None, [arguments.out])):
         if arguments.out is not None:
             options.require_folder(arguments.out)
-            options.require_other(arguments.out, arguments.data, options.existing_model(arguments.model))
         _predict(arguments)
 
 

@@ -182,7 +182,7 @@ class Column:
         if share(plain) >= MOSTLY:
             self._mostly_numbers(int(counts[1:][plain].sum()), present)
         if commas.any() and share(plain, commas) >= MOSTLY:
-            self._fail(f"found {shown(text)}; {self._comma_advice(text)}", line)
+            self._fail(f"found {shown(text)}; {_COMMA_ADVICE}", line)
         if share(dates) >= MOSTLY:
             self._fail(
                 f"found {shown(text)}, a date or time; turn it into numbers, such as days since a day, or leave the "
@@ -221,24 +221,21 @@ class Column:
         line, text = self.odd
         advice = "mend it or leave the cell empty"
         if has_comma(text):
-            advice = self._comma_advice(text)
+            advice = _COMMA_ADVICE
         self._fail(
             f"found {shown(text)} among numbers ({right:,} of {present:,} values are); {advice}, or take the column as "
             f"text with --categorical {self._quoted()}",
             line,
         )
 
-    def _comma_advice(self, text: str) -> str:
-        if self.decimal == ",":
-            return "write numbers without separators of thousands"
-        other = ", or give --decimal ," if text.rfind(",") > text.rfind(".") else ""
-        return f"write numbers with a point and without separators of thousands{other}"
-
     def _quoted(self) -> str:
         return shlex.quote(self.name)
 
     def _fail(self, text: str, line: int | None = None) -> NoReturn:
         raise TableError(self.path, text, line=line, column=self.name)
+
+
+_COMMA_ADVICE = "write numbers with a point and without separators of thousands, or give --decimal ,"
 
 
 def collect(
