@@ -12,6 +12,28 @@ import numpy as np
 
 T = TypeVar("T")
 
+# What others call it, where spelling alone would offer the wrong thing or nothing; for messages only.
+_ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "identity": ("linear",),
+    "logistic": ("sigmoid",),
+    "swish": ("silu",),
+    "mse": ("mean_squared_error",),
+    "rmse": ("root_mean_squared_error",),
+    "mae": ("mean_absolute_error",),
+    "l1": ("mean_absolute_error",),
+    "bce": ("binary_crossentropy",),
+    "cross_entropy": ("categorical_crossentropy",),
+    "crossentropy": ("categorical_crossentropy",),
+    "nll": ("categorical_crossentropy",),
+    "xavier": ("glorot_uniform",),
+    "xavier_uniform": ("glorot_uniform",),
+    "xavier_normal": ("glorot_normal",),
+    "kaiming": ("he_uniform",),
+    "kaiming_uniform": ("he_uniform",),
+    "kaiming_normal": ("he_normal",),
+    "momentum": ("sgd",),
+}
+
 
 def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T:
     """The entry of `table` that `given` names, or `given` itself where it is one already.
@@ -35,7 +57,9 @@ def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T
         raise TypeError(f"{what} must be a name or an object of {kind.__name__}, got {got}")
     if given in table:
         return table[given]
-    near = difflib.get_close_matches(given.lower(), table, n=1)
+    plain = given.lower().replace("-", "_")
+    elsewhere = [name for name in _ELSEWHERE.get(plain, ()) if name in table]
+    near = elsewhere or difflib.get_close_matches(plain, table, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"unknown {what} {given!r}{hint} There are: {', '.join(table)}")
 

@@ -107,7 +107,11 @@ class EarlyStopping(Callback):
             If there will be nothing of that name to watch, or `mode` does not say whether it should fall or rise.
         """
         if self.monitor not in self.entries:
-            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
+            hint = ""
+            if self.monitor.startswith("val_"):
+                validated = "val_loss" in self.entries
+                wanted = f"metrics=[{self.monitor[4:]!r}]" if validated else "validation_data or validation_split"
+                hint = f"; give fit {wanted}"
             raise ValueError(
                 f"EarlyStopping watches {self.monitor!r}, but an epoch has only {', '.join(self.entries)}{hint}"
             )

@@ -147,7 +147,9 @@ def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> NDArray
     given = real_array(X, name)
     columns = architecture.inputs
     if given.ndim != 2 or given.shape[1] != columns:
-        hint = f"; one sample is {name}.reshape(1, -1)" if given.shape == (columns,) else ""
+        hint = ""
+        if given.shape == (columns,):
+            hint = f"; one sample is {name}.reshape(1, -1)" if name.isidentifier() else "; one sample is a row of many"
         raise ValueError(f"{name} must have shape (n, {columns}) for this network, got {given.shape}{hint}")
     check_finite(given, architecture.dtype, name)
     return given
@@ -321,9 +323,16 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
             raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}")
         array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
-        names = "; np.unique(y, return_inverse=True)[1] turns names into labels" if array.dtype.kind in "US" else ""
-        raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{names}")
+        hint = _text_hint(name) if array.dtype.kind in "US" else ""
+        raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{hint}")
     return array
+
+
+def _text_hint(name: str) -> str:
+    """What makes numbers of texts."""
+    if name.startswith("y"):
+        return "; np.unique(y, return_inverse=True)[1] turns names into labels"
+    return "; astype(float) turns texts such as '1.5' into numbers, np.load a file's path into its array"
 
 
 def mark(X: NDArray[Any], targets: Targets) -> int:

@@ -73,7 +73,9 @@ CONSTRUCTION: list[Case] = [
         "kl_divergence needs at least 2 outputs; for one output use loss='binary_crossentropy'",
     ),
     ("output", net([3, 2], output="soft-max"), ValueError, "'soft-max'; did you mean 'softmax'"),
-    ("loss", net([3, 2], loss="mse"), ValueError, "unknown loss 'mse'.*There are: mean_squared_error"),
+    ("loss", net([3, 2], loss="mse"), ValueError, "unknown loss 'mse'; did you mean 'mean_squared_error'.*There are:"),
+    ("swish", net([3, Dense(2, "linear")], activation="Swish"), ValueError, "did you mean 'silu'"),
+    ("Xavier", made(Dense, 2, weight_init="xavier-normal"), ValueError, "did you mean 'glorot_normal'"),
     ("loss a number", net([3, 2], loss=1), TypeError, "loss must be a name or an object of Loss, got 1"),
     ("optimizer", net([3, 2], optimizer="adma"), ValueError, "'adma'; did you mean 'adam'"),
     (
@@ -205,6 +207,13 @@ X_CASES: list[tuple[str, Any, Any, str]] = [
     ("NaN in columns", np.asfortranarray(at(4, NAN)), ValueError, r"X\[1, 1\] is nan"),
     ("NaN in objects", at(4, NAN).astype(object), ValueError, r"X\[1, 1\] is nan"),
     ("1e39", at(61, 1e39), ValueError, r"X\[20, 1\] is 1e\+39, which float32 cannot hold"),
+    (
+        "texts",
+        X.astype(str),
+        TypeError,
+        "X must hold real numbers, got an array of <U.*; astype\\(float\\) turns texts",
+    ),
+    ("a path", "X.npy", TypeError, "X must hold real numbers, got .*np.load a file's path"),
 ]
 
 # Only where there are targets.
@@ -230,7 +239,7 @@ Y_CASES: list[tuple[str, Any, Any, str]] = [
     ("NaN label in the middle", at(20, NAN, LABELS), ValueError, r"y must be finite, but y\[20\] is nan"),
     ("NaN label last", at(-1, NAN, LABELS), ValueError, r"y must be finite, but y\[40\] is nan"),
     ("inf label", at(20, INF, LABELS), ValueError, "y must be finite, but y.20. is inf"),
-    ("names", np.array(["a", "b", "c"])[LABELS], TypeError, "y must hold real numbers, got an array of <U1"),
+    ("names", np.array(["a", "b", "c"])[LABELS], TypeError, "y must .* an array of <U1; np.unique.* into labels"),
     (
         "narrow one-hot",
         ONE_HOT[:, :2],

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
 import shutil
+import signal
 import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from behaviour import ROOT, finish, run_python, start_python
+from numba.core.ccallback import CFunc
 
 from fastmlp.kernels import code_cache
+from fastmlp.kernels._jit import Reals, kernel
 
 TINY = """
 import numpy as np
@@ -414,3 +419,32 @@ def test_kernels_from_an_archive_work_without_a_cache(tmp_path: Path, outputs: l
     said, _ = run_python(code, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))
     assert said.split() == outputs[:1]
     assert not list(tmp_path.rglob("*.kernel"))
+
+
+@pytest.mark.parametrize("place", ["in the call back", "elsewhere"])
+def test_an_interrupt_while_a_kernel_compiles_is_not_lost(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """What is raised where LLVM calls back into Python gets lost, so it comes when the kernel is ready."""
+    done = []
+    compiled = CFunc.compile
+
+    def _raw_object_cache_notify() -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as ctypes does
+            signal.raise_signal(signal.SIGINT)
+
+    def compile_interrupted(self: CFunc) -> None:
+        _raw_object_cache_notify() if place == "in the call back" else signal.raise_signal(signal.SIGINT)
+        compiled(self)
+        done.append(self)
+
+    @kernel()
+    def nothing(a: Reals) -> None:
+        a[0] = a[0]
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        patched.setattr(CFunc, "compile", compile_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            nothing.address(np.dtype(np.float64))
+    assert len(done) == (place == "in the call back")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert nothing.address(np.dtype(np.float64))

@@ -358,7 +358,7 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
         ("evaluate no flats.csv", "no: there is no such model"),
         ("check no flats.csv", "no: there is no such model"),
         ("summary no", "no: there is no such model"),
-        ("predict flats.csv flats.csv", "'flats.csv' is not a valid fastmlp model"),
+        ("predict flats.csv sold", "'flats.csv' is not a valid fastmlp model; the model comes first, a file that "),
         ("summary bad.csv", "'bad.csv' is not a valid fastmlp model"),
         ("predict plain flats.csv", "plain.safetensors: holds a network without the columns of a table"),
         ("evaluate sold bad.csv", "bad.csv: there are no columns 'rooms', 'area', 'district', 'garden', 'price', "),

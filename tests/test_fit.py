@@ -679,6 +679,11 @@ def test_what_is_not_there_cannot_be_watched(monitor: str, message: str) -> None
     assert network.step == 0
 
 
+def test_a_metric_that_was_not_asked_for_cannot_be_watched() -> None:
+    with pytest.raises(ValueError, match=r"watches 'val_f1', but an epoch has only .*; give fit metrics=\['f1'\]"):
+        small_network().fit(X, LABELS, validation_data=HELD, callbacks=[EarlyStopping("val_f1")])
+
+
 # Threads ---------------------------------------------------------------------------------------------------------
 
 

@@ -214,6 +214,16 @@ NUMBERS = [*range(2500)]
             "--decimal ,",
         ),
         (
+            [f"{i}.5%" for i in range(9)] * 7,
+            "{file}:2: column 'x': found '0.5%', a number with a mark; write plain numbers, or take the column as text "
+            "with --categorical x",
+        ),
+        (
+            [f"€ {i},000.50" for i in range(1, 60)],
+            "{file}:2: column 'x': found '€ 1,000.50', a number with a mark; write plain numbers, or take the column "
+            "as text with --categorical x",
+        ),
+        (
             ["", *(f"{i % 28 + 1}.{i % 12 + 1}.2024" for i in range(2000))],
             "{file}:3: column 'x': found '1.1.2024', a date or time; turn it into numbers, such as days since a "
             "day, or "
@@ -226,14 +236,13 @@ NUMBERS = [*range(2500)]
         ),
         (
             [f"user {i}" for i in range(3000)],
-            "{file}: column 'x': found more than 1,000 different texts in 1,024 rows, like an identifier or free text; "
-            "leave the column out with --ignore x",
+            "{file}: column 'x': found more than 1,000 different texts such as 'user 0' in 1,024 rows, like an "
+            "identifier or free text; leave the column out with --ignore x",
         ),
         (
             [f"user {i % 31}" for i in range(60)],
-            "{file}: column 'x': found 31 different texts in 60 rows, like an identifier or free text; leave the "
-            "column "
-            "out with --ignore x",
+            "{file}: column 'x': found 31 different texts such as 'user 0' in 60 rows, like an identifier or free "
+            "text; leave the column out with --ignore x",
         ),
         (
             [*NUMBERS, *(f"user {i}" for i in range(3000))],
@@ -303,7 +312,8 @@ def test_a_column_that_cannot_be_used_is_refused_with_line_and_advice(
         (
             [f"user {i}" for i in range(60)],
             {},
-            "{file}: column 'y': found 60 different texts in 60 rows, too many for classes; choose another --target",
+            "{file}: column 'y': found 60 different texts such as 'user 0' in 60 rows, too many for classes; choose "
+            "another --target",
         ),
     ],
 )

@@ -116,9 +116,18 @@ def existing_model(text: str) -> str:
     ------
     FileNotFoundError
         If there is neither.
+    ValueError
+        If it does not even begin as a model does: most often the CSV file, given in the wrong place.
     """
     for path in (text, text + SUFFIX):
         if os.path.isfile(path):
+            with open(path, "rb") as file:
+                begin = file.read(9)
+            if begin[8:] not in (b"{", b""):
+                raise ValueError(
+                    f"{path!r} is not a valid fastmlp model; the model comes first, a file that `fastmlp train` wrote, "
+                    "then the CSV file"
+                )
             return path
     raise FileNotFoundError(
         errno.ENOENT, "there is no such model; `fastmlp train data.csv --target COLUMN` writes one", text

@@ -246,7 +246,8 @@ def _value_of_user(
 ) -> float:
     value = function(y, predictions, **({"sample_weight": weights} if _takes_weights(function) else {}))
     if not isinstance(value, numbers.Real):
-        raise TypeError(f"metric {name!r} must return a number, got {value!r} of type {type(value).__name__}")
+        got = f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+        raise TypeError(f"metric {name!r} must return a number, got {got} of type {type(value).__name__}")
     if not math.isfinite(value):
         raise ValueError(f"metric {name!r} must return a finite number, got {value}")
     return float(value)

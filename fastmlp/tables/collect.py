@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fastmlp.tables.errors import TableError, infinite, no_such_column, shown
 from fastmlp.tables.reader import Reader
-from fastmlp.tables.values import MISSING_CODE, Categories, Floats, has_comma, is_date, number, numbers
+from fastmlp.tables.values import MISSING_CODE, Categories, Floats, has_comma, has_mark, is_date, number, numbers
 
 MOSTLY = 0.9  # of the values present; a column is what so many of them are
 MOST_CATEGORIES = 1000
@@ -177,6 +177,7 @@ class Column:
         plain = np.array([not self._is_odd(name) for name in names])
         commas = np.array([has_comma(name) for name in names])
         dates = np.array([is_date(name) for name in names])
+        marked = np.array([has_mark(name) for name in names])
         line, text = self.odd
         if share(plain) >= MOSTLY:
             self._mostly_numbers(int(counts[1:][plain].sum()), present)
@@ -186,6 +187,12 @@ class Column:
             self._fail(
                 f"found {shown(text)}, a date or time; turn it into numbers, such as days since a day, or leave the "
                 f"column out with --ignore {self._quoted()}",
+                line,
+            )
+        if marked.any() and share(plain, marked) >= MOSTLY:
+            self._fail(
+                f"found {shown(text)}, a number with a mark; write plain numbers, or take the column as text with "
+                f"--categorical {self._quoted()}",
                 line,
             )
 
@@ -206,7 +213,8 @@ class Column:
             looks, advice = "too many for classes", "choose another --target"
         else:
             looks, advice = "like an identifier or free text", f"leave the column out with --ignore {self._quoted()}"
-        self._fail(f"found {found} different texts in {counts.sum():,} rows, {looks}; {advice}")
+        example = shown(next(iter(self.categories.names)))
+        self._fail(f"found {found} different texts such as {example} in {counts.sum():,} rows, {looks}; {advice}")
 
     def _mostly_numbers(self, right: int, present: int) -> NoReturn:
         assert self.odd is not None

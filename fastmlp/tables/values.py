@@ -22,6 +22,8 @@ _SWAP = str.maketrans({",": ".", ".": ","})
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?"
 _DAY = r"\d{4}(?P<a>[-/.])\d{1,2}(?P=a)\d{1,2}|\d{1,2}(?P<b>[-/.])\d{1,2}(?P=b)(\d{4}|\d{2})"
 _DATE = re.compile(rf"({_DAY})([T ]{_CLOCK}( ?[AaPp][Mm])?( ?(Z|UTC|[+-]\d{{2}}:?\d{{2}}))?)?|{_CLOCK}")
+_MARKS = "$€£¥%‰"
+_MARKED = re.compile(rf"[(]?[+-]? ?[{_MARKS}]? ?[+-]?\d[\d.,' ]*[{_MARKS}]?[)]?")
 _COMMA = re.compile(r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+|\d{1,3}(,\d{3})*),\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -119,6 +121,12 @@ class Known(dict[str, int]):
 def is_date(text: str) -> bool:
     """Whether a text looks like a day, a time, or both: 2024-05-31, 31.5.24 or 5/31/2024 10:15."""
     return _DATE.fullmatch(text.strip()) is not None
+
+
+def has_mark(text: str) -> bool:
+    """Whether a text looks like a number with a mark beside it: 12.5%, $1,200.00 or (300)."""
+    text = text.strip()
+    return _MARKED.fullmatch(text) is not None and any(mark in text for mark in _MARKS + "(")
 
 
 def has_comma(text: str) -> bool:
