@@ -33,7 +33,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("predict", help="predict the rows of a CSV file", description=_DESCRIPTION)
     parser.add_argument("model", metavar="MODEL", help="a file that `fastmlp train DATA.csv` wrote")
     parser.add_argument("data", metavar="DATA.csv", help="a CSV file with the columns that the model learned from")
-    parser.add_argument("--out", metavar="FILE.csv", help="where the predictions go (default: standard output)")
+    parser.add_argument(
+        "--out", type=options.file_name, metavar="FILE.csv", help="where the predictions go (default: standard output)"
+    )
     options.add_data_options(parser)
     parser.set_defaults(run=run)
 
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     with told_if_nothing_written(*filter(None, [arguments.out])):
         if arguments.out is not None:
-            options.require_folder(arguments.out)
+            options.require_writable(arguments.out, arguments.data, arguments.model, arguments.model + options.SUFFIX)
         _predict(arguments)
 
 
