@@ -268,6 +268,21 @@ def test_a_target_of_numbers_must_be_there_in_an_evaluation(files: Path, tmp_pat
         load(files, "price").evaluate(path, verbose=False)
 
 
+def test_a_target_that_float32_cannot_hold_is_refused_in_an_evaluation(files: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", HEADER + ROW + ROW.replace("90000", "1e200"))
+    wanted = (
+        r"a\.csv:3: column 'price': found 1e\+200, more than 1e\+30 deviations from the mean; mend it or remove the"
+    )
+    with pytest.raises(TableError, match=wanted):
+        load(files, "price").evaluate(path, verbose=False)
+
+
+@pytest.mark.parametrize("options", [{"rows": 0}, {"rows": -1}, {"seed": -1}])
+def test_a_sample_of_no_rows_is_refused(files: Path, options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be at least"):
+        sample(load(files, "sold"), files / "flats.csv", verbose=False, **options)
+
+
 def with_table(files: Path, path: Path, table: str | None) -> Path:
     load(files, "sold").network._save(path, False, table)
     return path

@@ -60,6 +60,7 @@ def changed(schema: Schema, place: tuple[Any, ...], value: Any) -> Any:
         (("columns", 0, "name"), "bought"),
         (("columns", 0, "median"), "40"),
         (("columns", 0, "median"), math.nan),
+        (("columns", 0, "median"), 1e300),
         (("columns", 0, "mean"), math.inf),
         (("columns", 0, "mean"), 10**400),
         (("columns", 0, "mean"), True),

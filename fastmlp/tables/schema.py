@@ -14,6 +14,8 @@ from fastmlp.tables.values import MISSING
 from fastmlp.tables.values import number as parsed
 
 VERSION = 1
+LARGEST = 1e30
+"""A standardised number beyond this is refused: float32 ends at 3e38, and a layer multiplies and adds."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class NumberColumn:
         for what in ("median", "mean", "deviation"):
             object.__setattr__(self, what, _finite(getattr(self, what), f"{what} of column {self.name!r}"))
         _check_deviation(self.deviation, self.name)
+        if abs(self.median - self.mean) / self.deviation > LARGEST:  # a table's is within one deviation
+            raise ValueError(f"the median of column {self.name!r} is more than {LARGEST:g} deviations from its mean")
 
     @property
     def width(self) -> int:
