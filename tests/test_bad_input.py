@@ -11,7 +11,7 @@ import pytest
 from behaviour import everything, small_data, small_network
 from numpy.typing import NDArray
 
-from fastmlp import SGD, Adam, Callback, Dense, EarlyStopping, Network
+from fastmlp import SGD, Adam, Callback, CosineDecay, Dense, EarlyStopping, Network
 
 X, LABELS = small_data()
 ONE_HOT = np.eye(3, dtype=np.float32)[LABELS]
@@ -95,6 +95,8 @@ CONSTRUCTION: list[Case] = [
     ),
     ("Adam rate", made(Adam, -1e-3), ValueError, "adam: learning_rate must be at least 0 and finite, got -0.001"),
     ("Adam rate NaN", made(Adam, NAN), ValueError, "learning_rate must be .*, got nan"),
+    ("Adam rate none", made(Adam, None), TypeError, "adam: learning_rate must be a number, got None"),
+    ("SGD momentum", made(SGD, momentum=CosineDecay(0.1, 9)), TypeError, "sgd: momentum must be a number, got Cosine"),
     ("Adam rate str", made(Adam, "fast"), TypeError, "adam: learning_rate must be a number, got 'fast'"),
     ("Adam beta_1", made(Adam, beta_1=1.0), ValueError, "adam: beta_1 must be at least 0 and less than 1, got 1.0"),
     ("Adam beta_2", made(Adam, beta_2=1.5), ValueError, "adam: beta_2 must be at least 0 and less than 1, got 1.5"),
@@ -148,6 +150,8 @@ X_CASES: list[tuple[str, Any, Any, str]] = [
     ("dates", X.astype("i8").astype("M8[s]"), TypeError, "X must hold real numbers, got an array of datetime64"),
     ("ragged", [[1, 2, 3], [4, 5]], ValueError, "X must be a table of numbers, but its rows differ in length"),
     ("objects", [[1, 2, object()]], TypeError, "X must hold real numbers, got objects such as"),
+    ("a huge whole number", [[1, 2, 10**400]], ValueError, "X holds a whole number that float64 cannot hold"),
+    ("masked", np.ma.masked_less(X, 0), ValueError, "X must have a value in every place, but some are masked; fill"),
     ("a dict", {"a": 1}, TypeError, "X must hold real numbers, got objects such as {'a': 1}"),
     ("records", np.zeros(4, "f4,f4,f4"), TypeError, "X must hold real numbers, got an array of"),
     ("NaN first", at(0, NAN), ValueError, r"X must be finite, but X\[0, 0\] is nan"),

@@ -417,6 +417,7 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
         ("train flats.csv --target sold --out folder/", "--out: must name a file, got 'folder/'"),
         ("predict model flats.csv --out folder/", "--out: must name a file, got 'folder/'"),
         ("train flats.csv --target sold --epochs 0", "--epochs: must be a whole number of at least 1"),
+        ("train flats.csv --target sold --ignore a\rb", "--ignore: must be names such as age,city, got 'a\\rb'"),
         ("predict model", "the following arguments are required: DATA.csv"),
         ("evaluate", "the following arguments are required: MODEL, DATA.csv"),
         ("check model", "DATA.csv is needed: the file with rows to check on"),
@@ -427,7 +428,7 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
 def test_wrong_usage_ends_with_2_and_the_reason(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: str, reason: str
 ) -> None:
-    assert main(arguments.split()) == 2
+    assert main(arguments.split(" ")) == 2
     shown = capsys.readouterr()
     assert reason in shown.err
     assert shown.out == ""

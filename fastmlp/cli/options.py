@@ -105,7 +105,10 @@ def optimizer(text: str) -> str:
 
 def names(text: str) -> list[str]:
     """Columns, "age,city"; one whose name holds a comma stands in double quotes."""
-    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+    try:
+        return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"must be names such as age,city, got {text!r}: {error}") from None
 
 
 def separator(text: str) -> str:

@@ -6,8 +6,6 @@ import argparse
 import csv
 import io
 import json
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from fastmlp.tables import TabularModel
 
 _IN_MEMORY = 1 << 24  # bytes of output that need no file
+_PRINTED = 1 << 16  # characters at a time
 _DESCRIPTION = """
 Predict the target of each row: for classes the columns `prediction` and `p(CLASS)`, for numbers `prediction`. The
 file's columns may come in another order; those that the model does not know, and the target, are not looked at.
@@ -86,7 +85,8 @@ def _print_whole(parts: Iterator[str]) -> None:
         for part in parts:
             kept.write(part)
         kept.seek(0)
-        shutil.copyfileobj(kept, sys.stdout)
+        for part in iter(lambda: kept.read(_PRINTED), ""):
+            print(part, end="")
 
 
 def _csv(model: TabularModel, blocks: Iterator[NDArray[Any]]) -> Iterator[str]:
