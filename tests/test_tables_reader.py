@@ -182,6 +182,14 @@ def test_the_separator_of_long_lines_and_of_long_files_is_found(tmp_path: Path, 
     assert len(Reader(path, verbose=False).names) == columns
 
 
+def test_a_block_of_a_wide_table_has_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastmlp.tables.reader.CELLS", 30)
+    for columns, rows in [(2, 15), (10, 3), (20, 1), (40, 1)]:
+        header = ",".join(f"a{i}" for i in range(columns))
+        path = write(tmp_path / "a.csv", header + "\n" + ("1," * columns)[:-1] + ("\n" + ("1," * columns)[:-1]) * 44)
+        assert [len(block.lines) for block in Reader(path, verbose=False).blocks()] == [rows] * (45 // rows)
+
+
 @pytest.mark.parametrize("separator", ["", ",,", '"', "\n", "\r", "\0"])
 def test_what_is_no_separator_is_refused(tmp_path: Path, separator: str) -> None:
     with pytest.raises(ValueError, match="separator must be one character that is no quote and ends no line, got"):

@@ -132,7 +132,8 @@ class Column:
 
     def _decide(self, texts: Sequence[str]) -> None:
         """By the values present in a block; the rows before it had none."""
-        found = [number(text, self.decimal) for text in texts]
+        quick = numbers(texts, self.decimal)
+        found = [number(text, self.decimal) for text in texts] if quick is None else quick.tolist()
         there = [value for value in found if value is None or value == value]
         if not there:
             return
@@ -286,7 +287,7 @@ def collect(
 
 
 def _read(reader: Reader, columns: dict[str, Column]) -> dict[str, Kept | None]:
-    places = [(reader.names.index(name), column) for name, column in columns.items()]
+    places = [(reader.places[name], column) for name, column in columns.items()]
     for block in reader.blocks():
         for place, column in places:
             column.add(block.columns[place], block.lines)

@@ -69,7 +69,7 @@ class Encoder:
         self.schema, self.path = schema, reader.path
         needed = [column.name for column in schema.columns]
         wanted = [*needed, schema.target.name] if with_target else needed
-        absent = [name for name in wanted if name not in reader.names]
+        absent = [name for name in wanted if name not in reader.places]
         if absent == [schema.target.name]:
             raise no_such_column(reader.path, absent[0], reader.names, "target")
         if len(absent) == 1:
@@ -80,8 +80,8 @@ class Encoder:
                 f"there are no columns {listed(absent)}, which the model learned from. The columns are: "
                 f"{listed(reader.names)}",
             )
-        self._places = [reader.names.index(name) for name in needed]
-        self._target = reader.names.index(schema.target.name) if with_target else -1
+        self._places = [reader.places[name] for name in needed]
+        self._target = reader.places[schema.target.name] if with_target else -1
         self._known = [
             Known(column.categories, len(column.categories) if column.missing else -1)
             if isinstance(column, CategoryColumn)

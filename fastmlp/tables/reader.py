@@ -22,6 +22,7 @@ from fastmlp.progress import ReadingProgress
 from fastmlp.tables.errors import TableError, listed
 
 BLOCK = 1024  # rows
+CELLS = 1 << 21  # of a block at most, some 120 MB of texts: a block of a very wide table has fewer rows
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 _SAMPLE = 1 << 16  # bytes that decide about the separator
@@ -71,6 +72,8 @@ class Reader:
     ----------
     names : tuple of str
         The columns.
+    places : dict of str to int
+        Where each of them is, counted from 0.
 
     Raises
     ------
@@ -88,7 +91,8 @@ class Reader:
             raise ValueError(f"separator must be one character that is no quote and ends no line, got {separator!r}")
         sample = self._sample()
         self.separator = _find_separator(sample) if separator is None else separator
-        self.names = self._header()
+        self.places = self._header()
+        self.names = tuple(self.places)
 
     def blocks(self) -> Iterator[Block]:
         """The rows below the header, some at a time.
@@ -114,7 +118,7 @@ class Reader:
             while True:
                 first = reader.line_num + 1
                 try:
-                    rows = list(islice(reader, BLOCK))
+                    rows = list(islice(reader, max(1, min(BLOCK, CELLS // len(self.names)))))
                 except (csv.Error, UnicodeDecodeError, _NulError) as error:
                     self._explain(error)
                 if not rows:
@@ -178,20 +182,20 @@ class Reader:
             start = start[: end or _SAMPLE]  # the first row of a very wide table is cut, which does no harm
         return start.decode("utf-8-sig", errors="replace")
 
-    def _header(self) -> tuple[str, ...]:
+    def _header(self) -> dict[str, int]:
         with self._open() as (_, reader):
             names = [name.strip() for name in self._next_row(reader)]
             line = reader.line_num
-        for place, name in enumerate(names, 1):
+        places: dict[str, int] = {}
+        for place, name in enumerate(names):
             if not name:
                 raise TableError(
-                    self.path, f"column {place} of {len(names)} has no name; write one into the header", line=line
+                    self.path, f"column {place + 1} of {len(names)} has no name; write one into the header", line=line
                 )
-            if names.index(name) != place - 1:
+            first = places.setdefault(name, place)
+            if first != place:
                 raise TableError(
-                    self.path,
-                    f"columns {names.index(name) + 1} and {place} are both named {name!r}; rename one",
-                    line=line,
+                    self.path, f"columns {first + 1} and {place + 1} are both named {name!r}; rename one", line=line
                 )
         if all(_is_number(name) for name in names):
             raise TableError(
@@ -200,7 +204,7 @@ class Reader:
                 "columns' names",
                 line=line,
             )
-        return tuple(names)
+        return places
 
     def _next_row(self, reader: Any) -> list[str]:
         """The first row that is no empty line: the header."""
