@@ -11,7 +11,7 @@ import pytest
 from behaviour import run_python
 from table_files import flats, lines, write
 
-from fastmlp.tables import TableError, prepare
+from fastmlp.tables import Reader, TableError, prepare
 from fastmlp.tables.preparing import TrainingTable, split
 from fastmlp.tables.schema import CategoryColumn, ClassTarget, NumberColumn, NumberTarget
 
@@ -343,6 +343,20 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path, target: str, option
     with pytest.raises(TableError) as error:
         table(path, target, **options)
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_a_file_that_grows_between_two_readings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = column("x", [*NUMBERS, *["abc", "def"] * 400], tmp_path)
+    read = Reader.blocks
+
+    def read_and_grow(self: Reader) -> Any:
+        yield from read(self)
+        with open(path, "a") as file:
+            file.write("7,1\n")
+
+    monkeypatch.setattr(Reader, "blocks", read_and_grow)
+    with pytest.raises(TableError, match=r"csv: changed while it was read; try again when nothing writes to it"):
+        table(path)
 
 
 def test_large_whole_numbers_are_classes_of_their_own_as_text(tmp_path: Path) -> None:

@@ -283,7 +283,10 @@ def collect(
     again = {name: column(name, columns[name].odd) for name, found in kept.items() if found is None}
     if again:
         kept |= _read(reader, again)
-    return [found for found in kept.values() if found is not None]
+    columns_read = [found for found in kept.values() if found is not None]
+    if len({len(found.values) for found in columns_read}) > 1:
+        raise TableError(reader.path, "changed while it was read; try again when nothing writes to it")
+    return columns_read
 
 
 def _read(reader: Reader, columns: dict[str, Column]) -> dict[str, Kept | None]:
