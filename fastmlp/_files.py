@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -27,8 +28,10 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     Raises
     ------
     OSError
-        If the folder is missing, something cannot be written, or `path` is a folder; its `filename` is `path`.
+        If the folder is missing, something cannot be written, or `path` is a folder, a device or a pipe; its
+        `filename` is `path`.
     """
+    require_regular(path)
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".fastmlp-{secrets.token_hex(8)}.tmp")
     file: io.BufferedWriter | None = None
@@ -54,6 +57,18 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
     _sync_folder(target.parent)
+
+
+def require_regular(path: str | os.PathLike[str]) -> None:
+    """Refuse a device or a pipe: a rename would put a file in its place, which root may do even to /dev/null.
+
+    Raises
+    ------
+    OSError
+        If it is one.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise OSError(errno.EINVAL, "is a device or a pipe and would be replaced; give a file", os.fspath(path))
 
 
 def _sync_folder(folder: Path) -> None:

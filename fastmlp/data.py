@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.ma import MaskedArray
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.architecture import Architecture
@@ -311,8 +312,10 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     TypeError
         If it holds something else.
     ValueError
-        If its rows differ in length.
+        If its rows differ in length, a whole number is too large, or values are masked.
     """
+    if isinstance(given, MaskedArray) and given.mask.any():
+        raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
     try:
         array = np.asarray(given)
     except ValueError as error:
@@ -321,7 +324,10 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
         strange = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
         if strange:
             raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}")
-        array = array.astype(np.float64)
+        try:
+            array = array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name} holds a whole number that float64 cannot hold") from None
     if array.dtype.kind not in "fiub":
         hint = _text_hint(name) if array.dtype.kind in "US" else ""
         raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{hint}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from table_files import write
 
 import fastmlp
 from fastmlp import system
@@ -221,6 +222,14 @@ def test_wrong_usage_ends_with_2_and_the_reason(folder, capsys, arguments, reaso
     assert reason in shown.err
     assert shown.out == ""
     assert written(folder) == []
+
+
+def test_a_program_without_a_standard_output_needs_none(folder, monkeypatch):
+    table = write(folder / "a.csv", "x,y\n" + "1,a\n2,b\n" * 9)
+    assert main(["train", table, "--target", "y", "--epochs", "1"]) == 0
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["info"]) == 0
+    assert main(["predict", "model", table]) == 0
 
 
 def test_without_a_command_the_commands_are_listed(capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -366,6 +367,11 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
         ("predict sold no.csv", "no.csv: there is no such file; check the path"),
         ("predict sold flats.csv --out no/a.csv", "no: there is no such folder for --out"),
         ("predict sold flats.csv --out folder.safetensors", "folder.safetensors: --out is a folder; give a file in it"),
+        ("predict sold flats.csv --out flats.csv", "flats.csv: --out would replace a file that is read; give another"),
+        ("predict sold flats.csv --out link.csv", "link.csv: --out would replace a file that is read"),
+        ("predict sold flats.csv --out sold.safetensors", "sold.safetensors: --out would replace a file that is read"),
+        ("predict sold flats.csv --out pipe", "pipe: is a device or a pipe and would be replaced; give a file"),
+        ("train sold.safetensors --target y --out sold", "sold.safetensors: --out would replace a file that is read"),
         ("predict sold late.csv", "late.csv:3002: column 'rooms': found 'x' where the model learned from numbers"),
         ("predict sold late.csv --out a.csv", "late.csv:3002: column 'rooms': found 'x' where the model learned"),
     ],
@@ -378,6 +384,8 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
     text = ",".join(lines()[0]) + "\n" + "3,60.5,Nord,yes,90000,soon\n" * 3000 + "x,60.5,Nord,yes,90000,soon\n"
     write(folder / "late.csv", text)
     (folder / "folder.safetensors").mkdir()
+    (folder / "link.csv").symlink_to("flats.csv")
+    os.mkfifo(folder / "pipe")
     Network([3, 2], seed=0).save("plain.safetensors")
     before = {name: (folder / name).stat().st_mtime_ns for name in written(folder)}
     assert main([*arguments.split(), *(["--json"] if as_json else [])]) == 1
@@ -406,7 +414,10 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
         ("train flats.csv --target sold --task guess", "--task: invalid choice: 'guess'"),
         ("train flats.csv --target sold --separator ab", "--separator: must be one character, or comma, "),
         ("train flats.csv --target sold --decimal ;", "--decimal: invalid choice"),
+        ("train flats.csv --target sold --out folder/", "--out: must name a file, got 'folder/'"),
+        ("predict model flats.csv --out folder/", "--out: must name a file, got 'folder/'"),
         ("train flats.csv --target sold --epochs 0", "--epochs: must be a whole number of at least 1"),
+        ("train flats.csv --target sold --ignore a\rb", "--ignore: must be names such as age,city, got 'a\\rb'"),
         ("predict model", "the following arguments are required: DATA.csv"),
         ("evaluate", "the following arguments are required: MODEL, DATA.csv"),
         ("check model", "DATA.csv is needed: the file with rows to check on"),
@@ -417,7 +428,7 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
 def test_wrong_usage_ends_with_2_and_the_reason(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: str, reason: str
 ) -> None:
-    assert main(arguments.split()) == 2
+    assert main(arguments.split(" ")) == 2
     shown = capsys.readouterr()
     assert reason in shown.err
     assert shown.out == ""

@@ -262,6 +262,19 @@ def test_what_the_layout_cannot_hold_is_refused_and_nothing_is_written(path, met
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_or_device_is_not_replaced_by_a_file(path, linked):
+    pipe = path.with_name("pipe")
+    os.mkfifo(pipe)
+    if linked:
+        path.symlink_to(pipe)
+    before = sorted(path.parent.iterdir())
+    with pytest.raises(OSError, match="is a device or a pipe and would be replaced; give a file"):
+        write(path if linked else pipe, {}, TENSORS)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(path.parent.iterdir()) == before
+
+
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "no space left"), KeyboardInterrupt()])
 @pytest.mark.parametrize("older", [True, False])

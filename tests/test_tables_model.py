@@ -12,7 +12,8 @@ from behaviour import run_python
 from table_files import flats, lines, write
 
 from fastmlp import EarlyStopping, ModelFormatError, Network, metrics
-from fastmlp.tables import TableError, TabularModel, prepare, sample
+from fastmlp.tables import Schema, TableError, TabularModel, prepare, sample
+from fastmlp.tables.schema import NumberColumn, NumberTarget
 
 
 def trained(path: str, target: str, **options: Any) -> TabularModel:
@@ -266,6 +267,37 @@ def test_a_target_of_numbers_must_be_there_in_an_evaluation(files: Path, tmp_pat
     path = write(tmp_path / "a.csv", HEADER + ROW.replace("90000", ""))
     with pytest.raises(TableError, match=r"a\.csv:2: column 'price': found '' where a number should be"):
         load(files, "price").evaluate(path, verbose=False)
+
+
+def test_a_target_that_float32_cannot_hold_is_refused_in_an_evaluation(files: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", HEADER + ROW + ROW.replace("90000", "1e200"))
+    wanted = (
+        r"a\.csv:3: column 'price': found 1e\+200, more than 1e\+30 deviations from the mean; mend it or remove the"
+    )
+    with pytest.raises(TableError, match=wanted):
+        load(files, "price").evaluate(path, verbose=False)
+
+
+@pytest.mark.parametrize("options", [{"rows": 0}, {"rows": -1}, {"seed": -1}])
+def test_a_sample_of_no_rows_is_refused(files: Path, options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be at least"):
+        sample(load(files, "sold"), files / "flats.csv", verbose=False, **options)
+
+
+def test_a_table_of_another_schema_is_refused(tmp_path: Path) -> None:
+    first, second = (prepare(flats(tmp_path / "a.csv", seed=seed), "price", verbose=False) for seed in (0, 1))
+    assert first.schema.width == second.schema.width
+    model = TabularModel.for_table(first)
+    for use in (model.fit, model.validation_figures):
+        with pytest.raises(ValueError, match=r"a\.csv was prepared by other columns, means or categories"):
+            use(second)
+    assert model.network.history is None
+
+
+def test_a_schema_that_no_file_holds_is_refused_before_the_training() -> None:
+    columns = tuple(NumberColumn("x" * 1000 + str(i), 0.0, 0.0, 1.0) for i in range(8000))
+    with pytest.raises(ValueError, match=r"8,000 columns and their categories take .* bytes, but a model file holds"):
+        TabularModel(Network([8000, 1]), Schema(columns, NumberTarget("y", 0.0, 1.0)))
 
 
 def with_table(files: Path, path: Path, table: str | None) -> Path:

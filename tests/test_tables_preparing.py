@@ -11,7 +11,7 @@ import pytest
 from behaviour import run_python
 from table_files import flats, lines, write
 
-from fastmlp.tables import TableError, prepare
+from fastmlp.tables import Reader, TableError, prepare
 from fastmlp.tables.preparing import TrainingTable, split
 from fastmlp.tables.schema import CategoryColumn, ClassTarget, NumberColumn, NumberTarget
 
@@ -310,6 +310,12 @@ def test_a_column_that_cannot_be_used_is_refused_with_line_and_advice(
             "{file}: column 'y': found 1,200 different numbers, too many for classes; use --task regression",
         ),
         (
+            [2**53 + i % 3 for i in range(60)],
+            {},
+            "{file}: column 'y': found numbers of 9,007,199,254,740,992 and more, which are not told apart; take the "
+            "column as text with --categorical y, or use --task regression",
+        ),
+        (
             [f"user {i}" for i in range(60)],
             {},
             "{file}: column 'y': found 60 different texts such as 'user 0' in 60 rows, too many for classes; choose "
@@ -349,9 +355,56 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path, target: str, option
     assert str(error.value).startswith(f"{path}: {message}")
 
 
-@pytest.mark.parametrize("options", [{"task": "guess"}, {"validation": 1.0}, {"validation": -0.1}])
+def test_a_file_that_grows_between_two_readings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = column("x", [*NUMBERS, *["abc", "def"] * 400], tmp_path)
+    read = Reader.blocks
+
+    def read_and_grow(self: Reader) -> Any:
+        yield from read(self)
+        with open(path, "a") as file:
+            file.write("7,1\n")
+
+    monkeypatch.setattr(Reader, "blocks", read_and_grow)
+    with pytest.raises(TableError, match=r"csv: changed while it was read; try again when nothing writes to it"):
+        table(path)
+
+
+def test_large_whole_numbers_are_classes_of_their_own_as_text(tmp_path: Path) -> None:
+    values = [2**53 + i % 3 for i in range(60)]
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values)))
+    target = table(path, categorical=["y"]).schema.target
+    assert isinstance(target, ClassTarget)
+    assert target.classes == tuple(str(2**53 + i) for i in range(3))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["1,5", "2.5"] * 30, "3: column 'x': found '2.5'; write numbers with a comma and without points, or leave "),
+        (["2,5"] * 60 + ["1.234,5"], "62: column 'x': found '1.234,5' among numbers (60 of 61 values are); write numb"),
+    ],
+)
+def test_with_a_decimal_comma_a_point_is_refused_and_the_advice_suits(
+    tmp_path: Path, values: list[str], message: str
+) -> None:
+    path = write(tmp_path / "a.csv", "x;y\n" + "".join(f"{value};{i}\n" for i, value in enumerate(values)))
+    with pytest.raises(TableError) as error:
+        table(path, decimal=",")
+    assert str(error.value).startswith(f"{path}:{message}")
+    assert "or leave --decimal , away" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options", [{"task": "guess"}, {"validation": 1.0}, {"validation": -0.1}, {"seed": -1}, {"separator": ",,"}]
+)
 def test_an_argument_out_of_its_range_is_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
+        table(flats(tmp_path / "a.csv"), "sold", **options)
+
+
+@pytest.mark.parametrize("options", [{"categorical": "rooms"}, {"ignore": "rooms"}, {"seed": 0.5}, {"seed": None}])
+def test_an_argument_of_another_kind_is_refused(tmp_path: Path, options: Any) -> None:
+    with pytest.raises(TypeError, match=next(iter(options))):
         table(flats(tmp_path / "a.csv"), "sold", **options)
 
 

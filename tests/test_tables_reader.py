@@ -144,6 +144,14 @@ AFTER = 2 * BLOCK + 2  # the line behind the header and those rows
             f"{{file}}:{AFTER}: found a NUL byte: this is a binary file; give a CSV file of text",
         ),
         (
+            b"a,b\r1,x\r\n2,\xf6\r",
+            "{file}:3: found byte 0xf6, which is not UTF-8; if the file is Latin-1, turn it into UTF-8: "
+            "iconv -f LATIN1 -t UTF-8 a.csv > new.csv",
+        ),
+        (b"a,b\r1,x\r2,\0\r", "{file}:3: found a NUL byte: this is a binary file; give a CSV file of text"),
+        (b"\xef", "{file}: is empty; give a file with a header and rows"),
+        (b"\xef\xbb", "{file}: is empty; give a file with a header and rows"),
+        (
             "a,b\n1,2\n".encode("utf-16"),
             "{file}: is UTF-16 text and no CSV in UTF-8; turn it into UTF-8: iconv -f UTF-16 -t UTF-8 a.csv > new.csv",
         ),
@@ -164,6 +172,28 @@ def test_what_is_no_table_is_refused_with_its_line(tmp_path: Path, content: str 
     with pytest.raises(TableError) as error:
         read(path)
     assert str(error.value) == message.format(file=path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("columns", [2, 20_000])
+def test_the_separator_of_long_lines_and_of_long_files_is_found(tmp_path: Path, end: str, columns: int) -> None:
+    row = ";".join(f"a{i}" for i in range(columns)) + end
+    path = write(tmp_path / "a.csv", row + row * (200_000 // len(row) + 1))
+    assert len(Reader(path, verbose=False).names) == columns
+
+
+def test_a_block_of_a_wide_table_has_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastmlp.tables.reader.CELLS", 30)
+    for columns, rows in [(2, 15), (10, 3), (20, 1), (40, 1)]:
+        header = ",".join(f"a{i}" for i in range(columns))
+        path = write(tmp_path / "a.csv", header + "\n" + ("1," * columns)[:-1] + ("\n" + ("1," * columns)[:-1]) * 44)
+        assert [len(block.lines) for block in Reader(path, verbose=False).blocks()] == [rows] * (45 // rows)
+
+
+@pytest.mark.parametrize("separator", ["", ",,", '"', "\n", "\r", "\0"])
+def test_what_is_no_separator_is_refused(tmp_path: Path, separator: str) -> None:
+    with pytest.raises(ValueError, match="separator must be one character that is no quote and ends no line, got"):
+        Reader(write(tmp_path / "a.csv", "a,b\n1,2\n"), separator)
 
 
 def test_a_folder_a_missing_file_and_a_pipe_are_refused(tmp_path: Path) -> None:

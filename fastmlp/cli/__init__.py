@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a program may be started without one
+            sys.stdout.flush()
     except SystemExit as stop:  # argparse, after --help, --version and wrong usage
         return stop.code if isinstance(stop.code, int) else 1
     except NothingWritten:

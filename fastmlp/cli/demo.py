@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from fastmlp.cli.interrupts import told_if_nothing_written
-from fastmlp.cli.options import SUFFIX, require_folder
+from fastmlp.cli.options import SUFFIX, require_writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    require_folder(arguments.out + SUFFIX)
+    require_writable(arguments.out + SUFFIX)
     from fastmlp.cli import demo_report as report
     from fastmlp.datasets import load_breast_cancer
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastmlp import metrics
+from fastmlp.cli.table_report import best_epoch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,11 +45,9 @@ def table(
     results: Mapping[str, Any], curves: Mapping[str, Sequence[float]], seconds: float, classes: Sequence[str]
 ) -> str:
     """The figures one below the other, then the confusion matrix with the names of its classes."""
-    losses = curves["val_loss"]
-    best = min(range(len(losses)), key=losses.__getitem__) + 1
     matrix = results["confusion_matrix"]
     lines = [
-        f"{len(losses)} epochs in {seconds:.2f} s, the best was epoch {best}.",
+        f"{len(curves['val_loss'])} epochs in {seconds:.2f} s, the best was epoch {best_epoch(curves)}.",
         "",
         f"On {sum(map(sum, matrix))} rows that it has never seen ({classes[1]} is positive):",
         "",

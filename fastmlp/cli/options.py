@@ -11,19 +11,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fastmlp._files import require_regular
+
 SUFFIX = ".safetensors"
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command that reads a CSV file takes."""
+    """Declare what every command on a model and a CSV file takes."""
+    add_separator(parser)
+    add_output_options(parser)
+
+
+def add_separator(parser: argparse._ActionsContainer) -> None:
+    """Declare what stands between the fields of a CSV file."""
     parser.add_argument(
         "--separator",
         type=separator,
         metavar="X",
         help="what stands between the fields: a character, or comma, semicolon, tab, bar (default: is found)",
     )
-    add_output_options(parser)
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -98,13 +105,18 @@ def optimizer(text: str) -> str:
 
 def names(text: str) -> list[str]:
     """Columns, "age,city"; one whose name holds a comma stands in double quotes."""
-    return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+    try:
+        return [name.strip() for name in next(csv.reader([text]), []) if name.strip()]
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"must be names such as age,city, got {text!r}: {error}") from None
 
 
 def separator(text: str) -> str:
     """One character, or the name of one."""
+    from fastmlp.tables.reader import is_separator
+
     found = _SEPARATORS.get(text, text)
-    if len(found) != 1 or found in '"\r\n\0':
+    if not is_separator(found):
         raise argparse.ArgumentTypeError(f"must be one character, or {', '.join(_SEPARATORS)}, got {text!r}")
     return found
 
@@ -134,13 +146,21 @@ def existing_model(text: str) -> str:
     )
 
 
-def require_folder(path: str) -> None:
+def file_name(text: str) -> str:
+    """The path of a file, or its beginning: no folder."""
+    if not os.path.basename(text):
+        raise argparse.ArgumentTypeError(f"must name a file, got {text!r}")
+    return text
+
+
+def require_writable(path: str, *read: str) -> None:
     """Fail before the work and not after it.
 
     Raises
     ------
     OSError
-        If the folder where `path` goes is missing or cannot be written to, or `path` is a folder.
+        If the folder where `path` goes is missing or cannot be written to, if `path` is a folder, a device or a pipe,
+        or one of the files that are read.
     """
     folder = Path(path).parent
     if not folder.is_dir():
@@ -149,6 +169,9 @@ def require_folder(path: str) -> None:
         raise PermissionError(errno.EACCES, "--out cannot be written to this folder", str(folder))
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "--out is a folder; give a file in it", path)
+    require_regular(path)
+    if os.path.exists(path) and any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
+        raise FileExistsError(errno.EEXIST, "--out would replace a file that is read; give another name", path)
 
 
 def _float(text: str) -> float:

@@ -6,8 +6,6 @@ import argparse
 import csv
 import io
 import json
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from fastmlp.tables import TabularModel
 
 _IN_MEMORY = 1 << 24  # bytes of output that need no file
+_PRINTED = 1 << 16  # characters at a time
 _DESCRIPTION = """
 Predict the target of each row: for classes the columns `prediction` and `p(CLASS)`, for numbers `prediction`. The
 file's columns may come in another order; those that the model does not know, and the target, are not looked at.
@@ -33,7 +32,9 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("predict", help="predict the rows of a CSV file", description=_DESCRIPTION)
     parser.add_argument("model", metavar="MODEL", help="a file that `fastmlp train DATA.csv` wrote")
     parser.add_argument("data", metavar="DATA.csv", help="a CSV file with the columns that the model learned from")
-    parser.add_argument("--out", metavar="FILE.csv", help="where the predictions go (default: standard output)")
+    parser.add_argument(
+        "--out", type=options.file_name, metavar="FILE.csv", help="where the predictions go (default: standard output)"
+    )
     options.add_data_options(parser)
     parser.set_defaults(run=run)
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     with told_if_nothing_written(*filter(None, [arguments.out])):
         if arguments.out is not None:
-            options.require_folder(arguments.out)
+            options.require_writable(arguments.out, arguments.data, arguments.model, arguments.model + options.SUFFIX)
         _predict(arguments)
 
 
@@ -84,7 +85,8 @@ def _print_whole(parts: Iterator[str]) -> None:
         for part in parts:
             kept.write(part)
         kept.seek(0)
-        shutil.copyfileobj(kept, sys.stdout)
+        for part in iter(lambda: kept.read(_PRINTED), ""):
+            print(part, end="")
 
 
 def _csv(model: TabularModel, blocks: Iterator[NDArray[Any]]) -> Iterator[str]:

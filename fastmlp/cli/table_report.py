@@ -79,14 +79,14 @@ def columns(schema: Schema, missing: Mapping[str, int] | None = None) -> list[st
 def course(history: History) -> str:
     """How long it took, and which epoch's weights were taken."""
     epochs = len(history.epoch)
-    best = best_epoch(history)
+    best = best_epoch(history.history)
     taken = "" if best is None else f", the best was epoch {best}"
     return f"{epochs} {'epoch' if epochs == 1 else 'epochs'} in {history.seconds:.2f} s{taken}.\n"
 
 
-def best_epoch(history: History) -> int | None:
+def best_epoch(curves: Mapping[str, Sequence[float]]) -> int | None:
     """The epoch, counted from 1, of least validation loss; None without validation."""
-    losses = history.history.get("val_loss")
+    losses = curves.get("val_loss")
     return None if losses is None else min(range(len(losses)), key=losses.__getitem__) + 1
 
 

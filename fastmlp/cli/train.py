@@ -71,12 +71,7 @@ def add_to(commands: Any) -> None:
     option("--categorical", "columns whose values are names, even if they are numbers", "texts", **many)
     option("--ignore", "columns to leave out", "none", **many)
     option("--decimal", "the decimal sign, a point or a comma", "point", choices=[".", ","], metavar="X")
-    group.add_argument(
-        "--separator",
-        type=options.separator,
-        metavar="X",
-        help="what stands between the fields: a character, or comma, semicolon, tab, bar (default: is found)",
-    )
+    options.add_separator(group)
     parser.set_defaults(run=functools.partial(run, parser))
 
 
@@ -108,7 +103,13 @@ def _add_options_of_both(parser: argparse.ArgumentParser) -> None:
         default=20,
         metavar="N",
     )
-    option("--out", "write PREFIX.safetensors, without a file also PREFIX.png", f"model; {demo.OUT}", metavar="PREFIX")
+    option(
+        "--out",
+        "write PREFIX.safetensors, without a file also PREFIX.png",
+        f"model; {demo.OUT}",
+        type=options.file_name,
+        metavar="PREFIX",
+    )
     options.add_output_options(parser)
 
 
@@ -136,7 +137,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
         parser.error(f"--target COLUMN is needed: which column to predict{_columns_of(arguments)}")
     path = (arguments.out or "model").removesuffix(options.SUFFIX) + options.SUFFIX
     with told_if_nothing_written(path):
-        options.require_folder(path)
+        options.require_writable(path, arguments.data)
         _train(arguments, path)
 
 
@@ -231,7 +232,7 @@ def _described(table: TrainingTable, history: History, figures: dict[str, Any] |
         "constant": list(table.constant),
         "inputs": table.schema.width,
         "epochs": len(history.epoch),
-        "best_epoch": best_epoch(history),
+        "best_epoch": best_epoch(history.history),
         "seconds": round(history.seconds, 3),
         "validation": figures,
     }

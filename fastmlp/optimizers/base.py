@@ -39,9 +39,9 @@ class Optimizer(Described, ABC):
 
     def __post_init__(self) -> None:
         for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            given = not isinstance(value, Schedule) and (value is not None or entry.default is not None)
-            if str(entry.type).startswith("float") and given:
+            value, kind = getattr(self, entry.name), str(entry.type)
+            other = (value is None and "None" in kind) or (isinstance(value, Schedule) and "Schedule" in kind)
+            if kind.startswith("float") and not other:
                 object.__setattr__(self, entry.name, number(value, f"{self.name}: {entry.name}"))
         for name in ("clipvalue", "global_clipnorm"):
             limit = getattr(self, name)

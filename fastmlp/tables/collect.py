@@ -132,7 +132,8 @@ class Column:
 
     def _decide(self, texts: Sequence[str]) -> None:
         """By the values present in a block; the rows before it had none."""
-        found = [number(text, self.decimal) for text in texts]
+        quick = numbers(texts, self.decimal)
+        found = [number(text, self.decimal) for text in texts] if quick is None else quick.tolist()
         there = [value for value in found if value is None or value == value]
         if not there:
             return
@@ -161,6 +162,10 @@ class Column:
     def _is_odd(self, text: str) -> bool:
         return number(text, self.decimal) is None
 
+    def _is_foreign(self, text: str) -> bool:
+        """Whether it would be a number with another decimal sign, or without separators of thousands."""
+        return has_comma(text) or (self.decimal == "," and number(text) is not None)
+
     def _counts(self) -> NDArray[np.int64]:
         """How often each code occurred so far."""
         return np.bincount(np.concatenate(self._parts), minlength=len(self.categories.names) + 1)
@@ -175,14 +180,14 @@ class Column:
             return float(counts[1:][np.logical_or.reduce(kinds)].sum() / present)
 
         plain = np.array([not self._is_odd(name) for name in names])
-        commas = np.array([has_comma(name) for name in names])
+        foreign = np.array([self._is_foreign(name) for name in names])
         dates = np.array([is_date(name) for name in names])
         marked = np.array([has_mark(name) for name in names])
         line, text = self.odd
         if share(plain) >= MOSTLY:
             self._mostly_numbers(int(counts[1:][plain].sum()), present)
-        if commas.any() and share(plain, commas) >= MOSTLY:
-            self._fail(f"found {shown(text)}; {_COMMA_ADVICE}", line)
+        if foreign.any() and share(plain, foreign) >= MOSTLY:
+            self._fail(f"found {shown(text)}; {_ADVICE[self.decimal]}", line)
         if share(dates) >= MOSTLY:
             self._fail(
                 f"found {shown(text)}, a date or time; turn it into numbers, such as days since a day, or leave the "
@@ -220,8 +225,8 @@ class Column:
         assert self.odd is not None
         line, text = self.odd
         advice = "mend it or leave the cell empty"
-        if has_comma(text):
-            advice = _COMMA_ADVICE
+        if self._is_foreign(text):
+            advice = _ADVICE[self.decimal]
         self._fail(
             f"found {shown(text)} among numbers ({right:,} of {present:,} values are); {advice}, or take the column as "
             f"text with --categorical {self._quoted()}",
@@ -235,7 +240,10 @@ class Column:
         raise TableError(self.path, text, line=line, column=self.name)
 
 
-_COMMA_ADVICE = "write numbers with a point and without separators of thousands, or give --decimal ,"
+_ADVICE = {
+    ".": "write numbers with a point and without separators of thousands, or give --decimal ,",
+    ",": "write numbers with a comma and without points, or leave --decimal , away",
+}
 
 
 def collect(
@@ -283,11 +291,14 @@ def collect(
     again = {name: column(name, columns[name].odd) for name, found in kept.items() if found is None}
     if again:
         kept |= _read(reader, again)
-    return [found for found in kept.values() if found is not None]
+    columns_read = [found for found in kept.values() if found is not None]
+    if len({len(found.values) for found in columns_read}) > 1:
+        raise TableError(reader.path, "changed while it was read; try again when nothing writes to it")
+    return columns_read
 
 
 def _read(reader: Reader, columns: dict[str, Column]) -> dict[str, Kept | None]:
-    places = [(reader.names.index(name), column) for name, column in columns.items()]
+    places = [(reader.places[name], column) for name, column in columns.items()]
     for block in reader.blocks():
         for place, column in places:
             column.add(block.columns[place], block.lines)

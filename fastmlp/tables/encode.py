@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from fastmlp.tables.errors import TableError, infinite, listed, no_such_column, shown
 from fastmlp.tables.reader import Block, Reader
-from fastmlp.tables.schema import CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
+from fastmlp.tables.schema import LARGEST, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
 from fastmlp.tables.values import Floats, Known, number, numbers
 
 Matrix = NDArray[np.float32]
-
-LARGEST = 1e30
-"""A standardised number beyond this is refused: float32 ends at 3e38, and a layer multiplies and adds."""
 
 
 def fill(out: Matrix, schema: Schema, columns: Sequence[NDArray[Any]]) -> None:
@@ -72,7 +69,7 @@ class Encoder:
         self.schema, self.path = schema, reader.path
         needed = [column.name for column in schema.columns]
         wanted = [*needed, schema.target.name] if with_target else needed
-        absent = [name for name in wanted if name not in reader.names]
+        absent = [name for name in wanted if name not in reader.places]
         if absent == [schema.target.name]:
             raise no_such_column(reader.path, absent[0], reader.names, "target")
         if len(absent) == 1:
@@ -83,8 +80,8 @@ class Encoder:
                 f"there are no columns {listed(absent)}, which the model learned from. The columns are: "
                 f"{listed(reader.names)}",
             )
-        self._places = [reader.names.index(name) for name in needed]
-        self._target = reader.names.index(schema.target.name) if with_target else -1
+        self._places = [reader.places[name] for name in needed]
+        self._target = reader.places[schema.target.name] if with_target else -1
         self._known = [
             Known(column.categories, len(column.categories) if column.missing else -1)
             if isinstance(column, CategoryColumn)
@@ -137,6 +134,7 @@ class Encoder:
             wrong = found < 0
         else:
             found = self._numbers(target.name, texts, block.lines)
+            require_moderate(self.path, target, found, block.lines)
             wanted, wrong = "a number", np.isnan(found)
         if wrong.any():
             row = int(wrong.argmax())
@@ -177,9 +175,10 @@ def require_moderate(
         far = np.abs((values - column.mean) / column.deviation) > LARGEST
     if far.any():
         row = int(far.argmax())
+        otherwise = "leave the cell empty" if isinstance(column, NumberColumn) else "remove the row"
         raise TableError(
             path,
-            f"found {values[row]:g}, more than {LARGEST:g} deviations from the mean; mend it or leave the cell empty",
+            f"found {values[row]:g}, more than {LARGEST:g} deviations from the mean; mend it or {otherwise}",
             line=None if lines is None else lines[row],
             column=column.name,
         )

@@ -65,7 +65,7 @@ class Figures:
             return {
                 "rows": self.rows,
                 "mean_absolute_error": metrics.mean_absolute_error(true, predicted),
-                "root_mean_squared_error": float(np.sqrt(np.mean((true - predicted) ** 2))),
+                "root_mean_squared_error": metrics.root_mean_squared_error(true, predicted),
                 "r2": metrics.r2(true, predicted),
             }
         right, called, there = self._matrix.diagonal(), self._matrix.sum(axis=0), self._matrix.sum(axis=1)

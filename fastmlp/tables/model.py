@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.layers import Dense
-from fastmlp.model_file import ModelFormatError
+from fastmlp.model_file import HEADER_LIMIT, ModelFormatError
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 from fastmlp.tables import schema as schemas
@@ -22,6 +22,8 @@ from fastmlp.tables.figures import Figures
 from fastmlp.tables.preparing import TrainingTable
 from fastmlp.tables.reader import Reader
 from fastmlp.tables.schema import ClassTarget, Schema
+
+_ROOM_OF_LAYERS = 1 << 20  # bytes of the header; some 1,500 layers
 
 
 class TabularModel:
@@ -37,7 +39,7 @@ class TabularModel:
     Raises
     ------
     ValueError
-        If network and schema do not fit together.
+        If network and schema do not fit together, or a model file cannot hold the schema.
 
     Examples
     --------
@@ -49,6 +51,7 @@ class TabularModel:
 
     def __init__(self, network: Network, schema: Schema) -> None:
         _check_fit(network, schema)
+        _check_size(schema)
         self.network, self.schema = network, schema
 
     @classmethod
@@ -102,7 +105,14 @@ class TabularModel:
         callbacks: Iterable[Callback] = (),
         verbose: bool | str = "auto",
     ) -> History:
-        """Train on a table's training rows, evaluating those kept out; parameters and errors as in `Network.fit`."""
+        """Train on a table's training rows, evaluating those kept out; parameters and errors as in `Network.fit`.
+
+        Raises
+        ------
+        ValueError
+            If the table's rows are not encoded by the model's schema.
+        """
+        self._require_own(table)
         validation = (table.X_validation, table.y_validation) if len(table.X_validation) else None
         return self.network.fit(
             table.X,
@@ -171,12 +181,20 @@ class TabularModel:
         return figures.result()
 
     def validation_figures(self, table: TrainingTable) -> dict[str, Any] | None:
-        """The same of the rows that the table kept out; None if there are none."""
+        """The same of the rows that the table kept out; None if there are none; errors as in `fit`."""
         if not len(table.X_validation):
             return None
+        self._require_own(table)
         figures = Figures(self.schema)
         figures.add(self._in_unit(table.y_validation), self.outputs(table.X_validation))
         return figures.result()
+
+    def _require_own(self, table: TrainingTable) -> None:
+        if table.schema != self.schema:
+            raise ValueError(
+                f"{table.path} was prepared by other columns, means or categories than the model's; make a model for "
+                "it with TabularModel.for_table"
+            )
 
     def _in_unit(self, y: NDArray[Any]) -> NDArray[Any]:
         """Places of classes as they are; standardised numbers in the table's unit."""
@@ -238,6 +256,16 @@ def read(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFormatError(f"{name}: the description of the table is wrong: {error}") from error
     return network, schema
+
+
+def _check_size(schema: Schema) -> None:
+    """Raise ValueError before the training, not after it, if the schema is too long for the file's header."""
+    size, most = len(json.dumps(json.dumps(schema.to_dict()))), HEADER_LIMIT - _ROOM_OF_LAYERS
+    if size > most:
+        raise ValueError(
+            f"the names of the table's {len(schema.columns):,} columns and their categories take {size:,} bytes, but a "
+            f"model file holds {most:,}; leave columns out"
+        )
 
 
 def _check_fit(network: Network, schema: Schema) -> None:

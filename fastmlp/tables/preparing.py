@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._checks import number as checked_number
+from fastmlp._checks import whole_number
 from fastmlp.tables.collect import MOST_CATEGORIES, Kept, collect
 from fastmlp.tables.encode import Matrix, fill, require_moderate
 from fastmlp.tables.errors import TableError
@@ -24,6 +26,7 @@ TASKS = ("auto", "classification", "regression")
 MOST_WHOLE_CLASSES = 20
 """A target of so many different whole numbers, or fewer, is taken for classes."""
 
+_FIRST_DOUBTFUL = 2**53  # of the whole numbers: float64 has no room for the next one
 _ROWS = 4096  # encoded at a time, so that columns are written while their rows are in the cache
 
 Rows = NDArray[np.intp]
@@ -121,14 +124,17 @@ def prepare(
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     share = checked_number(validation, "validation", below=1.0)
+    whole_number(seed, "seed", least=0)
+    for given, what in ((categorical, "categorical"), (ignore, "ignore")):
+        if isinstance(given, str):
+            raise TypeError(f"{what} must be a list of columns, got {given!r}")
     reader = Reader(path, separator, verbose)
     kept = collect(reader, target, categorical=categorical, ignore=ignore, decimal=decimal)
     answer = next(column for column in kept if column.name == target)
     kept.remove(answer)
     classes = _as_classes(reader.path, answer, task)
     order, count = split(answer.values if classes is None else classes[1], share, seed, by_class=classes is not None)
-    train = np.sort(order[:count])
-    order[:count] = train
+    train = order[:count]
 
     columns, values = zip(*(_learned(reader.path, column, train) for column in kept), strict=True)
     target_schema: ClassTarget | NumberTarget
@@ -215,6 +221,13 @@ def _as_classes(path: str, answer: Kept, task: Task) -> tuple[ClassTarget, NDArr
         few = len(different) <= MOST_WHOLE_CLASSES and 2 * len(different) < len(labels)
         if task == "auto" and not (whole and few):
             return None
+        if np.abs(different).max() >= _FIRST_DOUBTFUL:
+            raise TableError(
+                path,
+                f"found numbers of {_FIRST_DOUBTFUL:,} and more, which are not told apart; take the column as text "
+                f"with --categorical {shlex.quote(answer.name)}, or use --task regression",
+                column=answer.name,
+            )
         if len(different) > MOST_CATEGORIES:
             raise TableError(
                 path,
@@ -282,7 +295,7 @@ def _moments(path: str, name: str, values: Floats) -> tuple[float, float]:
 
 
 def _spelled(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _count_missing(column: Kept) -> int:

@@ -22,11 +22,13 @@ from fastmlp.progress import ReadingProgress
 from fastmlp.tables.errors import TableError, listed
 
 BLOCK = 1024  # rows
+CELLS = 1 << 21  # of a block at most, some 120 MB of texts: a block of a very wide table has fewer rows
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 _SAMPLE = 1 << 16  # bytes that decide about the separator
 _SAMPLE_ROWS = 50
 _BUFFER = 1 << 18
+_EMPTY = "is empty; give a file with a header and rows"
 _FOREIGN = {  # the first bytes of files that are no CSV
     codecs.BOM_UTF32_LE: ("UTF-32 text", "iconv -f UTF-32 -t UTF-8"),
     codecs.BOM_UTF32_BE: ("UTF-32 text", "iconv -f UTF-32 -t UTF-8"),
@@ -62,7 +64,7 @@ class Reader:
     path : path-like
         A regular file: UTF-8, with or without a byte order mark; its first row holds the columns' names.
     separator : str, optional
-        What stands between the fields; None finds it among comma, semicolon, tab and bar.
+        What stands between the fields, one character; None finds it among comma, semicolon, tab and bar.
     verbose : bool or "auto"
         Whether reading shows a line of progress; "auto" does in a terminal.
 
@@ -70,20 +72,27 @@ class Reader:
     ----------
     names : tuple of str
         The columns.
+    places : dict of str to int
+        Where each of them is, counted from 0.
 
     Raises
     ------
     TableError
         If the file cannot be read or is no such table.
+    ValueError
+        If the separator is none.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], separator: str | None = None, verbose: bool | str = "auto"
     ) -> None:
         self.path, self.verbose = os.fspath(path), verbose
+        if separator is not None and not is_separator(separator):
+            raise ValueError(f"separator must be one character that is no quote and ends no line, got {separator!r}")
         sample = self._sample()
         self.separator = _find_separator(sample) if separator is None else separator
-        self.names = self._header()
+        self.places = self._header()
+        self.names = tuple(self.places)
 
     def blocks(self) -> Iterator[Block]:
         """The rows below the header, some at a time.
@@ -109,7 +118,7 @@ class Reader:
             while True:
                 first = reader.line_num + 1
                 try:
-                    rows = list(islice(reader, BLOCK))
+                    rows = list(islice(reader, max(1, min(BLOCK, CELLS // len(self.names)))))
                 except (csv.Error, UnicodeDecodeError, _NulError) as error:
                     self._explain(error)
                 if not rows:
@@ -162,29 +171,31 @@ class Reader:
         with open(self.path, "rb") as file:
             start = file.read(_SAMPLE)
         if not start.removeprefix(codecs.BOM_UTF8).strip():
-            raise TableError(self.path, "is empty; give a file with a header and rows")
+            raise TableError(self.path, _EMPTY)
         for first_bytes, (what, advice) in _FOREIGN.items():
             if start.startswith(first_bytes):
                 if advice.startswith("iconv"):
                     advice = f"turn it into UTF-8: {advice} {os.path.basename(self.path)} > new.csv"
                 raise TableError(self.path, f"is {what} and no CSV in UTF-8; {advice}")
-        whole = start if len(start) < _SAMPLE else start[: start.rfind(b"\n") + 1]
-        return whole.decode("utf-8-sig", errors="replace")
+        if len(start) == _SAMPLE:
+            end = max(start.rfind(b"\n"), start.rfind(b"\r")) + 1
+            start = start[: end or _SAMPLE]  # the first row of a very wide table is cut, which does no harm
+        return start.decode("utf-8-sig", errors="replace")
 
-    def _header(self) -> tuple[str, ...]:
+    def _header(self) -> dict[str, int]:
         with self._open() as (_, reader):
             names = [name.strip() for name in self._next_row(reader)]
             line = reader.line_num
-        for place, name in enumerate(names, 1):
+        places: dict[str, int] = {}
+        for place, name in enumerate(names):
             if not name:
                 raise TableError(
-                    self.path, f"column {place} of {len(names)} has no name; write one into the header", line=line
+                    self.path, f"column {place + 1} of {len(names)} has no name; write one into the header", line=line
                 )
-            if names.index(name) != place - 1:
+            first = places.setdefault(name, place)
+            if first != place:
                 raise TableError(
-                    self.path,
-                    f"columns {names.index(name) + 1} and {place} are both named {name!r}; rename one",
-                    line=line,
+                    self.path, f"columns {first + 1} and {place + 1} are both named {name!r}; rename one", line=line
                 )
         if all(_is_number(name) for name in names):
             raise TableError(
@@ -193,34 +204,40 @@ class Reader:
                 "columns' names",
                 line=line,
             )
-        return tuple(names)
+        return places
 
     def _next_row(self, reader: Any) -> list[str]:
         """The first row that is no empty line: the header."""
         try:
-            return next(row for row in reader if row)
+            found: list[str] = next((row for row in reader if row), [])
         except (csv.Error, UnicodeDecodeError, _NulError) as error:
             self._explain(error)
+        if not found:  # nothing but the beginning of a byte order mark
+            raise TableError(self.path, _EMPTY)
+        return found
 
     def _explain(self, error: Exception) -> NoReturn:
         """Find the place of a fault that stopped reading, and say it."""
         if isinstance(error, csv.Error):
             raise self._malformed(error) from None
+        number = 1
         with open(self.path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                if 0 in line:
-                    raise TableError(
-                        self.path, "found a NUL byte: this is a binary file; give a CSV file of text", line=number
-                    ) from None
-                try:
-                    line.decode("utf-8")
-                except UnicodeDecodeError as fault:
-                    found = line[fault.start]
+            for line in file:  # lines that end with a carriage return alone come in one
+                before, found, _ = line.partition(b"\0")
+                if found:
                     raise TableError(
                         self.path,
-                        f"found byte 0x{found:02x}, which is not UTF-8; if the file is Latin-1, turn it into UTF-8: "
-                        f"iconv -f LATIN1 -t UTF-8 {os.path.basename(self.path)} > new.csv",
-                        line=number,
+                        "found a NUL byte: this is a binary file; give a CSV file of text",
+                        line=number + _line_ends(before.decode("latin-1")),
+                    ) from None
+                try:
+                    number += _line_ends(line.decode("utf-8"))
+                except UnicodeDecodeError as fault:
+                    raise TableError(
+                        self.path,
+                        f"found byte 0x{line[fault.start]:02x}, which is not UTF-8; if the file is Latin-1, turn it "
+                        f"into UTF-8: iconv -f LATIN1 -t UTF-8 {os.path.basename(self.path)} > new.csv",
+                        line=number + _line_ends(line[: fault.start].decode("utf-8")),
                     ) from None
         raise error  # the file changed meanwhile
 
@@ -268,6 +285,11 @@ class _Counter(io.RawIOBase):
         super().close()
 
 
+def is_separator(text: object) -> bool:
+    """Whether it can stand between fields."""
+    return isinstance(text, str) and len(text) == 1 and text not in '"\r\n\0'
+
+
 def _find_separator(sample: str) -> str:
     """The one that splits the first rows alike; of several, the one that makes most columns."""
 
@@ -288,8 +310,12 @@ def _lines_of(rows: list[list[str]], first: int) -> list[int]:
     lines = []
     for row in rows:
         lines.append(first)
-        first += 1 + sum(text.count("\n") + text.count("\r") - text.count("\r\n") for text in row)
+        first += 1 + sum(map(_line_ends, row))
     return lines
+
+
+def _line_ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
 def _is_number(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._checks import whole_number
 from fastmlp.tables.encode import Encoder, Matrix
 from fastmlp.tables.model import TabularModel
 from fastmlp.tables.reader import Reader
@@ -52,7 +53,11 @@ def sample(
     ------
     TableError
         If the file cannot be used.
+    ValueError, TypeError
+        If an argument is out of its range.
     """
+    whole_number(rows, "rows")
+    whole_number(seed, "seed", least=0)
     reader = Reader(path, separator, verbose)
     encoder, target = Encoder(model.schema, reader, with_target=True), model.schema.target
     generator = random.Random(seed)

@@ -5,6 +5,7 @@ A schema is stored in the model file as JSON; what comes back is checked as if i
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from fastmlp.tables.values import MISSING
 from fastmlp.tables.values import number as parsed
 
 VERSION = 1
+LARGEST = 1e30
+"""A standardised number beyond this is refused: float32 ends at 3e38, and a layer multiplies and adds."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class NumberColumn:
         for what in ("median", "mean", "deviation"):
             object.__setattr__(self, what, _finite(getattr(self, what), f"{what} of column {self.name!r}"))
         _check_deviation(self.deviation, self.name)
+        if abs(self.median - self.mean) / self.deviation > LARGEST:  # a table's is within one deviation
+            raise ValueError(f"the median of column {self.name!r} is more than {LARGEST:g} deviations from its mean")
 
     @property
     def width(self) -> int:
@@ -147,6 +152,7 @@ _KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "numbers": (NumberTarget, ("name", "mean", "deviation")),
 }
 _LISTS = ("categories", "classes")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -239,14 +245,19 @@ def _check_keys(stored: Any, keys: tuple[str, ...], what: str) -> None:
         raise ValueError(f"{what} is described by {', '.join(keys)}, got {found!r}")
 
 
+def _is_clean(text: object) -> bool:
+    """Whether a CSV file can hold it: no blanks around it, no half of a character, which JSON may spell."""
+    return isinstance(text, str) and text == text.strip() and not _HALF.search(text)
+
+
 def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name or name != name.strip():
+    if not _is_clean(name) or not name:
         raise ValueError(f"a column's name must be a text without blanks around it, got {name!r}")
 
 
 def _check_texts(texts: tuple[object, ...], what: str) -> None:
     for text in texts:
-        if not isinstance(text, str) or text != text.strip() or text in MISSING:
+        if not _is_clean(text) or text in MISSING:
             raise ValueError(f"{what} must be texts without blanks around them, got {text!r}")
     if len(set(texts)) != len(texts):
         raise ValueError(f"{what} must be different")
