@@ -103,6 +103,20 @@ AFTER = 2 * BLOCK + 2  # the line behind the header and those rows
         ("a,b\n", "{file}: found a header but no rows below it; give a file with data"),
         ("a,b\n\n\n", "{file}: found a header but no rows below it; give a file with data"),
         ("a,,c\n1,2,3\n", "{file}:1: column 2 of 3 has no name; write one into the header"),
+        (
+            ",b,c\n1,2,3\n",
+            "{file}:1: column 1 of 3 has no name; if it is an index that pandas wrote, write the file with "
+            "index=False; else write a name into the header",
+        ),
+        (
+            "a,b,\n1,2,\n",
+            "{file}:1: column 3 of 3 has no name; remove the separators at the ends of the lines, or write a name into "
+            "the header",
+        ),
+        (
+            "sep=;\na;b\n1;2\n",
+            "{file}:1: column 2 of 2 has no name; remove that first line, which is for spreadsheets alone",
+        ),
         ("\na,b, a\n1,2,3\n", "{file}:2: columns 1 and 3 are both named 'a'; rename one"),
         (
             "1,2.5\n1,2\n",

@@ -9,7 +9,7 @@ import pytest
 
 from fastmlp.tables.values import MISSING, Categories, Known, has_comma, is_date, number, numbers
 
-MISSING_TEXTS = ["", "NA", "N/A", "NaN", "nan", "null", "None", "?", "-"]
+MISSING_TEXTS = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None", "?", "-"]
 
 
 def test_the_missing_texts_are_those_documented() -> None:
@@ -32,7 +32,7 @@ def test_numbers_are_read_with_blanks_around_them(text: str, value: float) -> No
     assert number(text) == value
 
 
-@pytest.mark.parametrize("text", ["abc", "1,5", "1_000", "0x10", "1 2", "12a", "--1", "n/a"])
+@pytest.mark.parametrize("text", ["abc", "1,5", "1_000", "0x10", "1 2", "12a", "--1", "n.a."])
 def test_what_is_no_number_is_none(text: str) -> None:
     assert number(text) is None
     assert numbers(["1", text]) is None

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MANY_ROWS, LARGE_BATCH, USUAL_BATCH = 100_000, 256, 32
 _DESCRIPTION = """
 With a file: train a network that predicts its column COLUMN from all the others, and save it with all that it needs to
-read such files again. Columns may hold numbers or texts; missing values are empty, NA, N/A, NaN, null, None, ? or -.
+read such files again. Columns may hold numbers or texts; missing values are empty, NA, N/A, n/a, #N/A, <NA>, NaN, nan,
+NAN, null, NULL, None, ? or -.
 Without a file: train a network 30-16-8-2 (relu, relu, softmax) that tells malignant from benign breast masses: 569
 fine-needle aspirates with 30 measurements each, which ship with the package. 60 % of the rows train, 20 % decide when
 to stop, 20 % test; every class is split alike. Malignant is the positive class.

@@ -42,6 +42,9 @@ class Optimizer(Described, ABC):
             value, kind = getattr(self, entry.name), str(entry.type)
             other = (value is None and "None" in kind) or (isinstance(value, Schedule) and "Schedule" in kind)
             if kind.startswith("float") and not other:
+                if "Schedule" in kind and not isinstance(value, (int, float, np.number)):
+                    wanted = "a number or a schedule such as CosineDecay(1e-3, 1000)"
+                    raise TypeError(f"{self.name}: {entry.name} must be {wanted}, got {value!r}")
                 object.__setattr__(self, entry.name, number(value, f"{self.name}: {entry.name}"))
         for name in ("clipvalue", "global_clipnorm"):
             limit = getattr(self, name)

@@ -190,7 +190,7 @@ class Reader:
         for place, name in enumerate(names):
             if not name:
                 raise TableError(
-                    self.path, f"column {place + 1} of {len(names)} has no name; write one into the header", line=line
+                    self.path, f"column {place + 1} of {len(names)} has no name; {_advice(place, names)}", line=line
                 )
             first = places.setdefault(name, place)
             if first != place:
@@ -328,3 +328,14 @@ def _is_number(text: str) -> bool:
 
 def _fields(count: int) -> str:
     return "1 field" if count == 1 else f"{count} fields"
+
+
+def _advice(place: int, names: list[str]) -> str:
+    """What to do about a column without a name."""
+    if names[0].startswith("sep="):
+        return "remove that first line, which is for spreadsheets alone"
+    if place == 0:
+        return "if it is an index that pandas wrote, write the file with index=False; else write a name into the header"
+    if place == len(names) - 1:
+        return "remove the separators at the ends of the lines, or write a name into the header"
+    return "write one into the header"

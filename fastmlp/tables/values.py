@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
-MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "None", "?", "-"})
+MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "None", "?", "-"})
 MISSING_CODE = 0
 """The code of a missing value among a `Categories`' codes; names follow from 1."""
 
