@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp import inference, storage
+from fastmlp import inference, storage, summary
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
@@ -200,41 +200,11 @@ class Network:
 
     def summary(self) -> None:
         """Print a table of the layers: units, activation, what they are regularised by, number of parameters."""
-        print(self._table())
-
-    def _table(self) -> str:
-        head = ("layer", "units", "activation", "options", "parameters")
-        rows = [head, ("input", str(self.architecture.inputs), "", "", "")]
-        for index, layer in enumerate(self.architecture.layers, 1):
-            options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
-            options += [] if layer.use_bias else ["no bias"]
-            described = (layer.activation.label, ", ".join(options))
-            rows.append((f"dense {index}", str(layer.units), *described, f"{layer.parameters:,}"))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-        aligned = [(str.ljust, str.rjust)[column in (1, 4)] for column in range(len(head))]
-        lines = [
-            "  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True))
-            for row in rows
-        ]
-        total = sum(layer.parameters for layer in self.architecture.layers)
-        architecture = self.architecture
-        lines.insert(1, "-" * len(lines[0]))
-        lines.append("-" * len(lines[0]))
-        lines.append(
-            f"{total:,} parameters, {architecture.dtype.name}; {architecture.loss.label}; {architecture.optimizer}; "
-            f"seed {architecture.seed}"
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        print(summary.table(self.architecture))
 
     def __repr__(self) -> str:
         """The layers, loss, optimizer, dtype and seed."""
-        architecture = self.architecture
-        sizes = "-".join(str(size) for size in [architecture.inputs, *(layer.units for layer in architecture.layers)])
-        last = architecture.layers[-1].activation.label
-        return (
-            f"Network({sizes}, output={last!r}, loss={architecture.loss.label!r}, optimizer={architecture.optimizer}, "
-            f"dtype={architecture.dtype.name!r}, seed={architecture.seed})"
-        )
+        return summary.line(self.architecture)
 
     def memory(self, batch_size: int = 32) -> int:
         """How many bytes a fit with batches of that size takes: parameters, slots, buffers and tables.
