@@ -522,3 +522,16 @@ def test_without_a_terminal_nothing_but_results_is_written(folder: Path, capsys:
     shown = run(capsys, "train", "flats.csv", "--target", "sold", "--quiet", *QUICK)
     assert shown.startswith("3 epochs in ")
     assert stat.S_IMODE((folder / "model.safetensors").stat().st_mode) & 0o444 == 0o444
+
+
+def test_names_that_the_terminal_cannot_show_are_spelled_and_predictions_are_utf8(folder: Path) -> None:
+    rows = "".join(f"{i},{'süß' if i % 3 else 'salzig'}\n" for i in range(60))
+    (folder / "taste.csv").write_text("a,taste\n" + rows, encoding="utf-8")
+
+    def printed(*arguments: str) -> bytes:
+        command = [sys.executable, "-m", "fastmlp", *arguments]
+        ascii_only = environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        return subprocess.run(command, env=ascii_only, capture_output=True, check=True, timeout=TIME_LIMIT).stdout
+
+    assert rb"s\xfc\xdf" in printed("train", "taste.csv", "--target", "taste", *QUICK)
+    assert printed("predict", "model", "taste.csv").decode("utf-8").startswith("prediction,p(salzig),p(süß)\n")

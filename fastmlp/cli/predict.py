@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,12 @@ def _predict(arguments: argparse.Namespace) -> None:
 
 
 def _print_whole(parts: Iterator[str]) -> None:
-    """Print all parts or, where one fails, none: a file that the output goes to never holds half of it."""
+    """Print all parts or, where one fails, none: a file that the output goes to never holds half of it.
+
+    Where it goes to a file or another program it is UTF-8, as with --out.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
     with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="") as kept:
         for part in parts:
             kept.write(part)
