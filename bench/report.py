@@ -227,12 +227,17 @@ def draw(benches: list[Bench]) -> int:
         (-0.2, "all threads", "fastmlp, all threads", "#0b3c5d"),
     ):
         ratios = [row["reference"] / row[who] for row in times]
-        bars = axes.barh([i + offset for i in range(len(rows))], ratios, height=0.38, color=color, label=label)
-        axes.bar_label(bars, fmt="%.1f x", padding=3, fontsize=8)
+        places, ahead = [i + offset for i in range(len(rows))], [ratio - 1 for ratio in ratios]
+        bars = axes.barh(
+            places, ahead, height=0.38, left=1, color=color, label=label
+        )  # what is slower goes to the left
+        axes.bar_label(bars, [f"{ratio:.1f} x" for ratio in ratios], padding=3, fontsize=8)
     axes.set_yticks(range(len(rows)), [f"{row['workload']}, batch {row['batch']}" for row in rows])
-    most = 1.6 * max(row["reference"] / min(row["1 thread"], row["all threads"]) for row in times)
+    found = [row["reference"] / row[who] for row in times for who in ("1 thread", "all threads")]
+    most, least = 1.6 * max(found), min(1, 0.7 * min(found))
     axes.set_xscale("log")
-    axes.set_xlim(1, most)
+    axes.set_xlim(least, most)
+    axes.axvline(1, color="black", linewidth=0.8)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500) if tick < most]
     axes.set_xticks(ticks, [f"{tick} x" for tick in ticks])
     axes.xaxis.minorticks_off()
