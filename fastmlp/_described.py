@@ -7,9 +7,12 @@ of them. Tables hold an instance of each with its defaults.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from fastmlp._checks import number, whole_number
 
 T = TypeVar("T", bound="Described")
 
@@ -18,13 +21,34 @@ T = TypeVar("T", bound="Described")
 class Described:
     """The base: equal where class and numbers are equal.
 
+    Fields of the types float, int and bool are checked when an object is made.
+
     Attributes
     ----------
     name : str
         Of the class.
+    least, below : float
+        The range of its floats, [least, below).
     """
 
     name = ""
+    least, below = 0.0, math.inf
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            given, what = getattr(self, field.name), f"{self.name}: {field.name}"
+            if field.type == "float":
+                object.__setattr__(self, field.name, number(given, what, self.least, self.below))
+            elif field.type == "int":
+                object.__setattr__(self, field.name, whole_number(given, what))
+                require(given < 2**53, self, field.name, given, "less than 2**53")
+            elif field.type == "bool":
+                require(isinstance(given, bool), self, field.name, given, "True or False")
+
+    @property
+    def parameters(self) -> tuple[float, ...]:
+        """Its floats, as a formula takes them."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self) if field.type == "float")
 
     @property
     def label(self) -> str:

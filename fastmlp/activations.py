@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp._checks import lookup, number
+from fastmlp._checks import lookup
 from fastmlp._described import Described, find, require
 
 
@@ -35,11 +35,6 @@ class Activation(Described):
     def formula(self) -> str:
         """Under which name the reference and the kernels have it."""
         return self.name
-
-    @property
-    def parameters(self) -> tuple[float, ...]:
-        """The numbers that its formula takes."""
-        return ()
 
 
 class Linear(Activation):
@@ -71,13 +66,8 @@ class LeakyReLU(Activation):
     weight_init = "he_uniform"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "slope", number(self.slope, "leaky_relu: slope"))
+        super().__post_init__()
         require(1e-30 <= self.slope <= 1, self, "slope", self.slope, "greater than 0 and at most 1")
-
-    @property
-    def parameters(self) -> tuple[float, ...]:
-        """`(slope,)`."""
-        return (self.slope,)
 
 
 class ReLU6(Activation):
@@ -103,13 +93,8 @@ class ELU(Activation):
     weight_init = "he_uniform"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", number(self.alpha, "elu: alpha"))
+        super().__post_init__()
         require(1e-30 <= self.alpha <= 1e30, self, "alpha", self.alpha, "greater than 0, and at most 1e30")
-
-    @property
-    def parameters(self) -> tuple[float, ...]:
-        """`(alpha,)`."""
-        return (self.alpha,)
 
 
 class SELU(Activation):
@@ -146,9 +131,6 @@ class GELU(Activation):
 
     name = "gelu"
     weight_init = "he_uniform"
-
-    def __post_init__(self) -> None:
-        require(isinstance(self.approximate, bool), self, "approximate", self.approximate, "True or False")
 
     @property
     def formula(self) -> str:

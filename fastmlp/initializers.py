@@ -10,14 +10,13 @@ rows where those are fewer, all such matrices alike).
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 from fastmlp import _described
-from fastmlp._checks import lookup, number
+from fastmlp._checks import lookup
 from fastmlp._described import Described, require
 
 LARGEST = 1e30
@@ -36,10 +35,7 @@ class Initializer(Described, ABC):
 
     distribution = "constant"
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = number(getattr(self, field.name), f"{self.name}: {field.name}", least=-LARGEST, below=LARGEST)
-            object.__setattr__(self, field.name, value)
+    least, below = -LARGEST, LARGEST
 
     @abstractmethod
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:

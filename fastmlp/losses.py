@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fastmlp._checks import lookup, number
+from fastmlp._checks import lookup
 from fastmlp._described import Described, find, require
 
 Targets = Literal["classes", "binary", "signs", "counts", "values"]
@@ -31,11 +31,6 @@ class Loss(Described):
 
     targets = "values"
     partner = ""
-
-    @property
-    def parameters(self) -> tuple[float, ...]:
-        """The numbers that its formula takes."""
-        return ()
 
 
 class MeanSquaredError(Loss):
@@ -65,13 +60,8 @@ class Huber(Loss):
     name = "huber"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "delta", number(self.delta, "huber: delta"))
+        super().__post_init__()
         require(1e-30 <= self.delta <= 1e15, self, "delta", self.delta, "greater than 0, and at most 1e15")
-
-    @property
-    def parameters(self) -> tuple[float, ...]:
-        """`(delta,)`."""
-        return (self.delta,)
 
 
 class LogCosh(Loss):
@@ -107,14 +97,7 @@ class _Smoothed(Loss):
 
     label_smoothing: float = 0.0
 
-    def __post_init__(self) -> None:
-        share = number(self.label_smoothing, f"{self.name}: label_smoothing", below=1.0)
-        object.__setattr__(self, "label_smoothing", share)
-
-    @property
-    def parameters(self) -> tuple[float, ...]:
-        """`(label_smoothing,)`."""
-        return (self.label_smoothing,)
+    below = 1.0
 
 
 class BinaryCrossentropy(_Smoothed):

@@ -291,7 +291,7 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
     return loss
 
 
-@scalar
+@inline
 def add_entropy_terms(
     losses: Floats, weights: Floats, t: Reals, first: int, units: int, total: Reals, values: Reals
 ) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmlp._described import require
 from fastmlp._plain_math import power, powers
 from fastmlp.optimizers.base import Floats, Optimizer, Steps, columns
 from fastmlp.schedules import Schedule
@@ -62,10 +61,6 @@ class Adam(_Moments):
     amsgrad: bool = False
 
     name = "adam"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(isinstance(self.amsgrad, bool), self, "amsgrad", self.amsgrad, "True or False")
 
     @property
     def kernel(self) -> str:

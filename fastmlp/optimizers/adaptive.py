@@ -44,7 +44,6 @@ class RMSprop(Optimizer):
         super().__post_init__()
         self._require_shares("rho", "momentum")
         self._require_epsilon(self.epsilon)
-        require(isinstance(self.centered, bool), self, "centered", self.centered, "True or False")
 
     @property
     def kernel(self) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastmlp._checks import number
 from fastmlp._described import Described, require
-from fastmlp.schedules import Schedule
+from fastmlp.schedules import Schedule, resolve
 
 Steps = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -38,17 +38,15 @@ class Optimizer(Described, ABC):
     global_clipnorm: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        for entry in dataclasses.fields(self):
-            value, kind = getattr(self, entry.name), str(entry.type)
-            other = (value is None and "None" in kind) or (isinstance(value, Schedule) and "Schedule" in kind)
-            if kind.startswith("float") and not other:
-                if "Schedule" in kind and not isinstance(value, (int, float, np.number)):
-                    wanted = "a number or a schedule such as CosineDecay(1e-3, 1000)"
-                    raise TypeError(f"{self.name}: {entry.name} must be {wanted}, got {value!r}")
-                object.__setattr__(self, entry.name, number(value, f"{self.name}: {entry.name}"))
+        super().__post_init__()
+        resolve(self.learning_rate, f"{self.name}: learning_rate")
+        if not isinstance(self.learning_rate, Schedule):
+            object.__setattr__(self, "learning_rate", float(self.learning_rate))
         for name in ("clipvalue", "global_clipnorm"):
-            limit = getattr(self, name)
-            require(limit is None or limit >= 1e-30, self, name, limit, "None, or greater than 0")
+            if getattr(self, name) is not None:
+                limit = number(getattr(self, name), f"{self.name}: {name}")
+                require(limit >= 1e-30, self, name, limit, "None, or greater than 0")
+                object.__setattr__(self, name, limit)
         both = self.clipvalue is not None and self.global_clipnorm is not None
         require(not both, self, "clipvalue", self.clipvalue, "None where global_clipnorm is given: one limit at a time")
 
@@ -92,9 +90,7 @@ class Optimizer(Described, ABC):
 
     def rates(self, steps: Steps) -> Floats:
         """The learning rate of each step, counted from 1."""
-        if isinstance(self.learning_rate, Schedule):
-            return self.learning_rate.rates(steps - 1)
-        return np.full(len(steps), self.learning_rate)
+        return resolve(self.learning_rate).rates(steps - 1)
 
     def _require_shares(self, *names: str) -> None:
         for name in names:

@@ -37,7 +37,6 @@ class SGD(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_shares("momentum")
-        require(isinstance(self.nesterov, bool), self, "nesterov", self.nesterov, "True or False")
         require(self.momentum > 0 or not self.nesterov, self, "momentum", self.momentum, "positive with nesterov=True")
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import number, whole_number
-from fastmlp._described import Described, require
+from fastmlp._checks import number
+from fastmlp._described import Described
 from fastmlp._plain_math import power
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -20,17 +19,6 @@ Floats: TypeAlias = NDArray[np.float64]
 @dataclass(frozen=True)
 class Schedule(Described, ABC):
     """The base of the schedules; a user makes a `CosineDecay`, a `StepDecay` or another."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            given, what = getattr(self, field.name), f"{self.name}: {field.name}"
-            if field.type == "float":
-                object.__setattr__(self, field.name, number(given, what))
-            elif field.type == "int":
-                object.__setattr__(self, field.name, whole_number(given, what))
-                require(given < 2**53, self, field.name, given, "less than 2**53")
-            elif field.type == "bool":
-                require(isinstance(given, bool), self, field.name, given, "True or False")
 
     def rates(self, steps: ArrayLike) -> Floats:
         """The learning rate of each step.
@@ -81,19 +69,19 @@ class ConstantRate(Schedule):
         return np.full(steps.shape, self.learning_rate)
 
 
-def resolve(given: float | Schedule) -> Schedule:
+def resolve(given: float | Schedule, what: str = "learning_rate") -> Schedule:
     """A number as a `ConstantRate`, or the schedule itself.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither a schedule nor a number of at least 0.
+        If it is neither a schedule nor a number of at least 0; `what` says in the error what it should be.
     """
     if isinstance(given, Schedule):
         return given
-    if isinstance(given, str):
-        raise TypeError(f"learning_rate must be a number or a schedule such as CosineDecay(1e-3, 1000), got {given!r}")
-    return ConstantRate(number(given, "learning_rate"))
+    if not isinstance(given, (int, float, np.number)):
+        raise TypeError(f"{what} must be a number or a schedule such as CosineDecay(1e-3, 1000), got {given!r}")
+    return ConstantRate(number(given, what))
 
 
 def factor(base: float, exponent: Floats) -> Floats:
