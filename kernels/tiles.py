@@ -88,8 +88,7 @@ def update_blocks(
     gradient, held_gradient = shift(scratch, at.WORK), shift(scratch, at.WORK + BLOCK)
     held, held_rows = layer[at.W] + first * BLOCK, 0
     for block in range(first, last):
-        panel = block // layer[at.INPUT_PANELS]
-        inputs = block - panel * layer[at.INPUT_PANELS]
+        panel, inputs = place_of(layer, block)
         a, delta = operands(weights, plan, index, inputs, panel)
         waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
         call(plan[at.PRODUCT_UPDATE], (gradient, scratch, a, delta, plan[at.ROWS], *waiting))
@@ -116,8 +115,7 @@ def write_gradients(
     buffer = reals_at(plan[at.GRADIENT], weights)
     squares = floats_at(plan[at.TILE_SQUARES])
     for block in range(first, last):
-        panel = block // layer[at.INPUT_PANELS]
-        inputs = block - panel * layer[at.INPUT_PANELS]
+        panel, inputs = place_of(layer, block)
         a, delta = operands(weights, plan, index, inputs, panel)
         sums = shift(buffer, layer[at.W] + block * BLOCK)
         start = sums if plan[at.ADDING] != 0 else scratch
@@ -143,8 +141,7 @@ def write_gradients(
 def update_scaled(weights: Reals, plan: Ints, index: int, block: int, scratch: Reals) -> None:
     """Update one block, and the biases beside the first of a panel, by their gradient times this step's factor."""
     layer = layer_row(plan, index)
-    panel = block // layer[at.INPUT_PANELS]
-    inputs = block - panel * layer[at.INPUT_PANELS]
+    panel, inputs = place_of(layer, block)
     place = layer[at.W] + block * BLOCK
     rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
     update_by_buffer(weights, plan, place, BLOCK, rows, shift(scratch, at.STEP_CONSTANTS))
@@ -166,6 +163,13 @@ def update_by_buffer(weights: Reals, plan: Ints, place: int, count: int, rows: i
 
 
 @inline
+def place_of(layer: Ints, block: int) -> tuple[int, int]:
+    """The panel of units and the panel of inputs that a block of the layer's W stands for."""
+    panel = block // layer[at.INPUT_PANELS]
+    return panel, block - panel * layer[at.INPUT_PANELS]
+
+
+@inline
 def operands(weights: Reals, plan: Ints, index: int, inputs: int, panel: int) -> tuple[Reals, Reals]:
     """The panel of A below and the panel of delta whose product is a block of dW."""
     layer = layer_row(plan, index)
@@ -181,8 +185,7 @@ def write_transposed(weights: Reals, plan: Ints, index: int, block: int) -> None
     if index == 0:
         return
     layer = layer_row(plan, index)
-    panel = block // layer[at.INPUT_PANELS]
-    inputs = block - panel * layer[at.INPUT_PANELS]
+    panel, inputs = place_of(layer, block)
     place = layer[at.WT] + (inputs * layer[at.UNIT_PANELS] + panel) * BLOCK
     transpose(shift(reals_at(plan[at.TRANSPOSED], weights), place), shift(weights, layer[at.W] + block * BLOCK))
 
