@@ -76,18 +76,18 @@ def start_python(code: str, *options: str, **variables: str | None) -> subproces
     )
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+def finish(process: subprocess.Popen[str], seconds: float = TIME_LIMIT) -> tuple[str, str]:
     """What it wrote to its outputs; it must end well and in time."""
     try:
-        out, err = process.communicate(timeout=TIME_LIMIT)
+        out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         out, err = process.communicate()
-        raise AssertionError(f"did not end within {TIME_LIMIT} s\n{out}\n{err}") from None
+        raise AssertionError(f"did not end within {seconds:g} s\n{out}\n{err}") from None
     assert process.returncode == 0, f"exit status {process.returncode}\n{out}\n{err}"
     return out, err
 
 
-def run_python(code: str, *options: str, **variables: str | None) -> tuple[str, str]:
-    """Run the code in a process of its own; returns its outputs."""
-    return finish(start_python(code, *options, **variables))
+def run_python(code: str, *options: str, seconds: float = TIME_LIMIT, **variables: str | None) -> tuple[str, str]:
+    """Run the code in a process of its own, for so long at most; returns its outputs."""
+    return finish(start_python(code, *options, **variables), seconds)

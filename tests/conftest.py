@@ -1,14 +1,43 @@
-"""With FASTMLP_TEST_COLD=1 all compiled code comes from, and goes into, a folder of this session alone."""
+"""What holds for all tests.
+
+With FASTMLP_TEST_COLD=1 all compiled code comes from, and goes into, a folder of this session alone. A test may say how
+many cases it tried, `tried("a save killed at every system call", 87)`; a table at the end shows them.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 
+import pytest
+
+Tried = Callable[[str, int], None]
+
+_TRIED = pytest.StashKey[dict[str, int]]()
 _COLD = tempfile.mkdtemp(prefix="fastmlp-tests-") if os.environ.get("FASTMLP_TEST_COLD") == "1" else ""
 if _COLD:
     os.environ["FASTMLP_CACHE_DIR"] = _COLD  # before any test imports the kernels, and for its subprocesses
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Tried:
+    """Count cases under what they are of, for the table at the end."""
+    table = request.config.stash.setdefault(_TRIED, {})
+
+    def count(what: str, cases: int) -> None:
+        table[what] = table.get(what, 0) + cases
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    table = config.stash.get(_TRIED, {})
+    if table:
+        terminalreporter.section("cases tried")
+        for what, cases in table.items():
+            terminalreporter.write_line(f"{cases:>8,}  {what}")
 
 
 def pytest_unconfigure() -> None:
