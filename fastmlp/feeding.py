@@ -7,12 +7,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp import memory
 from fastmlp.data import Table, Targets, lies_ready, mark, pieces, ready_if_small, stage_rows
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.plan import Plan
 from fastmlp.sample_weights import Weights, lie_ready
+
+ORDER_BYTES = 8  # of a row
+ORDER_OF_ROWS = ("the order of the rows", "fewer rows, or without validation_split shuffle=False, would take less")
 
 _INT64 = np.dtype(np.int64)
 
@@ -101,7 +105,10 @@ class Feed:
         self.samples: int | None = len(X) if rows is None else len(rows)
         self.steps_per_epoch = -(-self.samples // batch_size)
         self.rows, self.shuffle = rows, shuffle
-        self.order = np.empty(self.samples, np.int64) if shuffle or rows is not None else None
+        self.order = None
+        if shuffle or rows is not None:
+            memory.require(ORDER_BYTES * self.samples, *ORDER_OF_ROWS)
+            self.order = np.empty(self.samples, np.int64)
         dtype = plan.parameters.architecture.dtype
         self.X, self.targets, self.weights = ready_if_small(X, dtype), targets, weights
         words = plan.words
@@ -183,6 +190,11 @@ class Stage:
         self._row_bytes = inputs * dtype.itemsize + (8 if labels else outputs * dtype.itemsize) + 8
         room = stage_rows(self._row_bytes, batch_size) // batch_size * batch_size
         self.rows = room if most is None else min(room, most)
+        memory.require(
+            self.rows * self._row_bytes,
+            f"a buffer for batches of {batch_size:,} rows, which do not lie as the kernels read them,",
+            "a smaller batch_size would take less",
+        )
         self.X = aligned_zeros(self.rows * inputs, dtype).reshape(-1, inputs) if X else None
         self.y = aligned_zeros(self.rows * (1 if labels else outputs), _INT64 if labels else dtype)
         self.y = self.y if labels else self.y.reshape(-1, outputs)

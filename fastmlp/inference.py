@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp import memory
 from fastmlp.data import Table, Targets, lies_ready, pieces, ready_if_small, stage_rows
 from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
@@ -26,14 +27,17 @@ from fastmlp.sample_weights import Weights, total
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
 PIECE_ROWS = 1 << 14  # rows of one call of a driver
 GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
+BUFFER_BYTES = 128 << 20  # what the rows that are under way take at most, as long as there are 16 of them
 
 _INT64 = np.dtype(np.int64)
 
 
 def prepare(plans: Plans, rows: int) -> None:
     """Make the plans and load the kernels that a loss and a prediction of that many rows need."""
-    plans.get("gradients", min(rows, GRADIENT_ROWS))
-    plans.get("prediction", PREDICT_ROWS)
+    architecture = plans.parameters.architecture
+    memory.require(rows * architecture.outputs * architecture.dtype.itemsize, *_PREDICTIONS)
+    plans.get("gradients", _at_a_time(plans, rows))
+    plans.get("prediction", _predicted_at_a_time(plans, rows, None))
     for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
         driver.address(_INT64)
 
@@ -42,8 +46,10 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
     """The activations (n, units) of a layer, the output layer if None."""
     architecture = plans.parameters.architecture
     index = len(architecture.layers) - 1 if layer is None else layer
-    out = np.empty((len(X), architecture.layers[index].units), architecture.dtype)
-    plan = plans.get("prediction", min(batch_size or PREDICT_ROWS, max(len(X), PREDICT_ROWS)))
+    units = architecture.layers[index].units
+    memory.require(len(X) * units * architecture.dtype.itemsize, *_PREDICTIONS)
+    plan = plans.get("prediction", _predicted_at_a_time(plans, len(X), batch_size))
+    out = np.empty((len(X), units), architecture.dtype)
     words = plan.words
     words[at.OUTPUT_LAYER], words[at.OUTPUT_STRIDE] = index, out.shape[1]
     for start, piece in _pieces(X, architecture.dtype):
@@ -54,9 +60,18 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
     return out
 
 
+def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
+    """The activations (n, units) of every hidden layer."""
+    architecture = plans.parameters.architecture
+    layers = architecture.layers[:-1]
+    size = len(X) * sum(layer.units for layer in layers) * architecture.dtype.itemsize
+    memory.require(size, "the activations of all hidden layers, (n, units) each,", _PREDICTIONS[1])
+    return [predict(plans, X, layer) for layer in range(len(layers))]
+
+
 def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> float:
     """The weighted mean of the losses of the rows, penalties included, dropout off."""
-    plan = plans.get("gradients", min(len(X), GRADIENT_ROWS))
+    plan = plans.get("gradients", _at_a_time(plans, len(X)))
     plan.words[at.BACKWARD] = 0
     found = _losses(plan, X, targets, weights, gradients=False)
     return found + _penalties(plan)
@@ -64,7 +79,7 @@ def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> f
 
 def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> tuple[float, NDArray[Any]]:
     """The same loss and its gradient, packed as the parameters are; the next call overwrites it."""
-    plan = plans.get("gradients", min(len(X), GRADIENT_ROWS))
+    plan = plans.get("gradients", _at_a_time(plans, len(X)))
     plan.words[at.BACKWARD] = 1
     gradient = plan.buffer(at.GRADIENT)
     gradient[:] = 0
@@ -75,8 +90,10 @@ def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights
 def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
     """The derivative of each output with respect to each input, (n, outputs, inputs)."""
     architecture = plans.parameters.architecture
+    size = len(X) * architecture.outputs * architecture.inputs * architecture.dtype.itemsize
+    memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
+    plan = plans.get("jacobian", _at_a_time(plans, len(X)))
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
-    plan = plans.get("jacobian", min(len(X), GRADIENT_ROWS))
     first_w = plans.parameters.unpack(plans.parameters.weights)[0][0]
     plan.numbers[at.SCALE] = 1.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
@@ -89,6 +106,29 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
             _run(plan, at.ROWS_REGION, 0.0)
             result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
     return result
+
+
+_PREDICTIONS = ("the activations of all rows, (n, units),", "fewer rows in a call would take less")
+
+
+def _at_a_time(plans: Plans, rows: int) -> int:
+    """How many rows go forward and back together; a matter of the network alone, since it decides bits of sums."""
+    architecture = plans.parameters.architecture
+    kept = architecture.inputs + 3 * sum(layer.units for layer in architecture.layers)
+    return max(min(rows, GRADIENT_ROWS, _whole_panels(kept * architecture.dtype.itemsize)), 1)
+
+
+def _predicted_at_a_time(plans: Plans, rows: int, batch_size: int | None) -> int:
+    """How many rows a thread takes forward together."""
+    architecture = plans.parameters.architecture
+    kept = architecture.inputs + sum(layer.units for layer in architecture.layers)
+    usual = min(PREDICT_ROWS, _whole_panels(kept * architecture.dtype.itemsize))
+    return usual if batch_size is None else min(batch_size, max(rows, usual))
+
+
+def _whole_panels(row_bytes: int) -> int:
+    """How many rows of that size have room, at least one panel of them."""
+    return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
 
 
 def _first_deltas(plan: Plan, rows: int) -> NDArray[Any]:

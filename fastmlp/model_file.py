@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp import _model_header
+from fastmlp import _model_header, memory
 from fastmlp._files import write_atomically
 from fastmlp._model_header import Entry
 
@@ -126,6 +126,7 @@ def _read(file: BinaryIO) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     length = size - 8 - len(header)
     _check_entries(entries, length)
 
+    memory.require(length, "what the file holds")
     data = np.empty(length, np.uint8)
     if file.readinto(data) != length:  # type: ignore[attr-defined]
         raise ValueError("it became shorter while it was read")

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp import inference, storage, summary
+from fastmlp import inference, memory, storage, summary
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.chunks import Chunks, ChunkSource
 from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targets, real_array, rows_of
-from fastmlp.feeding import Arrays, Feed, permute
+from fastmlp.feeding import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
@@ -259,8 +259,7 @@ class Network:
         """`g(Z)` of every hidden layer, (n, units) each, dropout off."""
         checked = check_inputs(X, self.architecture)
         with self._lock:
-            hidden = range(len(self.architecture.layers) - 1)
-            return [inference.predict(self._plans, checked, layer) for layer in hidden]
+            return inference.hidden(self._plans, checked)
 
     def input_gradients(self, X: ArrayLike) -> NDArray[Any]:
         """The Jacobian of the outputs, (n, outputs, inputs): how each output changes with each input."""
@@ -499,6 +498,7 @@ class Network:
         """The rows that train, and those that are kept for validation."""
         if len(X) < 2:
             raise ValueError(f"validation_split needs at least 2 rows, got {len(X)}")
+        memory.require(ORDER_BYTES * len(X), *ORDER_OF_ROWS)
         order = np.arange(len(X))
         permute(order, self.seed, random.SPLIT_DRAW)
         count = min(max(round(len(X) * share), 1), len(X) - 1)
@@ -580,6 +580,7 @@ class Network:
         """Everything but the plans and the lock, which hold addresses of this process."""
         with self._lock:
             own = self._parameters
+            memory.require(own.weights.nbytes + own.slots.nbytes, "a copy of a network")
             return {
                 "architecture": self.architecture,
                 "threads": self.threads,

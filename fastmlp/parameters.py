@@ -5,12 +5,15 @@ Everything is packed as `fastmlp.kernels.layout` says; here is where it is packe
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp import memory
 from fastmlp.architecture import Architecture, Layer
+from fastmlp.data import pieces
 from fastmlp.initializers import Initializer
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
@@ -38,6 +41,7 @@ def aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
     """A vector of zeros that begins at a cache line."""
     dtype = np.dtype(dtype)
     raw = np.zeros(count * dtype.itemsize + ALIGNMENT, np.uint8)
+    memory.take(raw)
     skip = -address(raw) % ALIGNMENT
     return raw[skip : skip + count * dtype.itemsize].view(dtype)
 
@@ -67,18 +71,30 @@ class Parameters:
         Seed, epochs, batches of the epoch and steps done, and of which data in which batches the epoch is.
     totals : ndarray of float64
         Losses, weights and penalties of the epoch so far.
+
+    Raises
+    ------
+    MemoryError
+        If they take more than there is; nothing is taken then.
     """
 
     def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
         blocks = [panels(layer.inputs) * panels(layer.units) * BLOCK for layer in architecture.layers]
         biases = [panels(layer.units) * PANEL for layer in architecture.layers]
-        starts = np.cumsum([0, *blocks, *biases]).tolist()
+        starts = list(itertools.accumulate([*blocks, *biases], initial=0))
         self.w_offsets = starts[: len(blocks)]
         self.b_offsets = starts[len(blocks) : -1]
         self.size = -(-starts[-1] // PANEL) * PANEL
         self.tiles = sum(blocks) // BLOCK
-        dtype = architecture.dtype
+        dtype, optimizer = architecture.dtype, architecture.optimizer
+        copies = 2 + len(optimizer.slots)
+        drawing = max(blocks) * (8 + dtype.itemsize)  # beside what stays
+        memory.require(
+            (sum(blocks) + (copies - 1) * self.size) * dtype.itemsize + drawing,
+            f"a network, {copies} times its weights for {optimizer.name} in {dtype.name},",
+            "narrower layers, float32 or an optimizer that remembers less, such as sgd, would take less",
+        )
         self.weights = aligned_zeros(self.size, dtype)
         self.transposed = aligned_zeros(sum(blocks), dtype)
         self.slots = aligned_zeros(len(architecture.optimizer.slots) * self.size, dtype).reshape(-1, self.size)
@@ -110,7 +126,8 @@ class Parameters:
 
     def are_finite(self) -> bool:
         """Whether neither a parameter nor a slot is NaN or infinite."""
-        return bool(np.isfinite(self.weights).all() and np.isfinite(self.slots).all())
+        vectors = (self.weights, *self.slots)
+        return all(np.isfinite(vector[some]).all() for vector in vectors for some in pieces(self.size, vector.itemsize))
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
         """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
@@ -125,6 +142,7 @@ class Parameters:
 
     def unpack(self, vector: NDArray[Real]) -> list[LayerWeights]:
         """Copies of every layer's W and b (None without bias) out of a vector of parameters, slots or gradients."""
+        memory.require(vector.nbytes, "a copy of the weights, or of as many numbers,")
         return [self._unpack_layer(vector, index, layer) for index, layer in enumerate(self.architecture.layers)]
 
     def refresh_transposed(self) -> None:

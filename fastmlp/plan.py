@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp import memory
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels import layout as at
@@ -46,6 +47,11 @@ class Plan:
         The most rows at a time: of a batch, or of what each thread predicts at once.
     threads : int
         Into how many shares the regions are cut.
+
+    Raises
+    ------
+    MemoryError
+        If its buffers take more than there is; nothing is taken then.
     """
 
     def __init__(self, parameters: Parameters, purpose: Purpose, rows: int, threads: int) -> None:
@@ -143,6 +149,8 @@ class Plan:
 
     def _allocate(self, architecture: Architecture) -> None:
         sizes = buffer_sizes(architecture, self.parameters.size, self.purpose, self.capacity, self.threads)
+        total = sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
+        memory.require(total, *_told(self.purpose, self.rows))
         for word, (count, kind) in sizes.items():
             self._buffers[word] = aligned_zeros(count, kind)
             self.words[word] = address(self._buffers[word])
@@ -235,6 +243,15 @@ def kernels_of(activation: Activation) -> ActivationKernels:
     if isinstance(activation, OwnActivation):
         return activation_kernels(activation.name, activation.forward, activation.derivative)
     return ACTIVATIONS[activation.formula]
+
+
+def _told(purpose: Purpose, rows: int) -> tuple[str, str]:
+    """What the buffers of a plan are for, and what would take less."""
+    if purpose == "training":
+        kept = "a copy of the network, to undo an epoch, and what its layers make of a batch"
+        return f"a fit in batches of {rows:,} rows ({kept})", "a smaller batch_size or narrower layers would take less"
+    questions = {"gradients": "a loss", "jacobian": "gradients of the inputs", "prediction": "a prediction"}
+    return f"{questions[purpose]} (what the layers make of {rows:,} rows)", "narrower layers would take less"
 
 
 def _put(numbers: NDArray[np.float64], first: int, values: tuple[float, ...]) -> None:
