@@ -15,6 +15,7 @@ from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import transpose
 from fastmlp.kernels.simd import INT, Emitter, Vector, fma, instruction, shift
 
+CHAIN = 1024  # units that are added up one after the other; in one chain a million probabilities sum to 0.993
 
 @inline
 def lanes_from_panels(lanes: Reals, panels: Reals, units: int, stride: int) -> None:
@@ -33,37 +34,47 @@ def panels_from_lanes(panels: Reals, lanes: Reals, units: int, stride: int) -> N
         transpose(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
 
 
-def _fold(emit: Emitter, out: Any, units: Any, start: Vector, join: Callable[[Any, Vector], Vector]) -> None:
-    """Store what `join(place, result)` makes of `start`, unit after unit."""
+def _add_up(emit: Emitter, out: Any, units: Any, add: Callable[[Any, Vector], Vector]) -> None:
+    """Store the sum of what `add(place, sum)` adds, unit after unit: chains of `CHAIN`, then these."""
+    builder = emit.builder
 
-    def turn(unit: Any, result: Vector) -> list[Vector]:
-        return [join(emit.builder.mul(unit, INT(PANEL)), result)]
+    def chain(index: Any, total: Vector) -> list[Vector]:
+        first = builder.mul(index, INT(CHAIN))
+        left = builder.sub(units, first)
+        count = builder.select(builder.icmp_signed("<", left, INT(CHAIN)), left, INT(CHAIN))
 
-    (result,) = emit.loop(units, [start], turn)
-    emit.store(result, out)
+        def turn(unit: Any, own: Vector) -> list[Vector]:
+            return [add(builder.mul(builder.add(first, unit), INT(PANEL)), own)]
+
+        (own,) = emit.loop(count, [emit.zero()], turn)
+        return [total + own]
+
+    (total,) = emit.loop(builder.sdiv(builder.add(units, INT(CHAIN - 1)), INT(CHAIN)), [emit.zero()], chain)
+    emit.store(total, out)
 
 
 @instruction
 def sum_over_units(emit: Emitter, out: Any, lanes: Any, units: Any) -> None:
     """`out[row] = sum over the units of lanes[unit, row]`."""
-    _fold(emit, out, units, emit.zero(), lambda place, total: total + emit.load(lanes, place))
+    _add_up(emit, out, units, lambda place, total: total + emit.load(lanes, place))
 
 
 @instruction
 def dot_over_units(emit: Emitter, out: Any, a: Any, b: Any, units: Any) -> None:
     """`out[row] = sum over the units of a[unit, row] * b[unit, row]`."""
-    _fold(emit, out, units, emit.zero(), lambda place, total: fma(emit.load(a, place), emit.load(b, place), total))
+    _add_up(emit, out, units, lambda place, total: fma(emit.load(a, place), emit.load(b, place), total))
 
 
 @instruction
 def max_over_units(emit: Emitter, out: Any, lanes: Any, units: Any) -> None:
     """`out[row] = the largest of lanes[:, row]`."""
 
-    def larger(place: Any, most: Vector) -> Vector:
-        value = emit.load(lanes, place)
-        return emit.select(emit.builder.fcmp_ordered(">", value.value, most.value), value, most)
+    def turn(unit: Any, most: Vector) -> list[Vector]:
+        value = emit.load(lanes, emit.builder.mul(unit, INT(PANEL)))
+        return [emit.select(emit.builder.fcmp_ordered(">", value.value, most.value), value, most)]
 
-    _fold(emit, out, units, emit.load(lanes), larger)
+    (most,) = emit.loop(units, [emit.load(lanes)], turn)
+    emit.store(most, out)
 
 
 def _each_unit(emit: Emitter, lanes: Any, units: Any, change: Callable[[Any, Vector], Vector]) -> None:
