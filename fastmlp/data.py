@@ -18,6 +18,7 @@ import numpy as np
 from numpy.ma import MaskedArray
 from numpy.typing import ArrayLike, NDArray
 
+from fastmlp import memory
 from fastmlp.architecture import Architecture
 
 SCAN_BYTES = 1 << 20  # arrays are looked through in pieces of about this size, which stay in the cache
@@ -100,7 +101,7 @@ class Targets:
         if self.labels is not None:
             labels = taken if self.ready else _own_labels(taken, self.architecture.outputs, self.name)
             return Targets(labels, None, self.architecture)
-        values = taken if self.ready else np.ascontiguousarray(taken, self.architecture.dtype)
+        values = taken if self.ready else own_copy(taken, self.architecture.dtype)
         return Targets(None, values, self.architecture)
 
     def choose(self, rows: NDArray[np.int64]) -> Targets:
@@ -116,7 +117,8 @@ class Targets:
         given = self._given()
         if self.ready and isinstance(given, np.ndarray):
             return given
-        return np.asarray(given[:], _INT64 if self.labels is not None else self.architecture.dtype)
+        memory.require(len(given) * self.row_bytes, f"{self.name} as the network reads it", "fewer rows would take less")
+        return own_copy(given[:], _INT64 if self.labels is not None else self.architecture.dtype)
 
     def _given(self) -> Table:
         given = self.labels if self.labels is not None else self.values
@@ -181,9 +183,10 @@ def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str
             f"X and {name} must have the same number of rows, got {rows} and {name} of shape {given.shape}"
         )
     if loss.targets == "classes" and given.ndim == 1:
+        if is_small(rows, _INT64.itemsize):  # a copy of our own: nobody may change what the kernels index by
+            return Targets(_own_labels(given, outputs, name), None, architecture, True, name)
         check_labels(given, outputs, name)
-        small = is_small(rows, _INT64.itemsize)  # a copy of our own: nobody may change what the kernels index by
-        return Targets(np.array(given, np.int64) if small else given, None, architecture, small, name)
+        return Targets(given, None, architecture, False, name)
     if given.ndim == 1 and outputs == 1:
         given = given.reshape(-1, 1)
     if given.shape != (rows, outputs):
@@ -202,7 +205,7 @@ def check_finite(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> None:
         return
     for rows in pieces(len(values), values[:1].nbytes):
         piece = values[rows]
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             if piece.dtype == dtype and np.isfinite(piece.sum()):
                 continue  # a sum is finite only if every term is: half the time of looking at each
             bad = ~np.isfinite(piece.astype(dtype, copy=False))
@@ -210,7 +213,10 @@ def check_finite(values: NDArray[Any], dtype: np.dtype[Any], name: str) -> None:
             place = [int(i) for i in np.argwhere(bad)[0]]
             value = piece[tuple(place)]
             where = ", ".join(str(i) for i in [place[0] + rows.start, *place[1:]])
-            what = f"{value!s}, which {dtype.name} cannot hold" if np.isfinite(value) else f"{value!s}"
+            what = f"{value!s}; leave such rows out, or fill them in"
+            if np.isfinite(value):
+                wider = ", or take dtype='float64'" if dtype.itemsize == 4 and abs(value) < 1e308 else ""
+                what = f"{value!s}, which {dtype.name} cannot hold; scale it down{wider}"
             raise ValueError(f"{name} must be finite, but {name}[{where}] is {what}")
 
 
@@ -249,7 +255,13 @@ def lies_ready(array: Table, dtype: np.dtype[Any]) -> TypeGuard[NDArray[Any]]:
 def ready_if_small(array: Table, dtype: np.dtype[Any]) -> Table:
     """The array itself if it lies ready, a copy that does if that is small, else the array as it is."""
     small = is_small(len(array), array.shape[1] * dtype.itemsize)
-    return array if lies_ready(array, dtype) or not small else np.ascontiguousarray(array[:], dtype)
+    return array if lies_ready(array, dtype) or not small else own_copy(array[:], dtype)
+
+
+def own_copy(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Those numbers, C-contiguous in that dtype; what is too small for it becomes 0, whatever the user has NumPy raise."""
+    with np.errstate(all="ignore"):
+        return np.ascontiguousarray(array, dtype)
 
 
 def rows_of(array: Table, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> Table:
@@ -271,7 +283,7 @@ def _check_range(given: NDArray[Any], architecture: Architecture, name: str) -> 
     if loss.targets == "values":
         return
     for rows in pieces(len(given), given[:1].nbytes):
-        values = given[rows].astype(architecture.dtype, copy=False)
+        values = own_copy(given[rows], architecture.dtype)
         if loss.targets == "signs":
             strange = values[~np.isin(values, (-1, 0, 1))]
             not_one |= {sign for sign in (-1, 0) if (values == sign).any()}
@@ -291,7 +303,7 @@ def _check_range(given: NDArray[Any], architecture: Architecture, name: str) -> 
 def _shape_hint(given: NDArray[Any], architecture: Architecture, name: str) -> str:
     """What was probably meant."""
     if given.ndim == 2 and given.shape[1] == 1:
-        return f"; {name}.ravel() has one dimension"
+        return f"; np.ravel({name}) has one dimension"
     if given.ndim == 1 and architecture.loss.targets == "values":
         return "; a network for class labels has output='softmax'"
     return ""
@@ -301,7 +313,7 @@ def _own_labels(given: NDArray[Any], classes: int, name: str) -> NDArray[np.int6
     """A checked copy: what it is made of may have changed since it was checked as a whole."""
     own = np.array(given)
     check_labels(own, classes, name)
-    return own.astype(np.int64, copy=False)
+    return own_copy(own, _INT64)
 
 
 def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
@@ -314,35 +326,60 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     ValueError
         If its rows differ in length, a whole number is too large, or values are masked.
     """
-    if isinstance(given, MaskedArray) and given.mask.any():
-        raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
+    if isinstance(given, list | tuple):
+        for row in given:
+            _refuse_masked(row, name)
     try:
-        array = np.asarray(given)
+        array = np.asanyarray(given)
     except ValueError as error:
-        raise ValueError(f"{name} must be a table of numbers, but its rows differ in length: {error}") from None
+        rows = "a table of numbers, but its rows differ in length" if isinstance(given, list | tuple) else "an array"
+        raise ValueError(f"{name} must be {rows}: {error}") from error
+    _refuse_masked(array, name)
+    array = np.asarray(array)
     if array.dtype.kind == "O":
-        strange = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
-        if strange:
-            raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}")
-        try:
-            array = array.astype(np.float64)
-        except OverflowError:
-            raise ValueError(f"{name} holds a whole number that float64 cannot hold") from None
+        array = _numbers_of_objects(given, array, name)
     if array.dtype.kind not in "fiub":
-        hint = _text_hint(name) if array.dtype.kind in "US" else ""
-        raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{hint}")
+        raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{_hint(array.dtype, name)}")
     return array
 
 
-def _text_hint(name: str) -> str:
-    """What makes numbers of texts."""
-    if name.startswith("y"):
-        return "; np.unique(y, return_inverse=True)[1] turns names into labels"
-    return "; astype(float) turns texts such as '1.5' into numbers, np.load a file's path into its array"
+def _refuse_masked(given: Any, name: str) -> None:
+    """Raise ValueError where values are masked: what lies under a mask is nobody's number."""
+    if isinstance(given, MaskedArray) and np.ma.is_masked(given):
+        raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
+
+
+def _numbers_of_objects(given: Any, array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    strange = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
+    if strange:
+        hint = "; its toarray() gives them all" if hasattr(given, "toarray") else ""
+        raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}{hint}")
+    memory.require(array.size * _FLOAT64.itemsize, f"{name}, whose Python objects become float64,")
+    try:
+        return own_copy(array, _FLOAT64)
+    except OverflowError:
+        raise ValueError(f"{name} holds a whole number that float64 cannot hold") from None
+    except ValueError as error:
+        raise ValueError(f"{name} holds a number that is none to float64: {error}") from None
+
+
+def _hint(dtype: np.dtype[Any], name: str) -> str:
+    """What makes real numbers of what an array holds."""
+    if dtype.kind in "UST":
+        if name.startswith("y"):
+            return "; np.unique(y, return_inverse=True)[1] turns names into labels"
+        return "; astype(float) turns texts such as '1.5' into numbers, np.load a file's path into its array"
+    if dtype.kind == "c":
+        return "; np.real gives its real part"
+    if dtype.kind in "mM":
+        return "; say in which unit since when, such as (t - t[0]) / np.timedelta64(1, 'D')"
+    if dtype.names:
+        return "; numpy.lib.recfunctions.structured_to_unstructured makes a column of each field"
+    return ""
 
 
 def mark(X: NDArray[Any], targets: Targets) -> int:
     """A number that tells other data of the same size from this, by its first, middle and last row."""
     rows = [0, len(X) // 2, len(X) - 1]
     y = targets.take(rows).as_array()
-    return zlib.crc32(np.asarray(X[rows], np.float64).tobytes() + np.asarray(y, np.float64).tobytes())
+    return zlib.crc32(own_copy(X[rows], _FLOAT64).tobytes() + own_copy(y, _FLOAT64).tobytes())

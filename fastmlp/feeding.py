@@ -215,10 +215,11 @@ class Stage:
             to = slice(place + piece.start, place + piece.stop)
             rows: Any = slice(first + piece.start, first + piece.stop)
             rows = rows if order is None else order[rows]
-            if self.X is not None:
-                self.X[to] = X[rows]
-            self.y[to] = targets.take(rows).as_array()
-            self.weights[to] = 1.0 if weights is None else weights[rows]
+            with np.errstate(all="ignore"):
+                if self.X is not None:
+                    self.X[to] = X[rows]
+                self.y[to] = targets.take(rows).as_array()
+                self.weights[to] = 1.0 if weights is None else weights[rows]
 
     def move_to_start(self, first: int, last: int) -> None:
         """Carry those rows over."""

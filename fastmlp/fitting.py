@@ -69,6 +69,9 @@ class Fitting:
                     self._tell("on_epoch_begin", int(state[at.EPOCH]))
                 self._advance(first, last)
             self._tell("on_train_end")
+        except BaseException:  # of a callback, say
+            self.trainer.mend()
+            raise
         finally:
             self.history.seconds = time.perf_counter() - started
 
@@ -98,6 +101,7 @@ class Fitting:
             if state[at.BATCH_OF_EPOCH] == 0 and (self.by_epoch or state[at.EPOCH] == last):
                 self.trainer.check_weights()
         except (KeyboardInterrupt, NonFiniteLossError) as error:
+            self.trainer.mend()
             return error
         return None
 

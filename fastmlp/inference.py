@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import memory
-from fastmlp.data import Table, Targets, lies_ready, pieces, ready_if_small, stage_rows
+from fastmlp.data import Table, Targets, lies_ready, own_copy, pieces, ready_if_small, stage_rows
 from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
@@ -29,7 +29,7 @@ PIECE_ROWS = 1 << 14  # rows of one call of a driver
 GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
 BUFFER_BYTES = 128 << 20  # what the rows that are under way take at most, as long as there are 16 of them
 
-_INT64 = np.dtype(np.int64)
+_FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 
 def prepare(plans: Plans, rows: int) -> None:
@@ -147,7 +147,7 @@ def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gra
     losses = 0.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
-        own_weights = None if weights is None else np.ascontiguousarray(weights[rows], np.float64)
+        own_weights = None if weights is None else own_copy(weights[rows], _FLOAT64)
         own_targets = targets.take(rows)
         point_to_inputs(plan, piece)
         point_to_targets(plan, own_targets, own_weights)
@@ -204,6 +204,7 @@ def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterator
     buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
     for start in range(0, len(X), step):
         count = min(step, len(X) - start)
-        for rows in pieces(count, row_bytes):
-            buffer[rows] = X[start + rows.start : start + rows.stop]
+        with np.errstate(all="ignore"):
+            for rows in pieces(count, row_bytes):
+                buffer[rows] = X[start + rows.start : start + rows.stop]
         yield start, buffer[:count]

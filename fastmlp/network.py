@@ -21,7 +21,7 @@ from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.chunks import Chunks, ChunkSource
-from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targets, real_array, rows_of
+from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targets, own_copy, real_array, rows_of
 from fastmlp.feeding import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
@@ -304,7 +304,7 @@ class Network:
         with self._lock:
             loss = inference.loss(self._plans, X, targets, weights)
             predictions = inference.predict(self._plans, X)
-        own_weights = None if weights is None else np.asarray(weights[:], np.float64)
+        own_weights = None if weights is None else own_copy(weights[:], np.dtype(np.float64))
         return {"loss": loss, **measure(chosen, self.architecture.loss, targets.as_array(), predictions, own_weights)}
 
     def loss_and_gradients(

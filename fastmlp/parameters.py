@@ -134,11 +134,12 @@ class Parameters:
         layer = self.architecture.layers[index]
         blocks = self._blocks(vector, index)
         padded = np.zeros((blocks.shape[1] * PANEL, blocks.shape[0] * PANEL), vector.dtype)
-        padded[: layer.inputs, : layer.units] = w
+        with np.errstate(all="ignore"):  # what is too small becomes 0, whatever the user has NumPy raise
+            padded[: layer.inputs, : layer.units] = w
+            if b is not None:
+                start = self.b_offsets[index]
+                vector[start : start + layer.units] = b
         blocks[:] = padded.reshape(blocks.shape[1], PANEL, blocks.shape[0], PANEL).transpose(2, 0, 1, 3)
-        if b is not None:
-            start = self.b_offsets[index]
-            vector[start : start + layer.units] = b
 
     def unpack(self, vector: NDArray[Real]) -> list[LayerWeights]:
         """Copies of every layer's W and b (None without bias) out of a vector of parameters, slots or gradients."""

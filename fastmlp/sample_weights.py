@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._checks import number
 from fastmlp.architecture import Architecture
-from fastmlp.data import ChosenRows, Targets, check_finite, is_small, pieces, real_array, rows_of
+from fastmlp.data import ChosenRows, Targets, check_finite, is_small, own_copy, pieces, real_array, rows_of
 
 _FLOAT64 = np.dtype(np.float64)
 _ROWS_OF_A_SUM = 1 << 17  # sums of so many weights are added up, whatever the layout, so that their bits are the same
@@ -40,7 +40,7 @@ class ClassWeights:
     def __getitem__(self, rows: Any) -> NDArray[np.float64]:
         """The weights of those rows."""
         factors: NDArray[np.float64] = self.table[_labels_of(self.targets.take(rows))]
-        return factors if self.weights is None else np.asarray(self.weights[rows], np.float64) * factors
+        return factors if self.weights is None else own_copy(self.weights[rows], _FLOAT64) * factors
 
 
 Weights = NDArray[Any] | ChosenRows | ClassWeights
@@ -67,7 +67,7 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, of: str = "") -> N
     lowest = min((given[piece].min() for piece in pieces(rows, given.itemsize)), default=0)
     if lowest < 0:
         raise ValueError(f"{name} must be at least 0, got {lowest:g}")
-    return np.ascontiguousarray(given, np.float64) if is_small(rows, _FLOAT64.itemsize) else given
+    return own_copy(given, _FLOAT64) if is_small(rows, _FLOAT64.itemsize) else given
 
 
 def class_table(class_weight: Mapping[int, float] | None, architecture: Architecture) -> NDArray[np.float64] | None:
@@ -129,7 +129,7 @@ def chosen_weights(weights: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDA
 def total(weights: Weights) -> float:
     """Their sum."""
     starts = range(0, len(weights), _ROWS_OF_A_SUM)
-    return math.fsum(np.ascontiguousarray(weights[i : i + _ROWS_OF_A_SUM], np.float64).sum() for i in starts)
+    return math.fsum(own_copy(weights[i : i + _ROWS_OF_A_SUM], _FLOAT64).sum() for i in starts)
 
 
 def _labels_of(targets: Targets) -> NDArray[np.int64]:

@@ -159,6 +159,11 @@ class Trainer:
             self.plan.words[at.BROKEN] = 1
             self._fail()
 
+    def mend(self) -> None:
+        """Go back to the snapshot if the weights are not finite: whatever ends a fit must not leave them so."""
+        if not self.parameters.are_finite():
+            self._undo()
+
     def _fail(self) -> None:
         """Go back to the snapshot and raise."""
         state, words = self.parameters.state, self.plan.words
