@@ -18,7 +18,7 @@ from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import threads
-from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL
 from fastmlp.kernels.step import region_parallel, region_serial
 from fastmlp.parameters import address
 from fastmlp.plan import Plan, Plans
@@ -142,7 +142,7 @@ def _first_deltas(plan: Plan, rows: int) -> NDArray[Any]:
 def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:
     architecture = plan.parameters.architecture
     sum_of_weights = float(len(X)) if weights is None else total(weights)
-    plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights > 0 else 0.0
+    plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
     plan.words[at.PENALISED] = 0
     losses = 0.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):

@@ -14,6 +14,7 @@ from fastmlp.architecture import Architecture
 from fastmlp.data import ChosenRows, Targets, check_finite, is_small, own_copy, pieces, real_array, rows_of
 
 _FLOAT64 = np.dtype(np.float64)
+MOST_WEIGHT = 1e100  # sums of weights times losses must not overflow
 _ROWS_OF_A_SUM = 1 << 17  # sums of so many weights are added up, whatever the layout, so that their bits are the same
 
 
@@ -55,7 +56,7 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, of: str = "") -> N
     TypeError
         If they are no real numbers.
     ValueError
-        If there is not one for each row, or one is negative or not finite; `of` says in errors whose they are.
+        If there is not one for each row, or one is negative, not finite or enormous; `of` says in errors whose they are.
     """
     if sample_weight is None:
         return None
@@ -64,9 +65,11 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, of: str = "") -> N
     if given.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), one weight for each row, got {given.shape}")
     check_finite(given, _FLOAT64, name)
-    lowest = min((given[piece].min() for piece in pieces(rows, given.itemsize)), default=0)
+    ranges = [(given[piece].min(), given[piece].max()) for piece in pieces(rows, given.itemsize)]
+    lowest = min((least for least, _ in ranges), default=0)
     if lowest < 0:
         raise ValueError(f"{name} must be at least 0, got {lowest:g}")
+    _refuse_enormous(max((most for _, most in ranges), default=0), name)
     return own_copy(given, _FLOAT64) if is_small(rows, _FLOAT64.itemsize) else given
 
 
@@ -78,7 +81,7 @@ def class_table(class_weight: Mapping[int, float] | None, architecture: Architec
     TypeError
         If it is no mapping, or a weight no number.
     ValueError
-        If a label is unknown, or a weight negative or not finite.
+        If a label is unknown, or a weight negative, not finite or enormous.
     """
     if class_weight is None:
         return None
@@ -89,7 +92,13 @@ def class_table(class_weight: Mapping[int, float] | None, architecture: Architec
         if isinstance(label, bool) or label not in range(len(table)):
             raise ValueError(f"class_weight has the label {label!r}; labels are 0 to {len(table) - 1}")
         table[int(label)] = number(weight, f"class_weight[{label}]")
+        _refuse_enormous(table[int(label)], f"class_weight[{label}]")
     return table if class_weight else None
+
+
+def _refuse_enormous(weight: float, name: str) -> None:
+    if weight >= MOST_WEIGHT:
+        raise ValueError(f"{name} must be less than {MOST_WEIGHT:g}, got {weight:g}; only proportions count: divide all")
 
 
 def with_class_weights(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 PANEL = 16
 BLOCK = PANEL * PANEL
+LEAST_WEIGHT = 2.0**-1022  # a smaller sum of weights counts as 0: its reciprocal is infinite
 
 # The head of the plan.
 PLAN_WORDS = (

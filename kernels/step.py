@@ -15,6 +15,7 @@ from numba import prange
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.forward import share, target_number
+from fastmlp.kernels.layout import LEAST_WEIGHT
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import call, floats_at, ints_at, reals_at, shift
 
@@ -81,7 +82,7 @@ def choose_rows(plan: Ints, result: Floats) -> None:
     plan[at.POSITION] = done - plan[at.STAGED_FROM]
     plan[at.ROWS] = min(plan[at.BATCH], plan[at.SAMPLES] - done)
     total = sum_of_weights(plan) if plan[at.SAMPLE_WEIGHTS] != 0 else float(plan[at.ROWS])
-    floats_at(plan[at.NUMBERS])[at.SCALE] = 1.0 / total if total > 0.0 else 0.0
+    floats_at(plan[at.NUMBERS])[at.SCALE] = 1.0 / total if total >= LEAST_WEIGHT else 0.0
     result[at.WEIGHT_SUM] = total
 
 

@@ -1,0 +1,190 @@
+"""Numbers at the edge of what a dtype holds, and data with nothing in it: run by `test_extremes.py` in a process."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from behaviour import bits
+
+from fastmlp import SGD, Adam, Callback, Dense, Network, NonFiniteLossError, RMSprop
+from fastmlp.activations import ACTIVATIONS
+from fastmlp.losses import LOSSES
+from fastmlp.optimizers import OPTIMIZERS, Optimizer
+
+ROWS, COLUMNS = 40, 5
+HUGE = {"float32": 1e38, "float64": 1e300}  # finite, and their squares are not
+
+RATES: dict[str, Optimizer] = {
+    **OPTIMIZERS,
+    "momentum": SGD(momentum=0.9),
+    "nesterov": SGD(momentum=0.9, nesterov=True),
+    "clipped by norm": SGD(global_clipnorm=1.0),
+    "clipped by value": SGD(clipvalue=0.5),
+    "adam, clipped by norm": Adam(global_clipnorm=1.0),
+    "centered": RMSprop(centered=True, momentum=0.9),
+}
+DATA = [
+    "ordinary",
+    "one huge number in X",
+    "huge numbers in X",
+    "huge numbers of both signs in X",
+    "a huge target",
+    "huge targets",
+    "a constant column",
+    "a column of zeros",
+    "X of zeros",
+    "equal rows",
+    "equal targets",
+    "weights of zero",
+    "a batch of weight zero",
+    "huge weights",
+    "tiny weights",
+    "subnormal X",
+    "negative zeros",
+]
+
+
+def dataset(name: str, loss: str, dtype: str) -> tuple[Any, Any, Any]:
+    """X, y and weights that suit the loss."""
+    rng, huge = np.random.default_rng(0), HUGE[dtype]
+    X, weights = rng.normal(size=(ROWS, COLUMNS)), np.ones(ROWS)
+    kind = LOSSES[loss].targets
+    y = X @ rng.normal(size=(COLUMNS, 3))
+    y = y if kind == "values" else np.abs(y) if kind == "counts" else np.eye(3)[y.argmax(axis=1)]
+    if name == "one huge number in X":
+        X[ROWS // 2, 1] = huge
+    elif name == "huge numbers in X":
+        X[:] = huge
+    elif name == "huge numbers of both signs in X":
+        X = np.sign(X) * huge
+    elif name == "a huge target" and kind in ("values", "counts"):
+        y[ROWS - 1, 0] = huge
+    elif name == "huge targets" and kind in ("values", "counts"):
+        y[:] = huge
+    elif name == "a constant column":
+        X[:, 1] = 7
+    elif name == "a column of zeros":
+        X[:, 0] = 0
+    elif name == "X of zeros":
+        X[:] = 0
+    elif name == "equal rows":
+        X[:] = X[0]
+    elif name == "equal targets":
+        y[:] = y[0]
+    elif name == "weights of zero":
+        weights[:] = 0
+    elif name == "a batch of weight zero":
+        weights[8:16] = 0
+    elif name == "huge weights":
+        weights[:] = 9e99
+    elif name == "tiny weights":
+        weights[:] = 5e-324
+    elif name == "subnormal X":
+        X *= {"float32": 1e-42, "float64": 1e-310}[dtype]
+    elif name == "negative zeros":
+        X[:] = -0.0
+    return X.astype(dtype), y.astype(dtype), weights
+
+
+def cases() -> Iterator[tuple[str, ...]]:
+    losses = [name for name in LOSSES if name != "kl_divergence"]
+    rates = ["usual", "1e10", "huge"]
+    return itertools.product(RATES, ACTIVATIONS, losses, DATA, rates, ("float32", "float64"))
+
+
+def trained(every: int) -> dict[str, Any]:
+    """A fit ends with weights that are finite, or with NonFiniteLossError and the weights of before, bit for bit."""
+    wrong, ended, failed = [], 0, 0
+    for number, case in enumerate(itertools.islice(cases(), None, None, every)):
+        optimizer, activation, loss, name, rate, dtype = case
+        rates = {"usual": {}, "1e10": {"learning_rate": 1e10}, "huge": {"learning_rate": 1e30}}[rate]
+        hidden = Dense(6, activation, dropout=0.25 * (number % 2), l2=1e-3 * (number % 3))
+        chosen = dataclasses.replace(RATES[optimizer], **rates)
+        network = Network([COLUMNS, hidden, 3], loss=loss, optimizer=chosen, dtype=dtype, seed=1)
+        X, y, weights = dataset(name, loss, dtype)
+        before = bits(network)
+        try:
+            network.fit(X, y, sample_weight=weights, epochs=2, batch_size=8, shuffle=False)
+            ended += 1
+        except NonFiniteLossError as error:
+            failed += 1
+            if error.epoch == 0 and bits(network) != before:
+                wrong.append(f"{case}: not as before")
+        kept = network.__getstate__()
+        if not all(np.isfinite(kept[vector]).all() for vector in ("weights", "slots")):
+            wrong.append(f"{case}: not finite")
+        if name in ("weights of zero", "tiny weights") and rate == "usual" and network.step != 10:
+            wrong.append(f"{case}: did not train")
+        predicted = network.predict(np.zeros((2, COLUMNS)))
+        if rate == "usual" and loss != "poisson" and not np.isfinite(predicted).all():  # e^z may overflow
+            wrong.append(f"{case}: predicts what is not finite")
+    return {"wrong": wrong[:20], "ended": ended, "failed": failed}
+
+
+def undone(every: int) -> dict[str, Any]:
+    """What goes wrong in the third epoch leaves the network of two epochs; a callback that raises, finite weights."""
+    wrong, count = [], 0
+    for case in itertools.islice(itertools.product(RATES, ("float32", "float64"), range(1, 6)), None, None, every):
+        optimizer, dtype, at = case
+
+        def make(name: str = optimizer, kind: str = dtype) -> Network:
+            return Network([COLUMNS, Dense(6, dropout=0.25), 3], optimizer=RATES[name], dtype=kind, seed=1)
+
+        X, y, _ = dataset("ordinary", "mean_squared_error", dtype)
+        network, other, epoch = make(), make(), 0
+
+        def chunks(x: Any = X, t: Any = y, kind: str = dtype, place: int = at) -> Iterator[Any]:
+            nonlocal epoch
+            epoch += 1
+            for number in range(5):
+                spoiled = t[:8] * 0 + HUGE[kind] if (epoch, number) == (3, place - 1) else t[:8]
+                yield x[8 * number : 8 * number + 8], spoiled
+
+        count += 1
+        try:
+            network.fit(chunks, epochs=4, batch_size=8)
+            wrong.append(f"{case}: no error")
+        except NonFiniteLossError as error:
+            if (error.epoch, error.batch) != (2, at - 1):
+                wrong.append(f"{case}: {error}")
+        epoch = 10
+        other.fit(chunks, epochs=2, batch_size=8)
+        if bits(network) != bits(other):
+            wrong.append(f"{case}: not the network of two epochs")
+        wrong += interrupted(case, dataclasses.replace(RATES[optimizer], learning_rate=HUGE[dtype]), dtype, at)
+    return {"wrong": wrong[:20], "count": count}
+
+
+class Stop(Callback):
+    """Raises after so many steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.after -= 1
+        if not self.after:
+            raise KeyboardInterrupt
+
+
+def interrupted(case: Any, optimizer: Optimizer, dtype: str, at: int) -> list[str]:
+    """A fit that is ended from outside just when its weights have overflowed leaves finite ones."""
+    X, y, _ = dataset("ordinary", "mean_squared_error", dtype)
+    network = Network([COLUMNS, 6, 3], optimizer=optimizer, dtype=dtype, seed=1)
+    try:
+        network.fit(X, y, epochs=3, batch_size=8, callbacks=[Stop(at)])
+    except (KeyboardInterrupt, NonFiniteLossError):
+        pass
+    state = network.__getstate__()
+    finite = np.isfinite(state["weights"]).all() and np.isfinite(state["slots"]).all()
+    return [] if finite else [f"{case}: interrupted with weights that are not finite"]
+
+
+if __name__ == "__main__":
+    print(json.dumps({"trained": trained, "undone": undone}[sys.argv[1]](int(sys.argv[2]))))
