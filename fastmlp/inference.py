@@ -104,7 +104,8 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
             point_to_targets(plan, Targets(None, chosen, architecture), None)
             plan.words[at.ROWS] = len(piece)
             _run(plan, at.ROWS_REGION, 0.0)
-            result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
+            with np.errstate(all="ignore"):
+                result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
     return result
 
 
@@ -156,7 +157,8 @@ def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gra
         _run(plan, at.ROWS_REGION, flops)
         if gradients:
             _run(plan, at.TILES_REGION, flops)
-        losses += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
+        with np.errstate(all="ignore"):  # infinity and NaN are answers
+            losses += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
     return losses / sum_of_weights if sum_of_weights > 0 else 0.0
 
 

@@ -266,7 +266,8 @@ def _value(
     several = kind.positive is None and predictions.shape[1] > 2
     options = {"average": "macro"} if metric.macro and several else {}
     views = _views(metric.reads, kind, y, predictions)
-    return float(np.mean([metric.function(true, pred, weights, **options) for true, pred in views]))
+    with np.errstate(all="ignore"):  # predictions may be huge; infinity and NaN are answers
+        return float(np.mean([metric.function(true, pred, weights, **options) for true, pred in views]))
 
 
 def _views(

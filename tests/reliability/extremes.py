@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from behaviour import bits
 
-from fastmlp import SGD, Adam, Callback, Dense, Network, NonFiniteLossError, RMSprop
+from fastmlp import SGD, Adam, Callback, Dense, Network, NonFiniteLossError, RMSprop, data
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS, Optimizer
@@ -186,5 +186,71 @@ def interrupted(case: Any, optimizer: Optimizer, dtype: str, at: int) -> list[st
     return [] if finite else [f"{case}: interrupted with weights that are not finite"]
 
 
+def asked(every: int) -> dict[str, Any]:
+    """Questions about huge, tiny and empty data are answered, infinity included, though the user has NumPy raise."""
+    wrong, count = [], 0
+    everything = itertools.product(LOSSES, DATA, ("relu", "tanh"), ("float32", "float64"))
+    for case in itertools.islice(everything, None, None, every):
+        loss, name, activation, dtype = case
+        network = Network([COLUMNS, Dense(6, activation), 3], loss=loss, dtype=dtype, seed=1)
+        ordinary, (X, y, weights) = dataset("ordinary", loss, dtype), dataset(name, loss, dtype)
+        x, t, w = ordinary
+        before = bits(network)
+        with np.errstate(all="raise"):
+            network.predict(X), network.predict_classes(X), network.hidden_activations(X), network.input_gradients(X)
+            network.evaluate(X, y, weights), network.loss_and_gradients(X, y, weights)
+            network.evaluate(X.astype(np.longdouble) * np.longdouble(2) ** -200, y, weights)
+            if bits(network) != before:
+                wrong.append(f"{case}: a question changed the network")
+            network.fit(x, t, sample_weight=w, validation_data=(X, y, weights), batch_size=8)
+            network.fit(x * 1e-200, t, epochs=1, batch_size=8)
+        other = Network([COLUMNS, Dense(6, activation), 3], loss=loss, dtype=dtype, seed=1)
+        other.fit(x, t, sample_weight=w, batch_size=8)
+        other.fit(x * 1e-200, t, epochs=1, batch_size=8)
+        if bits(network) != bits(other):
+            wrong.append(f"{case}: other bits where NumPy raises")
+        count += 1
+    return {"wrong": wrong[:20], "count": count}
+
+
+PLACES = ["X", "labels", "values", "weights", "validation"]
+WRITTEN = [np.nan, np.inf, -np.inf, 1e300, -1.0, 1e9, -1e9, 2.0**62]
+
+
+def rewritten(every: int) -> dict[str, Any]:
+    """A callback writes into the data while it is trained on: an error and the weights of before, or finite ones."""
+    wrong, count, usual = [], 0, data.STAGE_BYTES
+    everything = itertools.product(PLACES, WRITTEN, ("float32", "float64"), (usual, 400), range(1, 6))
+    for case in itertools.islice(everything, None, None, every):
+        place, value, dtype, data.STAGE_BYTES, at = case
+        X, rows, weights = dataset("ordinary", "categorical_crossentropy", dtype)
+        y = rows.argmax(axis=1) if place == "labels" else rows
+        validation = X.copy(), rows.copy(), weights.copy()
+        target = {"X": X, "labels": y, "values": y, "weights": weights, "validation": validation[0]}[place]
+
+        class Write(Callback):
+            def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+                if self.network.step == at:  # noqa: B023
+                    with np.errstate(all="ignore"):
+                        target[:] = np.array(value).astype(target.dtype)  # noqa: B023
+
+        network = Network([COLUMNS, Dense(6, "tanh"), 3], output="softmax", dtype=dtype, seed=1)
+        before = bits(network)
+        try:
+            network.fit(
+                X, y, sample_weight=weights, validation_data=validation, epochs=2, batch_size=8, callbacks=[Write()]
+            )
+        except (NonFiniteLossError, ValueError):
+            if network.epoch == 0 and bits(network) != before:
+                wrong.append(f"{case}: not as before")
+        state = network.__getstate__()
+        if not (np.isfinite(state["weights"]).all() and np.isfinite(state["slots"]).all()):
+            wrong.append(f"{case}: not finite")
+        count += 1
+    data.STAGE_BYTES = usual
+    return {"wrong": wrong[:20], "count": count}
+
+
 if __name__ == "__main__":
-    print(json.dumps({"trained": trained, "undone": undone}[sys.argv[1]](int(sys.argv[2]))))
+    what = {"trained": trained, "undone": undone, "asked": asked, "rewritten": rewritten}[sys.argv[1]]
+    print(json.dumps(what(int(sys.argv[2]))))

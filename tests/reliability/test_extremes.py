@@ -1,0 +1,72 @@
+"""Huge numbers, huge learning rates, data with nothing in it, data that changes: a result or an error, never NaN."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from behaviour import run_python, small_data, small_network
+from conftest import Tried
+
+EXTREMES = Path(__file__).with_name("extremes.py")
+
+
+def run_extremes(what: str, every: int, seconds: float) -> Any:
+    """What `extremes.py` found, in a process in which a warning is an error."""
+    code = f"import runpy, sys; sys.argv = ['', {what!r}, '{every}']"
+    code += f"; runpy.run_path({str(EXTREMES)!r}, run_name='__main__')"
+    found = json.loads(run_python(code, "-W", "error", seconds=seconds)[0])
+    assert not found["wrong"]
+    return found
+
+
+# Strides that share no factor with the tables, so that all pairs of their entries come by.
+@pytest.mark.parametrize("every", [997, pytest.param(61, marks=pytest.mark.heavy)])
+def test_a_fit_ends_with_finite_weights_or_with_those_of_before(every: int, tried: Tried) -> None:
+    found = run_extremes("trained", every, seconds=120)
+    assert found["ended"] > 50
+    assert found["failed"] > 30
+    tried("1e38 in X and y, rates of 1e10, empty data: finite weights, or an error", found["ended"] + found["failed"])
+
+
+@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.heavy)])
+def test_an_epoch_that_overflows_is_undone_to_the_bit(every: int, tried: Tried) -> None:
+    found = run_extremes("undone", every, seconds=60)
+    tried("a loss that overflows in the third epoch: the bits of two epochs", found["count"])
+
+
+@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.heavy)])
+def test_questions_about_extreme_data_are_answered_though_numpy_is_told_to_raise(every: int, tried: Tried) -> None:
+    found = run_extremes("asked", every, seconds=60)
+    tried("questions about extreme data under np.errstate(all='raise')", found["count"])
+
+
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.heavy)])
+def test_data_that_a_callback_overwrites_does_no_harm(every: int, tried: Tried) -> None:
+    found = run_extremes("rewritten", every, seconds=60)
+    tried("a callback writes NaN or labels of 2**62 into the data under way", found["count"])
+
+
+def test_weights_whose_sums_would_overflow_are_refused() -> None:
+    X, labels = small_data()
+    network = small_network()
+    weights = np.full(len(X), 1e100)
+    with pytest.raises(ValueError, match=r"sample_weight must be less than 1e\+100, got 1e\+100; only proportions"):
+        network.fit(X, labels, sample_weight=weights)
+    with pytest.raises(ValueError, match=r"class_weight\[1\] must be less than 1e\+100, got 1e\+300"):
+        network.fit(X, labels, class_weight={1: 1e300})
+    assert network.step == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_count_by_their_proportions_alone(dtype: str) -> None:
+    X, labels = small_data()
+    losses = []
+    for scale in (2.0**-300, 1.0, 2.0**300):
+        network = small_network(dtype=dtype)
+        network.fit(X, labels, sample_weight=(1 + labels) * scale, epochs=2)
+        losses.append((network.evaluate(X, labels, (1 + labels) * scale), [w.tobytes() for w, _ in network.get_weights()]))
+    assert losses[0] == losses[1] == losses[2]
