@@ -34,8 +34,6 @@ _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 def prepare(plans: Plans, rows: int) -> None:
     """Make the plans and load the kernels that a loss and a prediction of that many rows need."""
-    architecture = plans.parameters.architecture
-    memory.require(rows * architecture.outputs * architecture.dtype.itemsize, *_PREDICTIONS)
     plans.get("gradients", _at_a_time(plans, rows))
     plans.get("prediction", _predicted_at_a_time(plans, rows, None))
     for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):

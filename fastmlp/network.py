@@ -30,7 +30,7 @@ from fastmlp.kernels import random
 from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table
+from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table, room
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
 from fastmlp.plan import Plans, buffer_sizes
@@ -301,11 +301,18 @@ class Network:
         return self._evaluate(*self._rows(X, y, sample_weight), chosen)
 
     def _evaluate(self, X: Table, targets: Targets, weights: Weights | None, chosen: Chosen) -> dict[str, float]:
+        self._require_room(len(X), chosen)
         with self._lock:
             loss = inference.loss(self._plans, X, targets, weights)
             predictions = inference.predict(self._plans, X)
         own_weights = None if weights is None else own_copy(weights[:], np.dtype(np.float64))
         return {"loss": loss, **measure(chosen, self.architecture.loss, targets.as_array(), predictions, own_weights)}
+
+    def _require_room(self, rows: int, chosen: Chosen) -> None:
+        """Raise MemoryError where predictions and metrics of so many rows take more than there is."""
+        count, dtype = rows * self.architecture.outputs, self.architecture.dtype
+        size = count * dtype.itemsize + room(chosen, count, dtype)
+        memory.require(size, f"to evaluate {rows:,} rows at once", "fewer rows, or other metrics, would take less")
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -426,6 +433,7 @@ class Network:
             self._require_finite()
             plan = self._plans.get("training", batch_size)
             if validation is not None:
+                self._require_room(len(validation[0]), chosen)
                 inference.prepare(self._plans, len(validation[0]))
                 if metrics is not None:
                     self._evaluate(*validation, of_table(chosen))  # refuses now what would not suit after an epoch

@@ -152,6 +152,12 @@ def called_classes(predictions: NDArray[Any], loss: Loss) -> NDArray[np.intp]:
     return positive(predictions).astype(np.intp) if positive else predictions.argmax(axis=1)
 
 
+def room(chosen: Chosen, predictions: int, dtype: np.dtype[Any]) -> int:
+    """How many bytes the metrics of so many predicted numbers take beside them, as measured; the users' own unknown."""
+    bytes_each = {"labels": 12, "ranking": 13, "scores": 10, "probabilities": 24, "numbers": 48 - 4 * dtype.itemsize}
+    return predictions * max((bytes_each[metric.reads] for metric in of_table(chosen).values()), default=0)
+
+
 def of_table(chosen: Chosen) -> dict[str, Metric]:
     """Those of the table, without a user's functions."""
     return {name: metric for name, metric in chosen.items() if isinstance(metric, Metric)}
