@@ -66,9 +66,12 @@ class Plan:
         self._choices: dict[int, ThreadChoice] = {}
         self._buffers: dict[int, NDArray[Any]] = {}
         self.capacity = panels(rows) * PANEL * (threads if purpose == "prediction" else 1)
+        sizes = buffer_sizes(architecture, parameters.size, purpose, self.capacity, threads)
+        total = sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
+        memory.require(total, *_told(purpose, rows))
         self._fill_sizes(architecture)
         self._fill_layers(architecture)
-        self._allocate(architecture)
+        self._allocate(sizes)
         self._fill_kernels(architecture)
 
     @property
@@ -147,10 +150,7 @@ class Plan:
                 activations += size
             deltas += size
 
-    def _allocate(self, architecture: Architecture) -> None:
-        sizes = buffer_sizes(architecture, self.parameters.size, self.purpose, self.capacity, self.threads)
-        total = sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
-        memory.require(total, *_told(self.purpose, self.rows))
+    def _allocate(self, sizes: dict[int, tuple[int, Any]]) -> None:
         for word, (count, kind) in sizes.items():
             self._buffers[word] = aligned_zeros(count, kind)
             self.words[word] = address(self._buffers[word])
