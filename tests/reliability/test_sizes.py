@@ -1,0 +1,120 @@
+"""Sizes at which something might be off by one, from nothing to 60 layers and 10,000 columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from behaviour import bits, run_python, small_data, small_network
+from conftest import Tried
+
+from fastmlp import Network
+from fastmlp.kernels.lanes import CHAIN
+
+SIZES = Path(__file__).with_name("sizes.py")
+
+
+# Strides that share no factor with the tables, so that all pairs of their entries come by.
+@pytest.mark.parametrize("every", [24989, pytest.param(499, marks=pytest.mark.heavy)])
+def test_every_size_trains_as_the_reference(every: int, tried: Tried) -> None:
+    code = f"import runpy, sys; sys.argv = ['', '{every}']; runpy.run_path({str(SIZES)!r}, run_name='__main__')"
+    found = json.loads(run_python(code, "-W", "error", seconds=150)[0])
+    assert not found["wrong"]
+    assert found["count"] > 200_000 / every
+    tried("sizes: 1 row, 1 feature, 1 unit, batches over n or one row short, 60 layers", found["count"])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 17])
+def test_the_least_that_can_be_trained_on(rows: int) -> None:
+    X, labels = small_data(rows)
+    network = small_network()
+    for call in (network.fit, network.train_on_batch, network.evaluate, network.loss_and_gradients):
+        if rows:
+            call(X, labels)
+        else:
+            with pytest.raises(ValueError, match="X must have at least one row, got none"):
+                call(X, labels)
+    if rows < 2:
+        with pytest.raises(ValueError, match="must have at least one row|validation_split needs at least 2 rows, got 1"):
+            network.fit(X, labels, validation_split=0.5)
+
+
+def test_a_single_class_is_a_class_too() -> None:
+    X, _ = small_data()
+    network = small_network()
+    network.fit(X, np.zeros(len(X), int), epochs=300)
+    assert network.predict_classes(X).tolist() == [0] * len(X)
+
+
+def test_ten_thousand_columns(tried: Tried) -> None:
+    X = np.random.default_rng(0).normal(size=(50, 10_000))
+    network, other = (Network([10_000, 8, 1], activation="tanh", output="sigmoid", seed=0) for _ in range(2))
+    network.fit(X, X[:, -1] > 0, epochs=60, batch_size=10)
+    other.fit(np.asfortranarray(X, np.float32), X[:, -1] > 0, epochs=60, batch_size=10)
+    assert network.predict_classes(X).tolist() == (X[:, -1] > 0).tolist()
+    assert bits(network) == bits(other)
+    tried("sizes: 1 row, 1 feature, 1 unit, batches over n or one row short, 60 layers", 1)
+
+
+@pytest.mark.parametrize("units", [CHAIN - 1, CHAIN, CHAIN + 1, 3 * CHAIN, 40 * CHAIN + 7])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probabilities_of_many_classes_sum_to_one(units: int, dtype: str) -> None:
+    network = Network([2, units], output="softmax", dtype=dtype, seed=0)
+    X = np.random.default_rng(0).normal(size=(3, 2))
+    predicted, (loss, _) = network.predict(X), network.loss_and_gradients(X, [0, units // 2, units - 1])
+    sums = predicted.astype(np.longdouble).sum(axis=1)
+    close = 3e-6 if dtype == "float32" else 1e-13
+    assert np.abs(sums - 1).max() < close
+    assert loss == pytest.approx(-np.log(predicted[range(3), [0, units // 2, units - 1]].astype(float)).mean(), rel=close)
+
+
+GUARDED = """
+import ctypes, mmap
+import numpy as np
+from fastmlp import Network
+
+libc = ctypes.CDLL(None, use_errno=True)
+page, count = mmap.PAGESIZE, 0
+
+def before_a_wall(array):
+    "A copy whose last byte is the last before, and whose first the first after, memory that kills who touches it."
+    pages = -(-array.nbytes // page)
+    memory = mmap.mmap(-1, (pages + 2) * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for wall in (start, start + (pages + 1) * page):
+        assert libc.mprotect(ctypes.c_void_p(wall), page, 0) == 0
+    kept.append(memory)
+    for offset in (page, (pages + 1) * page - array.nbytes):
+        made = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
+        made[...] = array
+        yield made
+
+kept = []
+rng = np.random.default_rng(0)
+for dtype in ("float32", "float64"):
+    for columns in (1, 3, 15, 16, 17, 33):
+        for rows in (1, 5, 33):
+            X = rng.normal(size=(rows, columns)).astype(dtype)
+            expected = Network([columns, 5, 2], output="softmax", dtype=dtype, seed=0).predict(X)
+            for at_wall, y, w in zip(before_a_wall(X), before_a_wall(np.eye(2, dtype=dtype)[np.arange(rows) % 2]),
+                                     before_a_wall(np.ones(rows))):
+                for view in (at_wall, at_wall[::-1]):
+                    network = Network([columns, 5, 2], output="softmax", dtype=dtype, seed=0)
+                    assert network.predict(view).tobytes() == expected[:: 1 if view is at_wall else -1].tobytes()
+                    network.fit(view, y, sample_weight=w, batch_size=4, epochs=2)
+                    network.evaluate(view, y, w)
+                    network.input_gradients(view)
+                    count += 1
+print(count)
+import os
+os._exit(0)  # the walls are not to be taken down
+"""
+
+
+def test_nothing_is_read_beyond_the_users_arrays(tried: Tried) -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("walls in memory are put up by a call of Linux")
+    tried("arrays between two walls of memory that must not be touched", int(run_python(GUARDED, seconds=60)[0]))
