@@ -117,7 +117,9 @@ class Targets:
         given = self._given()
         if self.ready and isinstance(given, np.ndarray):
             return given
-        memory.require(len(given) * self.row_bytes, f"{self.name} as the network reads it", "fewer rows would take less")
+        memory.require(
+            len(given) * self.row_bytes, f"{self.name} as the network reads it", "fewer rows would take less"
+        )
         return own_copy(given[:], _INT64 if self.labels is not None else self.architecture.dtype)
 
     def _given(self) -> Table:
@@ -259,7 +261,7 @@ def ready_if_small(array: Table, dtype: np.dtype[Any]) -> Table:
 
 
 def own_copy(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Those numbers, C-contiguous in that dtype; what is too small for it becomes 0, whatever the user has NumPy raise."""
+    """Those numbers, C-contiguous in that dtype; what is too small becomes 0, whatever the user has NumPy raise."""
     with np.errstate(all="ignore"):
         return np.ascontiguousarray(array, dtype)
 

@@ -56,7 +56,8 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, of: str = "") -> N
     TypeError
         If they are no real numbers.
     ValueError
-        If there is not one for each row, or one is negative, not finite or enormous; `of` says in errors whose they are.
+        If there is not one for each row, or one is negative, not finite or enormous; `of` says in errors whose
+        they are.
     """
     if sample_weight is None:
         return None
@@ -69,7 +70,7 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, of: str = "") -> N
     lowest = min((least for least, _ in ranges), default=0)
     if lowest < 0:
         raise ValueError(f"{name} must be at least 0, got {lowest:g}")
-    _refuse_enormous(max((most for _, most in ranges), default=0), name)
+    _refuse_enormous(float(max((most for _, most in ranges), default=0)), name)
     return own_copy(given, _FLOAT64) if is_small(rows, _FLOAT64.itemsize) else given
 
 
@@ -98,7 +99,9 @@ def class_table(class_weight: Mapping[int, float] | None, architecture: Architec
 
 def _refuse_enormous(weight: float, name: str) -> None:
     if weight >= MOST_WEIGHT:
-        raise ValueError(f"{name} must be less than {MOST_WEIGHT:g}, got {weight:g}; only proportions count: divide all")
+        raise ValueError(
+            f"{name} must be less than {MOST_WEIGHT:g}, got {weight:g}; only proportions count: divide all"
+        )
 
 
 def with_class_weights(

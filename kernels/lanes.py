@@ -17,6 +17,7 @@ from fastmlp.kernels.simd import INT, Emitter, Vector, fma, instruction, shift
 
 CHAIN = 1024  # units that are added up one after the other; in one chain a million probabilities sum to 0.993
 
+
 @inline
 def lanes_from_panels(lanes: Reals, panels: Reals, units: int, stride: int) -> None:
     """`lanes[unit, row] = panels[row, unit]` for 16 rows; `stride` elements from panel to panel."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -177,10 +178,8 @@ def interrupted(case: Any, optimizer: Optimizer, dtype: str, at: int) -> list[st
     """A fit that is ended from outside just when its weights have overflowed leaves finite ones."""
     X, y, _ = dataset("ordinary", "mean_squared_error", dtype)
     network = Network([COLUMNS, 6, 3], optimizer=optimizer, dtype=dtype, seed=1)
-    try:
+    with contextlib.suppress(KeyboardInterrupt, NonFiniteLossError):
         network.fit(X, y, epochs=3, batch_size=8, callbacks=[Stop(at)])
-    except (KeyboardInterrupt, NonFiniteLossError):
-        pass
     state = network.__getstate__()
     finite = np.isfinite(state["weights"]).all() and np.isfinite(state["slots"]).all()
     return [] if finite else [f"{case}: interrupted with weights that are not finite"]

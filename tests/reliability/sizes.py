@@ -21,7 +21,9 @@ DEPTHS = [1, 2, 3, 60]
 
 
 def cases() -> Iterator[tuple[Any, ...]]:
-    return itertools.product(WIDTHS, WIDTHS, WIDTHS, ROWS, BATCHES, DEPTHS, ("float32", "float64"), ("numbers", "classes"))
+    return itertools.product(
+        WIDTHS, WIDTHS, WIDTHS, ROWS, BATCHES, DEPTHS, ("float32", "float64"), ("numbers", "classes")
+    )
 
 
 def made(case: tuple[Any, ...], kind: Any) -> Any:
@@ -51,7 +53,9 @@ def tried(every: int) -> dict[str, Any]:
         if not all(same.tobytes() == predicted.tobytes() for same in (by_rows, network.predict(X, batch_size=batch))):
             wrong.append(f"{case}: other bits row by row")
         chunked = made(case, Network)
-        chunked.fit([(X[:1], y[:1]), (X[1:], y[1:]), (X[:0], y[:0])], batch_size=min(batch, rows), epochs=2, shuffle=False)
+        chunked.fit(
+            [(X[:1], y[:1]), (X[1:], y[1:]), (X[:0], y[:0])], batch_size=min(batch, rows), epochs=2, shuffle=False
+        )
         plain = made(case, Network)
         plain.fit(X, y, batch_size=batch, epochs=2, shuffle=False)
         if bits(chunked) != bits(plain):
@@ -60,7 +64,11 @@ def tried(every: int) -> dict[str, Any]:
             network.fit(X, y, batch_size=batch, validation_split=1e-9)  # one row is kept out
             network.fit(X, y, batch_size=batch, validation_split=0.999999)  # one row trains
         network.fit(X, y, batch_size=batch, validation_data=(X[:1], y[:1]))
-        shapes = [network.input_gradients(X[:0]).shape, network.predict(X[:0]).shape, network.predict_classes(X[:0]).shape]
+        shapes = [
+            network.input_gradients(X[:0]).shape,
+            network.predict(X[:0]).shape,
+            network.predict_classes(X[:0]).shape,
+        ]
         shapes += [activations.shape for activations in network.hidden_activations(X[:0])]
         if any(shape[0] != 0 for shape in shapes) or shapes[1] != (0, predicted.shape[1]) or len(shapes) != 2 + depth:
             wrong.append(f"{case}: no rows gave {shapes}")

@@ -68,5 +68,7 @@ def test_weights_count_by_their_proportions_alone(dtype: str) -> None:
     for scale in (2.0**-300, 1.0, 2.0**300):
         network = small_network(dtype=dtype)
         network.fit(X, labels, sample_weight=(1 + labels) * scale, epochs=2)
-        losses.append((network.evaluate(X, labels, (1 + labels) * scale), [w.tobytes() for w, _ in network.get_weights()]))
+        losses.append(
+            (network.evaluate(X, labels, (1 + labels) * scale), [w.tobytes() for w, _ in network.get_weights()])
+        )
     assert losses[0] == losses[1] == losses[2]

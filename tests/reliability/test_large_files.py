@@ -1,7 +1,7 @@
 """A file of more than 2^31 numbers, most of it a hole that takes no room: its last rows count like any others.
 
 Read for offsets that might have 32 bits: every kernel computes places from words of the plan, which are int64, and
-`ctypes` hands over int64 and whole addresses (`Kernel.function_for`); Numba's loop variables and literals are int64 too.
+`ctypes` hands over int64 and whole addresses (`Kernel.function_for`); loop variables and literals are int64 to Numba.
 `Emitter.loop` counts in int64. Row numbers, positions and strides are never narrowed; the 32-bit integers that there
 are hold lanes of a vector and shares of one (`simd.INT32`).
 """
@@ -56,7 +56,8 @@ found["turned"] = turned[:tail].tobytes() == alone[::-1].tobytes()
 narrow = Network([columns // 2, 2], seed=0)
 found["columns"] = narrow.predict(X[head:, ::2]).tobytes() == narrow.predict(own[:, ::2].copy()).tobytes()
 steps = rows // 16  # a stride of more than 2^31 bytes between rows
-found["far rows"] = network().predict(X[rows - 1 :: -steps]).tobytes() == network().predict(X[rows - 1 :: -steps].copy()).tobytes()
+far = X[rows - 1 :: -steps]
+found["far rows"] = network().predict(far).tobytes() == network().predict(far.copy()).tobytes()
 
 # Trained on in order: the last batch decides, and counts as one of a small array does.
 def trained(x, t, batch):
@@ -79,7 +80,8 @@ if rows < 1 << 20:  # otherwise that takes a minute
 
 # The last label and the last number are checked.
 wrong = []
-for array, value in ((np.memmap(os.path.join(folder, "X"), "f4", "r+", shape=X.shape), np.nan), (np.memmap(os.path.join(folder, "y"), "i8", "r+", shape=y.shape), 2)):
+for name, mapped, value in (("X", X, np.nan), ("y", y, 2)):
+    array = np.memmap(os.path.join(folder, name), mapped.dtype, "r+", shape=mapped.shape)
     kept = array[-1].copy()
     array[-1] = value
     try:

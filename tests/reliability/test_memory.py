@@ -37,7 +37,9 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[st
     return written
 
 
-MACHINE = {"proc/meminfo": "MemTotal:  32000000 kB\nMemAvailable:   16000000 kB\nSwapFree: 1000 kB\nHugePages_Total: 0\n"}
+MACHINE = {
+    "proc/meminfo": "MemTotal:  32000000 kB\nMemAvailable:   16000000 kB\nSwapFree: 1000 kB\nHugePages_Total: 0\n"
+}
 WHOLE = 16_001_000 * 1024
 STAT = "anon 5\nfile 7\ninactive_file 3000\nactive_file 1000\n"
 
@@ -96,7 +98,11 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
         0,
         "its control group",
     ),
-    "rubbish": ({"proc/self/cgroup": "0::/\n", "cgroup/memory.max": "much\n", "cgroup/memory.current": "\n"}, WHOLE, "the"),
+    "rubbish": (
+        {"proc/self/cgroup": "0::/\n", "cgroup/memory.max": "much\n", "cgroup/memory.current": "\n"},
+        WHOLE,
+        "the",
+    ),
 }
 
 

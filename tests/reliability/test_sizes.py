@@ -38,7 +38,9 @@ def test_the_least_that_can_be_trained_on(rows: int) -> None:
             with pytest.raises(ValueError, match="X must have at least one row, got none"):
                 call(X, labels)
     if rows < 2:
-        with pytest.raises(ValueError, match="must have at least one row|validation_split needs at least 2 rows, got 1"):
+        with pytest.raises(
+            ValueError, match=r"must have at least one row|validation_split needs at least 2 rows, got 1"
+        ):
             network.fit(X, labels, validation_split=0.5)
 
 
@@ -68,7 +70,9 @@ def test_probabilities_of_many_classes_sum_to_one(units: int, dtype: str) -> Non
     sums = predicted.astype(np.longdouble).sum(axis=1)
     close = 3e-6 if dtype == "float32" else 1e-13
     assert np.abs(sums - 1).max() < close
-    assert loss == pytest.approx(-np.log(predicted[range(3), [0, units // 2, units - 1]].astype(float)).mean(), rel=close)
+    assert loss == pytest.approx(
+        -np.log(predicted[range(3), [0, units // 2, units - 1]].astype(float)).mean(), rel=close
+    )
 
 
 GUARDED = """
