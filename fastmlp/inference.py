@@ -17,7 +17,7 @@ from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import threads
-from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.rows import input_deltas
 from fastmlp.kernels.step import region_parallel, region_serial
 from fastmlp.parameters import address
 from fastmlp.plan import Plan, Plans
@@ -74,11 +74,13 @@ def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights
 
 def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
     """The derivative of each output with respect to each input, (n, outputs, inputs)."""
-    architecture = plans.parameters.architecture
+    parameters = plans.parameters
+    architecture = parameters.architecture
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
     plan = plans.get("jacobian", min(len(X), GRADIENT_ROWS))
-    first_w = plans.parameters.unpack(plans.parameters.weights)[0][0]
     plan.numbers[at.SCALE] = 1.0
+    plan.words[at.OUTPUT_STRIDE] = result[:1].size
+    parameters.refresh_transposed()  # a training leaves out that of the first layer
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
             chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
@@ -87,16 +89,9 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
             point_to_targets(plan, Targets(None, chosen, architecture), None)
             plan.words[at.ROWS] = len(piece)
             _run(plan, at.ROWS_REGION, 0.0)
-            result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
+            plan.words[at.OUTPUT] = address(result[start:, output])
+            input_deltas.function_for(architecture.dtype)(address(parameters.weights), plan.address)
     return result
-
-
-def _first_deltas(plan: Plan, rows: int) -> NDArray[Any]:
-    """The deltas of the first layer, (rows, units), out of their panels."""
-    layer = plan.layer(0)
-    units, count = int(layer[at.UNITS]), int(layer[at.UNIT_PANELS])
-    panels = plan.buffer(at.DELTAS)[: count * plan.capacity * PANEL].reshape(count, plan.capacity, PANEL)
-    return panels[:, :rows].transpose(1, 0, 2).reshape(rows, count * PANEL)[:, :units]
 
 
 def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:
