@@ -11,15 +11,16 @@ from __future__ import annotations
 import ctypes
 import itertools
 import mmap
+import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
 import numpy as np
-from cases import ACTIVATIONS, DTYPES, LEARNERS, LOSSES, Array, data_for, tensors
+from cases import ACTIVATIONS, DTYPES, LEARNERS, LOSSES, Array, data_for, kernel_of, run, tensors
 from digests import always_parallel, digest
 
 from fastmlp import SGD, Dense, Network, NonFiniteLossError, data, feeding, inference, parameters, plan, registration
@@ -27,7 +28,10 @@ from fastmlp import sample_weights as weights_module
 from fastmlp import training
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Reals
 from fastmlp.kernels.layout import BLOCK
+from fastmlp.kernels.panels import panels_to_row, row_to_panels
+from fastmlp.kernels.simd import shift
 from fastmlp.losses import Loss
 
 PAGE = mmap.PAGESIZE
@@ -117,7 +121,7 @@ class Guard:
     def check(self) -> None:
         """Fail where something was written beside an array."""
         strays = self.strays + sum(pages.stray() for pages in self._live)
-        assert not strays, f"{strays} of {self.made} arrays have been written beside"
+        assert not strays, f"something was written beside {strays} of {self.made} arrays"
 
 
 class GuardedNumpy:
@@ -172,6 +176,47 @@ def guarded(side: str) -> Iterator[Guard]:
         yield guard
 
 
+# The guards at work --------------------------------------------------------------------------------------------------
+
+
+def read(x: Reals, out: Reals, place: int) -> None:
+    out[0] = x[place]
+
+
+def write(x: Reals, out: Reals, place: int) -> None:
+    x[place] = 1.0
+
+
+def load_lanes(x: Reals, out: Reals, place: int) -> None:
+    row_to_panels(out, shift(x, place), 17, 16)
+
+
+def store_lanes(x: Reals, out: Reals, place: int) -> None:
+    panels_to_row(shift(x, place), out, 17, 16)
+
+
+def accesses() -> Iterator[tuple[str, bool, int]]:
+    """(what was done in a child, whether within the array, how the child ended), just within and just outside."""
+    out = np.ones(64, np.float32)
+    for function, many in ((read, 1), (write, 1), (load_lanes, 17), (store_lanes, 17)):
+        kernel = kernel_of(function)
+        kernel.function_for(np.dtype(np.float32))
+        for side, right, wrong in (("end", 40 - many, 41 - many), ("begin", 0, -1)):
+            for place in (right, wrong):
+                x = Guard(side).zeros(40, np.float32)
+                child = os.fork()
+                if child == 0:
+                    run(kernel, "float32", x, out, place)
+                    os._exit(0)
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                yield f"{function.__name__} at the {side}", place == right, status
+
+
+def write_beside(array: Array, place: int) -> None:
+    """Put a byte beside the array, within its pages."""
+    ctypes.cast(parameters.address(array) + place, ctypes.POINTER(ctypes.c_ubyte))[0] = 7
+
+
 # Networks ------------------------------------------------------------------------------------------------------------
 
 ROWS = tuple(range(1, 41))
@@ -198,7 +243,7 @@ class Case:
         """Widths, dropout, penalties and initialisers change with the number, each in its own rhythm."""
         n = self.number
         inputs, outputs = (WIDTHS[place % len(WIDTHS)] for place in (n * 3 + n // 10, n * 7 + n // 10 + 1))
-        outputs = max(outputs, 2 if LOSSES[self.loss].targets == "classes" else 1)
+        outputs = max(outputs, 2 if LOSSES[self.loss].targets == "classes" or self.output == "softmax" else 1)
         drawn = list(INITIALIZERS)
         hidden = Dense(
             self.width,
@@ -238,7 +283,7 @@ class Case:
             if staged:  # one batch at a time
                 changes.enter_context(mock.patch.object(data, "STAGE_BYTES", 1))
             try:
-                batch_size = 1 + n % 17
+                batch_size = 1 + n % 17 if self.rows <= ROWS[-1] else self.rows // 2 + 1
                 history = network.fit(**rows, **split, epochs=2, batch_size=batch_size, shuffle=n % 5 != 0)
                 found.append(history.history["loss"])
             except NonFiniteLossError as error:
@@ -261,7 +306,7 @@ def cases(shapes: list[tuple[int, int]], threads: tuple[int, ...]) -> Iterator[C
             n,
             rows,
             width,
-            DTYPES[(n + n // len(WIDTHS)) % 2],
+            DTYPES[(n + n // len(WIDTHS) + n // (len(WIDTHS) * len(ROWS))) % 2],
             threads[n // 2 % count],
             list(ACTIVATIONS)[hidden % len(ACTIVATIONS)],
             list(ACTIVATIONS)[output % len(ACTIVATIONS)],
@@ -273,7 +318,7 @@ def cases(shapes: list[tuple[int, int]], threads: tuple[int, ...]) -> Iterator[C
 def cross_section() -> list[tuple[int, int]]:
     """Each number of rows with some widths, each width with some numbers of rows."""
     widths = itertools.cycle(WIDTHS)
-    return [(rows, next(widths)) for rows in (*ROWS, *ROWS[::3])]
+    return [(rows, next(widths)) for rows in (*ROWS, *ROWS[::3], 300)]
 
 
 def every_shape() -> list[tuple[int, int]]:
@@ -281,15 +326,22 @@ def every_shape() -> list[tuple[int, int]]:
     return [(rows, width) for rows in ROWS for width in WIDTHS]
 
 
-def compare(chosen: Iterator[Case]) -> None:
+def everything() -> list[tuple[int, int]]:
+    """The same again and again, while all else changes; and more rows than go through the layers together."""
+    return [*every_shape() * 5, *((rows, width) for rows in (255, 256, 257, 300, 530, 1030) for width in WIDTHS)]
+
+
+def compare(chosen: Iterable[Case]) -> int:
     """Print each case before it is tried: the last one printed is where a process died.
 
-    What it computes in guarded memory has to have the bits that it has anywhere else.
+    What it computes in guarded memory has to have the bits that it has anywhere else. Returns how many calls of kernels
+    were parallel.
     """
+    parallel = 0
     with mock.patch.object(training, "SERIAL_FLOPS", 0), mock.patch.object(inference, "SERIAL_FLOPS", 0):
         for case in chosen:
             print(case, flush=True)
-            with always_parallel():
+            with always_parallel() as counted:
                 expected = case.results(lambda values, _: values)
                 for side in SIDES:
                     with guarded(side) as guard:
@@ -297,3 +349,5 @@ def compare(chosen: Iterator[Case]) -> None:
                         guard.check()
                     assert got == expected, f"other bits where arrays {side} at a page"
                     assert guard.made > 20
+            parallel += len(counted)
+    return parallel

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import kernel_of, run
+from cases import flushed_denormals, kernel_of, run
 from digests import always_parallel, big_data, big_network
 
 from fastmlp import Network
@@ -25,17 +25,7 @@ def read_state(out: Ints, count: int) -> None:
     restore_denormals(state)
 
 
-def flush_and_leave(out: Ints, count: int) -> None:
-    for i in range(count):
-        out[i] = flush_denormals()
-
-
-def restore(out: Ints, count: int) -> None:
-    for i in range(count):
-        restore_denormals(out[i])
-
-
-READ, FLUSH, RESTORE = (kernel_of(function) for function in (read_state, flush_and_leave, restore))
+READ = kernel_of(read_state)
 
 
 def state() -> int:
@@ -78,14 +68,10 @@ def test_denormals_live_on_after_a_parallel_fit() -> None:
 
 
 def test_a_user_who_flushes_denormals_goes_on_to_do_so() -> None:
-    own = np.zeros(1, np.int64)
-    run(FLUSH, "int64", own, 1)
-    try:
+    with flushed_denormals():
         assert not denormals_live()  # the state is seen: the tests above can fail
         use(Network([9, 17, 3], output="softmax", seed=0))
         assert not denormals_live()
-    finally:
-        run(RESTORE, "int64", own, 1)
     assert denormals_live()
 
 
