@@ -23,9 +23,20 @@ import numpy as np
 from cases import ACTIVATIONS, DTYPES, LEARNERS, LOSSES, Array, data_for, kernel_of, run, tensors
 from digests import always_parallel, digest
 
-from fastmlp import SGD, Dense, Network, NonFiniteLossError, data, feeding, inference, parameters, plan, registration
+from fastmlp import (
+    SGD,
+    Dense,
+    Network,
+    NonFiniteLossError,
+    data,
+    feeding,
+    inference,
+    parameters,
+    plan,
+    registration,
+    training,
+)
 from fastmlp import sample_weights as weights_module
-from fastmlp import training
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Reals

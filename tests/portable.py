@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import math
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,15 @@ CROSS_SECTION = [
 
 def cross_section() -> Found:
     """What every processor's code is tried with each time."""
-    yield from trainings(CROSS_SECTION)
+    yield from trainings(dict.fromkeys(CROSS_SECTION))
     yield from draws()
+
+
+def numpys_share() -> Found:
+    """What passes through NumPy outside of a fit."""
+    yield from draws()
+    yield from the_face()
+    yield from trainings(name for name in TRAININGS if name.startswith(("sizes", "validation", "class", "no weight")))
 
 
 def everything() -> Found:
@@ -72,7 +80,7 @@ def everything() -> Found:
     yield from updates()
     yield from learners()
     yield from users_functions()
-    yield from the_face(Path.cwd())
+    yield from the_face()
 
 
 # Whole networks ------------------------------------------------------------------------------------------------------
@@ -124,12 +132,7 @@ def users_functions() -> Found:
     register_activation(
         "own_activation",
         lambda z: math.tanh(z) + math.exp(-z * z) + math.erf(z) + math.log1p(z * z),
-        lambda z: (
-            1.0
-            - math.tanh(z) ** 2
-            + (1.1283791670955126 - 2.0 * z) * math.exp(-z * z)
-            + 2.0 * z / (1.0 + z * z)
-        ),
+        lambda z: 1.0 - math.tanh(z) ** 2 + (1.1283791670955126 - 2.0 * z) * math.exp(-z * z) + 2.0 * z / (1.0 + z * z),
     )
     register_loss(
         "own_loss",
@@ -147,20 +150,15 @@ def users_functions() -> Found:
 
 
 def special(dtype: str) -> Array:
-    """Numbers that functions may stumble over: NaN, infinities, zeros, denormals, the ends of every range; and others."""
-    limits, rng = np.finfo(dtype), np.random.default_rng(2)
+    """Numbers that may be stumbled over: NaN, infinities, zeros, denormals, the ends of every range; and others."""
+    limits, rng, kind = np.finfo(dtype), np.random.default_rng(2), np.dtype(dtype).type
     positive = [
         0.0, float(limits.smallest_subnormal), float(limits.tiny) * 0.37, float(limits.tiny), 1e-30, 1e-7, 0.3, 1.0,
         1.7, 19.9, 88.0, 88.8, 104.1, 745.2, 709.9, 1e30, float(limits.max), math.inf,
     ]  # fmt: skip
     ends = np.array([*positive, *np.negative(positive), math.nan], np.float64).astype(dtype)
     spread = np.ldexp(rng.uniform(-1, 1, 400), rng.integers(-40, 9, 400)).astype(dtype)
-    return np.concatenate([ends, np.nextafter(ends, dtype_of(dtype, 0)), np.nextafter(ends, dtype_of(dtype, 9)), spread])
-
-
-def dtype_of(dtype: str, value: float) -> Any:
-    """The number in that dtype."""
-    return np.dtype(dtype).type(value)
+    return np.concatenate([ends, *(np.nextafter(ends, kind(towards)) for towards in (0, 9)), spread])
 
 
 def same_nan(*arrays: Array) -> str:
@@ -172,15 +170,16 @@ def functions() -> Found:
     """Every activation, slope and loss of special numbers, with denormals and, as in a network, without."""
     for dtype in DTYPES:
         with np.errstate(all="ignore"):
-            kept = list(_functions(dtype))
+            kept = list(_functions(dtype, special(dtype)))
+        z = special(dtype)
+        z[np.abs(z) < np.finfo(dtype).tiny] *= 0  # what a product hands on is flushed
         with flushed_denormals():
-            flushed = list(_functions(dtype))
+            flushed = list(_functions(dtype, z))
         yield from ((f"{what}, {dtype}", found) for what, found in kept)
         yield from ((f"{what}, {dtype}, flushed", found) for what, found in flushed)
 
 
-def _functions(dtype: str) -> Found:
-    z = special(dtype)
+def _functions(dtype: str, z: Array) -> Found:
     for name, activation in ACTIVATIONS.items():
         kernels = kernels_of(activation)
         parameters = np.array([*activation.parameters, 0.0])
@@ -236,7 +235,7 @@ def updates() -> Found:
 # The face ------------------------------------------------------------------------------------------------------------
 
 
-def the_face(folder: Path) -> Found:
+def the_face() -> Found:
     """What NumPy computes rather than a kernel: schedules, constants, metrics, tables, and a whole program run."""
     steps = np.arange(1, 20_000, 7)
     for schedule in (
@@ -274,7 +273,8 @@ def the_face(folder: Path) -> Found:
         network.fit(X.astype("f8"), labels % 2, validation_split=0.3 if n > 3 else 0.0, **arguments)
         measured = network.evaluate(X, labels % 2, sample_weight=weights)
         yield f"weights of {n} rows", digest([list(measured.values()), *map(list, network.history.history.values())])
-    yield from a_table(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        yield from a_table(Path(folder))
 
 
 def a_table(folder: Path) -> Found:

@@ -65,7 +65,7 @@ def weighted_sum(weights: Floats, values: NDArray[Any]) -> Any:
 
     A product of matrices would add up in another order on another processor; a sum along memory has one order.
     """
-    return np.ascontiguousarray((values.T * weights)).sum(axis=-1)
+    return np.ascontiguousarray(values.T * weights).sum(axis=-1)
 
 
 def mean(values: NDArray[Any], weights: Floats) -> Any:
