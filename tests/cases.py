@@ -125,10 +125,10 @@ def assert_same_bits(got: Any, expected: Any) -> None:
 # Kernels -------------------------------------------------------------------------------------------------------------
 
 
-def kernel_of(function: Callable[..., Any], about: str = "") -> Kernel:
+def kernel_of(function: Callable[..., Any], about: str = "", parallel: bool = False) -> Kernel:
     """A kernel for a test; its name holds a digest of its text, since the cache does not look at tests."""
     digest = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
-    return Kernel(function, f"{function.__name__}.{about}.{digest}")
+    return Kernel(function, f"{function.__name__}.{about}.{digest}", parallel)
 
 
 def run(kernel: Kernel, dtype: str, *arguments: Any) -> None:

@@ -14,7 +14,19 @@ import fastmlp
 from fastmlp import _plain_math as plain
 
 LIBRARY = {"exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "power", "float_power", "sin", "cos", "tan"}
-PRODUCTS = {"dot", "vdot", "inner", "matmul", "tensordot", "einsum", "linalg", "correlate", "convolve", "corrcoef", "cov"}
+PRODUCTS = {
+    "dot",
+    "vdot",
+    "inner",
+    "matmul",
+    "tensordot",
+    "einsum",
+    "linalg",
+    "correlate",
+    "convolve",
+    "corrcoef",
+    "cov",
+}
 FACE = Path(fastmlp.__file__).parent
 FACE_FILES = sorted(path.relative_to(FACE).as_posix() for path in FACE.rglob("*.py"))
 PLAIN_FILES = [name for name in FACE_FILES if not name.startswith(("reference/", "kernels/"))]
@@ -78,7 +90,9 @@ def depends_on_the_machine(source: str) -> list[str]:
     """What a source takes from numpy or math whose last bits depend on the machine, products of matrices among it."""
     nodes = list(ast.walk(ast.parse(source)))
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
-    functions = [node.attr for node in found if node.attr in LIBRARY and getattr(node.value, "id", "") in ("np", "math")]
+    functions = [
+        node.attr for node in found if node.attr in LIBRARY and getattr(node.value, "id", "") in ("np", "math")
+    ]
     products = [node.attr for node in found if node.attr in PRODUCTS]
     return functions + products + ["@" for node in nodes if isinstance(node, ast.MatMult)]
 
