@@ -30,7 +30,7 @@ from cases import (
 from digests import digest, state_of
 from table_files import flats
 
-from fastmlp import Dense, Network, metrics, register_activation, register_loss, schedules
+from fastmlp import Dense, Network, metrics, schedules
 from fastmlp.cli import main
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels.activations import ACTIVATIONS as ACTIVATION_KERNELS
@@ -108,7 +108,7 @@ def learners() -> Found:
     for (name, rule), dtype in itertools.product(LEARNERS.items(), DTYPES):
         network = Network([33, Dense(48, "tanh"), Dense(17, "silu"), 3], optimizer=rule, dtype=dtype, seed=4)
         X, y = data_for(network, 75, dtype)
-        yield f"{name}, {dtype}", trained(network, {"X": X, "y": y, "batch_size": 19})
+        yield f"{name} on layers of many blocks, {dtype}", trained(network, {"X": X, "y": y, "batch_size": 19})
 
 
 def shapes() -> Found:
@@ -129,16 +129,7 @@ def draws() -> Found:
 
 def users_functions() -> Found:
     """A user's own activation and loss, with the functions that have stand-ins in the kernels."""
-    register_activation(
-        "own_activation",
-        lambda z: math.tanh(z) + math.exp(-z * z) + math.erf(z) + math.log1p(z * z),
-        lambda z: 1.0 - math.tanh(z) ** 2 + (1.1283791670955126 - 2.0 * z) * math.exp(-z * z) + 2.0 * z / (1.0 + z * z),
-    )
-    register_loss(
-        "own_loss",
-        lambda a, y: math.log(1.0 + (a - y) * (a - y)),
-        lambda a, y: 2.0 * (a - y) / (1.0 + (a - y) * (a - y)),
-    )
+    guarded.register_users_functions("own")
     for dtype in DTYPES:
         layers = [9, Dense(33, "own_activation"), Dense(17, "own_activation"), 3]
         network = Network(layers, loss="own_loss", optimizer="adam", dtype=dtype, seed=4)

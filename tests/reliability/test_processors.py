@@ -43,7 +43,7 @@ for what, found in portable.{what}():
     print(what, found, sep="|")
 """
 
-CORES = ("Prescott", "Nehalem", "Haswell", "Zen", "SkylakeX")
+CORES = ("Prescott", "Haswell", "SkylakeX")
 """Processors for which OpenBLAS has kernels of its own."""
 
 
