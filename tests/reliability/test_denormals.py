@@ -22,6 +22,8 @@ from fastmlp.optimizers import SGD, Adam, Optimizer
 from fastmlp.reference import Network as Reference
 
 STEPS = 3000
+CONTROL = ~0x3F
+"""The bits of MXCSR that say how to compute; the lowest six note what has happened, in anybody's arithmetic."""
 
 
 def read_state(out: Ints, count: int) -> None:
@@ -42,10 +44,10 @@ READ, READ_ALL = kernel_of(read_state), kernel_of(read_states, parallel=True)
 
 
 def state() -> int:
-    """The floating-point control register of this thread, left as it is."""
+    """How this thread computes: the control bits of its floating-point register."""
     found = np.zeros(1, np.int64)
     run(READ, "int64", found, 1)
-    return int(found[0])
+    return int(found[0]) & CONTROL
 
 
 def states_of_threads(count: int) -> list[int]:
@@ -53,7 +55,7 @@ def states_of_threads(count: int) -> list[int]:
     found = np.zeros(count, np.int64)
     with threads.limited_to(count):
         run(READ_ALL, "int64", found, count)
-    return found.tolist()
+    return (found & CONTROL).tolist()
 
 
 def denormals_live() -> bool:
