@@ -19,6 +19,7 @@ from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import threads
 from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL
+from fastmlp.kernels.rows import input_deltas
 from fastmlp.kernels.step import region_parallel, region_serial
 from fastmlp.parameters import address
 from fastmlp.plan import Plan, Plans
@@ -87,13 +88,15 @@ def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights
 
 def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
     """The derivative of each output with respect to each input, (n, outputs, inputs)."""
-    architecture = plans.parameters.architecture
+    parameters = plans.parameters
+    architecture = parameters.architecture
     size = len(X) * architecture.outputs * architecture.inputs * architecture.dtype.itemsize
     memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
     plan = plans.get("jacobian", _at_a_time(plans, len(X)))
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
-    first_w = plans.parameters.unpack(plans.parameters.weights)[0][0]
     plan.numbers[at.SCALE] = 1.0
+    plan.words[at.OUTPUT_STRIDE] = result[:1].size
+    parameters.refresh_transposed()  # a training leaves out that of the first layer
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
             chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
@@ -102,8 +105,8 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
             point_to_targets(plan, Targets(None, chosen, architecture), None)
             plan.words[at.ROWS] = len(piece)
             _run(plan, at.ROWS_REGION, 0.0)
-            with np.errstate(all="ignore"):
-                result[start : start + len(piece), output] = _first_deltas(plan, len(piece)) @ first_w.T
+            plan.words[at.OUTPUT] = address(result[start:, output])
+            input_deltas.function_for(architecture.dtype)(address(parameters.weights), plan.address)
     return result
 
 
@@ -128,14 +131,6 @@ def _predicted_at_a_time(plans: Plans, rows: int, batch_size: int | None) -> int
 def _whole_panels(row_bytes: int) -> int:
     """How many rows of that size have room, at least one panel of them."""
     return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
-
-
-def _first_deltas(plan: Plan, rows: int) -> NDArray[Any]:
-    """The deltas of the first layer, (rows, units), out of their panels."""
-    layer = plan.layer(0)
-    units, count = int(layer[at.UNITS]), int(layer[at.UNIT_PANELS])
-    panels = plan.buffer(at.DELTAS)[: count * plan.capacity * PANEL].reshape(count, plan.capacity, PANEL)
-    return panels[:, :rows].transpose(1, 0, 2).reshape(rows, count * PANEL)[:, :units]
 
 
 def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:

@@ -32,26 +32,46 @@ def _shifted_right(_typing_context: Any, bits: Any, count: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
+@intrinsic
+def _product(_typing_context: Any, a: Any, b: Any) -> Any:
+    """`a * b` modulo 2**64. Numba's own product promises LLVM that it never overflows, and a hash does all the time."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.mul(*arguments)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def _sum(_typing_context: Any, a: Any, b: Any) -> Any:
+    """`a + b` modulo 2**64."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.add(*arguments)
+
+    return types.int64(types.int64, types.int64), generate
+
+
 @inline
 def _mix(z: int) -> int:
-    z = (z ^ _shifted_right(z, 30)) * _FIRST
-    z = (z ^ _shifted_right(z, 27)) * _SECOND
+    z = _product(z ^ _shifted_right(z, 30), _FIRST)
+    z = _product(z ^ _shifted_right(z, 27), _SECOND)
     return z ^ _shifted_right(z, 31)
 
 
 @inline
 def key(seed: int, purpose: int, counter: int, layer: int) -> int:
     """The key of one stream."""
-    k = _mix(seed + _GOLDEN)
-    k = _mix((k ^ purpose) + _GOLDEN)
-    k = _mix((k ^ counter) + _GOLDEN)
-    return _mix((k ^ layer) + _GOLDEN)
+    k = _mix(_sum(seed, _GOLDEN))
+    k = _mix(_sum(k ^ purpose, _GOLDEN))
+    k = _mix(_sum(k ^ counter, _GOLDEN))
+    return _mix(_sum(k ^ layer, _GOLDEN))
 
 
 @inline
 def bits(stream: int, element: int) -> int:
     """64 random bits."""
-    return _mix(stream + _GOLDEN * (element + 1))
+    return _mix(_sum(stream, _product(_GOLDEN, element + 1)))
 
 
 @inline
@@ -64,7 +84,7 @@ def uniform(stream: int, element: int) -> float:
 def shuffle(order: Ints, count: int, stream: int) -> None:
     """Fisher and Yates: swap each place, from the last down, with one at or before it."""
     for i in range(count - 1, 0, -1):
-        j = _shifted_right(_shifted_right(bits(stream, i), 32) * (i + 1), 32)
+        j = _shifted_right(_product(_shifted_right(bits(stream, i), 32), i + 1), 32)
         order[i], order[j] = order[j], order[i]
 
 

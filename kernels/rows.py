@@ -7,6 +7,8 @@ them. The delta recursion is `delta[l] = ((delta[l+1] @ W[l+1]^T) o D[l]) o g'(Z
 
 from __future__ import annotations
 
+import math
+
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.forward import (
@@ -20,7 +22,7 @@ from fastmlp.kernels.forward import (
     target_number,
 )
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.panels import row_to_panels
+from fastmlp.kernels.panels import panels_to_row, row_to_panels
 from fastmlp.kernels.random import DROPOUT_DRAW, key, uniform
 from fastmlp.kernels.simd import (
     call,
@@ -171,3 +173,24 @@ def derive(weights: Reals, plan: Ints, index: int, first: int, rows: int, work: 
     for panel in range(layer[at.UNIT_PANELS]):
         place = panel * stride
         call(layer[at.DERIVATIVE], (shift(delta, place), shift(known, place), rows * PANEL, parameters))
+
+
+@kernel()
+def input_deltas(weights: Reals, plan: Ints) -> None:
+    """`delta W^T` of the first layer into the rows of OUTPUT, after the rows region; X in its panels is overwritten."""
+    control = flush_denormals()
+    layer = layer_row(plan, 0)
+    stride = plan[at.CAPACITY] * PANEL
+    zeros = own_scratch(weights, plan, 0)
+    transposed = shift(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
+    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA])
+    panels = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW])
+    nothing, threshold, rows = reals_at(0, weights), real_like(-math.inf, weights), plan[at.ROWS]
+    for panel in range(layer[at.INPUT_PANELS]):
+        w = shift(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
+        out, columns = shift(panels, panel * stride), layer[at.INPUTS] - panel * PANEL
+        product_of_columns(columns, out, delta, w, layer[at.UNITS], zeros, nothing, stride, threshold, rows)
+    for r in range(rows):
+        row = shift(reals_at(plan[at.OUTPUT], weights), r * plan[at.OUTPUT_STRIDE])
+        panels_to_row(row, shift(panels, r * PANEL), layer[at.INPUTS], stride)
+    restore_denormals(control)

@@ -22,8 +22,9 @@ from fastmlp import Dense, activations, losses
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import build
 from fastmlp.kernels import layout as at
-from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels._jit import Ints, Kernel
 from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.simd import flush_denormals, restore_denormals
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.parameters import address, aligned_zeros
@@ -124,10 +125,10 @@ def assert_same_bits(got: Any, expected: Any) -> None:
 # Kernels -------------------------------------------------------------------------------------------------------------
 
 
-def kernel_of(function: Callable[..., Any], about: str = "") -> Kernel:
+def kernel_of(function: Callable[..., Any], about: str = "", parallel: bool = False) -> Kernel:
     """A kernel for a test; its name holds a digest of its text, since the cache does not look at tests."""
     digest = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
-    return Kernel(function, f"{function.__name__}.{about}.{digest}")
+    return Kernel(function, f"{function.__name__}.{about}.{digest}", parallel)
 
 
 def run(kernel: Kernel, dtype: str, *arguments: Any) -> None:
@@ -162,6 +163,30 @@ def scratch(units: int, dtype: str) -> Iterator[Array]:
     guarded[room:] = -987.25
     yield guarded
     assert (guarded[room:] == -987.25).all()
+
+
+def flush_and_leave(out: Ints, count: int) -> None:
+    for i in range(count):
+        out[i] = flush_denormals()
+
+
+def restore(out: Ints, count: int) -> None:
+    for i in range(count):
+        restore_denormals(out[i])
+
+
+FLUSH, RESTORE = kernel_of(flush_and_leave), kernel_of(restore)
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """This thread treats denormals as 0 meanwhile, as the regions of the kernels do."""
+    own = np.zeros(1, np.int64)
+    run(FLUSH, "int64", own, 1)
+    try:
+        yield
+    finally:
+        run(RESTORE, "int64", own, 1)
 
 
 def rounded(values: Any, dtype: str) -> tuple[Array, Array]:

@@ -8,25 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from cases import ACTIVATIONS, DTYPES, OPTIONS, PAIRS, data_for, tensors
+from cases import DTYPES, tensors
 
 from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
 from fastmlp.optimizers import Optimizer
 from fastmlp.thread_choice import ThreadChoice
 from fastmlp.training import Trainer
-
-CROSS_SECTION = [
-    *list(PAIRS)[:: len(ACTIVATIONS) + 1],  # each loss once, and as many activations
-    *(name for name in PAIRS if name.endswith("-mean_squared_error")),
-    *(name for name, case in PAIRS.items() if not case.centred and name.startswith(("tanh", "relu-", "gelu-"))),
-    *(name for name in OPTIONS if name.startswith(("sizes", "optimizer", "clipped"))),
-    "dropout",
-    "penalties",
-    "sample weights",
-    "more rows than a chunk",
-    "random biases",
-]
-"""Trainings that together go through every kernel."""
 
 
 def digest(arrays: Iterable[Any]) -> str:
@@ -42,19 +29,6 @@ def state_of(network: Network) -> str:
     history = network.history.history["loss"] if network.history else []
     own = network._parameters
     return digest([*tensors(network.get_weights()), own.slots, own.transposed, history])
-
-
-def cross_section() -> str:
-    """Everything that the cross-section of trainings computes, in both dtypes."""
-    found = []
-    for dtype in DTYPES:
-        for name in CROSS_SECTION:
-            case = {**PAIRS, **OPTIONS}[name]
-            network = case.make(Network, dtype)
-            network.fit(**case.arguments(network, dtype), epochs=2)
-            X, _ = data_for(network, 40, dtype)
-            found += [state_of(network), digest([network.predict(X), network.input_gradients(X)])]
-    return digest([np.frombuffer("".join(found).encode(), np.uint8)])
 
 
 # Work for threads ----------------------------------------------------------------------------------------------------

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 from cases import DTYPES, Array, assert_same_bits, kernel_of, run
+from numba.core.ccallback import CFunc
 
 from fastmlp import Dense, Network, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
 from fastmlp.initializers import INITIALIZERS, Initializer
 from fastmlp.kernels import random as compiled
-from fastmlp.kernels._jit import Floats, Kernel
+from fastmlp.kernels._jit import OPTIONS, Floats, Ints, Kernel
 from fastmlp.kernels.orthogonal import draw_orthogonal, room
 from fastmlp.kernels.random import normal_quantile
 from fastmlp.reference import Network as Reference
@@ -89,6 +93,21 @@ def test_a_network_begins_with_the_weights_of_the_reference(name: str, dtype: st
             assert (b is None) == (c is None)
             if b is not None and c is not None:
                 assert_same_bits(b, c)
+
+
+def hash_once(out: Ints, seed: int, counter: int) -> None:
+    out[0] = compiled.bits(compiled.key(seed, 1, counter, 2), 3)
+
+
+def test_a_hash_promises_nobody_that_it_does_not_overflow() -> None:
+    """LLVM may do anything with a product marked nsw that wraps around, and on another processor would."""
+    kernel = kernel_of(hash_once)
+    signature = kernel.signature(np.dtype(np.int64))
+    compiled_here: Any = CFunc(kernel.function, (signature.args, signature.return_type), {}, dict(OPTIONS))
+    compiled_here.compile()
+    steps = re.findall(r"= (?:mul|add) .*", compiled_here.inspect_llvm())
+    assert sum(step.startswith("= mul") for step in steps) >= 10
+    assert not [step for step in steps if "nsw" in step or "nuw" in step]
 
 
 def weights_of(

@@ -2,7 +2,7 @@
 
 The measurements are standardised, `(x - mean) / deviation`, with mean and deviation of the training rows alone. Before
 the network is saved this is folded into its first layer, so that the file takes the measurements as they are:
-`W' = W / deviation`, `b' = b - (mean / deviation) @ W`.
+`W' = W / deviation`, `b' = b - ((mean / deviation)[:, None] * W).sum(axis=0)`.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def fit(
 
 def fold_standardisation(W: Any, b: Any, mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:
     """The first layer, W (inputs, units) and b (units,), for x in place of `(x - mean) / deviation`, in float64."""
-    return W / deviation[:, None], b - (mean / deviation) @ W
+    return W / deviation[:, None], b - ((mean / deviation)[:, None] * W).sum(axis=0)
 
 
 def _write(network: Network, history: History, prefix: str) -> tuple[list[str], str | None]:

@@ -60,10 +60,18 @@ def weights_of(sample_weight: ArrayLike | None, samples: int) -> Floats:
     return weights
 
 
+def weighted_sum(weights: Floats, values: NDArray[Any]) -> Any:
+    """`sum w v` over the samples: a number of values (n,), an array of (n, outputs).
+
+    A product of matrices would add up in another order on another processor; a sum along memory has one order.
+    """
+    return np.ascontiguousarray(values.T * weights).sum(axis=-1)
+
+
 def mean(values: NDArray[Any], weights: Floats) -> Any:
     """The weighted mean over the rows, 0 if all weights are 0: a number of values (n,), an array of (n, outputs)."""
     total = weights.sum()
-    return weights @ values / total if total else np.zeros(values.shape[1:])
+    return weighted_sum(weights, values) / total if total else np.zeros(values.shape[1:])
 
 
 def quotient(above: Floats, below: Floats) -> Floats:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.metrics._arrays import Floats, labels_of, mean, quotient, weights_of
+from fastmlp.metrics._arrays import Floats, labels_of, mean, quotient, weighted_sum, weights_of
 
 Average = Literal["binary", "macro"]
 
@@ -146,5 +146,6 @@ def _per_class(
         classes = np.array([pos_label])
     elif average != "macro":
         raise ValueError(f"average must be 'binary' or 'macro', got {average!r}")
-    is_class, called_class = classes[:, None] == true, classes[:, None] == pred
-    return (is_class & called_class) @ weights, called_class @ weights, is_class @ weights
+    is_class, called_class = true[:, None] == classes, pred[:, None] == classes
+    hit, called, there = (weighted_sum(weights, chosen) for chosen in (is_class & called_class, called_class, is_class))
+    return hit, called, there

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._checks import whole_number
+from fastmlp._plain_math import logarithm
 from fastmlp.metrics._arrays import Floats, mean, weights_of
 
 
@@ -103,7 +104,7 @@ def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLi
             raise ValueError(f"log_loss needs {name} from 0 to 1, got {values.min():g} to {values.max():g}")
     if (np.abs(p.sum(axis=1) - 1) > np.sqrt(eps)).any():
         raise ValueError("log_loss needs probabilities whose rows sum to 1")
-    logs = np.log(np.clip(p.astype(np.float64), eps, 1 - eps))
+    logs = logarithm(np.clip(p.astype(np.float64), eps, 1 - eps))
     return float(mean(-(true * logs).sum(axis=1), weights_of(sample_weight, len(true))))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastmlp.metrics._arrays import Floats, columns_of, mean, quotient, weights_of
+from fastmlp.metrics._arrays import Floats, columns_of, mean, quotient, weighted_sum, weights_of
 
 
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -55,8 +55,8 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     weights = weights_of(sample_weight, len(true))
     if not weights.any():
         return 0.0
-    residual = weights @ (true - pred) ** 2
-    total = weights @ _centred(true, weights) ** 2
+    residual = weighted_sum(weights, (true - pred) ** 2)
+    total = weighted_sum(weights, _centred(true, weights) ** 2)
     return float(np.where(total > 0, 1.0 - quotient(residual, total), residual == 0).mean())
 
 
@@ -70,8 +70,8 @@ def pearson(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
     true, pred = columns_of(y_true, y_pred)
     weights = weights_of(sample_weight, len(true))
     true, pred = _centred(true, weights), _centred(pred, weights)
-    deviations = np.sqrt(weights @ true**2) * np.sqrt(weights @ pred**2)
-    return float(np.clip(quotient(weights @ (true * pred), deviations), -1.0, 1.0).mean())
+    deviations = np.sqrt(weighted_sum(weights, true**2)) * np.sqrt(weighted_sum(weights, pred**2))
+    return float(np.clip(quotient(weighted_sum(weights, true * pred), deviations), -1.0, 1.0).mean())
 
 
 def _centred(values: Floats, weights: Floats) -> Floats:

@@ -1,0 +1,394 @@
+"""Networks in memory that ends, or begins, at a page which nobody may touch.
+
+Every buffer of a network and every array that it is given lies in pages of its own: "end" puts the array's last byte
+before a guard page, "begin" its first byte behind one. Who reads or writes a byte beyond is killed there and then. What
+is left of the array's pages is filled with a pattern, so that a write which stays within them is seen afterwards, and
+whoever computes with it computes with NaN.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import math
+import mmap
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from cases import ACTIVATIONS, DTYPES, LEARNERS, LOSSES, Array, data_for, kernel_of, run, tensors
+from digests import always_parallel, digest
+
+from fastmlp import (
+    SGD,
+    Dense,
+    Network,
+    NonFiniteLossError,
+    activations,
+    data,
+    feeding,
+    inference,
+    losses,
+    parameters,
+    plan,
+    register_activation,
+    register_loss,
+    registration,
+    training,
+)
+from fastmlp import sample_weights as weights_module
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Reals
+from fastmlp.kernels.layout import BLOCK
+from fastmlp.kernels.panels import panels_to_row, row_to_panels
+from fastmlp.kernels.simd import shift
+from fastmlp.losses import Loss
+
+PAGE = mmap.PAGESIZE
+PATTERN = b"\xff"  # NaN in either dtype, and -1
+SIDES = ("end", "begin")
+
+
+# Memory --------------------------------------------------------------------------------------------------------------
+
+
+class Pages(mmap.mmap):
+    """A guard page, pages for one array with the pattern around it, a guard page; looked at when it goes."""
+
+    guard: Guard
+    around: tuple[slice, slice]
+
+    def stray(self) -> bool:
+        """Whether something was written beside the array."""
+        return any(self[part].strip(PATTERN) for part in self.around)
+
+    def __del__(self) -> None:
+        self.guard.strays += self.stray()
+
+
+class Guard:
+    """Makes arrays between guard pages.
+
+    Parameters
+    ----------
+    side : {"end", "begin"}
+        Where an array touches a guard page.
+
+    Attributes
+    ----------
+    made, strays : int
+        Arrays made, and those gone by now beside which something was written.
+    """
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+        self.made = self.strays = 0
+        self._live: weakref.WeakSet[Pages] = weakref.WeakSet()
+        protect = ctypes.CDLL(None, use_errno=True).mprotect
+        protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        self._protect = protect
+
+    def bytes(self, count: int) -> Array:
+        """That many bytes, all 0."""
+        room = max(-(-count // PAGE), 1) * PAGE
+        pages = Pages(-1, room + 2 * PAGE)
+        start = PAGE + (room - count if self.side == "end" else 0)
+        pages.guard, pages.around = self, (slice(PAGE, start), slice(start + count, PAGE + room))
+        for part in pages.around:
+            pages[part] = PATTERN * (part.stop - part.start)
+        first = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+        for page in (first, first + PAGE + room):
+            if self._protect(page, PAGE, 0):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        self._live.add(pages)
+        self.made += 1
+        return np.frombuffer(pages, np.uint8, count, start)
+
+    def zeros(self, shape: Any, dtype: Any = np.float64) -> Array:
+        """An array of zeros."""
+        dtype = np.dtype(dtype)
+        size = int(np.prod(shape))
+        return self.bytes(size * dtype.itemsize).view(dtype).reshape(shape)
+
+    def empty(self, shape: Any, dtype: Any = np.float64) -> Array:
+        """An array of the pattern: whoever reads what was never written gets NaN."""
+        array = self.zeros(shape, dtype)
+        array.reshape(-1).view(np.uint8)[:] = PATTERN[0]
+        return array
+
+    def copy(self, values: Array, row_stride: int | None = None) -> Array:
+        """The values; rows of a matrix may begin `row_stride` elements apart, as in `big[:, :k]`."""
+        if row_stride is None or values.ndim == 1:
+            array = self.zeros(values.shape, values.dtype)
+        else:
+            rows, columns = values.shape
+            flat = self.empty(max(rows - 1, 0) * row_stride + (columns if rows else 0), values.dtype)
+            strides = (row_stride * flat.itemsize, flat.itemsize)
+            array = np.lib.stride_tricks.as_strided(flat, values.shape, strides)
+        array[:] = values
+        return array
+
+    def check(self) -> None:
+        """Fail where something was written beside an array."""
+        strays = self.strays + sum(pages.stray() for pages in self._live)
+        assert not strays, f"something was written beside {strays} of {self.made} arrays"
+
+
+class GuardedNumpy:
+    """NumPy, but what is allocated lies between guard pages."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self.zeros, self.empty = guard.zeros, guard.empty
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def ones(self, shape: Any, dtype: Any = np.float64) -> Array:
+        return self._guard.copy(np.ones(shape, dtype))
+
+    def ascontiguousarray(self, values: Any, dtype: Any = None) -> Array:
+        found = np.ascontiguousarray(values, dtype)
+        return found if found is values else self._guard.copy(found)
+
+
+MODULES = (data, feeding, inference, parameters, plan, registration, training, weights_module)
+"""Where memory for the kernels is allocated."""
+
+DIRTY = (
+    at.ACTIVATIONS, at.DELTAS, at.TARGETS, at.ROW_WEIGHTS, at.ROW_LOSSES, at.TILE_PENALTIES, at.TILE_SQUARES,
+    at.GRADIENT, at.SNAPSHOT, at.SCRATCH,
+)  # fmt: skip
+"""Buffers of a plan that may hold anything at first; of the scratch, what is behind its block of zeros."""
+
+
+@contextmanager
+def guarded(side: str) -> Iterator[Guard]:
+    """All that is allocated for kernels meanwhile touches a guard page at that side, and is dirty where it may be."""
+    guard = Guard(side)
+    allocate = plan.Plan._allocate
+
+    def allocate_dirty(self: plan.Plan, architecture: Any) -> None:
+        allocate(self, architecture)
+        for word in set(DIRTY) & self._buffers.keys():
+            buffer = self.buffer(word)
+            clean = BLOCK if word == at.SCRATCH else 0
+            buffer.reshape(self.threads if clean else 1, -1)[:, clean:] = np.nan
+
+    step = guard.copy(inference._STEP)
+    with ExitStack() as changes:
+        for module in MODULES:
+            changes.enter_context(mock.patch.object(module, "np", GuardedNumpy(guard)))
+            if hasattr(module, "aligned_zeros"):
+                changes.enter_context(mock.patch.object(module, "aligned_zeros", guard.zeros))
+        changes.enter_context(mock.patch.object(plan.Plan, "_allocate", allocate_dirty))
+        changes.enter_context(mock.patch.object(inference, "_STEP_ADDRESS", parameters.address(step)))
+        yield guard
+
+
+# The guards at work --------------------------------------------------------------------------------------------------
+
+
+def read(x: Reals, out: Reals, place: int) -> None:
+    out[0] = x[place]
+
+
+def write(x: Reals, out: Reals, place: int) -> None:
+    x[place] = 1.0
+
+
+def load_lanes(x: Reals, out: Reals, place: int) -> None:
+    row_to_panels(out, shift(x, place), 17, 16)
+
+
+def store_lanes(x: Reals, out: Reals, place: int) -> None:
+    panels_to_row(shift(x, place), out, 17, 16)
+
+
+def accesses() -> Iterator[tuple[str, bool, int]]:
+    """(what was done in a child, whether within the array, how the child ended), just within and just outside."""
+    out = np.ones(64, np.float32)
+    for function, many in ((read, 1), (write, 1), (load_lanes, 17), (store_lanes, 17)):
+        kernel = kernel_of(function)
+        kernel.function_for(np.dtype(np.float32))
+        for side, right, wrong in (("end", 40 - many, 41 - many), ("begin", 0, -1)):
+            for place in (right, wrong):
+                x = Guard(side).zeros(40, np.float32)
+                child = os.fork()
+                if child == 0:
+                    run(kernel, "float32", x, out, place)
+                    os._exit(0)
+                status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                yield f"{function.__name__} at the {side}", place == right, status
+
+
+def write_beside(array: Array, place: int) -> None:
+    """Put a byte beside the array, within its pages."""
+    ctypes.cast(parameters.address(array) + place, ctypes.POINTER(ctypes.c_ubyte))[0] = 7
+
+
+# Networks ------------------------------------------------------------------------------------------------------------
+
+ROWS = tuple(range(1, 41))
+WIDTHS = (1, 2, 15, 16, 17, 31, 33, 48, 64, 100)
+RULES = {**LEARNERS, "diverging": SGD(1e30)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network, its data, and how they are used."""
+
+    number: int
+    rows: int
+    width: int
+    dtype: str
+    threads: int
+    hidden: str
+    output: str
+    loss: str
+    rule: str
+
+    @property
+    def layers(self) -> list[Any]:
+        """Widths, dropout, penalties and initialisers change with the number, each in its own rhythm."""
+        n = self.number
+        inputs, outputs = (WIDTHS[place % len(WIDTHS)] for place in (n * 3 + n // 10, n * 7 + n // 10 + 1))
+        outputs = max(outputs, 2 if LOSSES[self.loss].targets == "classes" or self.output == "softmax" else 1)
+        drawn = list(INITIALIZERS)
+        hidden = Dense(
+            self.width,
+            ACTIVATIONS[self.hidden],
+            dropout=0.3 if n % 3 == 0 else 0.0,
+            l1=0.01 if n % 4 == 0 else 0.0,
+            l2=0.01 if n % 5 == 0 else 0.0,
+            weight_init=drawn[n % len(drawn)],
+            use_bias=n % 7 != 0,
+        )
+        between = [WIDTHS[n % 5]] if n % 2 else []
+        return [inputs, hidden, *between, Dense(outputs, ACTIVATIONS[self.output])]
+
+    def __str__(self) -> str:
+        widths = "-".join(str(layer.units if isinstance(layer, Dense) else layer) for layer in self.layers)
+        return (
+            f"{self.number}: {widths}, {self.rows} rows, {self.dtype}, {self.threads} threads, {self.hidden}, "
+            f"{self.output}, {self.loss}, {self.rule}"
+        )
+
+    def results(self, place: Callable[[Array, int | None], Array]) -> str:
+        """The digest of all that the network computes; `place` puts the user's arrays somewhere."""
+        loss: Loss = LOSSES[self.loss]
+        options: dict[str, Any] = {"dtype": self.dtype, "seed": self.number, "threads": self.threads}
+        network = Network(self.layers, loss=loss, optimizer=RULES[self.rule], **options)
+        X, y = data_for(network, self.rows, self.dtype)
+        n = self.number
+        row_stride = X.shape[1] + n % 6 if n % 2 else None
+        staged = n % 8 == 0
+        own_X = np.asfortranarray(X, "f8" if self.dtype == "float32" else "f4") if staged else place(X, row_stride)
+        own_y = place(y, None)
+        own_weights = place(np.random.default_rng(n).uniform(0.0, 2.0, self.rows), None) if n % 3 else None
+        rows: dict[str, Any] = {"X": own_X, "y": own_y, "sample_weight": own_weights}
+        split = {"validation_split": 0.3} if self.rows > 3 and n % 4 == 1 else {}
+        found: list[Any] = []
+        with ExitStack() as changes:
+            if staged:  # one batch at a time
+                changes.enter_context(mock.patch.object(data, "STAGE_BYTES", 1))
+            try:
+                batch_size = 1 + n % 17 if self.rows <= ROWS[-1] else self.rows // 2 + 1
+                history = network.fit(**rows, **split, epochs=2, batch_size=batch_size, shuffle=n % 5 != 0)
+                found.append(history.history["loss"])
+            except NonFiniteLossError as error:
+                found.append(error.args[0].encode())
+        found += [*tensors(network.get_weights()), network._parameters.slots, network.predict(own_X)]
+        found += network.hidden_activations(own_X)
+        if network.architecture.outputs <= 17:
+            found.append(network.input_gradients(own_X))
+        value, gradients = network.loss_and_gradients(**rows)
+        found += [[value], *tensors(gradients)]
+        return digest(np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part for part in found)
+
+
+def cases(shapes: list[tuple[int, int]], threads: tuple[int, ...]) -> Iterator[Case]:
+    """A network for each shape (rows, width); all else changes from one to the next."""
+    count = len(threads)
+    for n, (rows, width) in enumerate(shapes):
+        hidden, output, rule = n, n + n // len(ACTIVATIONS) + 5, n + n // len(RULES) + 7
+        yield Case(
+            n,
+            rows,
+            width,
+            DTYPES[(n + n // len(WIDTHS) + n // (len(WIDTHS) * len(ROWS))) % 2],
+            threads[n // 2 % count],
+            list(ACTIVATIONS)[hidden % len(ACTIVATIONS)],
+            list(ACTIVATIONS)[output % len(ACTIVATIONS)],
+            list(LOSSES)[(n + n // len(LOSSES)) % len(LOSSES)],
+            list(RULES)[rule % len(RULES)],
+        )
+
+
+def register_users_functions(name: str) -> None:
+    """A user's own activation and loss, of functions that have stand-ins in the kernels; the names begin so."""
+    register_activation(
+        f"{name}_activation",
+        lambda z: math.tanh(z) + math.exp(-z * z) + math.erf(z) + math.log1p(z * z),
+        lambda z: 1.0 - math.tanh(z) ** 2 + (1.1283791670955126 - 2.0 * z) * math.exp(-z * z) + 2.0 * z / (1.0 + z * z),
+    )
+    register_loss(
+        f"{name}_loss",
+        lambda a, y: math.log(1.0 + (a - y) * (a - y)),
+        lambda a, y: 2.0 * (a - y) / (1.0 + (a - y) * (a - y)),
+    )
+
+
+def add_users_functions() -> None:
+    """Register such functions between guard pages, and let the cases have them too."""
+    for side in SIDES:
+        with guarded(side) as guard:
+            register_users_functions(f"at_the_{side}")
+            guard.check()
+        ACTIVATIONS[side] = activations.ACTIVATIONS[f"at_the_{side}_activation"]
+        LOSSES[side] = losses.LOSSES[f"at_the_{side}_loss"]
+
+
+def cross_section() -> list[tuple[int, int]]:
+    """Each number of rows with some widths, each width with some numbers of rows."""
+    widths = itertools.cycle(WIDTHS)
+    return [(rows, next(widths)) for rows in (*ROWS, *ROWS[::3], 300)]
+
+
+def every_shape() -> list[tuple[int, int]]:
+    """Each number of rows with each width."""
+    return [(rows, width) for rows in ROWS for width in WIDTHS]
+
+
+def everything() -> list[tuple[int, int]]:
+    """The same again and again, while all else changes; and more rows than go through the layers together."""
+    add_users_functions()
+    return [*every_shape() * 2, *((rows, width) for rows in (255, 256, 257, 300, 530, 1030) for width in WIDTHS)]
+
+
+def compare(chosen: Iterable[Case]) -> int:
+    """Print each case before it is tried: the last one printed is where a process died.
+
+    What it computes in guarded memory has to have the bits that it has anywhere else. Returns how many calls of kernels
+    were parallel.
+    """
+    parallel = 0
+    with mock.patch.object(training, "SERIAL_FLOPS", 0), mock.patch.object(inference, "SERIAL_FLOPS", 0):
+        for case in chosen:
+            print(case, flush=True)
+            with always_parallel() as counted:
+                expected = case.results(lambda values, _: values)
+                for side in SIDES:
+                    with guarded(side) as guard:
+                        got = case.results(guard.copy)
+                        guard.check()
+                    assert got == expected, f"other bits where arrays {side} at a page"
+                    assert guard.made > 20
+            parallel += len(counted)
+    return parallel
