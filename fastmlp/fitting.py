@@ -88,7 +88,12 @@ class Fitting:
         ends = state[at.EPOCH] == last or (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0)
         self._show(int(state[at.EPOCH]) - first, finished=error is None and bool(ends))
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del (
+                    error
+                )  # this frame is in its traceback: the network and its data would wait for the garbage collector
 
     def _run(self, most: int, last: int) -> KeyboardInterrupt | NonFiniteLossError | None:
         """Some steps; an exception is given back, since the steps before it still belong into the history."""

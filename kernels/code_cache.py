@@ -64,8 +64,8 @@ def _digest_of_sources() -> str:
     """A hash of the kernels' files, their names included; empty where they cannot be read."""
     here = Path(__file__).parent
     found = hashlib.sha256()
-    paths = sorted(here.rglob("*.py"))
     try:
+        paths = sorted(here.rglob("*.py"))
         for path in paths:
             text = path.read_bytes()
             found.update(f"{path.relative_to(here).as_posix()} {len(text)}\n".encode() + text)
@@ -89,7 +89,9 @@ def _unchanged(modules: int) -> bool:
 
 def _may_be_kept() -> bool:
     """Whether what was compiled now is what the folder's name says: the same sources, byte code and flags."""
-    return _digest_of_sources() == _SOURCES and _runs_its_sources() and directory().name == _folder_name()
+    with contextlib.suppress(OSError):
+        return _digest_of_sources() == _SOURCES and _runs_its_sources() and directory().name == _folder_name()
+    return False
 
 
 @functools.cache
