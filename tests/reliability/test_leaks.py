@@ -1,4 +1,4 @@
-"""Nothing is left behind: memory, files and threads are as before, however many fits there were and however they ended."""
+"""Nothing is left behind: memory, files and threads are as before, however many fits there were, however they ended."""
 
 from __future__ import annotations
 
