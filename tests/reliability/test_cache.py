@@ -45,6 +45,9 @@ CACHES = "a fit, or two kernels, with a cache of compiled code that is spoilt, c
 KILLS = "a process killed while it fills its cache, and the one after it"
 DAMAGES = "a bit flipped in, or the end cut off, a file of the cache"
 unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of Unix")
+closable = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or (AS_ROOT and sys.platform != "linux"), reason="needs folders that cannot be written"
+)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +126,7 @@ def small_kernels(call: str, **variables: str | None) -> list[list[str]]:
     return [line.split("\t") for line in said.splitlines()]
 
 
-@unix
+@closable
 def test_small_kernels_meet_every_spoilt_cache(tmp_path: Path, tried: Tried) -> None:
     found = {what: numbers for what, *numbers in small_kernels(f"try_small_kernels({str(tmp_path)!r})")}
     for number, what in enumerate(cache_places.SPOILERS):
@@ -151,7 +154,7 @@ def trainings(roots: Iterable[Path], begin: str = "") -> Iterator[tuple[list[str
             yield said.split(), warned
 
 
-@unix
+@closable
 @pytest.mark.heavy
 def test_a_training_meets_every_spoilt_cache(warm: Path, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
     roots = {what: tmp_path / str(number) for number, what in enumerate(cache_places.SPOILERS)}
@@ -270,8 +273,7 @@ import cache_places; cache_places.unprivileged()
 """
 
 
-@unix
-@pytest.mark.skipif(AS_ROOT and sys.platform != "linux", reason="root may write anywhere")
+@closable
 def test_a_training_without_a_place_to_write(tmp_path: Path, outputs: list[str], tried: Tried) -> None:
     root = tmp_path / "closed"
     root.mkdir()
@@ -284,7 +286,7 @@ def test_a_training_without_a_place_to_write(tmp_path: Path, outputs: list[str],
     tried(CACHES, 1)
 
 
-@pytest.mark.skipif(not AS_ROOT or sys.platform != "linux", reason="only root can become somebody else")
+@pytest.mark.skipif(not cache_places.GIVES_AWAY, reason="only root can become somebody else")
 def test_somebody_else_neither_uses_nor_changes_it(warm: Path, tmp_path: Path, tried: Tried) -> None:
     with tempfile.TemporaryDirectory() as reached:  # unlike pytest's folders by everybody
         Path(reached).chmod(0o755)
