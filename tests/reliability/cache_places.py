@@ -476,9 +476,11 @@ def fill_a_disk(where: str) -> None:
     new_user, new_mounts, private = 0x10000000, 0x00020000, 1 << 18 | 1 << 14
     user = os.geteuid()
     if libc.unshare(new_mounts):
-        allowed = libc.unshare(new_mounts | new_user) == 0
+        if libc.unshare(new_mounts | new_user):
+            print("not allowed")
+            return
         with contextlib.suppress(OSError):
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1" if allowed else "")  # one's files stay one's own
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1")  # one's files stay one's own
     libc.mount(b"none", b"/", None, ctypes.c_ulong(private), None)
     if libc.mount(b"tmpfs", where.encode(), b"tmpfs", ctypes.c_ulong(0), b"size=12k"):
         print("not allowed")
