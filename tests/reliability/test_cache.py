@@ -18,7 +18,7 @@ import cache_places
 import numpy as np
 import pytest
 from behaviour import finish, run_python, start_python
-from cache_places import AS_ROOT, folder_in
+from cache_places import AS_ROOT, files_in, folder_in
 from conftest import Tried
 from numba.core.ccallback import CFunc
 
@@ -112,11 +112,6 @@ def test_the_folder_and_its_files_are_private(warm: Path) -> None:
 # A cache that is damaged ------------------------------------------------------------------------------------------
 
 
-def smallest(root: Path, count: int) -> list[Path]:
-    """The files that take the least time to compile."""
-    return sorted(folder_in(root).iterdir(), key=lambda path: path.stat().st_size)[:count]
-
-
 def small_kernels(call: str, **variables: str | None) -> list[list[str]]:
     """What a function of `cache_places` prints, by line and column, run in a process of its own."""
     here = str(Path(__file__).parent)
@@ -171,7 +166,7 @@ def test_a_training_meets_every_spoilt_cache(warm: Path, tmp_path: Path, outputs
 
 def test_a_training_compiles_what_is_damaged_and_nothing_else(cache: Path, outputs: list[str]) -> None:
     before = kernels(cache)
-    damaged = smallest(cache, 4)
+    damaged = files_in(cache)
     damaged[0].write_bytes(damaged[0].read_bytes()[:-100])
     damaged[1].write_bytes(b"")
     first, second = damaged[2].read_bytes(), damaged[3].read_bytes()
