@@ -97,9 +97,9 @@ def _may_be_kept() -> bool:
 @functools.cache
 def _runs_its_sources() -> bool:
     """Whether Python has not taken old byte code for a kernel's: it looks at a file's time and size alone."""
-    for name, module in list(sys.modules.items()):
-        loader = getattr(module, "__loader__", None)
-        if name.startswith(f"{__package__}.") and isinstance(loader, importlib.machinery.SourceFileLoader):
+    for name in [name for name in sys.modules if name.startswith(f"{__package__}.")]:
+        loader = sys.modules[name].__loader__
+        if isinstance(loader, importlib.machinery.SourceFileLoader):
             written = loader.source_to_code(loader.get_data(loader.path), loader.path)
             if loader.get_code(name) != written:
                 return False
@@ -262,7 +262,7 @@ def _is_ours(found: os.stat_result) -> bool:
 def _read(path: Path) -> bytes:
     """What a file of the cache holds; nothing, after a warning, where it is none that may be loaded."""
     try:
-        with os.fdopen(os.open(path, _OPEN_FLAGS), "rb") as file:
+        with open(path, "rb", opener=lambda name, _: os.open(name, _OPEN_FLAGS)) as file:
             found = os.fstat(file.fileno())
             if stat.S_ISREG(found.st_mode) and _is_ours(found) and found.st_size <= MOST_BYTES:
                 return file.read(MOST_BYTES)

@@ -288,6 +288,12 @@ def warm_up(where: str, root: str) -> None:
     start_afresh(root)
 
 
+def open_files() -> int:
+    """As many as the next one's number, where none was closed in between."""
+    with open(os.devnull) as file:
+        return file.fileno()
+
+
 def try_small_kernels(where: str) -> None:
     """Every spoilt cache, met by the kernels two times; prints what it was and what came."""
     roots: dict[str, Path] = {}
@@ -298,10 +304,11 @@ def try_small_kernels(where: str) -> None:
     unprivileged()
     for what, root in roots.items():
         start_afresh(root)
+        before = open_files()
         _, warned = run_kernels()
         start_afresh(root)
         loaded, warned_again = run_kernels()
-        print(what, len(warned), loaded, len(warned_again), sep="\t", flush=True)
+        print(what, len(warned), loaded, len(warned_again), open_files() - before, sep="\t", flush=True)
 
 
 def run_kernels_as_nobody(where: str, root: str) -> None:

@@ -126,7 +126,8 @@ def test_small_kernels_meet_every_spoilt_cache(tmp_path: Path, tried: Tried) -> 
     found = {what: numbers for what, *numbers in small_kernels(f"try_small_kernels({str(tmp_path)!r})")}
     for number, what in enumerate(cache_places.SPOILERS):
         cache_places.open_again(tmp_path / str(number))
-        warned, loaded, warned_again = (int(number) for number in found[what])
+        warned, loaded, warned_again, left_open = (int(number) for number in found[what])
+        assert left_open == 0, what
         assert warned == cache_places.SPOILERS[what][1], what
         # What cannot be mended stays so, and all else is mended by the first process that meets it.
         assert (loaded, warned_again) in ((2, 0), (0, 1)), what
