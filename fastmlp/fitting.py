@@ -91,9 +91,7 @@ class Fitting:
             try:
                 raise error
             finally:
-                del (
-                    error
-                )  # this frame is in its traceback: the network and its data would wait for the garbage collector
+                del error  # its traceback holds this frame, which would hold it: a network that nobody frees
 
     def _run(self, most: int, last: int) -> KeyboardInterrupt | NonFiniteLossError | None:
         """Some steps; an exception is given back, since the steps before it still belong into the history."""

@@ -187,7 +187,7 @@ def test_a_source_changed_before_it_is_imported_is_not_answered_with_old_code(tm
     assert run_python(plain, FASTMLP_CACHE_DIR=root)[0].split() == ["1.0"]
 
 
-def test_code_of_a_source_that_changed_after_its_import_is_not_kept(tmp_path: Path) -> None:
+def test_code_of_a_source_that_changed_after_its_import_is_not_taken_for_the_new(tmp_path: Path) -> None:
     file = small_sources(tmp_path)
     root = str(tmp_path / "cache")
     change = f"file = open({str(file)!r}, 'w'); file.write({SMALL.replace('1.0', '2.0')!r}); file.close()"
