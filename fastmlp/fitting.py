@@ -91,7 +91,10 @@ class Fitting:
         ends = state[at.EPOCH] == last or (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0)
         self._show(int(state[at.EPOCH]) - first, finished=error is None and bool(ends))
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame, which would hold it: a network that nobody frees
 
     def _run(self, most: int, last: int) -> KeyboardInterrupt | NonFiniteLossError | None:
         """Some steps; an exception is given back, since the steps before it still belong into the history."""

@@ -1,0 +1,482 @@
+"""The cache of compiled code is used, private and never needed: whatever is wrong with it, the kernels compile anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cache_places
+import numpy as np
+import pytest
+from behaviour import finish, run_python, start_python
+from cache_places import AS_ROOT, files_in, folder_in
+from conftest import Tried
+from numba.core.ccallback import CFunc
+
+from fastmlp.kernels._jit import Reals, kernel
+
+TINY = """
+import numpy as np
+from fastmlp import Network
+network = Network([2, 3, 1], seed=0)
+x = np.array([[0.5, -1], [2, 3]], np.float32)
+print(network.predict(x).tobytes().hex())
+"""
+TRAIN = TINY + "network.fit(x, x[:, 0], epochs=2)\nprint(network.predict(x).tobytes().hex())\n"
+WHERE = "from fastmlp.kernels import code_cache; print(code_cache.directory())"
+# Every compilation runs some passes of Numba's compiler, loading runs none.
+COUNT_COMPILED = """
+from numba.core import event
+compiled = event.install_recorder("numba:run_pass")
+recorder = compiled.__enter__()
+"""
+AT_EXIT = "import atexit; atexit.register(lambda: print(len(recorder.buffer)))\n"
+REPORT_COMPILED = "print('compiled', len(recorder.buffer))\n"
+CACHES = "a fit, or two kernels, with a cache of compiled code that is spoilt, closed or full"
+KILLS = "a process killed while it fills its cache, and the one after it"
+DAMAGES = "a bit flipped in, or the end cut off, a file of the cache"
+unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of Unix")
+closable = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or (AS_ROOT and sys.platform != "linux"), reason="needs folders that cannot be written"
+)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that a training has filled; tests copy it."""
+    root = tmp_path_factory.mktemp("cache")
+    said, warned = run_python(TRAIN, FASTMLP_CACHE_DIR=str(root))
+    assert warned == ""
+    assert len(said.split()) == 2
+    return root
+
+
+@pytest.fixture(scope="session")
+def outputs(warm: Path) -> list[str]:
+    """What TRAIN prints."""
+    return run_python(TRAIN, FASTMLP_CACHE_DIR=str(warm))[0].split()
+
+
+@pytest.fixture
+def cache(warm: Path, tmp_path: Path) -> Path:
+    """A warm cache of one's own, with the same permissions."""
+    return Path(shutil.copytree(warm, tmp_path / "cache"))
+
+
+def kernels(root: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file below, by name."""
+    return {p.name: (p.stat().st_size, p.stat().st_mtime_ns) for p in root.rglob("*") if p.is_file()}
+
+
+def warnings_in(stderr: str) -> int:
+    return stderr.count("RuntimeWarning: fastmlp's cache of compiled code")
+
+
+# A warm cache ----------------------------------------------------------------------------------------------------
+
+
+def test_a_training_fills_one_folder(warm: Path) -> None:
+    assert len(kernels(folder_in(warm))) > 5
+    assert {name.rsplit(".", 1)[1] for name in kernels(warm)} == {"kernel"}
+
+
+def test_a_second_process_compiles_and_writes_nothing(cache: Path, outputs: list[str]) -> None:
+    before = kernels(cache)
+    said, warned = run_python(COUNT_COMPILED + TRAIN + REPORT_COMPILED, "-W", "error", FASTMLP_CACHE_DIR=str(cache))
+    assert said.split() == [*outputs, "compiled", "0"]
+    assert warned == ""
+    assert kernels(cache) == before
+
+
+def test_the_counter_of_compilations_counts(cache: Path) -> None:
+    shutil.rmtree(folder_in(cache))
+    said, _ = run_python(COUNT_COMPILED + TINY + REPORT_COMPILED, FASTMLP_CACHE_DIR=str(cache))
+    assert int(said.split()[-1]) > 0
+
+
+@unix
+def test_the_folder_and_its_files_are_private(warm: Path) -> None:
+    assert stat.S_IMODE(folder_in(warm).stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in folder_in(warm).iterdir()} == {0}
+
+
+# A cache that is damaged ------------------------------------------------------------------------------------------
+
+
+def small_kernels(call: str, **variables: str | None) -> list[list[str]]:
+    """What a function of `cache_places` prints, by line and column, run in a process of its own."""
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {here!r}); import cache_places; cache_places.{call}"
+    said, warned = run_python(code, seconds=60, **variables)
+    assert warned == ""
+    return [line.split("\t") for line in said.splitlines()]
+
+
+@closable
+def test_small_kernels_meet_every_spoilt_cache(tmp_path: Path, tried: Tried) -> None:
+    found = {what: numbers for what, *numbers in small_kernels(f"try_small_kernels({str(tmp_path)!r})")}
+    for number, what in enumerate(cache_places.SPOILERS):
+        cache_places.open_again(tmp_path / str(number))
+        warned, loaded, warned_again, left_open = (int(number) for number in found[what])
+        assert left_open == 0, what
+        assert warned == cache_places.SPOILERS[what][1], what
+        # What cannot be mended stays so, and all else is mended by the first process that meets it.
+        assert (loaded, warned_again) in ((2, 0), (0, 1)), what
+        assert not (warned == 0 and warned_again), what
+    mended = [what for what in cache_places.SPOILERS if "in place of files" in what or what.startswith("files")]
+    assert {what for what in mended if found[what][1] == "0"} == {"folders in place of files"}
+    mine = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()[:5] == b"mine"]
+    assert len(mine) == 3
+    tried(CACHES, len(found))
+
+
+def trainings(roots: Iterable[Path], begin: str = "") -> Iterator[tuple[list[str], str]]:
+    """What TRAIN prints and warns of with each cache, as many at a time as there are cores."""
+    left = list(roots)
+    while left:
+        batch, left = left[: os.cpu_count() or 1], left[os.cpu_count() or 1 :]
+        for process in [start_python(begin + TRAIN, FASTMLP_CACHE_DIR=str(root)) for root in batch]:
+            said, warned = finish(process)
+            assert "Traceback" not in warned
+            yield said.split(), warned
+
+
+@closable
+@pytest.mark.heavy
+def test_a_training_meets_every_spoilt_cache(warm: Path, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
+    roots = {what: tmp_path / str(number) for number, what in enumerate(cache_places.SPOILERS)}
+    for what, root in roots.items():
+        shutil.copytree(warm, root)
+        cache_places.SPOILERS[what][0](root)
+    for what, (said, warned) in zip(roots, trainings(roots.values(), MAY_NOT_WRITE), strict=True):
+        assert said == outputs, what
+        assert warnings_in(warned) == cache_places.SPOILERS[what][1], what
+        tried(CACHES, 1)
+    for root in roots.values():
+        cache_places.open_again(root)
+
+
+def test_a_training_compiles_what_is_damaged_and_nothing_else(cache: Path, outputs: list[str]) -> None:
+    before = kernels(cache)
+    damaged = files_in(cache)
+    damaged[0].write_bytes(damaged[0].read_bytes()[:-100])
+    damaged[1].write_bytes(b"")
+    first, second = damaged[2].read_bytes(), damaged[3].read_bytes()
+    damaged[2].write_bytes(second)  # whole files of other kernels, of another signature too
+    damaged[3].write_bytes(first)
+    said, warned = run_python(TRAIN, "-W", "error", FASTMLP_CACHE_DIR=str(cache))
+    assert said.split() == outputs
+    assert warned == ""
+    after = kernels(cache)
+    assert set(after) == set(before)
+    assert {name for name in after if after[name] != before[name]} == {path.name for path in damaged}
+    said, _ = run_python(COUNT_COMPILED + TRAIN + REPORT_COMPILED, FASTMLP_CACHE_DIR=str(cache))
+    assert said.split() == [*outputs, "compiled", "0"]
+
+
+@pytest.mark.heavy
+def test_trainings_with_every_kernel_damaged_somewhere(
+    warm: Path, tmp_path: Path, outputs: list[str], tried: Tried
+) -> None:
+    rng = np.random.default_rng(0)
+    roots = [Path(shutil.copytree(warm, tmp_path / str(number))) for number in range(8)]
+    for path in [path for root in roots for path in folder_in(root).iterdir()]:
+        code = bytearray(path.read_bytes())
+        place = int(rng.integers(len(code)))
+        if rng.integers(2):
+            code = code[:place]
+        else:
+            code[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(code)
+        tried(DAMAGES, 1)
+    assert list(trainings(roots)) == [(outputs, "")] * len(roots)
+    found = list(trainings(roots, COUNT_COMPILED + AT_EXIT))
+    assert found == [([*outputs, "0"], "")] * len(roots)
+
+
+@pytest.mark.parametrize("stride", [37, pytest.param(1, marks=pytest.mark.heavy)])
+def test_no_damage_to_a_file_gets_past_its_digest(stride: int, tmp_path: Path, tried: Tried) -> None:
+    ((found,),) = small_kernels(f"try_every_byte({str(tmp_path / 'cache')!r}, {stride})")
+    cases, loaded, warned = found.split()
+    assert int(cases) > 100
+    assert (loaded, warned) == ("0", "False")
+    tried(DAMAGES, int(cases))
+
+
+def test_whole_files_that_hold_something_else_are_compiled_anew(tmp_path: Path, tried: Tried) -> None:
+    found = small_kernels(f"try_contents({str(tmp_path)!r})")
+    assert found == [[what, "1", "2", "[]"] for what in cache_places.CONTENTS]
+    tried(CACHES, len(found))
+
+
+# A process that cannot use it --------------------------------------------------------------------------------------
+
+
+@unix
+def test_small_kernels_in_every_trouble(tmp_path: Path, tried: Tried) -> None:
+    found = small_kernels(f"try_troubles({str(tmp_path)!r})")
+    assert found == [[what, "1", "0"] for what in cache_places.TROUBLES]  # one warning, and nothing is left behind
+    tried(CACHES, len(found))
+
+
+@unix
+@pytest.mark.heavy
+@pytest.mark.parametrize("what", cache_places.TROUBLES)
+def test_a_training_in_every_trouble(what: str, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
+    begin = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import cache_places
+cache_places.warm_up({str(tmp_path / "other")!r}, {str(tmp_path / "cache")!r})
+import fastmlp.network, fastmlp.gradient_check
+trouble = cache_places.TROUBLES[{what!r}]()
+trouble.__enter__()
+"""
+    ((said, warned),) = trainings([tmp_path / "cache"], begin)
+    assert said == outputs
+    assert warnings_in(warned) == 1
+    tried(CACHES, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk of its own, as Linux lets it")
+def test_a_full_disk_gives_one_warning(tmp_path: Path, tried: Tried) -> None:
+    (found,) = small_kernels(f"fill_a_disk({str(tmp_path)!r})")
+    if found == ["not allowed"]:
+        pytest.skip("the system does not let this process mount a disk of its own")
+    warned, left = found
+    assert "cannot be written (No space left on device)" in warned
+    assert left == "['.kernel']"
+    tried(CACHES, 1)
+
+
+def test_a_cache_that_vanishes_meanwhile_is_made_anew(tmp_path: Path, tried: Tried) -> None:
+    assert small_kernels(f"vanish({str(tmp_path)!r})") == [["2"]]
+    tried(CACHES, 1)
+
+
+# Root may write anywhere, so there the process gives up its privileges.
+MAY_NOT_WRITE = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import cache_places; cache_places.unprivileged()
+"""
+
+
+@closable
+def test_a_training_without_a_place_to_write(tmp_path: Path, outputs: list[str], tried: Tried) -> None:
+    root = tmp_path / "closed"
+    root.mkdir()
+    root.chmod(0o500)
+    said, warned = run_python(MAY_NOT_WRITE + TRAIN, FASTMLP_CACHE_DIR=str(root))
+    assert said.split() == outputs
+    assert warnings_in(warned) == 1
+    assert "FASTMLP_CACHE_DIR" in warned
+    assert list(root.iterdir()) == []
+    tried(CACHES, 1)
+
+
+@pytest.mark.skipif(not cache_places.GIVES_AWAY, reason="only root can become somebody else")
+def test_somebody_else_neither_uses_nor_changes_it(warm: Path, tmp_path: Path, tried: Tried) -> None:
+    with tempfile.TemporaryDirectory() as reached:  # unlike pytest's folders by everybody
+        Path(reached).chmod(0o755)
+        root = Path(shutil.copytree(warm, Path(reached) / "cache"))
+        for mode in (0o700, 0o755):
+            root.chmod(0o755)
+            folder_in(root).chmod(mode)
+            before = kernels(root)
+            assert small_kernels(f"run_kernels_as_nobody({str(tmp_path / oct(mode))!r}, {str(root)!r})") == [["1", "0"]]
+            assert kernels(root) == before
+            tried(CACHES, 1)
+
+
+def test_a_warning_that_is_an_error_is_raised_once(tmp_path: Path, tried: Tried) -> None:
+    found = small_kernels(f"warn_as_error({str(tmp_path)!r})")
+    assert found == [["raised", "fastmlp's cache of compiled code"], ["done", "1.0"], ["done", "1.0"]]
+    tried(CACHES, 1)
+
+
+@unix
+def test_the_place_is_absolute_whatever_names_it(tmp_path: Path, tried: Tried) -> None:
+    """It follows the conventions of the system; what is empty or not absolute counts as unset, as XDG's rules say."""
+    code = f"""
+import os, pathlib
+from fastmlp.kernels import code_cache
+def none(cls): raise RuntimeError('Could not determine home directory.')
+for names in eval(input_):
+    os.chdir({str(tmp_path)!r})
+    for name in ("FASTMLP_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        os.environ.pop(name, None)
+    os.environ.update(names)
+    if "HOME" not in names:
+        pathlib.Path.home = classmethod(none)  # looked up in the list of users, and not found
+    code_cache.directory.cache_clear()
+    print(code_cache.directory().parent)
+    os.chdir("/")
+    print(code_cache.directory().parent)
+"""
+    top, temporary = str(tmp_path), str(tmp_path / f"fastmlp-{os.geteuid()}")
+    home = "Library/Caches/fastmlp" if sys.platform == "darwin" else ".cache/fastmlp"
+    places: list[tuple[dict[str, str], str]] = [
+        ({"HOME": top, "FASTMLP_CACHE_DIR": f"{top}/chosen"}, f"{top}/chosen"),
+        ({"HOME": top, "FASTMLP_CACHE_DIR": "chosen"}, f"{top}/chosen"),
+        ({"HOME": top, "FASTMLP_CACHE_DIR": "~/chosen"}, f"{top}/chosen"),
+        ({"HOME": top, "FASTMLP_CACHE_DIR": ""}, f"{top}/{home}"),
+        ({"HOME": top, "XDG_CACHE_HOME": "mine"}, f"{top}/{home}"),
+        ({"HOME": ""}, temporary),
+        ({"HOME": "here"}, temporary),
+        ({}, temporary),
+    ]
+    if sys.platform != "darwin":
+        places += [({"HOME": top, "XDG_CACHE_HOME": f"{top}/mine"}, f"{top}/mine/fastmlp")]
+        places += [({"XDG_CACHE_HOME": f"{top}/mine"}, f"{top}/mine/fastmlp")]
+    code = code.replace("input_", repr(repr([names for names, _ in places])))
+    said, warned = run_python(code, "-W", "error", TMPDIR=top)
+    assert said.split("\n")[:-1] == [place for _, place in places for _ in range(2)]
+    assert warned == ""
+    tried(CACHES, len(places))
+
+
+# Races and versions -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.heavy)])
+def test_processes_that_start_cold_at_once_all_succeed(
+    count: int, tmp_path: Path, outputs: list[str], tried: Tried
+) -> None:
+    code = TINY if count < 8 else TRAIN
+    root = str(tmp_path / "cache")
+    for process in [start_python(code, "-W", "error", FASTMLP_CACHE_DIR=root) for _ in range(count)]:
+        said, warned = finish(process)
+        assert said.split() == outputs[: len(said.split())]
+        assert warned == ""
+    before = kernels(tmp_path / "cache")
+    assert {name.rsplit(".", 1)[1] for name in before} == {"kernel"}
+    said, warned = run_python(COUNT_COMPILED + code + REPORT_COMPILED, "-W", "error", FASTMLP_CACHE_DIR=root)
+    assert said.split()[-2:] == ["compiled", "0"]
+    assert kernels(tmp_path / "cache") == before
+    tried("a process that starts with an empty cache, together with others", count)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forked")
+def test_a_process_killed_while_it_fills_leaves_no_harm(tmp_path: Path, tried: Tried) -> None:
+    found = small_kernels(f"try_kills({str(tmp_path)!r})")
+    moments = [(moment, which) for moment in cache_places.MOMENTS for which in (1, 2)]
+    for (moment, which), (*said, status, left, loaded, warned, again, warned_again) in zip(moments, found, strict=True):
+        assert said == [moment, str(which)]
+        assert status == str(-signal.SIGKILL)
+        assert left == ("0" if moment in (cache_places.MOMENTS[0], cache_places.MOMENTS[-1]) else "1")
+        assert int(loaded) == which - (moment != cache_places.MOMENTS[-1])  # those that had their names
+        assert (warned, again, warned_again) == ("0", "2", "[]")
+    tried(KILLS, len(found))
+
+
+@pytest.mark.heavy
+def test_trainings_killed_at_random_while_they_fill(tmp_path: Path, outputs: list[str], tried: Tried) -> None:
+    rng = np.random.default_rng(0)
+    root = tmp_path / "cache"
+    for turn in range(15):
+        both = [start_python(TRAIN, FASTMLP_CACHE_DIR=str(root)) for _ in range(2)]
+        for process in both:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(float(rng.uniform(0.3, 1.5)))
+            process.kill()
+            process.communicate()
+        tried(KILLS, len(both))
+        if turn % 4 == 3:
+            assert list(trainings([root])) == [(outputs, "")]
+            shutil.rmtree(root)
+    assert list(trainings([root])) == [(outputs, "")]
+
+
+def test_old_folders_are_removed_and_nothing_else(cache: Path) -> None:
+    current = folder_in(cache)
+    names = {
+        "old": "kernels-" + "0" * 32,
+        "young": "kernels-" + "1" * 32,
+        "foreign": "not ours",
+        "digest": "0123456789abcdef" * 2,
+        "mixed": "kernels-" + "2" * 32,
+    }
+    for name in names.values():
+        (cache / name).mkdir()
+        (cache / name / "x.kernel").write_bytes(b"x")
+    (cache / "file").write_bytes(b"x")
+    (cache / names["mixed"] / "thesis.txt").write_text("mine")
+    for name in ("old", "foreign", "digest", "mixed"):
+        os.utime(cache / names[name], (0, 0))
+    os.utime(cache / "file", (0, 0))
+    os.utime(current, (0, 0))
+    run_python(TINY, "-W", "error", FASTMLP_CACHE_DIR=str(cache))
+    kept = {names[name] for name in ("young", "foreign", "digest", "mixed")}
+    assert {path.name for path in cache.iterdir()} == {current.name, "file", *kept}
+    assert (cache / names["mixed"] / "thesis.txt").read_text() == "mine"
+    assert current.stat().st_mtime > 0  # used, so young again
+
+
+@unix
+def test_what_killed_processes_left_is_removed_after_a_day(cache: Path) -> None:
+    young, old, ahead = (folder_in(cache) / f"{name}.part" for name in ("young", "old", "ahead"))
+    days = {young: -0.5, old: -1.5, ahead: 400.0}  # a clock may have been wrong
+    for path, past in days.items():
+        path.write_bytes(b"x")
+        os.utime(path, (0, time.time() + past * 86400))
+    elsewhere = cache.with_name("elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / "x.kernel").write_bytes(b"x")
+    link, later = cache / f"kernels-{'3' * 32}", cache / f"kernels-{'4' * 32}"
+    link.symlink_to(elsewhere)
+    os.utime(elsewhere, (0, 0))
+    later.mkdir()
+    os.utime(later, (0, time.time() + 400 * 86400))
+    run_python(TINY, "-W", "error", FASTMLP_CACHE_DIR=str(cache))
+    assert [path.exists() for path in (young, old, ahead)] == [True, False, True]
+    assert (elsewhere / "x.kernel").exists()
+    assert later.is_dir()
+
+
+def test_without_compilation_there_is_a_clear_error(tmp_path: Path) -> None:
+    code = """
+from fastmlp import Network
+try:
+    Network([2, 1], seed=0)
+except RuntimeError as error:
+    print(error)
+"""
+    said, _ = run_python(code, NUMBA_DISABLE_JIT="1", FASTMLP_CACHE_DIR=str(tmp_path))
+    assert "cannot run with NUMBA_DISABLE_JIT set" in said
+
+
+@pytest.mark.parametrize("place", ["in the call back", "elsewhere"])
+def test_an_interrupt_while_a_kernel_compiles_is_not_lost(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """What is raised where LLVM calls back into Python gets lost, so it comes when the kernel is ready."""
+    done = []
+    compiled = CFunc.compile
+
+    def _raw_object_cache_notify() -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as ctypes does
+            signal.raise_signal(signal.SIGINT)
+
+    def compile_interrupted(self: CFunc) -> None:
+        _raw_object_cache_notify() if place == "in the call back" else signal.raise_signal(signal.SIGINT)
+        compiled(self)
+        done.append(self)
+
+    @kernel()
+    def nothing(a: Reals) -> None:
+        a[0] = a[0]
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patched:
+        patched.setattr(CFunc, "compile", compile_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            nothing.address(np.dtype(np.float64))
+    assert len(done) == (place == "in the call back")
+    assert signal.getsignal(signal.SIGINT) is before
+    assert nothing.address(np.dtype(np.float64))
