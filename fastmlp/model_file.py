@@ -229,7 +229,8 @@ def _digest(header: bytes, parts: Iterable[memoryview]) -> str:
     """SHA-256, in hexadecimal, of a header, in which the digest counts as zeros, and of the tensors' bytes."""
     whole = memoryview(header)
     state = hashlib.sha256()
-    for part in (whole[: _DIGEST.start], _ZEROS.encode(), whole[_DIGEST.stop :], *parts):
+    pieces: tuple[bytes | memoryview, ...] = (whole[: _DIGEST.start], _ZEROS.encode(), whole[_DIGEST.stop :], *parts)
+    for part in pieces:
         state.update(part)
     return state.hexdigest()
 
