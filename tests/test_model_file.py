@@ -185,7 +185,10 @@ CRAFTED = {
         sealed(header(entry(shape=f"[0,{2**62},{2**62}]", offsets="[0,0]")), b""),
         "impossible shape",
     ),
-    "too many dimensions": (sealed(header(entry(shape=f"[{','.join(['1'] * 65)}]", offsets="[0,4]"))), "64 numbers at most"),
+    "too many dimensions": (
+        sealed(header(entry(shape=f"[{','.join(['1'] * 65)}]", offsets="[0,4]"))),
+        "64 numbers at most",
+    ),
     "fraction in a shape": (sealed(header(entry(shape="[2.0]"))), "','"),
     "shape that needs more": (sealed(header(entry(shape="[3]"))), r"F32 of shape \[3\] takes 12 bytes"),
     "offsets backwards": (sealed(header(entry(offsets="[0,-8]"))), "takes 8 bytes"),

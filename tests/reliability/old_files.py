@@ -108,7 +108,9 @@ def write_models(folder: Path) -> None:
         within.fit(*data(within), epochs=2, batch_size=BATCH, callbacks=[Interruption(8)])
     within.save(folder / "within_an_epoch.safetensors")
 
-    double = Network([2, Dense(7, "gelu"), 2], loss=Huber(0.5), optimizer=SGD(0.1, momentum=0.5), dtype="float64", seed=8)
+    double = Network(
+        [2, Dense(7, "gelu"), 2], loss=Huber(0.5), optimizer=SGD(0.1, momentum=0.5), dtype="float64", seed=8
+    )
     double.fit(*data(double), epochs=2, batch_size=BATCH)
     double.save(folder / "without_optimizer.safetensors", optimizer=False)
 
