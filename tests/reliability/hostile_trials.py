@@ -39,6 +39,7 @@ def _resident() -> int:
 
 
 def cuts(which: int, folder: str) -> None:
+    """A file cut at every byte, as it is and with its digest made right."""
     good = write_good_files(Path(folder))[which].read_bytes()
     loads, path = Loads(), Path(folder, "cut")
     for length in range(len(good)):
@@ -49,6 +50,7 @@ def cuts(which: int, folder: str) -> None:
 
 
 def flips(which: int, folder: str) -> None:
+    """Every bit of a header flipped, and of its length, with a digest that is right."""
     good = write_good_files(Path(folder))[which].read_bytes()
     loads, path = Loads(), Path(folder, "flipped")
     for bit in range(8 * (8 + int.from_bytes(good[:8], "little"))):
@@ -62,6 +64,7 @@ def flips(which: int, folder: str) -> None:
 
 
 def mutations(count: int, folder: str) -> None:
+    """Random changes of files."""
     good = [path.read_bytes() for path in write_good_files(Path(folder))]
     loads, path, before = Loads(), Path(folder, "changed"), 0
     for seed in range(count):
@@ -75,6 +78,7 @@ def mutations(count: int, folder: str) -> None:
 
 
 def table_mutations(count: int, folder: str) -> None:
+    """Random changes of what a file says of its table."""
     good, csv = write_good_table(Path(folder))
     loads, path = Loads(), Path(folder, "changed")
     for seed in range(count):
@@ -87,8 +91,8 @@ def table_mutations(count: int, folder: str) -> None:
     print(loads.refused + loads.accepted, loads.refused, loads.accepted)
 
 
-def large_headers(folder: str) -> None:
-    """Headers of about 8 MB, each of one hostile kind."""
+def large_headers(most: int, folder: str) -> None:
+    """Headers of about so many bytes, each of one hostile kind."""
     small, path, loads = Path(folder, "small"), Path(folder, "large"), Loads()
     Network([1, 1], seed=0).save(small)
     header, _ = split(small.read_bytes())
@@ -96,7 +100,6 @@ def large_headers(folder: str) -> None:
     architecture = own["architecture"]
     begin, end = architecture.index("[") + 1, architecture.rindex('], "loss"')
     layer, rest = architecture[begin:end], architecture[end:]
-    most = 8_000_000
 
     def entry(name: str, dtype: str = "F32", shape: str = "[0]", size: int = 0) -> str:
         return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{size}]}}'
@@ -130,7 +133,7 @@ def large_headers(folder: str) -> None:
             said(architecture=f'{{"layers": [{layer}], "loss": ' + "{}," * (most // 3))
         ),
         "counters of objects": lambda: file(said(training="[" + "{}," * (most // 3))),
-        "many layers": lambda: file(said(architecture='{"layers": [' + ", ".join([layer] * 15_000) + rest)),
+        "many layers": lambda: file(said(architecture='{"layers": [' + ", ".join([layer] * (most // 500)) + rest)),
     }
     for make in kinds.values():
         path.write_bytes(make())

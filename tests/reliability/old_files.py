@@ -1,8 +1,9 @@
-"""Model files of each release, kept for ever, and what they must say: `python tests/reliability/old_files.py` adds some.
+"""Model files of each release, kept for ever, and what they must say: `python tests/reliability/old_files.py` adds.
 
-Run it with the commit of a release, and whenever the format can hold something new. It writes a folder of the version's
-name (or the name given) into tests/data/models, and never into one that is there: files that were released are loaded as
-they are, or fastmlp is wrong. Then copy the lines that it prints into test_old_files.py.
+Run it at the commit of a release, and whenever the format can hold something new (then let `write_models` write that
+too). It makes a folder of the version's name, or the name given, in tests/data/models, and never writes into one that
+is there: files that were released are loaded as they are, or fastmlp is wrong. Copy the lines that it prints into
+test_old_files.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A full disk, no rights, no handles, no memory, and what is no file: an OSError that names the path, nothing harmed."""
+"""A full disk, no rights, handles or memory, and what is no file: an error names the path, and nothing is harmed."""
 
 from __future__ import annotations
 
@@ -160,7 +160,8 @@ before, tried, number = files(folder), 0, resource.getrlimit(resource.RLIMIT_NOF
 taken = os.open(os.devnull, os.O_RDONLY)  # the lowest that is free
 os.close(taken)
 limited(resource.RLIMIT_NOFILE, taken)
-failed = [refused(lambda: newer.save(path), path, errno.EMFILE), refused(lambda: Network.load(path), path, errno.EMFILE)]
+calls = (lambda: newer.save(path), lambda: Network.load(path))
+failed = [refused(call, path, errno.EMFILE) for call in calls]
 limited(resource.RLIMIT_NOFILE, number)
 assert all(failed), failed
 assert files(folder) == before
@@ -321,7 +322,7 @@ def test_a_path_is_of_any_kind_and_name(tmp_path: Path, kind: Callable[[str], st
 @pytest.mark.parametrize("path", [3, None, 1.5, ["model"]])
 def test_what_is_no_path_is_a_type_error(path: object) -> None:
     for call in (Network.load, small_network().save, lambda path: write_atomically(path, [b""])):
-        with pytest.raises(TypeError, match="os.PathLike"):
+        with pytest.raises(TypeError, match=r"os\.PathLike"):
             call(path)  # type: ignore[operator]
 
 
@@ -331,6 +332,6 @@ def test_a_path_that_no_system_takes_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="null"):
         small_network().save(f"{tmp_path}/a\0b")
     for call in (Network.load, small_network().save):
-        with pytest.raises(OSError, match="long|No such|Invalid"):
+        with pytest.raises(OSError, match=r"long|No such|Invalid"):
             call(tmp_path / ("n" * 5000))
     assert list(tmp_path.iterdir()) == []
