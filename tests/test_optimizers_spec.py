@@ -218,7 +218,9 @@ def test_the_momentum_of_nadam_is_that_product_after_a_million_steps_too(beta_1:
     product = np.cumprod(factors)[steps - 1]
     found = optimizer.constants(steps)
     assert found[:, 2] == pytest.approx(-(1 - factors[steps - 1]) / (1 - product), rel=1e-6)
-    assert_same_bits(found, np.concatenate([optimizer.constants(steps[i : i + 1]) for i in range(len(steps))]))
+    assert_same_bits(
+        found[::3], np.concatenate([optimizer.constants(steps[i : i + 1]) for i in range(0, len(steps), 3)])
+    )
 
 
 # Schedules -----------------------------------------------------------------------------------------------------------

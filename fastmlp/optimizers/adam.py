@@ -152,7 +152,7 @@ class Nadam(_Moments):
         """
         near = int(np.count_nonzero(steps <= _SETTLED))
         with np.errstate(under="ignore"):
-            products = np.multiply.accumulate([self._product_to(min(int(steps[0]) - 1, _SETTLED)), *mu[:near]])
+            products = np.multiply.accumulate(np.append(self._product_to(min(int(steps[0]) - 1, _SETTLED)), mu[:near]))
             return np.append(products[1:], products[-1] * powers(self.beta_1, steps[near:] - _SETTLED))
 
     def _product_to(self, step: int) -> float:
@@ -164,7 +164,7 @@ class Nadam(_Moments):
         product, piece = 1.0, 1 << 12
         for first in range(1, step + 1, piece):
             factors = self._momentum(np.arange(first, min(first + piece, step + 1)))
-            product = float(np.multiply.accumulate([product, *factors])[-1])
+            product = float(np.multiply.accumulate(np.append(product, factors))[-1])
             if product < 2.0**-60:
                 return 0.0
         return product
