@@ -6,17 +6,29 @@ import contextlib
 import errno
 import io
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+ABANDONED = 600.0  # seconds since a temporary file was last written to, after which its writer may be dead
+
+_TEMPORARY = re.compile(r"\.fastmlp-[0-9a-f]{16}\.tmp")
 
 
 def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
     """Write `parts` one after the other into a temporary file beside `path`, then rename it to `path`.
 
     Whatever happens before the rename, an interrupt included, leaves an older file as it was and removes the temporary
-    one; only a process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`, which may be deleted. A
-    symbolic link stays one: the file that it points to is replaced.
+    one; only a process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`. It may be deleted, and is
+    by whatever is written into that folder ten minutes later. A symbolic link stays one: the file that it points to is
+    replaced.
 
     Parameters
     ----------
@@ -28,21 +40,27 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     Raises
     ------
     OSError
-        If the folder is missing, something cannot be written, or `path` is a folder, a device or a pipe; its
-        `filename` is `path`.
+        If the folder is missing, something cannot be written, or `path` is a folder, a device, a pipe or a symbolic
+        link to itself; its `filename` is `path`.
     """
     require_regular(path)
-    target = Path(os.path.realpath(path))
+    target = Path(os.fsdecode(os.path.realpath(os.fspath(path))))
+    if target.is_symlink():  # the links were followed in vain
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
+    _remove_abandoned(target.parent)
     temporary = target.with_name(f".fastmlp-{secrets.token_hex(8)}.tmp")
     file: io.BufferedWriter | None = None
     try:
         # An interrupt finds the name known, and an object that closes itself if it comes before the assignment; the
         # end of a `with` would be a gap. Rights are 0o666 less the umask; tempfile's would be the owner's alone.
         file = open(temporary, "xb")  # noqa: SIM115
+        _lock(file.fileno())
         for part in parts:
             file.write(part)
         file.flush()
         os.fsync(file.fileno())
+        with contextlib.suppress(OSError):  # new while it is closed, and so no longer locked, but not yet renamed
+            os.utime(temporary)
         file.close()
         os.replace(temporary, target)
     except BaseException as error:
@@ -57,6 +75,40 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
     _sync_folder(target.parent)
+
+
+def _lock(descriptor: int) -> None:
+    """Show that somebody writes to the file; the system forgets it with the process."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # some file systems have no locks; nothing abandoned is removed there
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left: temporary files that nobody has locked or written to for a while.
+
+    Without this, a run that saves often and is killed often would fill the disk, and then no save would succeed.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name):
+                with contextlib.suppress(OSError):  # another process removes it too, or it belongs to somebody else
+                    _remove_if_abandoned(entry)
+
+
+def _remove_if_abandoned(entry: os.DirEntry[str]) -> None:
+    status = entry.stat(follow_symlinks=False)
+    if not entry.is_file(follow_symlinks=False) or time.time() - status.st_mtime < ABANDONED:
+        return
+    if fcntl is None:
+        os.unlink(entry)
+        return
+    descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails while its writer lives
+        os.unlink(entry)
+    finally:
+        os.close(descriptor)
 
 
 def require_regular(path: str | os.PathLike[str]) -> None:

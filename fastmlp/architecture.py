@@ -121,6 +121,8 @@ class Architecture:
 def from_dict(stored: dict[str, Any]) -> Architecture:
     """The architecture that `Architecture.to_dict` described; everything in it is checked again.
 
+    The layers may be an iterator.
+
     Raises
     ------
     ValueError, TypeError, KeyError
@@ -128,12 +130,21 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     """
     if stored["seed"] is None:
         raise ValueError("seed must be a whole number, got None")
-    dense = [_dense(layer) for layer in stored["layers"]]
-    sizes = [layer["inputs"] for layer in stored["layers"]]
-    if [whole_number(size, "inputs of a layer") for size in sizes[1:]] != [layer.units for layer in dense[:-1]]:
-        raise ValueError(f"layers do not chain: inputs {sizes}, units {[layer.units for layer in dense]}")
+    if stored["dtype"] not in ("float32", "float64"):  # NumPy takes more, None among it
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {stored['dtype']!r}")
+    layers: list[int | Dense] = []
+    width = None
+    for index, layer in enumerate(stored["layers"]):
+        inputs = whole_number(layer["inputs"], "inputs of a layer")
+        if width is None:
+            layers.append(inputs)
+        elif inputs != width:
+            raise ValueError(f"layers do not chain: layer {index} has {inputs} inputs, the one below {width} units")
+        dense = _dense(layer)
+        layers.append(dense)
+        width = dense.units
     return build(
-        [sizes[0], *dense],
+        layers,
         loss=_described.from_dict(stored["loss"], LOSSES, "loss"),
         optimizer=optimizers.from_dict(stored["optimizer"]),
         dtype=stored["dtype"],

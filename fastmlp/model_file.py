@@ -9,14 +9,23 @@
 The layout is that of https://github.com/huggingface/safetensors, whose readers read these files. Stricter here: one
 spelling of the JSON, `__metadata__` first; wide numbers before narrow ones, so that every tensor is aligned; and a
 SHA-256 over header and tensors, for which the 64 characters of the digest itself count as zeros.
+
+A file that was ever released loads for ever, to the same bits. So the format changes in two ways only. What a reader
+may leave out goes under a new key of the metadata: older readers pass over keys that they do not know, and newer ones
+take a default where a key is missing. Anything else needs a new format_version, which older readers refuse, and newer
+ones read beside all before it. tests/data holds a file of each kind that was written; they are never written anew.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+import stat
+from array import array as compact
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,7 +33,7 @@ from numpy.typing import NDArray
 
 from fastmlp import _model_header, memory
 from fastmlp._files import write_atomically
-from fastmlp._model_header import Entry
+from fastmlp._model_header import METADATA_LIMIT, NAME_LIMIT, Entry
 
 FORMAT = "fastmlp"
 VERSION = "1"
@@ -32,8 +41,11 @@ DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I64": np.dtype("<i8
 HEADER_LIMIT = 1 << 23  # bytes; some 10,000 layers. Bounds what a hostile header can make a reader do.
 
 _ZEROS = "0" * 64
+_DIGEST = _model_header.DIGEST
 _OWN_KEYS = ("sha256", "format", "format_version")
-_MOST_DIMENSIONS = 64  # NumPy's limit
+
+Tensors = Iterable[tuple[str, tuple[int, ...], np.dtype[Any]]]
+"""Name, shape and dtype of one tensor after the other."""
 
 
 class ModelFormatError(ValueError):
@@ -57,7 +69,8 @@ def write(path: str | os.PathLike[str], metadata: Mapping[str, str], tensors: Ma
     TypeError
         If a key or a text is no string, or a tensor has another dtype.
     ValueError
-        If a key is one that the layout needs itself, a text is not valid Unicode, or the header exceeds its limit.
+        If a key is one that the layout needs itself, a text is not valid Unicode, or keys, names or the header exceed
+        their limits.
     OSError
         If the file cannot be written.
     """
@@ -75,13 +88,16 @@ def write(path: str | os.PathLike[str], metadata: Mapping[str, str], tensors: Ma
     blank = _model_header.encode({**own, **metadata}, entries)
     if len(blank) > HEADER_LIMIT:
         raise ValueError(f"metadata and tensor names take {len(blank)} bytes, the limit is {HEADER_LIMIT}")
-    header = _with_digest(blank, _digest(blank, arrays.values()))
+    digest = _digest(blank, (array.reshape(-1).data for array in arrays.values()))
+    header = b"".join((blank[: _DIGEST.start], digest.encode(), blank[_DIGEST.stop :]))
     write_atomically(
         path, [len(header).to_bytes(8, "little"), header, *(array.reshape(-1).data for array in arrays.values())]
     )
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+def read(
+    path: str | os.PathLike[str], accept: Callable[[dict[str, str], Tensors], None] = lambda metadata, tensors: None
+) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     """Read a model file that `write` made.
 
     Everything is checked against the file's size before memory is taken for the tensors.
@@ -90,6 +106,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, NDArra
     ----------
     path : path-like
         The file.
+    accept : callable
+        Is given the metadata and what tensors there are, before anything is read of them; it refuses by a ValueError.
 
     Returns
     -------
@@ -101,42 +119,55 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, NDArra
     Raises
     ------
     ModelFormatError
-        If the file is anything but what `write` made, down to the last bit.
+        If the file is anything but what `write` made, down to the last bit, or is not accepted.
     OSError
-        If the file cannot be read; FileNotFoundError if there is none.
+        If the file cannot be read, or is a device or a pipe; FileNotFoundError if there is none.
     """
-    with open(path, "rb") as file:
+    name = os.fspath(path)
+    with open(name, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is a device or a pipe; give a file", name)
         try:
-            return _read(file)
+            return _read(file, status.st_size, accept)
         except ValueError as error:
-            raise ModelFormatError(f"{os.fspath(path)!r} is not a valid fastmlp model: {error}") from None
+            raise ModelFormatError(f"{name!r} is not a valid fastmlp model: {error}") from None
 
 
-def _read(file: BinaryIO) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    size = os.fstat(file.fileno()).st_size
+def _open_at_once(name: str, flags: int) -> int:
+    """A descriptor; opening a pipe waits for nobody who writes to it."""
+    return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _read(
+    file: BinaryIO, size: int, accept: Callable[[dict[str, str], Tensors], None]
+) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     header = _read_header(file, size)
-    metadata, entries = _model_header.parse(header)
-    digest = header[_model_header.DIGEST].decode("ascii", "replace")
+    metadata, begin = _model_header.metadata(header)
+    digest = header[_DIGEST].decode("ascii", "replace")
     if metadata["sha256"] != digest:
         raise ValueError("its SHA-256 is not 64 characters long")
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
+        raise ValueError(f"its format is {metadata.get('format')!r:.99}, expected {FORMAT!r}")
     if metadata.get("format_version") != VERSION:
-        raise ValueError(f"its format version is {metadata.get('format_version')!r}, this fastmlp reads {VERSION!r}")
+        found = metadata.get("format_version")
+        raise ValueError(f"its format version is {found!r:.99}, this fastmlp reads {VERSION!r}")
     length = size - 8 - len(header)
-    _check_entries(entries, length)
+    _check_entries(header, begin, length)
+    own = {key: text for key, text in metadata.items() if key not in _OWN_KEYS}
+    accept(own, ((name, entry.shape, DTYPES[entry.dtype]) for name, entry in _model_header.entries(header, begin)))
 
     memory.require(length, "what the file holds")
     data = np.empty(length, np.uint8)
     if file.readinto(data) != length:  # type: ignore[attr-defined]
         raise ValueError("it became shorter while it was read")
-    if _digest(_with_digest(header, _ZEROS), [data]) != digest:
+    if _digest(header, [data.data]) != digest:
         raise ValueError("its SHA-256 does not match its content: the file is damaged")
     tensors = {
         name: data[entry.begin : entry.end].view(DTYPES[entry.dtype]).reshape(entry.shape)
-        for name, entry in entries.items()
+        for name, entry in _model_header.entries(header, begin)
     }
-    return {key: text for key, text in metadata.items() if key not in _OWN_KEYS}, tensors
+    return own, tensors
 
 
 def _read_header(file: BinaryIO, size: int) -> bytes:
@@ -155,16 +186,17 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
     return header
 
 
-def _check_entries(entries: Mapping[str, Entry], length: int) -> None:
-    """Whether the tensors are possible and fill `length` bytes one after the other."""
-    reached = 0
-    for name, entry in entries.items():
+def _check_entries(header: bytes, begin: int, length: int) -> None:
+    """Whether the tensors are possible, have different names and fill `length` bytes one after the other."""
+    reached, hashes = 0, compact("q")
+    for name, entry in _model_header.entries(header, begin):
+        hashes.append(hash(name))
         if entry.dtype not in DTYPES:
             raise ValueError(f"tensor {name!r} has dtype {entry.dtype!r}, expected one of {', '.join(DTYPES)}")
         width = DTYPES[entry.dtype].itemsize
         # Python's integers do not overflow; the product without zeros is what NumPy must be able to address.
         addressed = math.prod(max(extent, 1) for extent in entry.shape) * width
-        if len(entry.shape) > _MOST_DIMENSIONS or min(entry.shape, default=0) < 0 or addressed >= 1 << 63:
+        if min(entry.shape, default=0) < 0 or addressed >= 1 << 63:
             raise ValueError(f"tensor {name!r} has the impossible shape {list(entry.shape)}")
         if entry.begin != reached or entry.begin % width:
             raise ValueError(f"tensor {name!r} begins at byte {entry.begin}, expected {reached}: a hole or an overlap")
@@ -179,23 +211,37 @@ def _check_entries(entries: Mapping[str, Entry], length: int) -> None:
             raise ValueError(f"it is truncated: tensor {name!r} ends at byte {reached} of {length}")
     if reached != length:
         raise ValueError(f"its tensors take {reached} bytes, but {length} follow the header")
+    _check_different(hashes, (name for name, _ in _model_header.entries(header, begin)))
 
 
-def _digest(blank_header: bytes, parts: Iterable[NDArray[Any]]) -> str:
-    """SHA-256, in hexadecimal, of a header whose digest is zeros and of the tensors' bytes."""
-    state = hashlib.sha256(blank_header)
-    for part in parts:
-        state.update(part.reshape(-1).data)
+def _check_different(hashes: compact[int], names: Iterable[str]) -> None:
+    """Whether no name comes twice; names are kept only where hashes are equal."""
+    ordered = np.sort(np.frombuffer(hashes, np.int64))
+    doubtful = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
+    seen: set[str] = set()
+    for name in names if doubtful else ():
+        if name in seen:
+            raise ValueError(f"its header names {name!r} twice")
+        if hash(name) in doubtful:
+            seen.add(name)
+
+
+def _digest(header: bytes, parts: Iterable[memoryview]) -> str:
+    """SHA-256, in hexadecimal, of a header, in which the digest counts as zeros, and of the tensors' bytes."""
+    whole = memoryview(header)
+    state = hashlib.sha256()
+    pieces: tuple[bytes | memoryview, ...] = (whole[: _DIGEST.start], _ZEROS.encode(), whole[_DIGEST.stop :], *parts)
+    for part in pieces:
+        state.update(part)
     return state.hexdigest()
 
 
-def _with_digest(header: bytes, digest: str) -> bytes:
-    return header[: _model_header.DIGEST.start] + digest.encode() + header[_model_header.DIGEST.stop :]
-
-
 def _check_metadata(metadata: Mapping[str, str]) -> None:
+    if len(metadata) + len(_OWN_KEYS) > METADATA_LIMIT:
+        raise ValueError(f"metadata must have at most {METADATA_LIMIT - len(_OWN_KEYS)} keys, got {len(metadata)}")
     for key, text in metadata.items():
         _check_text(key, "a key of the metadata")
+        _check_length(key, "a key of the metadata")
         _check_text(text, f"the metadata's text for {key!r}")
         if key in _OWN_KEYS:
             raise ValueError(f"the metadata's key {key!r} belongs to the file layout; use another")
@@ -204,6 +250,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 def _check_names(tensors: Mapping[str, NDArray[Any]]) -> None:
     for name in tensors:
         _check_text(name, "a tensor's name")
+        _check_length(name, "a tensor's name")
         if name == "__metadata__":
             raise ValueError("a tensor cannot be named '__metadata__': the file layout needs that name")
 
@@ -215,6 +262,12 @@ def _check_text(text: object, what: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{what} must be valid Unicode, got {text!r}") from None
+
+
+def _check_length(name: str, what: str) -> None:
+    length = len(json.dumps(name))
+    if length > NAME_LIMIT:
+        raise ValueError(f"{what} must take at most {NAME_LIMIT} bytes as JSON, got {length}: {name[:20]!r}...")
 
 
 def _code(name: str, tensor: NDArray[Any]) -> str:

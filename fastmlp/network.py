@@ -553,7 +553,9 @@ class Network:
         Raises
         ------
         OSError
-            If it cannot be written; an old file of that name is intact then.
+            If it cannot be written; an old file of that name is intact then, and nothing else is left.
+        MemoryError
+            If there is no room for a copy of the weights; likewise.
         """
         self._save(path, optimizer, None)
 
@@ -569,9 +571,12 @@ class Network:
         Raises
         ------
         OSError
-            If the file cannot be read.
+            If the file cannot be read, or is a device or a pipe.
         ModelFormatError
-            If anything in it is not as `save` writes it.
+            If anything in it is not as `save` writes it. Until that is known, loading takes at most twice the file's
+            size of memory, and twice the description's at its beginning.
+        MemoryError
+            If there is no room for the network.
         """
         return cls._load(path, threads)[0]
 

@@ -8,8 +8,11 @@ way.
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +35,22 @@ _COUNTERS = {
 }
 _TOTALS = "training.totals"
 _TABLE = "table"
+
+_LAYERS = '{"layers": ['
+_REST = '], "loss": '
+_PART = 10_000
+"""Characters that the description of a layer, and that of all but the layers, may take; some 250 and 500 do."""
+
+_DECODER = json.JSONDecoder()
+_OF_LAYER = re.compile(r"(|optimizer\.[a-z_]+\.)layers\.(0|[1-9][0-9]{0,18})\.([Wb])")
+
+
+class _Network(NamedTuple):
+    """What a file's metadata say of its network."""
+
+    architecture: Architecture
+    counters: dict[str, int]
+    complete: bool  # whether what the optimizer remembers is there
 
 
 def save(path: str | Path, parameters: Parameters, optimizer: bool, table: str | None = None) -> None:
@@ -66,19 +85,19 @@ def load(path: str | Path) -> tuple[Parameters, str | None]:
     ModelFormatError
         If anything in it is not as `save` writes it.
     """
-    metadata, tensors = model_file.read(path)
+    found: list[_Network] = []
+
+    def accept(metadata: Mapping[str, str], tensors: model_file.Tensors) -> None:
+        network = _described(metadata)
+        _check_tensors(network, tensors)
+        found.append(network)
+
+    metadata, tensors = model_file.read(path, accept)
+    (architecture, counters, complete) = network = found[0]
     try:
-        architecture = architectures.from_dict(json.loads(metadata["architecture"]))
-        training = json.loads(metadata["training"])
-        counters = {name: whole_number(training[name], name, least=0) for name in _COUNTERS}
-        complete = training["optimizer_state"]
-        if not isinstance(complete, bool) or max(counters.values()) >= 2**62:
-            raise ValueError(f"training is {training!r}")
-        if counters["batch"] and counters["batch"] * counters["batch_size"] >= counters["rows"]:
-            raise ValueError(f"batch {counters['batch']} is not within an epoch of {counters['rows']} rows")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise ModelFormatError(f"{path}: the description of the network is wrong: {error}") from error
-    _check_tensors(path, architecture, tensors, complete)
+        _check_numbers(network, tensors)
+    except ValueError as error:
+        raise ModelFormatError(f"{os.fspath(path)!r} is not a valid fastmlp model: {error}") from None
     parameters = Parameters(architecture)
     _fill(parameters, parameters.weights, "", tensors)
     for slot, name in enumerate(architecture.optimizer.slots if complete else ()):
@@ -100,32 +119,93 @@ def _named(prefix: str, layers: list[LayerWeights]) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _shapes(architecture: Architecture, complete: bool) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    """The name, shape and dtype of every tensor that belongs in the file."""
-    prefixes = ["", *(f"optimizer.{name}." for name in (architecture.optimizer.slots if complete else ()))]
-    shapes: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
-    for prefix in prefixes:
-        for index, layer in enumerate(architecture.layers):
-            shapes[f"{prefix}layers.{index}.W"] = ((layer.inputs, layer.units), architecture.dtype)
-            if layer.use_bias:
-                shapes[f"{prefix}layers.{index}.b"] = ((layer.units,), architecture.dtype)
-    if complete:
-        shapes[_TOTALS] = ((3,), np.dtype(np.float64))
-    return shapes
+def _described(metadata: Mapping[str, str]) -> _Network:
+    """What the metadata describe; a ValueError if it cannot be."""
+    try:
+        architecture = architectures.from_dict(_architecture(metadata["architecture"]))
+        training = _json(metadata["training"])
+        counters = {name: whole_number(training[name], name, least=0) for name in _COUNTERS}
+        complete = training["optimizer_state"]
+        if not isinstance(complete, bool) or max(counters.values()) >= 2**62:
+            raise ValueError(f"training is {training!r}")
+        if counters["batch"] and counters["batch"] * counters["batch_size"] >= counters["rows"]:
+            raise ValueError(f"batch {counters['batch']} is not within an epoch of {counters['rows']} rows")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"the description of the network is wrong: {error!s:.2000}") from None
+    return _Network(architecture, counters, complete)
 
 
-def _check_tensors(
-    path: str | Path, architecture: Architecture, tensors: dict[str, NDArray[Any]], complete: bool
-) -> None:
-    expected = _shapes(architecture, complete)
-    found = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
-    for name in sorted(expected.keys() ^ found.keys()):
-        raise ModelFormatError(f"{path}: tensor {name!r} is {'missing' if name in expected else 'unknown'}")
-    for name, (shape, dtype) in expected.items():
-        if found[name] != (shape, dtype):
-            raise ModelFormatError(f"{path}: tensor {name!r} is {found[name]}, expected {(shape, dtype)}")
-        if not np.isfinite(tensors[name]).all():
-            raise ModelFormatError(f"{path}: tensor {name!r} holds NaN or infinity")
+def _architecture(text: str) -> dict[str, Any]:
+    """The architecture as `Architecture.to_dict` describes it, but its layers one after the other.
+
+    As Python's objects a description takes up to 30 times its characters, so only one layer is there at any moment.
+    """
+    end = text.rfind(_REST)
+    if not text.startswith(_LAYERS) or end < 0:
+        raise ValueError(f"it must be written as {_LAYERS}...{_REST}..., got {text[:40]!r}")
+    return {"layers": _layers(text, end), **_json(text, end + len("], "), "{")}
+
+
+def _layers(text: str, end: int) -> Iterator[Any]:
+    at = len(_LAYERS)
+    while at < end:
+        layer, used = _DECODER.raw_decode(text[at : min(at + _PART, end)])
+        yield layer
+        at += used
+        if text[at : at + 2] != ", " and at != end:
+            raise ValueError(f"it has {text[at : at + 20]!r} after a layer")
+        at += 2
+
+
+def _json(text: str, begin: int = 0, opening: str = "") -> dict[str, Any]:
+    if len(text) - begin > _PART:
+        raise ValueError(f"it takes {len(text) - begin} characters beside the layers, the limit is {_PART}")
+    return dict(json.loads(opening + text[begin:]))
+
+
+def _prefixes(network: _Network) -> list[str]:
+    slots = network.architecture.optimizer.slots if network.complete else ()
+    return ["", *(f"optimizer.{name}." for name in slots)]
+
+
+def _check_tensors(network: _Network, tensors: model_file.Tensors) -> None:
+    """Whether the tensors, whose names differ, are those of the network."""
+    layers, prefixes = network.architecture.layers, _prefixes(network)
+    seen = np.zeros((len(prefixes), len(layers), 2), bool)
+    seen[:, :, 1] = [not layer.use_bias for layer in layers]
+    totals_seen = not network.complete
+    for name, shape, dtype in tensors:
+        match = _OF_LAYER.fullmatch(name)
+        if name == _TOTALS and network.complete:
+            expected: Any = ((3,), np.dtype(np.float64))
+            totals_seen = True
+        elif match and match[1] in prefixes and int(match[2]) < len(layers):
+            layer = layers[int(match[2])]
+            place = (prefixes.index(match[1]), int(match[2]), "Wb".index(match[3]))
+            expected = ((layer.inputs, layer.units) if match[3] == "W" else (layer.units,), network.architecture.dtype)
+            if seen[place]:  # a bias where there is none: names come once only
+                raise ValueError(f"tensor {name!r} is unknown")
+            seen[place] = True
+        else:
+            raise ValueError(f"tensor {name!r} is unknown")
+        if (shape, dtype) != expected:
+            raise ValueError(f"tensor {name!r} is {(shape, dtype)}, expected {expected}")
+    if not seen.all():
+        prefix, index, which = (int(place[0]) for place in np.nonzero(~seen))
+        name = f"{prefixes[prefix]}layers.{index}.{'Wb'[which]}"
+        raise ValueError(f"tensor {name!r} is missing")
+    if not totals_seen:
+        raise ValueError(f"tensor {_TOTALS!r} is missing")
+
+
+def _check_numbers(network: _Network, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Whether the tensors hold what training can have left."""
+    squares = tuple(f"optimizer.{name}." for name in network.architecture.optimizer.squares)
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ValueError(f"tensor {name!r} holds NaN or infinity")
+        if squares and name.startswith(squares) and tensor.size and tensor.min() < 0:
+            raise ValueError(f"tensor {name!r} holds {tensor.min()}, but it is made of squares")
 
 
 def _fill(parameters: Parameters, vector: NDArray[Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> None:

@@ -64,11 +64,11 @@ def environment(**variables: str | None) -> dict[str, str]:
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def start_python(code: str, *options: str, **variables: str | None) -> subprocess.Popen[str]:
-    """A process that runs the code; its `options` come before `-c`."""
+def start_python(code: str, *options: str, talks: bool = False, **variables: str | None) -> subprocess.Popen[str]:
+    """A process that runs the code; its `options` come before `-c`. One that `talks` waits for lines from us."""
     return subprocess.Popen(
         [sys.executable, *options, "-c", code],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -69,6 +69,19 @@ def test_what_was_written_is_read_bit_for_bit(path):
         assert (found.dtype, found.shape, found.tobytes()) == (tensor.dtype, tensor.shape, tensor.tobytes())
 
 
+def test_keys_and_names_at_their_limits_are_possible(path):
+    metadata = {str(key): "" for key in range(96)} | {"k" * 998: ""}
+    write(path, metadata, {"ä" * 166 + "nn": np.ones(1)})
+    found, tensors = read(path)
+    assert (found, set(tensors)) == (metadata, {"ä" * 166 + "nn"})
+
+
+def test_every_character_comes_back(path):
+    text = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x11000), 0x10FFFF]))
+    write(path, {"text": text, "ascii": text[:128], "latin": text[:256]}, {})
+    assert read(path)[0] == {"text": text, "ascii": text[:128], "latin": text[:256]}
+
+
 def test_a_file_without_tensors_and_metadata_is_possible(path):
     write(path, {}, {})
     assert read(path) == ({}, {})
@@ -139,7 +152,8 @@ CRAFTED = {
     "no JSON": (sealed("hello"), "header begins with"),
     "not UTF-8": (sealed(header(more=',"a":"b"')).replace(b'"b"', b'"\xff"'), "string of ASCII"),
     "half a surrogate pair": (sealed(header(more=',"a":"\\ud800"')), "valid JSON string"),
-    "unknown escape": (sealed(header(more=',"a":"\\x"')), "valid JSON string"),
+    "unknown escape": (sealed(header(more=',"a":"\\x"')), "string of ASCII"),
+    "escape without its end": (sealed(header(more=',"a":"\\u12"')), "string of ASCII"),
     "metadata that is no text": (sealed(header(more=',"a":1')), "string of ASCII"),
     "NaN": (sealed(header(more=',"a":NaN')), "has b'NaN"),
     "deep nesting": (sealed(header(more=',"a":' + "[" * 100_000)), "string of ASCII"),
@@ -150,6 +164,9 @@ CRAFTED = {
     "no end": (sealed(header()[:-1]), "was expected"),
     "metadata key twice": (sealed(header(more=',"a":"b","a":"b"')), "'a' twice"),
     "metadata key twice, spelled differently": (sealed(header(more=',"a":"b","\\u0061":"b"')), "'a' twice"),
+    "too many keys": (sealed(header(more="".join(f',"{key}":""' for key in range(98)))), "more than 100 keys"),
+    "a long key": (sealed(header(more=f',"{"k" * 999}":""')), "string of ASCII characters, of 1000 at most,"),
+    "a long name": (sealed(header(entry(name="w" * 999))), "string of ASCII characters, of 1000 at most,"),
     "tensor twice": (sealed(header(f"{entry()},{entry(offsets='[8,16]')}"), bytes(16)), "'w' twice"),
     "metadata twice": (sealed(header(f'{ENTRY},"__metadata__":{{}}')), "'__metadata__' twice"),
     "no format": (sealed(header()).replace(b'","format":', b'","Format":'), "format is None"),
@@ -168,7 +185,10 @@ CRAFTED = {
         sealed(header(entry(shape=f"[0,{2**62},{2**62}]", offsets="[0,0]")), b""),
         "impossible shape",
     ),
-    "too many dimensions": (sealed(header(entry(shape=f"[{','.join(['1'] * 65)}]", offsets="[0,4]"))), "impossible"),
+    "too many dimensions": (
+        sealed(header(entry(shape=f"[{','.join(['1'] * 65)}]", offsets="[0,4]"))),
+        "64 numbers at most",
+    ),
     "fraction in a shape": (sealed(header(entry(shape="[2.0]"))), "','"),
     "shape that needs more": (sealed(header(entry(shape="[3]"))), r"F32 of shape \[3\] takes 12 bytes"),
     "offsets backwards": (sealed(header(entry(offsets="[0,-8]"))), "takes 8 bytes"),
@@ -226,10 +246,11 @@ def test_a_hostile_file_cannot_make_the_reader_take_more_than_twice_its_size(pat
 def test_a_file_that_shrinks_while_it_is_read_is_refused(small, monkeypatch, kept):
     blob, path = small
     path.write_bytes(blob[:100] if kept == "header" else blob[:-1])
-    monkeypatch.setattr(os, "fstat", lambda _: SimpleNamespace(st_size=len(blob), st_mode=stat.S_IFREG))
-    file = path.open("rb", buffering=0)
-    with file, pytest.raises(ValueError, match="became shorter"):
-        model_file._read(file)
+    found = SimpleNamespace(st_size=len(blob), st_mode=stat.S_IFREG)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", lambda _: found)
+        with pytest.raises(ModelFormatError, match="became shorter"):
+            read(path)
 
 
 def test_a_missing_file_is_missing_and_a_folder_is_a_folder(path, tmp_path):
@@ -248,6 +269,9 @@ def test_a_missing_file_is_missing_and_a_folder_is_a_folder(path, tmp_path):
         ({"format": "a"}, {}, ValueError, "'format' belongs to the file layout"),
         ({"a": "\ud800"}, {}, ValueError, "valid Unicode"),
         ({"a": "b" * model_file.HEADER_LIMIT}, {}, ValueError, "the limit is"),
+        ({str(key): "" for key in range(98)}, {}, ValueError, "at most 97 keys, got 98"),
+        ({"k" * 999: ""}, {}, ValueError, "a key of the metadata must take at most 1000 bytes as JSON, got 1001"),
+        ({}, {"ä" * 167: np.ones(1)}, ValueError, "a tensor's name must take at most 1000 bytes as JSON, got 1004"),
         ({}, {1: np.ones(1)}, TypeError, "a tensor's name must be a string"),
         ({}, {"__metadata__": np.ones(1)}, ValueError, "'__metadata__'"),
         ({}, {"w": np.ones(1, np.float16)}, TypeError, "'w' must be an array of float32, .* got float16"),

@@ -209,6 +209,20 @@ def test_the_momentum_of_nadam_is_the_product_of_all_before(beta_1: float, momen
         assert of_mean == pytest.approx(-mu[step] / (1 - product[step]) * (1 - beta_1), rel=1e-12)
 
 
+@pytest.mark.parametrize(("beta_1", "momentum_decay"), [(1 - 1e-7, 1.0), (1 - 1e-9, 4e-3), (1 - 1e-9, 1e-9)])
+def test_the_momentum_of_nadam_is_that_product_after_a_million_steps_too(beta_1: float, momentum_decay: float) -> None:
+    """From step 2^20 on it is a power of beta_1; the same whether asked for one step or many."""
+    optimizer, settled = Nadam(1.0, beta_1=beta_1, momentum_decay=momentum_decay, beta_2=0.0), 1 << 20
+    steps = np.arange(settled - 5, settled + 6)
+    factors = beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, steps[-1] + 1) * momentum_decay))
+    product = np.cumprod(factors)[steps - 1]
+    found = optimizer.constants(steps)
+    assert found[:, 2] == pytest.approx(-(1 - factors[steps - 1]) / (1 - product), rel=1e-6)
+    assert_same_bits(
+        found[::3], np.concatenate([optimizer.constants(steps[i : i + 1]) for i in range(0, len(steps), 3)])
+    )
+
+
 # Schedules -----------------------------------------------------------------------------------------------------------
 
 SHORT: list[Schedule] = [

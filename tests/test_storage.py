@@ -291,6 +291,10 @@ WRONG: dict[str, tuple[Change, str]] = {
     "infinite b": (tensor("layers.2.b", with_value(-np.inf)), "'layers.2.b' holds NaN or infinity"),
     "NaN in a slot": (tensor("optimizer.m.layers.0.b", with_value(np.nan)), "'optimizer.m.layers.0.b' holds NaN"),
     "NaN in totals": (tensor("training.totals", with_value(np.nan)), "'training.totals' holds NaN"),
+    "negative square": (
+        tensor("optimizer.v.layers.0.W", with_value(-1e-30)),
+        r"holds -1\.0\d*e-30, but it is made of squares",
+    ),
     "no chain": (layer(1, inputs=7), "layers do not chain"),
     "chain of wrong kinds": (layer(1, inputs="6"), "must be a whole number"),
     "no layers": (in_architecture(layers=[]), "description of the network is wrong"),
@@ -336,6 +340,13 @@ WRONG: dict[str, tuple[Change, str]] = {
     "other optimizer": (in_architecture(optimizer=SGD().to_dict()), "is unknown"),
     "dtype": (in_architecture(dtype="float16"), "dtype must be"),
     "other dtype": (in_architecture(dtype="float64"), "expected .*float64"),
+    "dtype null": (in_architecture(dtype=None), "dtype must be"),
+    "dtype by another name": (in_architecture(dtype="f4"), "dtype must be"),
+    "a layer of 10,000 characters": (layer(0, colour="r" * 10_000), "wrong: Unterminated string"),
+    "10,000 characters beside the layers": (
+        in_architecture(colour="r" * 10_000),
+        "takes .* characters beside the layers, the limit is 10000",
+    ),
     "dtype a list": (in_architecture(dtype=["float32"]), "dtype must be|data type|wrong"),
     "seed": (in_architecture(seed=-1), "seed must be at least 0"),
     "seed null": (in_architecture(seed=None), "seed"),
@@ -411,6 +422,31 @@ def test_training_that_is_no_table_is_refused(path: Path) -> None:
         model_file.write(path, {**metadata, "training": training}, tensors)
         with pytest.raises(ModelFormatError, match="description of the network is wrong"):
             Network.load(path)
+
+
+@pytest.mark.parametrize(("old", "new"), [("], ", "],  "), ('"layers": [{', '"layers": [  {'), ("}, {", "},{")])
+def test_an_architecture_in_another_spelling_is_refused(path: Path, old: str, new: str) -> None:
+    trained().save(path)
+    metadata, tensors = model_file.read(path)
+    assert old in metadata["architecture"]
+    metadata["architecture"] = metadata["architecture"].replace(old, new, 1)
+    model_file.write(path, metadata, tensors)
+    with pytest.raises(ModelFormatError, match="description of the network is wrong"):
+        Network.load(path)
+
+
+def test_what_a_later_fastmlp_adds_to_the_metadata_is_passed_over(path: Path) -> None:
+    trained().save(path)
+    metadata, tensors = model_file.read(path)
+    training = json.dumps({**json.loads(metadata["training"]), "later": [1]})
+    model_file.write(path, {**metadata, "training": training, "later": "anything"}, tensors)
+    assert bits(Network.load(path)) == bits(trained())
+
+
+def test_a_file_holds_many_layers(path: Path) -> None:
+    network = Network([1] * 2000, seed=1)
+    network.save(path)
+    assert bits(Network.load(path)) == bits(network)
 
 
 def test_a_damaged_file_is_refused(path: Path) -> None:

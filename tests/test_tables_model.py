@@ -12,6 +12,7 @@ from behaviour import run_python
 from table_files import flats, lines, write
 
 from fastmlp import EarlyStopping, ModelFormatError, Network, metrics
+from fastmlp.model_file import HEADER_LIMIT
 from fastmlp.tables import Schema, TableError, TabularModel, prepare, sample
 from fastmlp.tables.schema import NumberColumn, NumberTarget
 
@@ -311,6 +312,12 @@ def test_a_file_with_a_broken_table_is_refused(files: Path, tmp_path: Path, tabl
     with pytest.raises(ModelFormatError, match=r"a\.safetensors: the description of the table is wrong"):
         TabularModel.load(path)
     assert Network.load(path).architecture.outputs == 2
+
+
+def test_a_table_too_long_to_be_saved_again_is_refused(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastmlp.tables.model._ROOM_OF_LAYERS", HEADER_LIMIT - 100)
+    with pytest.raises(ModelFormatError, match=r"the table is wrong: the names of the table's 5 columns .* holds 100"):
+        load(files, "sold")
 
 
 def test_a_table_that_does_not_fit_its_network_is_refused(files: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from fastmlp._plain_math import power, powers
 from fastmlp.optimizers.base import Floats, Optimizer, Steps, columns
 from fastmlp.schedules import Schedule
 
+_SETTLED = 1 << 20  # steps
+
 
 @dataclass(frozen=True, repr=False)
 class _Moments(Optimizer):
@@ -25,6 +27,8 @@ class _Moments(Optimizer):
         super().__post_init__()
         self._require_shares("beta_1", "beta_2")
         self._require_epsilon(self.epsilon)
+
+    squares = ("v", "v_max")
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -131,8 +135,7 @@ class Nadam(_Moments):
         """`[beta_1, beta_2, -share of g, -share of m, epsilon]`."""
         root, rates = self._root_correction(steps), self.rates(steps)
         now, following = self._momentum(steps), self._momentum(steps + 1)
-        with np.errstate(under="ignore"):
-            product = np.multiply.accumulate([self._product_to(int(steps[0]) - 1), *now])[1:]
+        product = self._products(steps, now)
         of_gradient = -rates * (1 - now) / (1 - product) / root
         of_mean = -rates * following / (1 - product * following) * (1 - self.beta_1) / root
         return columns(steps, self.beta_1, self.beta_2, of_gradient, of_mean, self.epsilon / root)
@@ -140,6 +143,17 @@ class Nadam(_Moments):
     def _momentum(self, steps: Steps) -> Floats:
         """The mu of each step."""
         return self.beta_1 * (1.0 - 0.5 * power(0.96, steps.astype(np.float64) * self.momentum_decay))
+
+    def _products(self, steps: Steps, mu: Floats) -> Floats:
+        """The product of mu up to each of these steps.
+
+        Beyond step 2^20 every mu is beta_1 to the last bit, or the product has been 0 for long: where 0.96^(t
+        momentum_decay) is not yet below 2^-54 there, its sum over the steps before is above 10,000.
+        """
+        near = int(np.count_nonzero(steps <= _SETTLED))
+        with np.errstate(under="ignore"):
+            products = np.multiply.accumulate(np.append(self._product_to(min(int(steps[0]) - 1, _SETTLED)), mu[:near]))
+            return np.append(products[1:], products[-1] * powers(self.beta_1, steps[near:] - _SETTLED))
 
     def _product_to(self, step: int) -> float:
         """The product of mu up to that step, factor after factor, so that its bits depend on nothing else.
@@ -150,7 +164,7 @@ class Nadam(_Moments):
         product, piece = 1.0, 1 << 12
         for first in range(1, step + 1, piece):
             factors = self._momentum(np.arange(first, min(first + piece, step + 1)))
-            product = float(np.multiply.accumulate([product, *factors])[-1])
+            product = float(np.multiply.accumulate(np.append(product, factors))[-1])
             if product < 2.0**-60:
                 return 0.0
         return product

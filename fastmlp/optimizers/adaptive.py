@@ -39,6 +39,7 @@ class RMSprop(Optimizer):
     centered: bool = False
 
     name = "rmsprop"
+    squares = ("v",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +82,7 @@ class Adagrad(Optimizer):
     epsilon: float = 1e-10
 
     name = "adagrad"
+    squares = ("s",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,6 +129,7 @@ class Adadelta(Optimizer):
     epsilon: float = 1e-6
 
     name = "adadelta"
+    squares = ("v", "d")
 
     def __post_init__(self) -> None:
         super().__post_init__()

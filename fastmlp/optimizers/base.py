@@ -6,6 +6,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,14 @@ class Optimizer(Described, ABC):
     global_clipnorm : float, optional
         Where the norm n of the whole gradient is greater, the gradient is multiplied by `clipnorm / (n + 1e-6)`, as in
         PyTorch (Pascanu et al., 2013).
+
+    Attributes
+    ----------
+    squares : tuple of str
+        Those of its slots that hold squares, which are never negative.
     """
+
+    squares: ClassVar[tuple[str, ...]] = ()
 
     learning_rate: float | Schedule = 1e-3
     clipvalue: float | None = field(default=None, kw_only=True)

@@ -253,6 +253,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
     try:
         schema = schemas.from_dict(json.loads(stored))
         _check_fit(network, schema)
+        _check_size(schema)
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFormatError(f"{name}: the description of the table is wrong: {error}") from error
     return network, schema

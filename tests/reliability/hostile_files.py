@@ -1,0 +1,323 @@
+"""Model files made wrong on purpose, their digest made right again, so that the checks behind it are reached."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import random
+import re
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import data_for
+from old_files import Interruption
+from table_files import flats
+
+from fastmlp import (
+    ELU,
+    SGD,
+    Adam,
+    CosineDecay,
+    Dense,
+    Huber,
+    ModelFormatError,
+    Network,
+    NonFiniteLossError,
+    RMSprop,
+    StepDecay,
+    Warmup,
+    storage,
+)
+from fastmlp.activations import ACTIVATIONS
+from fastmlp.initializers import INITIALIZERS
+from fastmlp.losses import LOSSES
+from fastmlp.optimizers import OPTIMIZERS
+from fastmlp.schedules import SCHEDULES
+from fastmlp.tables import TabularModel, prepare
+
+START = b'{"__metadata__":{"sha256":"'
+DIGEST = slice(8 + len(START), 8 + len(START) + 64)  # of a file's bytes
+
+
+# Good files ----------------------------------------------------------------------------------------------------------
+
+
+def write_good_files(folder: Path) -> list[Path]:
+    """Small models that together use everything a file can hold; a table's among them."""
+    within = Network(
+        [3, Dense(6, ELU(0.5), dropout=0.2, l2=1e-3), Dense(5, l1=1e-4), Dense(3, "softmax")],
+        optimizer=Adam(Warmup(5, CosineDecay(0.02, 100, 0.5)), global_clipnorm=1.0),
+        seed=7,
+    )
+    X, y = data_for(within, 20, "float32")
+    with contextlib.suppress(KeyboardInterrupt):
+        within.fit(X, y, epochs=2, batch_size=4, callbacks=[Interruption(7)])
+    within.save(folder / "within")
+
+    double = Network(
+        [2, Dense(17, "tanh", use_bias=False), 2],
+        loss=Huber(0.5),
+        dtype="float64",
+        seed=1,
+        optimizer=RMSprop(StepDecay(0.1, 3, 0.5), centered=True, momentum=0.5),
+    )
+    double.fit(*data_for(double, 20, "float64"), epochs=2, batch_size=4)
+    double.save(folder / "double")
+
+    plain = Network([1, 1], optimizer=SGD(0.1, clipvalue=0.5), seed=2)
+    plain.fit(*data_for(plain, 20, "float32"), epochs=1)
+    plain.save(folder / "plain", optimizer=False)
+    return [folder / name for name in ("within", "double", "plain")]
+
+
+def write_good_table(folder: Path) -> tuple[Path, str]:
+    """A model that takes a table, and the table."""
+    csv = flats(folder / "table.csv", 40)
+    table = prepare(csv, "sold", verbose=False)
+    model = TabularModel.for_table(table, [3], seed=1)
+    model.fit(table, epochs=1, verbose=False)
+    model.save(folder / "table")
+    return folder / "table", csv
+
+
+# Changes -------------------------------------------------------------------------------------------------------------
+
+
+def sealed(blob: bytes) -> bytes:
+    """The same with the digest that fits, where there is a place for one."""
+    if blob[8 : DIGEST.start] != START or len(blob) < DIGEST.stop:
+        return blob
+    digest = hashlib.sha256(blob[8 : DIGEST.start] + b"0" * 64 + blob[DIGEST.stop :]).hexdigest().encode()
+    return blob[: DIGEST.start] + digest + blob[DIGEST.stop :]
+
+
+def repadded(blob: bytes, chance: random.Random) -> bytes:
+    """Bytes as they are, or with a header's length and padding that are right again after what has changed."""
+    end = blob.rfind(b"}", 0, 8 + int.from_bytes(blob[:8], "little") + 64) + 1
+    if chance.random() < 0.5 or end <= 8:
+        return blob
+    header = blob[8:end] + b" " * (-(end - 8) % 8)
+    return len(header).to_bytes(8, "little") + header + blob[end:].lstrip(b" ")
+
+
+def other_bytes(blob: bytes, chance: random.Random) -> bytes:
+    """Bits flipped, bytes changed, stretches removed, doubled, exchanged or put in."""
+    data = bytearray(blob)
+    for _ in range(chance.choice((1, 1, 1, 2, 5, 20))):
+        at, size = chance.randrange(len(data) + 1), chance.choice((1, 2, 8, 64, 300))
+        other = chance.randrange(len(data) + 1)
+        kind = chance.randrange(8)
+        if kind == 0 and at < len(data):
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == 1 and at < len(data):
+            data[at] = chance.randrange(256)
+        elif kind == 2 and at < len(data):
+            data[at] = ord(chance.choice('0123456789-[]{},:" e\\nNaN'))
+        elif kind == 3:
+            del data[at : at + size]
+        elif kind == 4:
+            data[at:at] = data[at : at + size]
+        elif kind == 5:
+            data[at:at] = data[other : other + size]
+        elif kind == 6:
+            data[at:at] = chance.randbytes(size)
+        elif kind == 7:
+            del data[at:]
+        if not data:
+            break
+    return bytes(data)
+
+
+DESCRIBED = [
+    entry.to_dict() for table in (ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES, INITIALIZERS) for entry in table.values()
+]
+NUMBERS: list[Any] = [
+    0, -1, 1, 2, 3, 16, 2**31, 2**53, 2**62 - 1, 2**62, 2**63 - 1, 2**63, 2**64, 10**12, 10**30, 10**400, 0.5, 1.0,
+    -0.0, 5e-324, 1e-30, 1e30, 1e308, -1e308, float("nan"), float("inf"), -float("inf"),
+]  # fmt: skip
+OTHERS: list[Any] = [
+    None, True, False, "", "NaN", "relu", "x" * 3000, "\ud800", "float64", "f4", ">f4", "f4,f4", "O", [], {}, [[]],
+    [0] * 300,
+]  # fmt: skip
+
+
+def other_value(value: Any, chance: random.Random) -> Any:
+    """Something in place of a value of a description."""
+    kind = chance.randrange(6)
+    if kind == 0 or (kind == 1 and isinstance(value, (int, float))):
+        return chance.choice(NUMBERS)
+    if kind == 1:
+        return chance.choice(OTHERS)
+    if kind == 2:
+        return chance.choice(DESCRIBED)
+    if kind == 3 and isinstance(value, (int, float)):
+        return value * chance.choice((-1, 2, 0.5)) + chance.choice((0, 1, -1))
+    if kind == 4:
+        return chance.choice(("<[1>", "<{5>", "<[500>", "<{5000>", "<[5000>"))
+    return [value] * chance.choice((0, 2, 20)) if kind == 5 else {"name": value}
+
+
+def dumped(value: Any, separators: tuple[str, str] | None = None) -> str:
+    """JSON, in which "<[500>" becomes 500 lists in each other, deeper than `json.dumps` goes, and "<{500>" objects."""
+
+    def spelled(found: re.Match[str]) -> str:
+        depth = int(found[2])
+        return "[" * depth + "]" * depth if found[1] == "[" else '{"a":' * depth + "1" + "}" * depth
+
+    return re.sub(r'"<([\[{])([0-9]+)>"', spelled, json.dumps(value, separators=separators))
+
+
+def change_somewhere(tree: Any, chance: random.Random) -> None:
+    """Change, remove, double or rename one thing in a tree of lists and dicts."""
+    places = list(_places(tree))
+    holder, key = chance.choice(places)
+    kind = chance.randrange(8)
+    if kind == 0:
+        del holder[key]
+    elif kind == 1 and isinstance(holder, list):
+        holder.insert(key, holder[key])
+    elif kind == 1:
+        holder[chance.choice(["x", "name", "seed", "units", key + "x"])] = holder.pop(key)
+    elif kind == 2:
+        other, its = chance.choice(places)
+        holder[key] = json.loads(json.dumps(other[its]))
+    elif kind == 3 and isinstance(holder, dict):
+        holder["more"] = chance.choice(NUMBERS)
+    else:
+        holder[key] = other_value(holder[key], chance)
+
+
+def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+    for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+        yield tree, key
+        if isinstance(tree[key], (dict, list)) and tree[key]:
+            yield from _places(tree[key])
+
+
+def other_description(blob: bytes, chance: random.Random, only: str = "") -> bytes:
+    """One of the JSON texts in the metadata changed, in spelling or in what it says."""
+    header, data = split(blob)
+    metadata = header["__metadata__"]
+    key = only or chance.choice([name for name in metadata if name not in ("sha256", "format", "format_version")])
+    if chance.random() < 0.2:
+        text = other_bytes(metadata[key].encode(), chance).decode("latin-1")
+    else:
+        tree = json.loads(metadata[key])
+        for _ in range(chance.choice((1, 1, 1, 2, 4))):
+            if tree:
+                change_somewhere(tree, chance)
+        text = dumped(tree)
+    metadata[key] = text
+    return joined(header, data)
+
+
+def other_header(blob: bytes, chance: random.Random) -> bytes:
+    """The header changed: shapes, offsets, names, kinds."""
+    header, data = split(blob)
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        change_somewhere(header, chance)
+    return joined(header, data)
+
+
+def other_numbers(blob: bytes, chance: random.Random) -> bytes:
+    """Tensors with other numbers in them."""
+    header, data = split(blob)
+    numbers = bytearray(data)
+    for _ in range(chance.choice((1, 1, 3, 30))):
+        kind = chance.choice(("<f4", "<f8"))
+        value = chance.choice([0.0, -0.0, -1.0, 1e-45, 3e38, -3e38, 1e300, -1e300, np.nan, np.inf, -np.inf, 1e19])
+        with np.errstate(over="ignore"):
+            piece = np.array(value).astype(kind).tobytes()
+        at = chance.randrange(len(numbers) // 8) * 8
+        numbers[at : at + len(piece)] = piece
+    return joined(header, bytes(numbers))
+
+
+def split(blob: bytes) -> tuple[dict[str, Any], bytes]:
+    """Header and tensors of a good file."""
+    length = int.from_bytes(blob[:8], "little")
+    return json.loads(blob[8 : 8 + length]), blob[8 + length :]
+
+
+def joined(header: Any, data: bytes) -> bytes:
+    """A file of them, spelled as `model_file.write` spells it, the digest not yet right."""
+    text = dumped(header, (",", ":")).encode("ascii")
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data
+
+
+CHANGES: dict[Callable[[bytes, random.Random], bytes], int] = {
+    other_bytes: 40,
+    other_description: 40,
+    other_header: 10,
+    other_numbers: 10,
+}
+
+
+def mutation(blob: bytes, seed: int) -> bytes:
+    """A file made wrong; the same for the same seed. Half of those that change bytes have a digest that is right."""
+    chance = random.Random(seed)
+    (change,) = chance.choices(list(CHANGES), list(CHANGES.values()))
+    wrong = change(blob, chance)
+    if change is other_bytes:
+        return sealed(repadded(wrong, chance)) if chance.random() < 0.5 and len(wrong) > 8 else wrong
+    return sealed(wrong)
+
+
+def table_mutation(blob: bytes, seed: int) -> bytes:
+    """The same for what a file says of its table."""
+    return sealed(other_description(blob, random.Random(seed), "table"))
+
+
+# What comes of it ----------------------------------------------------------------------------------------------------
+
+ROOM = 150_000
+"""Bytes that a load takes beside what depends on the file: Python's objects of a layer's description at most 10,000
+characters long, of the optimizer and of an error's message; 120,000 were seen."""
+
+
+class Loads:
+    """Loads files, and sees that each is refused or makes a network, and that neither takes much memory."""
+
+    def __init__(self) -> None:
+        self.refused = self.accepted = 0
+        self.peak = 0
+        plain = storage.Parameters
+
+        def at_once(architecture: Any) -> Any:
+            self.peak = tracemalloc.get_traced_memory()[1]  # all is validated now
+            return plain(architecture)
+
+        storage.Parameters = at_once  # type: ignore[assignment, misc]
+
+    def load(self, path: Path, measured: bool = False, kind: Any = Network) -> Any:
+        """The network, or None where the file is refused."""
+        if measured:
+            tracemalloc.start()
+        try:
+            found, said = kind.load(path), ""
+            self.accepted += 1
+        except ModelFormatError as error:
+            self.peak = tracemalloc.get_traced_memory()[1]
+            self.refused += 1
+            found, said = None, str(error)
+        finally:
+            tracemalloc.stop()
+        assert found is not None or (str(path) in said and len(said) < 5000), said
+        if measured:
+            blob = path.read_bytes()
+            header = min(int.from_bytes(blob[:8], "little"), len(blob))
+            assert self.peak <= 2 * len(blob) + 2 * header + ROOM, f"{self.peak} bytes for {len(blob)}, header {header}"
+        return found
+
+
+def works(network: Network) -> None:
+    """It predicts, and trains for an epoch or says why it cannot."""
+    X, y = data_for(network, 10, network.architecture.dtype.name)
+    assert network.predict(X).shape == (10, network.architecture.outputs)
+    with contextlib.suppress(NonFiniteLossError):
+        network.fit(X, y, batch_size=4, verbose=False)

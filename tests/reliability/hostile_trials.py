@@ -1,0 +1,193 @@
+"""What the tests of hostile files do in a process of their own; each prints how many cases it tried."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from cases import LEARNERS
+from hostile_files import (
+    Loads,
+    dumped,
+    joined,
+    mutation,
+    sealed,
+    split,
+    table_mutation,
+    works,
+    write_good_files,
+    write_good_table,
+)
+
+from fastmlp import Dense, Nadam, Network
+from fastmlp.optimizers import SGD
+from fastmlp.schedules import SCHEDULES
+from fastmlp.tables import TableError, TabularModel
+
+
+def _resident() -> int:
+    """The most bytes of memory that this process ever had, or 0 where that is not told."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return 0
+
+
+def cuts(which: int, folder: str) -> None:
+    """A file cut at every byte, as it is and with its digest made right."""
+    good = write_good_files(Path(folder))[which].read_bytes()
+    loads, path = Loads(), Path(folder, "cut")
+    for length in range(len(good)):
+        for blob in (good[:length], sealed(good[:length])):
+            path.write_bytes(blob)
+            assert loads.load(path) is None
+    print(loads.refused)
+
+
+def flips(which: int, folder: str) -> None:
+    """Every bit of a header flipped, and of its length, with a digest that is right."""
+    good = write_good_files(Path(folder))[which].read_bytes()
+    loads, path = Loads(), Path(folder, "flipped")
+    for bit in range(8 * (8 + int.from_bytes(good[:8], "little"))):
+        blob = bytearray(good)
+        blob[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(sealed(bytes(blob)))
+        network = loads.load(path)
+        if network is not None:
+            works(network)
+    print(loads.refused + loads.accepted, loads.refused)
+
+
+def mutations(count: int, folder: str) -> None:
+    """Random changes of files."""
+    good = [path.read_bytes() for path in write_good_files(Path(folder))]
+    loads, path, before = Loads(), Path(folder, "changed"), 0
+    for seed in range(count):
+        path.write_bytes(mutation(good[seed % len(good)], seed))
+        network = loads.load(path, measured=seed % 8 == 0 and seed < 8000)
+        if network is not None:
+            works(network)
+        before = before or (_resident() if seed == 500 else 0)
+    assert _resident() - before < 100e6
+    print(loads.refused + loads.accepted, loads.refused, loads.accepted)
+
+
+def table_mutations(count: int, folder: str) -> None:
+    """Random changes of what a file says of its table."""
+    good, csv = write_good_table(Path(folder))
+    loads, path = Loads(), Path(folder, "changed")
+    for seed in range(count):
+        path.write_bytes(table_mutation(good.read_bytes(), seed))
+        model = loads.load(path, kind=TabularModel)
+        if model is not None:
+            with contextlib.suppress(TableError):  # a column or class may be called otherwise now
+                model.evaluate(csv, verbose=False)
+            model.save(path)
+    print(loads.refused + loads.accepted, loads.refused, loads.accepted)
+
+
+def large_headers(most: int, folder: str) -> None:
+    """Headers of about so many bytes, each of one hostile kind."""
+    small, path, loads = Path(folder, "small"), Path(folder, "large"), Loads()
+    Network([1, 1], seed=0).save(small)
+    header, _ = split(small.read_bytes())
+    own = header["__metadata__"]
+    architecture = own["architecture"]
+    begin, end = architecture.index("[") + 1, architecture.rindex('], "loss"')
+    layer, rest = architecture[begin:end], architecture[end:]
+
+    def entry(name: str, dtype: str = "F32", shape: str = "[0]", size: int = 0) -> str:
+        return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{size}]}}'
+
+    def said(**changes: str) -> str:
+        return dumped({**own, **changes}, (",", ":"))
+
+    def file(metadata: str, *entries: str) -> bytes:
+        text = ('{"__metadata__":' + ",".join([metadata, *entries]) + "}").encode()
+        text += b" " * (-len(text) % 8)
+        return sealed(len(text).to_bytes(8, "little") + text)
+
+    kinds: dict[str, Callable[[], bytes]] = {
+        "a shape of many numbers": lambda: file(said(), entry("w", shape="[" + "1," * (most // 2) + "1]")),
+        "a long number": lambda: file(said(), entry("w", shape="[" + "1" * most + "]")),
+        "many keys": lambda: file(said()[:-1] + "".join(f',"{key}":""' for key in range(most // 14)) + "}"),
+        "many tensors": lambda: file(said(), *(entry(f"{name}") for name in range(most // 65))),
+        "one tensor many times": lambda: file(said(), *[entry("w")] * (most // 65)),
+        "a long name": lambda: file(said(), entry("n" * most)),
+        "a long dtype": lambda: file(said(), entry("w", "F" * most)),
+        "a text without end": lambda: file(said()[:-2] + "a" * most),
+        "a long text": lambda: file(said(x="a" * most)),
+        "a long text of other letters": lambda: file(said(x="é" * (most // 6))),
+        "a long text of many alphabets": lambda: file(said(x="😀" * (most // 12))),
+        "an architecture of quotes": lambda: file(said(architecture='"' * (most // 2))),
+        "an architecture of brackets": lambda: file(said(architecture="[" * most)),
+        "an architecture and blanks": lambda: file(said(architecture=architecture + " " * most)),
+        "layers that are none": lambda: file(said(architecture='{"layers": [' + "[]," * (most // 3) + rest)),
+        "a layer of objects": lambda: file(said(architecture='{"layers": [[' + "{}," * (most // 3) + rest)),
+        "objects in place of a loss": lambda: file(
+            said(architecture=f'{{"layers": [{layer}], "loss": ' + "{}," * (most // 3))
+        ),
+        "counters of objects": lambda: file(said(training="[" + "{}," * (most // 3))),
+        "many layers": lambda: file(said(architecture='{"layers": [' + ", ".join([layer] * (most // 500)) + rest)),
+    }
+    for make in kinds.values():
+        path.write_bytes(make())
+        assert loads.load(path, measured=True) is None
+    units = architecture.replace('"units": 1', '"units": 1000000000')
+    path.write_bytes(file(said(architecture=units), entry("layers.0.W", shape="[1,1000000000]")))
+    assert loads.load(path, measured=True) is None
+    print(loads.refused)
+
+
+def large_counters(folder: str) -> None:
+    """Every optimizer, with and without each schedule, goes on from the last step that a file may hold."""
+    path, loads = Path(folder, "model"), Loads()
+    slow = Nadam(beta_1=1 - 1e-15, momentum_decay=1e6)  # the product of whose factors never fades
+    scheduled = [SGD(schedule) for schedule in SCHEDULES.values()]
+    for optimizer in (*LEARNERS.values(), *scheduled, slow):
+        Network([2, Dense(3, dropout=0.5), 2], optimizer=optimizer, seed=1).save(path)
+        header, data = split(path.read_bytes())
+        training = json.loads(header["__metadata__"]["training"])
+        for counters in (
+            {"epoch": 2**62 - 1, "step": 2**62 - 1},
+            {"step": 2**31},
+            {"rows": 2**62 - 1, "batch_size": 1, "batch": 2**62 - 3},
+        ):
+            header["__metadata__"]["training"] = json.dumps({**training, **counters})
+            path.write_bytes(sealed(joined(header, data)))
+            works(loads.load(path))
+    print(loads.accepted)
+
+
+def changing(folder: str) -> None:
+    """Another thread cuts, grows and rewrites the file in place while it is loaded."""
+    good, loads, over = [path.read_bytes() for path in write_good_files(Path(folder))], Loads(), threading.Event()
+    path = Path(folder, "changing")
+    path.write_bytes(good[0])
+
+    def change() -> None:
+        with open(path, "r+b", buffering=0) as file:
+            while not over.is_set():
+                for blob in good:
+                    file.seek(0)
+                    file.write(blob)
+                    file.truncate(len(blob) // 2)
+                    file.seek(0)
+                    file.write(blob)
+                    file.truncate()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        while loads.refused < 300:
+            network = loads.load(path)
+            assert network is None or network.architecture.inputs in (1, 2, 3)
+    finally:
+        over.set()
+        thread.join()
+    print(loads.refused + loads.accepted)
