@@ -30,7 +30,7 @@ class ThreadChoice:
         self._seconds: dict[bool, list[float]] = {False: [], True: []}  # of a step, in the last two calls of each kind
         self._serial_wall = self._serial_own = 0.0  # since parallel was tried
         self._price = 0.0  # what the last parallel call lost in a step
-        self._length = 0.0  # of the last parallel call
+        self._length = 0.0  # of the last parallel call, if it was faster than a serial one
         self._since_comparison, self._wait = 0, 2
 
     def fits(self, most: int, rows: int) -> bool:
@@ -68,8 +68,8 @@ class ThreadChoice:
         preferred, compared = self._prefers_parallel(), self.trial()
         self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
         if parallel:
-            self._length = seconds
             self._price = max(0.0, seconds / steps - self._best(False))
+            self._length = 0.0 if self._price else seconds
             self._serial_wall = self._serial_own = 0.0
             self._since_comparison += 1
         else:

@@ -705,7 +705,7 @@ def test_a_second_fit_at_the_same_time_is_refused(action: str) -> None:
     one, other = small_network(), small_network()
     one.fit(X, LABELS, epochs=2, batch_size=BATCH, callbacks=[at_event("on_train_batch_end", 1, second)])
     other.fit(X, LABELS, epochs=2, batch_size=BATCH)
-    assert "in use by another thread" in str(errors[0])
+    assert "being fitted by another thread" in str(errors[0])
     assert len(errors) == 1
     assert bits(one) == bits(other)
 
