@@ -177,8 +177,10 @@ def test_a_fork_while_another_library_compiles(moments: int, tried: Tried) -> No
         compiling, stop = threading.Event(), threading.Event()
         @numba.extending.intrinsic
         def told(typingcontext):
-            compiling.set()  # within the compiler
-            return numba.types.int64(), lambda context, builder, signature, args: context.get_constant(numba.types.int64, 1)
+            def code(context, builder, signature, arguments):
+                compiling.set()  # within the compiler
+                return context.get_constant(numba.types.int64, 1)
+            return numba.types.int64(), code
         def compile():
             while not stop.is_set():
                 numba.njit(lambda: told() + 1)()
@@ -239,7 +241,9 @@ def test_a_fork_while_another_thread_fits_and_a_third_predicts(moments: int, ser
                 return digest(fitting)
             except RuntimeError as error:
                 return f"{{type(error).__name__}}: {{error}}"
-        found = [in_child(lambda: (digest(predicted), trained_digest(), look())).split("'")[1::2] for _ in range({moments})]
+        def child():
+            return "|".join((digest(predicted), trained_digest(), look()))
+        found = [in_child(child).split("|") for _ in range({moments})]
         stop.set()
         for other in others: other.join()
         for predicts, fits, looks in found:
