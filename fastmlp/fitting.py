@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from fastmlp.callbacks import Callback
@@ -24,6 +25,8 @@ class Fitting:
     ----------
     network : Network
         Whose `stop_training` ends the fit.
+    step : function
+        Gives the lock under which the network and its history change; other threads have their turn between.
     history : History
         What is seen goes there.
     trainer : Trainer
@@ -41,6 +44,7 @@ class Fitting:
     def __init__(
         self,
         network: Network,
+        step: Callable[[], AbstractContextManager[None]],
         history: History,
         trainer: Trainer,
         validation: Callable[[], dict[str, float]] | None,
@@ -48,7 +52,8 @@ class Fitting:
         callbacks: Sequence[Callback],
         progress: Progress,
     ) -> None:
-        self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
+        self.network, self.step, self.history = network, step, history
+        self.trainer, self.validation = trainer, validation
         self.callbacks, self.progress = callbacks, progress
         self.by_batch = any(_overrides(callback, "on_train_batch_end") for callback in callbacks)
         self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
@@ -100,9 +105,10 @@ class Fitting:
         """Some steps; an exception is given back, since the steps before it still belong into the history."""
         state = self.trainer.parameters.state
         try:
-            self.trainer.run(most)
-            if state[at.BATCH_OF_EPOCH] == 0 and (self.by_epoch or state[at.EPOCH] == last):
-                self.trainer.check_weights()
+            with self.step():
+                self.trainer.run(most)
+                if state[at.BATCH_OF_EPOCH] == 0 and (self.by_epoch or state[at.EPOCH] == last):
+                    self.trainer.check_weights()
         except (KeyboardInterrupt, NonFiniteLossError) as error:
             self.trainer.mend()
             return error
@@ -113,11 +119,15 @@ class Fitting:
             try:
                 found = self.validation()
             except BaseException:  # the epoch is done and stays in the history, without what was not measured
-                self.history.add(epoch, logs | dict.fromkeys(self.validated, math.nan))
+                self._note(epoch, logs | dict.fromkeys(self.validated, math.nan))
                 raise
             logs |= {f"val_{name}": value for name, value in found.items()}
-        self.history.add(epoch, logs)
+        self._note(epoch, logs)
         self._tell("on_epoch_end", epoch, logs)
+
+    def _note(self, epoch: int, logs: dict[str, float]) -> None:
+        with self.step():
+            self.history.add(epoch, logs)
 
     def _show(self, epochs: int, finished: bool) -> None:
         feed = self.trainer.feed

@@ -6,8 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.chunks import Chunks, ChunkSource
 from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targets, own_copy, real_array, rows_of
+from fastmlp.exclusive import Exclusive
 from fastmlp.feeding import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
@@ -124,8 +124,7 @@ class Network:
     def _forget_plans(self) -> None:
         self._plans = Plans(self._parameters, self.threads)
         self._constants = StepConstants(self.architecture.optimizer)
-        self._lock = threading.RLock()
-        self._busy = False
+        self._use = Exclusive()
 
     # What it is ------------------------------------------------------------------------------------------------------
 
@@ -146,7 +145,7 @@ class Network:
 
     def get_weights(self) -> list[LayerWeights]:
         """Copies of each layer's (W, b): shapes (inputs, units) and (units,), None without bias."""
-        with self._lock:
+        with self._use.turn, self._use.lock:
             return self._parameters.unpack(self._parameters.weights)
 
     def set_weights(self, weights: Sequence[tuple[ArrayLike, ArrayLike | None]]) -> None:
@@ -166,7 +165,7 @@ class Network:
         if len(given) != len(layers) or any(len(pair) != 2 for pair in given):
             raise ValueError(f"{wanted}, got {len(given)} entries of lengths {[len(pair) for pair in given]}")
         checked = [self._check_layer(index, w, b) for index, (w, b) in enumerate(given)]
-        with self._lock:
+        with self._use.changing():
             for index, (w, b) in enumerate(checked):
                 self._parameters.pack(self._parameters.weights, index, w, b)
             self._parameters.refresh_transposed()
@@ -192,7 +191,7 @@ class Network:
     def reinitialize(self, seed: int | None = None) -> None:
         """Start afresh, as if just made with this seed; None draws one."""
         chosen = architectures.resolve_seed(seed)
-        with self._fitting():
+        with self._use.fitting(), self._use.step():
             self.architecture = dataclasses.replace(self.architecture, seed=chosen)
             self._parameters.architecture = self.architecture
             self._parameters.initialise(chosen)
@@ -244,7 +243,7 @@ class Network:
         """
         size = None if batch_size is None else whole_number(batch_size, "batch_size")
         checked = check_inputs(X, self.architecture)
-        with self._lock:
+        with self._use.turn, self._use.lock:
             return inference.predict(self._plans, checked, batch_size=size)
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
@@ -258,13 +257,13 @@ class Network:
     def hidden_activations(self, X: ArrayLike) -> list[NDArray[Any]]:
         """`g(Z)` of every hidden layer, (n, units) each, dropout off."""
         checked = check_inputs(X, self.architecture)
-        with self._lock:
+        with self._use.turn, self._use.lock:
             return inference.hidden(self._plans, checked)
 
     def input_gradients(self, X: ArrayLike) -> NDArray[Any]:
         """The Jacobian of the outputs, (n, outputs, inputs): how each output changes with each input."""
         checked = check_inputs(X, self.architecture)
-        with self._lock:
+        with self._use.turn, self._use.lock:
             return inference.jacobian(self._plans, checked)
 
     def evaluate(
@@ -302,7 +301,7 @@ class Network:
 
     def _evaluate(self, X: Table, targets: Targets, weights: Weights | None, chosen: Chosen) -> dict[str, float]:
         self._require_room(len(X), chosen)
-        with self._lock:
+        with self._use.turn, self._use.lock:
             loss = inference.loss(self._plans, X, targets, weights)
             predictions = inference.predict(self._plans, X)
         own_weights = None if weights is None else own_copy(weights[:], np.dtype(np.float64))
@@ -326,7 +325,7 @@ class Network:
             Shaped as `get_weights` gives the parameters.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
-        with self._lock:
+        with self._use.turn, self._use.lock:
             loss, gradient = inference.loss_and_gradient(self._plans, checked, targets, weights)
             return loss, self._parameters.unpack(gradient)
 
@@ -428,7 +427,7 @@ class Network:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         progress = Progress(verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
-        with self._fitting(), contextlib.closing(progress):
+        with self._use.fitting(), contextlib.closing(progress):
             progress.prepare()
             self._require_finite()
             plan = self._plans.get("training", batch_size)
@@ -443,7 +442,7 @@ class Network:
             self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
             validated = () if validation is None else ("loss", *chosen)
-            Fitting(self, history, trainer, validate, validated, listeners, progress).run(epochs)
+            Fitting(self, self._use.step, history, trainer, validate, validated, listeners, progress).run(epochs)
             return history
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -455,7 +454,7 @@ class Network:
             If the loss is NaN or infinite, or the weights become so; the network is as it was.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
-        with self._fitting():
+        with self._use.fitting(), self._use.step():
             self._require_finite()
             plan = self._plans.get("training", len(checked))
             state, totals = self._parameters.state, self._parameters.totals
@@ -523,21 +522,6 @@ class Network:
             self._parameters.state[at.BATCH_OF_EPOCH] = 0
         epoch[:] = data
 
-    @contextlib.contextmanager
-    def _fitting(self) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("this network is in use by another thread; fit a copy, or wait")
-        try:
-            if self._busy:
-                raise RuntimeError("this network is being fitted; a callback can fit a copy of it")
-            self._busy = True
-            try:
-                yield
-            finally:
-                self._busy = False
-        finally:
-            self._lock.release()
-
     # How it is kept --------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path, *, optimizer: bool = True) -> None:
@@ -561,7 +545,7 @@ class Network:
 
     def _save(self, path: str | Path, optimizer: bool, table: str | None) -> None:
         """Write the network and, if there is one, the description of the table that its inputs are columns of."""
-        with self._lock:
+        with self._use.turn, self._use.lock:
             storage.save(path, self._parameters, optimizer, table)
 
     @classmethod
@@ -591,7 +575,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the plans and the lock, which hold addresses of this process."""
-        with self._lock:
+        with self._use.turn, self._use.lock:
             own = self._parameters
             memory.require(own.weights.nbytes + own.slots.nbytes, "a copy of a network")
             return {

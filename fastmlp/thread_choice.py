@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import math
+import time
 
 
 class ThreadChoice:
-    """Serial or parallel, by what was measured: on a busy machine two threads can be slower than one.
+    """Serial or parallel, by what was measured: on a busy machine two threads can be hundreds of times slower than one.
 
-    The bits are the same either way. The first calls are parallel, one is serial, and after that the faster kind runs.
-    Unless parallel is clearly faster, the other kind is tried again: after 2 calls, then 4, 8, up to 64, for what made
-    threads slow (a neighbour, or both on one core) passes.
+    The bits are the same either way. The first calls are serial. Then parallel is tried, for as short as can be, and
+    what is faster runs on. Trials may take a tenth of the time: one that lost a millisecond is repeated after ten
+    milliseconds of serial work. Where the serial calls themselves had to wait for a processor, a trial is expected to
+    lose 50 ms, which was measured with four busy neighbours on two cores.
+
+    Parallel calls get longer step by step, so that a neighbour who comes, or a trial that was lucky, costs little. They
+    are compared with a short serial call after 2 of them, then 4, 8, up to 64, unless they are clearly faster.
     """
 
-    LONGEST = 64  # calls between two trials
+    SHARE = 0.1  # of the serial seconds, that trials may lose
+    CALM_PRICE, BUSY_PRICE = 0.001, 0.05  # seconds that a trial is expected to lose at least
+    WAITING = 0.9  # of its time a thread has a processor on a machine that is not busy
     CLEARLY = 0.9  # parallel calls that take less than this share of a serial one need no comparison
+    LONGEST = 64  # parallel calls between two comparisons
+    SERIAL_CALL, PARALLEL_CALL, COMPARISON = 0.05, 0.01, 0.005  # seconds that calls may take
 
     def __init__(self, most: int = 1, rows: int = 0) -> None:
         self.most, self._rows = most, rows
-        self._calls, self._since_trial, self._wait = 0, 0, 1
-        self._seconds: dict[bool, list[float]] = {False: [], True: []}
+        self._seconds: dict[bool, list[float]] = {False: [], True: []}  # of a step, in the last two calls of each kind
+        self._serial_wall = self._serial_own = 0.0  # since parallel was tried
+        self._price = 0.0  # what the last parallel call lost in a step
+        self._length = 0.0  # of the last parallel call, if it was faster than a serial one
+        self._since_comparison, self._wait = 0, 2
 
     def fits(self, most: int, rows: int) -> bool:
         """Whether what was measured holds: so many threads at most, and that many rows at a time."""
@@ -30,31 +42,46 @@ class ThreadChoice:
         return self.most > 1 and self._prefers_parallel() != self.trial()
 
     def trial(self) -> bool:
-        """Whether the next call only tries the kind that is not preferred, and should be short."""
-        if self.most == 1 or len(self._seconds[True]) < 2:
+        """Whether the next call only tries the kind that is not preferred."""
+        if self.most == 1:
             return False
-        if not self._seconds[False]:
-            return True
-        return self._since_trial >= self._wait and not self._is_clear()
+        if self._prefers_parallel():
+            return self._since_comparison >= self._wait and not self._is_clear()
+        busy = self._serial_own < self.WAITING * self._serial_wall
+        price = max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
+        return self._serial_wall * self.SHARE >= price
 
-    def settled(self) -> bool:
-        """Whether both kinds were measured, or there is only one."""
-        return self.most == 1 or bool(self._seconds[False] and self._seconds[True])
+    def call_seconds(self) -> float:
+        """How long the next call may take, where a step is shorter."""
+        if self.most == 1:
+            return self.SERIAL_CALL
+        if self.parallel():
+            return 0.0 if self.trial() else min(2.0 * self._length, self.PARALLEL_CALL)
+        return self.COMPARISON if self.trial() or not self._seconds[True] else self.SERIAL_CALL
 
-    def measured(self, parallel: bool, seconds: float) -> None:
-        """Take note of the seconds that a call of this kind took; the very first only warms caches and threads."""
-        was_trial, preferred = self.trial(), self._prefers_parallel()
-        if self._calls:
-            self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds]
-        self._calls += 1
-        self._since_trial += 1
+    def own_seconds(self) -> float:
+        """The seconds in which this thread had a processor, for the difference; it is asked for where it counts."""
+        return time.thread_time() if self.most > 1 else 0.0
+
+    def measured(self, parallel: bool, seconds: float, own: float, steps: int = 1) -> None:
+        """Take note of a call: its seconds, those in which its thread had a processor, and its steps."""
+        preferred, compared = self._prefers_parallel(), self.trial()
+        self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
+        if parallel:
+            self._price = max(0.0, seconds / steps - self._best(False))
+            self._length = 0.0 if self._price else seconds
+            self._serial_wall = self._serial_own = 0.0
+            self._since_comparison += 1
+        else:
+            self._serial_wall += seconds
+            self._serial_own += own
+            if preferred and compared:
+                self._since_comparison, self._wait = 0, min(2 * self._wait, self.LONGEST)
         if self._prefers_parallel() != preferred:
-            self._since_trial, self._wait = 0, 2
-        elif was_trial:
-            self._since_trial, self._wait = 0, min(2 * self._wait, self.LONGEST)
+            self._since_comparison, self._wait = 0, 2
 
     def _prefers_parallel(self) -> bool:
-        return not self._seconds[False] or self._best(True) < self._best(False)
+        return self._best(True) < self._best(False)
 
     def _is_clear(self) -> bool:
         return self._best(True) < self.CLEARLY * self._best(False)

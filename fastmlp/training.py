@@ -21,8 +21,6 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.plan import Plan
 
-CALL_SECONDS = 0.05  # how long a call of the driver may take, where a step is shorter
-TRIAL_SECONDS = 0.005  # the same of a call that only compares serial and parallel: threads may be 20 times slower
 MOST_STEPS = 4096  # of one call; their tables stay small
 FLOPS_PER_SECOND = 5e10  # a guess for the length of the first call
 
@@ -116,22 +114,20 @@ class Trainer:
             If a loss is not finite; the parameters are those from the beginning of the epoch.
         """
         self.done = 0
-        trial = self.choice.trial()
-        length = CALL_SECONDS if self.choice.settled() and not trial else TRIAL_SECONDS
-        wanted = max(1, int(length / self.seconds))
+        trial, wanted = self.choice.trial(), max(1, int(self.choice.call_seconds() / self.seconds))
         count = self._provide(min(most, self.most_steps, wanted))
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
-        started = time.perf_counter()
+        started, own = time.perf_counter(), self.choice.own_seconds()
         try:
             self._call(parallel, arguments)
         finally:  # Ctrl-C strikes after the call: the steps are done, and counted by the kernel itself
             self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
-        seconds = (time.perf_counter() - started) / max(self.done, 1)
-        self.choice.measured(parallel, seconds)
+        seconds, steps = time.perf_counter() - started, max(self.done, 1)
+        self.choice.measured(parallel, seconds, self.choice.own_seconds() - own, steps)
         if not trial:
-            self.seconds = max(seconds, 1e-8)
+            self.seconds = max(seconds / steps, 1e-8)
         if self.done < count:
             self._fail()
         return self.results[: self.done]

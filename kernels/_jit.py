@@ -27,6 +27,7 @@ from numba.core import config
 from numba.core.ccallback import CFunc
 
 from fastmlp.kernels.code_cache import KernelCache
+from fastmlp.kernels.forks import compilation
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,7 +88,6 @@ class Kernel:
         self._addresses: dict[np.dtype[Any], int] = {}
         self._functions: dict[np.dtype[Any], Callable[..., Any]] = {}
         self._keep: list[Any] = []
-        self._lock = threading.Lock()
 
     @property
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
@@ -100,7 +100,7 @@ class Kernel:
         known = self._addresses.get(dtype)
         if known is not None:
             return known
-        with self._lock:
+        with compilation:
             if dtype not in self._addresses:
                 self._addresses[dtype] = self._compile(dtype)
         return self._addresses[dtype]

@@ -3,7 +3,10 @@
 - GNU OpenMP kills a forked child at its first parallel region: after a fork from a process that had threads, all is
   serial.
 - Numba's workqueue layer aborts when two threads enter it: it is used from the main thread alone, with no other there.
+  What is left is a thread that C code starts, and that enters Python and a parallel function, within that very call.
 - The number of threads that the user has set is put back after every call.
+- Numba's functions on threads take a lock that all forked processes share, and that one which is killed may keep; so
+  what they do is done here without, once the threads are there.
 
 The layer itself is Numba's choice and is never set for the process.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -33,7 +37,8 @@ if hasattr(os, "register_at_fork"):
 def layer() -> str:
     """The threading layer: "omp", "tbb", "workqueue", or "none" where none loads."""
     try:
-        parallel._launch_threads()
+        if not parallel._is_initialized:
+            parallel._launch_threads()
         return str(numba.threading_layer())
     except (ImportError, ValueError):
         return "none"
@@ -44,18 +49,25 @@ def available(wanted: int | None = None) -> int:
     if wanted == 1 or _forked:
         return 1
     kind = layer()
-    alone = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
-    if kind == "none" or (kind == "workqueue" and not alone):
+    if kind == "none" or (kind == "workqueue" and not _alone()):
         return 1
-    return numba.get_num_threads() if wanted is None else min(wanted, numba.config.NUMBA_NUM_THREADS)
+    return int(parallel._get_num_threads()) if wanted is None else min(wanted, int(parallel.NUM_THREADS))
+
+
+def _alone() -> bool:
+    """Whether this is the main thread, and no other, not even one that `threading` did not start, runs Python."""
+    return len(sys._current_frames()) == 1 and threading.current_thread() is threading.main_thread()
 
 
 @contextlib.contextmanager
 def limited_to(count: int) -> Iterator[None]:
-    """Run parallel kernels with that many threads, then put the user's number back."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(count)
+    """Run parallel kernels with that many threads, at most as many as are `available`, then put the user's number back.
+
+    Numba keeps the number for each thread apart.
+    """
+    before = parallel._get_num_threads()
     try:
+        parallel._set_num_threads(count)
         yield
     finally:
-        numba.set_num_threads(before)
+        parallel._set_num_threads(before)

@@ -45,8 +45,7 @@ def test_a_fit_that_changes_between_serial_and_parallel_gives_the_same_bits(monk
     needs_threads()
     if threads.available() < 2:
         pytest.skip("needs 2 threads")
-    for name in ("CALL_SECONDS", "TRIAL_SECONDS"):
-        monkeypatch.setattr(training, name, 0.0)  # a call for each step
+    monkeypatch.setattr(ThreadChoice, "call_seconds", lambda self: 0.0)  # a call for each step
     turns = iter(range(1000))
     serial, mixed = big_network("wide", "float32", 1), big_network("wide", "float32", 2)
     serial.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
@@ -83,7 +82,7 @@ def test_one_call_a_step_gives_the_bits_of_many_steps_a_call(
     by_callback.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3, callbacks=[EachBatch()])
     assert calls.count(0) == steps
     calls.clear()
-    monkeypatch.setattr(training, "CALL_SECONDS", 0.0)
+    monkeypatch.setattr(ThreadChoice, "call_seconds", lambda self: 0.0)
     stepwise.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3)
     assert calls == [1] * steps
     assert state_of(stepwise) == state_of(whole) == state_of(by_callback)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import pickle
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from behaviour import bits, run_python, small_data, small_network
@@ -684,105 +680,7 @@ def test_a_metric_that_was_not_asked_for_cannot_be_watched() -> None:
         small_network().fit(X, LABELS, validation_data=HELD, callbacks=[EarlyStopping("val_f1")])
 
 
-# Threads ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("action", ["fit", "train_on_batch"])
-def test_a_second_fit_at_the_same_time_is_refused(action: str) -> None:
-    errors: list[Exception] = []
-
-    def second(network: Network) -> None:
-        def work() -> None:
-            try:
-                getattr(network, action)(X, LABELS)
-            except RuntimeError as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-
-    one, other = small_network(), small_network()
-    one.fit(X, LABELS, epochs=2, batch_size=BATCH, callbacks=[at_event("on_train_batch_end", 1, second)])
-    other.fit(X, LABELS, epochs=2, batch_size=BATCH)
-    assert "in use by another thread" in str(errors[0])
-    assert len(errors) == 1
-    assert bits(one) == bits(other)
-
-
-def test_a_prediction_by_another_thread_waits_for_the_fit() -> None:
-    started: list[Any] = []
-    with ThreadPoolExecutor(1) as pool:
-        network = small_network()
-        ask = at_event("on_train_batch_end", 1, lambda n: started.append(pool.submit(n.predict, X)))
-        network.fit(X, LABELS, epochs=2, batch_size=BATCH, callbacks=[ask])
-        assert np.array_equal(started[0].result(), network.predict(X))
-
-
-def test_predictions_of_eight_threads_are_those_of_one() -> None:
-    network = Network([64, 128, 64, 8], output="softmax", seed=0)
-    rows = [np.random.default_rng(seed).normal(size=(100 + 30 * seed, 64)).astype(np.float32) for seed in range(16)]
-    serial = [network.predict(x) for x in rows]
-    gate = threading.Barrier(8)
-
-    def work(first: int) -> list[Any]:
-        gate.wait()
-        return [network.predict(rows[(first + i) % len(rows)]) for i in range(len(rows))]
-
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(work, range(8)))
-    assert all(
-        np.array_equal(found[first][i], serial[(first + i) % len(rows)])
-        for first, i in itertools.product(range(8), range(len(rows)))
-    )
-
-
-def test_networks_of_their_own_fit_at_the_same_time() -> None:
-    alone = small_network()
-    alone.fit(X, LABELS, epochs=20, batch_size=BATCH)
-    gate = threading.Barrier(4)
-
-    def work(_: int) -> dict[str, bytes]:
-        network = small_network()
-        gate.wait()
-        network.fit(X, LABELS, epochs=20, batch_size=BATCH)
-        return bits(network)
-
-    with ThreadPoolExecutor(4) as pool:
-        assert all(found == bits(alone) for found in pool.map(work, range(4)))
-
-
-USES: dict[str, Callable[[Network, Any, Any], Any]] = {
-    "fit": lambda n, x, y: n.fit(x, y, epochs=3, batch_size=128),
-    "train_on_batch": lambda n, x, y: n.train_on_batch(x, y),
-    "predict": lambda n, x, y: n.predict(x),
-    "loss_and_gradients": lambda n, x, y: n.loss_and_gradients(x, y),
-    "error in a callback": lambda n, x, y: n.fit(
-        x, y, batch_size=128, callbacks=[at_event("on_train_batch_end", 0, raising(KeyError("mine")))]
-    ),
-    "loss that blows up": lambda n, x, y: n.fit(np.sign(x) * np.float32(3e38), y, batch_size=128),
-}
-
-
-@pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("threads", [None, 1, 2])
-def test_the_number_of_threads_set_by_the_user_stays(use: str, threads: int | None) -> None:
-    # Enough work for threads to be woken.
-    x = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
-    y = np.arange(256) % 64
-    network = Network([64, 64, 64], output="softmax", seed=0, threads=threads)
-    before = numba.get_num_threads()
-    try:
-        for count in {1, numba.config.NUMBA_NUM_THREADS}:
-            numba.set_num_threads(count)
-            if use in ("error in a callback", "loss that blows up"):
-                with pytest.raises((KeyError, NonFiniteLossError)):
-                    USES[use](network, x, y)
-            else:
-                USES[use](network, x, y)
-            assert numba.get_num_threads() == count
-    finally:
-        numba.set_num_threads(before)
+# What was found on the way ----------------------------------------------------------------------------------------
 
 
 def test_the_scale_of_sample_weights_does_not_matter() -> None:

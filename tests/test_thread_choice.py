@@ -1,60 +1,125 @@
-"""The choice between serial and parallel, on machines that are made up: a function from the call to its seconds."""
+"""The choice between serial and parallel, on machines that are made up: what a step takes, serial and parallel."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
 
 from fastmlp import Network
 from fastmlp.thread_choice import ThreadChoice
 
-
-def choices(seconds: Callable[[int, bool], float], calls: int, most: int = 2) -> list[bool]:
-    """Which calls were parallel."""
-    choice = ThreadChoice(most, rows=100)
-    made = []
-    for call in range(calls):
-        parallel = choice.parallel()
-        choice.measured(parallel, seconds(call, parallel))
-        made.append(parallel)
-    return made
+SERIAL = 1e-4  # seconds a step takes
+QUIET = 0.55e-4  # the same with two threads on a quiet machine
+BUSY = 80e-4  # and where each waits for the other's turn
 
 
-def test_threads_that_pay_are_used_but_for_one_comparison() -> None:
-    made = choices(lambda _, parallel: 0.5 if parallel else 1.0, 300)
-    assert made.count(False) == 1
+@dataclass
+class Course:
+    """What was chosen, call by call, and how long it took."""
+
+    kinds: list[bool] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def share_of_parallel(self, first: int = 0) -> float:
+        """Of the steps, from that call on."""
+        parallel = sum(n for n, kind in zip(self.steps[first:], self.kinds[first:], strict=True) if kind)
+        return parallel / sum(self.steps[first:])
 
 
-def test_threads_that_do_not_pay_are_seldom_tried() -> None:
-    made = choices(lambda _, parallel: 20.0 if parallel else 1.0, 600)
-    assert made.count(True) <= 20
-    assert made[100:].count(True) > 0
+def course(
+    parallel_step: Callable[[float], float], until: float, most: int = 2, own: float = 1.0, serial: float = SERIAL
+) -> Course:
+    """What is chosen for so many seconds, where a parallel step takes what the function says for its time."""
+    choice, found, now, step = ThreadChoice(most, rows=100), Course(), 0.0, serial
+    while now < until:
+        parallel, trial = choice.parallel(), choice.trial()
+        steps = max(1, int(choice.call_seconds() / step))
+        seconds = steps * (parallel_step(now) if parallel else serial)
+        choice.measured(parallel, seconds, seconds * own, steps)
+        now += seconds
+        step = step if trial else seconds / steps  # as the trainer expects it
+        found.kinds.append(parallel)
+        found.steps.append(steps)
+        found.seconds.append(seconds)
+    return found
+
+
+def test_threads_that_pay_are_used_after_ten_milliseconds() -> None:
+    found = course(lambda _: QUIET, until=2.0)
+    first = found.kinds.index(True)
+    assert sum(found.seconds[:first]) < 0.02
+    assert all(found.kinds[first:])
+    assert max(found.seconds[first:]) <= 0.011
+
+
+def test_a_fit_of_a_few_milliseconds_is_serial() -> None:
+    assert not any(course(lambda _: QUIET, until=0.008).kinds)
+
+
+@pytest.mark.parametrize("times_slower", [1.5, 20.0, 300.0])
+@pytest.mark.parametrize("until", [0.01, 0.02, 0.1, 1.0, 10.0])
+def test_threads_that_do_not_pay_cost_little(until: float, times_slower: float) -> None:
+    found = course(lambda _: times_slower * SERIAL, until)
+    one = times_slower * SERIAL  # the first trial, whose price nobody knows
+    assert sum(found.seconds) - sum(found.steps) * SERIAL <= 0.11 * sum(found.seconds) + one
+    assert until < 1.0 or any(found.kinds)
+
+
+def test_on_a_busy_machine_threads_are_tried_after_half_a_second() -> None:
+    found = course(lambda _: BUSY, until=3.0, own=0.4)
+    first = found.kinds.index(True)
+    assert 0.5 <= sum(found.seconds[:first]) < 0.6
+    assert sum(found.kinds) <= 6
+
+
+def test_what_paid_once_by_luck_is_not_trusted_for_long() -> None:
+    lucky = iter([QUIET])
+    found = course(lambda _: next(lucky, BUSY), until=1.0)
+    longest = max(n for n, kind in zip(found.steps, found.kinds, strict=True) if kind)
+    assert longest <= 2
 
 
 def test_a_slow_start_does_not_decide_for_long() -> None:
-    made = choices(lambda call, parallel: (8.0 if call < 10 else 0.5) if parallel else 1.0, 100)
-    assert all(made[40:])
-
-
-def test_one_disturbed_call_does_not_end_parallel_work() -> None:
-    made = choices(lambda call, parallel: (9.0 if call == 50 else 0.5) if parallel else 1.0, 100)
-    assert made.count(False) == 1
+    found = course(lambda now: BUSY if now < 0.5 else QUIET, until=3.0)
+    assert found.share_of_parallel(len(found.kinds) // 2) > 0.99
 
 
 def test_a_neighbour_that_comes_ends_parallel_work_within_two_calls() -> None:
-    made = choices(lambda call, parallel: (0.5 if call < 50 else 9.0) if parallel else 1.0, 60)
-    assert made[49:52] == [True, True, True]
-    assert not made[52]
+    found = course(lambda now: QUIET if now < 0.5 else BUSY, until=3.0)
+    slow = [
+        i
+        for i, (kind, s, n) in enumerate(zip(found.kinds, found.seconds, found.steps, strict=True))
+        if kind and s > 2 * SERIAL * n
+    ]
+    assert slow[1] == slow[0] + 1  # one disturbed call decides nothing
+    assert found.steps[slow[1]] < found.steps[slow[0]]
+    assert not found.kinds[slow[1] + 1]
+
+
+def test_a_neighbour_that_goes_leaves_threads_at_work_again() -> None:
+    found = course(lambda now: BUSY if 0.5 < now < 3.0 else QUIET, until=8.0)
+    assert found.share_of_parallel(len(found.kinds) - 100) > 0.9
+
+
+def test_one_disturbed_call_does_not_end_parallel_work() -> None:
+    found = course(lambda now: BUSY if 0.5 < now < 0.505 else QUIET, until=3.0)
+    first = found.kinds.index(True)
+    assert all(found.kinds[first:])
 
 
 def test_equal_speeds_are_compared_ever_more_rarely() -> None:
-    made = choices(lambda _, parallel: 1.0, 1000)
-    switches = sum(a != b for a, b in itertools.pairwise(made[500:]))
-    assert 0 < switches <= 20
+    found = course(lambda _: 0.97 * SERIAL, until=30.0)
+    assert 0 < sum(a != b for a, b in itertools.pairwise(found.kinds[-500:])) <= 20
 
 
 def test_a_single_thread_is_never_parallel() -> None:
-    assert not any(choices(lambda *_: 1.0, 20, most=1))
+    found = course(lambda _: QUIET, until=2.0, most=1)
+    assert not any(found.kinds)
+    assert max(found.seconds) > 0.045  # its calls are long
 
 
 def test_what_was_measured_holds_for_the_same_work_alone() -> None:
