@@ -17,10 +17,14 @@ class Callback:
     """The base class: every method does nothing, override what you need.
 
     `fit` calls its callbacks in the order given. Where no callback overrides `on_train_batch_end`, many steps run in
-    one call of a kernel; where one does, each step comes back to Python, which costs some microseconds.
+    one call of a kernel; where one does, each step comes back to Python, which costs some microseconds. What a callback
+    raises ends the fit, as Ctrl-C does: the network is that of a finished step, and later callbacks are not called.
 
     Attributes
     ----------
+    every_steps : int
+        `on_train_batch_end` is called after each step whose number, counted since the network was made, is a multiple
+        of it: after every one unless you set it. The steps between run in one call.
     network : Network
         The network that is fitted. Set `network.stop_training = True` to end the fit after this epoch.
     entries : tuple of str
@@ -29,6 +33,7 @@ class Callback:
 
     network: Network
     entries: tuple[str, ...] = ()
+    every_steps: int = 1
 
     def on_train_begin(self) -> None:
         """Before the first epoch."""
@@ -43,7 +48,7 @@ class Callback:
         """After each epoch; `logs` holds its loss and, with validation, its metrics."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """After each step; `logs` holds "loss", that of the batch as it was before the step, penalties included."""
+        """After a step; `logs` holds "loss", that of the batch as it was before the step, penalties included."""
 
 
 class EarlyStopping(Callback):

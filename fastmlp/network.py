@@ -25,6 +25,7 @@ from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targe
 from fastmlp.feeding import Arrays, Feed, permute
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
+from fastmlp.interrupts import HeldSignals
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
 from fastmlp.kernels.layout import PANEL
@@ -166,7 +167,7 @@ class Network:
         if len(given) != len(layers) or any(len(pair) != 2 for pair in given):
             raise ValueError(f"{wanted}, got {len(given)} entries of lengths {[len(pair) for pair in given]}")
         checked = [self._check_layer(index, w, b) for index, (w, b) in enumerate(given)]
-        with self._lock:
+        with HeldSignals(), self._lock:
             for index, (w, b) in enumerate(checked):
                 self._parameters.pack(self._parameters.weights, index, w, b)
             self._parameters.refresh_transposed()
@@ -192,7 +193,7 @@ class Network:
     def reinitialize(self, seed: int | None = None) -> None:
         """Start afresh, as if just made with this seed; None draws one."""
         chosen = architectures.resolve_seed(seed)
-        with self._fitting():
+        with HeldSignals(), self._fitting():
             self.architecture = dataclasses.replace(self.architecture, seed=chosen)
             self._parameters.architecture = self.architecture
             self._parameters.initialise(chosen)
@@ -422,22 +423,29 @@ class Network:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         progress = Progress(verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
-        with self._fitting(), contextlib.closing(progress):
-            progress.prepare()
+        with contextlib.closing(progress), HeldSignals() as signals, self._fitting():
             self._require_finite()
-            plan = self._plans.get("training", batch_size)
-            if validation is not None:
-                inference.prepare(self._plans, len(validation[0]))
-                if metrics is not None:
-                    self._evaluate(*validation, of_table(chosen))  # refuses now what would not suit after an epoch
+            asked = {} if metrics is None else of_table(chosen)
+            plan = signals.released(self._prepare, progress, batch_size, validation, asked)
             self._resume_or_begin_epoch(*data.identity(batch_size))
-            trainer = Trainer(plan, data.feed(plan, batch_size, shuffle), self._constants)
+            feed = data.feed(plan, batch_size, shuffle)
+            trainer = signals.released(Trainer, plan, feed, self._constants, signals)
             history = self.history = History()
             self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
             validated = () if validation is None else ("loss", *chosen)
-            Fitting(self, history, trainer, validate, validated, listeners, progress).run(epochs)
+            Fitting(self, history, trainer, validate, validated, listeners, progress, signals).run(epochs)
             return history
+
+    def _prepare(self, progress: Progress, batch_size: int, validation: Held | None, asked: Chosen) -> Plan:
+        """The plan of a fit; compiles what is needed the first time, and tries the metrics that were asked for."""
+        progress.prepare()
+        plan = self._plans.get("training", batch_size)
+        if validation is not None:
+            inference.prepare(self._plans, len(validation[0]))
+            if asked:
+                self._evaluate(*validation, asked)  # refuses now what would not suit after an epoch
+        return plan
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included.
@@ -448,15 +456,15 @@ class Network:
             If the loss is NaN or infinite, or the weights become so; the network is as it was.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
-        with self._fitting():
+        with HeldSignals() as signals, self._fitting():
             self._require_finite()
-            plan = self._plans.get("training", len(checked))
+            plan = signals.released(self._plans.get, "training", len(checked))
             state, totals = self._parameters.state, self._parameters.totals
             kept_state, kept_totals = state.copy(), totals.copy()
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                trainer = Trainer(plan, feed, self._constants, most_steps=1)
+                trainer = Trainer(plan, feed, self._constants, signals, most_steps=1)
                 result = trainer.run(1)
                 trainer.check_weights()
             except NonFiniteLossError as error:

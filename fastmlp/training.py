@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastmlp.feeding import Source
 from fastmlp.flops import SERIAL_FLOPS, step_flops
+from fastmlp.interrupts import HeldSignals
 from fastmlp.kernels import activations, losses, optimizers, orthogonal, predict, random, rows, step, threads, tiles
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
@@ -64,12 +65,13 @@ class StepConstants:
     def address_of(self, step: int, count: int) -> int:
         """Where the rows of `count` steps from `step` (counted from 1) lie."""
         if step < self.first or step + count > self.last:
-            self.first, self.last = step, step + len(self.table)
-            steps = np.arange(self.first, self.last)
+            self.first = self.last = -1  # until it is filled
+            steps = np.arange(step, step + len(self.table))
             with np.errstate(over="ignore", under="ignore"):  # a rate may fade, whatever the user has NumPy raise
                 constants = self.optimizer.constants(steps)
                 self.table[:, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
             self.table[:, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
+            self.first, self.last = step, step + len(self.table)
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 
@@ -84,12 +86,16 @@ class Trainer:
         The data.
     constants : StepConstants
         Of the network's optimizer.
+    signals : HeldSignals
+        What holds them, but where data is waited for.
     most_steps : int
         Of one call; their results are kept until the next.
     """
 
-    def __init__(self, plan: Plan, feed: Source, constants: StepConstants, most_steps: int = MOST_STEPS) -> None:
-        self.plan, self.feed, self.constants = plan, feed, constants
+    def __init__(
+        self, plan: Plan, feed: Source, constants: StepConstants, signals: HeldSignals, most_steps: int = MOST_STEPS
+    ) -> None:
+        self.plan, self.feed, self.constants, self.signals = plan, feed, constants, signals
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
         most = plan.threads if flops > SERIAL_FLOPS else 1
@@ -124,10 +130,8 @@ class Trainer:
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
         started = time.perf_counter()
-        try:
-            self._call(parallel, arguments)
-        finally:  # Ctrl-C strikes after the call: the steps are done, and counted by the kernel itself
-            self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
+        self._call(parallel, arguments)
+        self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
         seconds = (time.perf_counter() - started) / max(self.done, 1)
         self.choice.measured(parallel, seconds)
         if not trial:
@@ -139,7 +143,7 @@ class Trainer:
     def _provide(self, steps: int) -> int:
         """The data of some steps; the epoch is undone where there is something wrong with them."""
         try:
-            return self.feed.provide(steps)
+            return self.signals.released(self.feed.provide, steps)
         except Exception:
             if self.plan.words[at.READY]:  # the epoch has begun
                 self._undo()
@@ -158,6 +162,11 @@ class Trainer:
         if not self.parameters.are_finite():
             self.plan.words[at.BROKEN] = 1
             self._fail()
+
+    def undo_if_broken(self) -> None:
+        """Undo the epoch under way if its weights are not finite: no fit could go on from them."""
+        if self.plan.words[at.READY] and not self.parameters.are_finite():
+            self._undo()
 
     def _fail(self) -> None:
         """Go back to the snapshot and raise."""

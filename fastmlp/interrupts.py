@@ -1,0 +1,117 @@
+"""Signals that come while memory is half changed: they wait until it is whole.
+
+Python calls a signal's handler in the main thread, between any two of its instructions, and the handler of Ctrl-C
+raises there. So whatever takes more than one instruction is done within `with HeldSignals()`, which puts handlers of its own
+in place of the user's. They note the signal; the user's handler is called where nothing is half done.
+"""
+
+from __future__ import annotations
+
+import _signal  # the same functions as of `signal`, which makes an enum of each answer: 20 us a pair, not 1
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_NAMES = ("INT", "TERM", "HUP", "QUIT", "ALRM", "VTALRM", "PROF", "USR1", "USR2", "BREAK")
+_NUMBERS = tuple(int(getattr(signal, f"SIG{name}")) for name in _NAMES if hasattr(signal, f"SIG{name}"))
+"""What people, timers and managers of processes send, so that its handlers may raise."""
+
+
+class HeldSignals:
+    """Within its `with`, handlers of signals wait; they are called when it ends, or is asked to let them through.
+
+    It may stand within another, also where that one lets signals through. Outside of the main thread it does nothing,
+    since no handler is called there.
+
+    Parameters
+    ----------
+    where : function of a frame, optional
+        Only signals that come where it says yes wait. None lets all wait.
+    """
+
+    __slots__ = ("_handlers", "_holding", "_main", "_waiting", "_where")
+
+    def __init__(self, where: Callable[[FrameType | None], bool] | None = None) -> None:
+        self._where = where
+        self._main = threading.current_thread() is threading.main_thread()
+        self._holding = False
+        self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        self._waiting: list[int] = []
+
+    def __enter__(self) -> HeldSignals:
+        """Put the own handlers in place; from then on signals wait."""
+        try:
+            self._take()
+        except BaseException:  # of a handler that was not yet replaced
+            self._give_back()
+            raise
+        self._holding = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Call the handlers of what came, then put them back, but not those that were changed meanwhile."""
+        try:
+            self._let_through()
+        finally:
+            if self._waiting:  # the handler before raised
+                self.__exit__()
+            else:
+                self._holding = False
+                self._give_back()
+
+    def released(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Call a function during which signals do not wait, such as the user's, or one that takes long."""
+        try:
+            self._let_through()
+            return function(*arguments, **options)
+        finally:
+            self._holding = True
+            self._take()  # the function may have set handlers
+
+    def hand_over(self) -> None:
+        """Call the handlers of what has come until now; what they raise ends this."""
+        while self._waiting:
+            number = self._waiting.pop(0)
+            self._handlers[number](number, sys._getframe())
+
+    def _let_through(self) -> None:
+        """Signals do not wait any more; none is lost between the last look at what waits and that."""
+        while True:
+            self.hand_over()
+            self._holding = False
+            if not self._waiting:
+                return
+            self._holding = True
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        """The handler that stands in for all others."""
+        if self._holding and (self._where is None or self._where(frame)):
+            self._waiting.append(number)
+        else:
+            self._handlers[number](number, frame)
+
+    def _take(self) -> None:
+        """Put `_note` in place of every handler that is a function; a signal that is ignored stays so."""
+        if not self._main:
+            return
+        note = self._note
+        for number in _NUMBERS:
+            handler = _signal.getsignal(number)
+            if callable(handler) and handler != note:
+                self._handlers[number] = handler
+                _signal.signal(number, note)
+
+    def _give_back(self) -> None:
+        try:
+            for number, handler in self._handlers.items():
+                if _signal.getsignal(number) == self._note:
+                    _signal.signal(number, handler)
+        except BaseException:  # of a handler that is back already; the others come back too
+            self._give_back()
+            raise
