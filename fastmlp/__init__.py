@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastmlp.activations import ELU, GELU, LeakyReLU
-    from fastmlp.callbacks import Callback, EarlyStopping
+    from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
     from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
@@ -60,6 +60,7 @@ __all__ = [
     "InverseTimeDecay",
     "LeakyReLU",
     "Lion",
+    "ModelCheckpoint",
     "ModelFormatError",
     "Nadam",
     "Network",
@@ -106,6 +107,7 @@ _HOMES = {
     "InverseTimeDecay": "schedules",
     "LeakyReLU": "activations",
     "Lion": "optimizers",
+    "ModelCheckpoint": "callbacks",
     "ModelFormatError": "model_file",
     "Nadam": "optimizers",
     "Network": "network",

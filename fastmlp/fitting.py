@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from fastmlp._checks import whole_number
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
-from fastmlp.interrupts import HeldSignals
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.progress import Progress
 from fastmlp.training import MOST_STEPS, NonFiniteLossError, Trainer, batch_loss, epoch_losses
 
@@ -59,12 +59,12 @@ class Fitting:
     ) -> None:
         self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
         self.callbacks, self.progress, self.signals = callbacks, progress, signals
-        self.by_batch = [callback for callback in callbacks if _overrides(callback, "on_train_batch_end")]
+        self.by_batch = [each for each in callbacks if each.every_steps and _overrides(each, "on_train_batch_end")]
         self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
         self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
             callback.network, callback.entries = network, ("loss", *self.validated)
-            whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}")
+            whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", least=0)
 
     def run(self, epochs: int) -> None:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""

@@ -25,16 +25,16 @@ from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targe
 from fastmlp.feeding import Arrays, Feed, permute
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
-from fastmlp.interrupts import HeldSignals
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
+from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
-from fastmlp.plan import Plans, buffer_sizes
+from fastmlp.plan import Plan, Plans, buffer_sizes
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp.training import MOST_STEPS, NonFiniteLossError, StepConstants, Trainer, batch_loss
@@ -554,13 +554,18 @@ class Network:
         ------
         OSError
             If it cannot be written; an old file of that name is intact then.
+        ValueError
+            If the weights or the optimizer's memory hold NaN or infinity, as they may for a moment within an epoch.
         """
         self._save(path, optimizer, None)
 
-    def _save(self, path: str | Path, optimizer: bool, table: str | None) -> None:
-        """Write the network and, if there is one, the description of the table that its inputs are columns of."""
+    def _save(
+        self, path: str | Path, optimizer: bool, table: str | None, best: tuple[str, float] | None = None
+    ) -> None:
+        """Write the network, the description of the table that its inputs are columns of, and its best figure."""
         with self._lock:
-            storage.save(path, self._parameters, optimizer, table)
+            self._require_finite()
+            storage.save(path, self._parameters, optimizer, table, best)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Network:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from fastmlp.feeding import Source
 from fastmlp.flops import SERIAL_FLOPS, step_flops
-from fastmlp.interrupts import HeldSignals
 from fastmlp.kernels import activations, losses, optimizers, orthogonal, predict, random, rows, step, threads, tiles
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ActivationKernels
+from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.kernels.optimizers import UpdateKernels
 from fastmlp.kernels.step import train_parallel, train_serial
 from fastmlp.optimizers import Optimizer

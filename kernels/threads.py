@@ -18,6 +18,8 @@ from collections.abc import Iterator
 import numba
 from numba.np.ufunc import parallel
 
+from fastmlp.kernels.interrupts import HeldSignals
+
 _forked = False
 
 
@@ -33,7 +35,9 @@ if hasattr(os, "register_at_fork"):
 def layer() -> str:
     """The threading layer: "omp", "tbb", "workqueue", or "none" where none loads."""
     try:
-        parallel._launch_threads()
+        if not parallel._is_initialized:
+            with HeldSignals():
+                parallel._launch_threads()
         return str(numba.threading_layer())
     except (ImportError, ValueError):
         return "none"
@@ -53,9 +57,10 @@ def available(wanted: int | None = None) -> int:
 @contextlib.contextmanager
 def limited_to(count: int) -> Iterator[None]:
     """Run parallel kernels with that many threads, then put the user's number back."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(count)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
+    with HeldSignals():
+        before = numba.get_num_threads()
+        numba.set_num_threads(count)
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)
