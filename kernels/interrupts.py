@@ -7,7 +7,7 @@ its own in place of the user's. It notes the signal; the user's handler is calle
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # as `signal` has it, without enums: a pair of calls takes 1 us, not 20
+import _signal  # type: ignore[import-not-found]  # what `signal` makes enums of: a pair of calls takes 1 us, not 20
 import signal
 import sys
 import threading
@@ -48,22 +48,26 @@ class HeldSignals:
         """Put the own handlers in place; from then on signals wait."""
         try:
             self._take()
+            self._holding = True
         except BaseException:  # of a handler that was not yet replaced
-            self._give_back()
+            self.__exit__()
             raise
-        self._holding = True
         return self
 
     def __exit__(self, *_: object) -> None:
         """Call the handlers of what came, then put them back, but not those that were changed meanwhile."""
+        done = False
         try:
-            self._let_through()
+            self.hand_over()
+            for number, handler in self._handlers.items():
+                if _signal.getsignal(number) == self._note:
+                    _signal.signal(number, handler)
+            done = not self._waiting
         finally:
-            if self._waiting:  # the handler before raised
-                self.__exit__()
-            else:
+            if done:
                 self._holding = False
-                self._give_back()
+            else:  # a handler raised, or a signal came before its handler was back
+                self.__exit__()
 
     def released(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Call a function during which signals do not wait, such as the user's, or one that takes long."""
@@ -106,12 +110,3 @@ class HeldSignals:
             if callable(handler) and handler != note:
                 self._handlers[number] = handler
                 _signal.signal(number, note)
-
-    def _give_back(self) -> None:
-        try:
-            for number, handler in self._handlers.items():
-                if _signal.getsignal(number) == self._note:
-                    _signal.signal(number, handler)
-        except BaseException:  # of a handler that is back already; the others come back too
-            self._give_back()
-            raise
