@@ -133,7 +133,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import fastmlp` itself costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fastmlp.{_HOMES[name]}"), name)
+    from fastmlp.kernels.interrupts import HeldSignals
+
+    with HeldSignals():  # Numba that was left half loaded cannot be loaded any more
+        value = getattr(importlib.import_module(f"fastmlp.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

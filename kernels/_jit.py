@@ -15,19 +15,16 @@ import inspect
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 import numba
 import numpy as np
 from numba import types
-from numba.core import compiler_lock, config
+from numba.core import config
 from numba.core.ccallback import CFunc
 
 from fastmlp.kernels.code_cache import KernelCache
 from fastmlp.kernels.interrupts import HeldSignals
-
-_LOCK_FILE = compiler_lock.__file__
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,27 +138,12 @@ class Kernel:
         compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
         if self.cached:
             compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
-        with HeldSignals(where=_not_to_be_left):
+        # What a handler raises would be lost where LLVM calls back into Python, and leave Numba, which loads itself as
+        # it goes, half loaded: then no compilation works any more. The longest takes 3 s.
+        with HeldSignals():
             compiled.compile()
         self._keep.append(compiled)  # the code lives as long as this object does
         return int(compiled.address)
-
-
-def _not_to_be_left(frame: FrameType | None) -> bool:
-    """Whether what is raised here gets lost, or leaves a lock behind.
-
-    LLVM works for seconds without a look at signals, so most come in what llvmlite gives it to call,
-    `ExecutionEngine._raw_object_cache_notify` and kin: there ctypes only reports what is raised, and the code that was
-    being handed over is lost with it. And Numba's lock is taken and given back in functions of Python.
-    """
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name.startswith("_raw_object_cache_"):
-            return True
-        if code.co_filename == _LOCK_FILE and code.co_name in ("acquire", "release", "__enter__", "__exit__"):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _digest_of_source(function: Callable[..., Any]) -> str:

@@ -28,17 +28,11 @@ class HeldSignals:
 
     It may stand within another, also where that one lets signals through. Outside of the main thread it does nothing,
     since no handler is called there.
-
-    Parameters
-    ----------
-    where : function of a frame, optional
-        Only signals that come where it says yes wait. None lets all wait.
     """
 
-    __slots__ = ("_handlers", "_holding", "_main", "_waiting", "_where")
+    __slots__ = ("_handlers", "_holding", "_main", "_waiting")
 
-    def __init__(self, where: Callable[[FrameType | None], bool] | None = None) -> None:
-        self._where = where
+    def __init__(self) -> None:
         self._main = threading.current_thread() is threading.main_thread()
         self._holding = False
         self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
@@ -76,7 +70,7 @@ class HeldSignals:
             return function(*arguments, **options)
         finally:
             self._holding = True
-            self._take()  # the function may have set handlers
+            self._take()  # the function may have set handlers of other signals
 
     def hand_over(self) -> None:
         """Call the handlers of what has come until now; what they raise ends this."""
@@ -95,18 +89,18 @@ class HeldSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """The handler that stands in for all others."""
-        if self._holding and (self._where is None or self._where(frame)):
+        if self._holding:
             self._waiting.append(number)
         else:
             self._handlers[number](number, frame)
 
     def _take(self) -> None:
-        """Put `_note` in place of every handler that is a function; a signal that is ignored stays so."""
-        if not self._main:
-            return
-        note = self._note
-        for number in _NUMBERS:
+        """Put `_note` in place of every handler that is a function; a signal that is ignored stays so.
+
+        One that was put in its place since then stays too: it may call `_note` in turn.
+        """
+        for number in _NUMBERS if self._main else ():
             handler = _signal.getsignal(number)
-            if callable(handler) and handler != note:
+            if callable(handler) and number not in self._handlers:
                 self._handlers[number] = handler
-                _signal.signal(number, note)
+                _signal.signal(number, self._note)

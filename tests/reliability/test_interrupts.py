@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any
 
-import numpy as np
 import pytest
-from behaviour import bits, run_python, small_data, small_network
+from behaviour import run_python, small_data
 from conftest import Tried
-
-from fastmlp import Callback, EarlyStopping, Network
-from fastmlp.kernels.interrupts import HeldSignals
 
 X, LABELS = small_data()
 BATCH = 8
