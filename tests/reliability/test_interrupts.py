@@ -8,11 +8,19 @@ test interrupts at each such place in turn, another at random times.
 from __future__ import annotations
 
 import json
+import os
 import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
-from behaviour import run_python, small_data
+from behaviour import bits, run_python, small_data, small_network
 from conftest import Tried
+
+from fastmlp import Callback
+from fastmlp.kernels.interrupts import HeldSignals
 
 X, LABELS = small_data()
 BATCH = 8
@@ -236,7 +244,8 @@ def either(act):
     assert states[0] != states[1]
     return lambda network: (parts(network), network.seed) in states
 
-hits = {act.__name__: at_every_place(within_an_epoch, act, either(act)) for act in (one_step, other_weights, other_seed)}
+acts = (one_step, other_weights, other_seed)
+hits = {act.__name__: at_every_place(within_an_epoch, act, either(act)) for act in acts}
 
 def stopping_early(network):
     network.fit(X, LABELS, epochs=5, batch_size=BATCH, callbacks=[EarlyStopping("loss", patience=1, mode="max")])
@@ -335,3 +344,312 @@ def test_ctrl_c_wherever_python_looks_for_it_elsewhere(tried: Tried) -> None:
         "Ctrl-C at every place of a step, set_weights, reinitialize, early stopping, a roll back, predict",
         sum(hits.values()),
     )
+
+
+# What holds signals ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heard() -> Iterator[list[int]]:
+    """The signals that a user's handlers of SIGINT and SIGTERM were called for."""
+    numbers: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda number, frame: numbers.append(number))
+    yield numbers
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def shout(*numbers: int) -> None:
+    for number in numbers:
+        signal.raise_signal(number)
+
+
+def raising(number: int, frame: FrameType | None) -> None:
+    raise TimeoutError(number)
+
+
+def test_signals_wait_and_each_is_handled_once(heard: list[int]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with HeldSignals() as signals:
+        shout(signal.SIGINT, signal.SIGTERM, signal.SIGINT)
+        assert heard == []
+        signals.hand_over()
+        assert heard == [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
+        signals.hand_over()
+        shout(signal.SIGTERM)
+        assert len(heard) == 3
+    assert heard[3:] == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_is_released_hears_signals_at_once(heard: list[int]) -> None:
+    with HeldSignals() as signals:
+        shout(signal.SIGTERM)
+        assert signals.released(lambda: heard.copy()) == [signal.SIGTERM]
+        signals.released(shout, signal.SIGINT)
+        assert heard == [signal.SIGTERM, signal.SIGINT]
+        shout(signal.SIGINT)
+        assert len(heard) == 2
+    assert len(heard) == 3
+
+
+def test_a_handler_that_raises_loses_no_other(heard: list[int]) -> None:
+    signal.signal(signal.SIGINT, raising)
+    done = []
+    with pytest.raises(TimeoutError), HeldSignals() as signals:  # noqa: PT012
+        shout(signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM)
+        done.append(1)
+        signals.released(done.append, 2)
+    assert done == [1]
+    assert heard == [signal.SIGTERM] * 3
+    assert signal.getsignal(signal.SIGINT) is raising
+
+
+def test_an_error_within_stays_the_error_and_handlers_come_back(heard: list[int]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyError, match="mine"), HeldSignals():  # noqa: PT012
+        shout(signal.SIGINT)
+        raise KeyError("mine")
+    assert heard == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_one_within_another_hands_on_to_it(heard: list[int]) -> None:
+    with HeldSignals() as outer:
+        with HeldSignals() as inner:
+            shout(signal.SIGINT)
+            inner.released(shout, signal.SIGTERM)
+            assert heard == []
+        assert heard == []
+        outer.hand_over()
+        assert heard == [signal.SIGINT, signal.SIGTERM]
+        outer.released(nested, heard)
+    assert heard[2:] == [signal.SIGTERM]
+
+
+def nested(heard: list[int]) -> None:
+    with HeldSignals():
+        shout(signal.SIGTERM)
+        assert len(heard) == 2
+    assert len(heard) == 3
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with HeldSignals() as signals:
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            shout(signal.SIGINT)
+            signals.hand_over()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_another_thread_replaces_no_handler(heard: list[int]) -> None:
+    found = []
+
+    def work() -> None:
+        with HeldSignals() as signals:
+            found.append(signal.getsignal(signal.SIGINT))
+            signals.released(found.append, 1)
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [before, 1]
+
+
+def test_handlers_that_a_callback_sets_stay_and_may_call_those_before(heard: list[int]) -> None:
+    called = []
+
+    class Chain(Callback):
+        def on_train_begin(self) -> None:
+            before: Any = signal.getsignal(signal.SIGINT)
+            signal.signal(signal.SIGINT, lambda *arguments: (called.append(1), before(*arguments)))
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            shout(signal.SIGINT)
+
+    chain = Chain()
+    small_network().fit(X, LABELS, epochs=3, callbacks=[chain])
+    assert heard == [signal.SIGINT] * 3
+    assert len(called) == 3
+    shout(signal.SIGINT)
+    assert len(called) == 4
+    assert len(heard) == 4
+
+
+class Shout(Callback):
+    """Sends signals after each epoch, or fits a copy of the network."""
+
+    def __init__(self, *numbers: int, fit_a_copy: bool = False) -> None:
+        self.numbers, self.fit_a_copy = numbers, fit_a_copy
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if self.fit_a_copy:
+            copy = self.network.__copy__()
+            copy.fit(X, LABELS, epochs=2, callbacks=[Shout(*self.numbers)])
+        shout(*self.numbers)
+
+
+@pytest.mark.parametrize("fit_a_copy", [False, True])
+def test_a_handler_that_does_not_raise_does_not_end_a_fit(heard: list[int], fit_a_copy: bool) -> None:
+    one, other = small_network(), small_network()
+    before = signal.getsignal(signal.SIGTERM)
+    one.fit(X, LABELS, epochs=3, callbacks=[Shout(signal.SIGTERM, fit_a_copy=fit_a_copy)])
+    other.fit(X, LABELS, epochs=3)
+    assert heard == [signal.SIGTERM] * (9 if fit_a_copy else 3)
+    assert bits(one) == bits(other)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("fit_a_copy", [False, True])
+def test_what_a_handler_of_any_signal_raises_ends_a_fit_that_can_go_on(heard: list[int], fit_a_copy: bool) -> None:
+    signal.signal(signal.SIGTERM, raising)
+    one, other = small_network(), small_network()
+    with pytest.raises(TimeoutError):
+        one.fit(X, LABELS, epochs=3, callbacks=[Shout(signal.SIGTERM, fit_a_copy=fit_a_copy)])
+    assert one.epoch == 1
+    assert one.history is not None
+    assert one.history.epoch == [0]
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    one.fit(X, LABELS, epochs=2)
+    other.fit(X, LABELS, epochs=3)
+    assert bits(one) == bits(other)
+
+
+TIMEOUT = (
+    COMMON
+    + """
+def give_up(number, frame):
+    raise TimeoutError("too long")
+
+signal.signal(signal.SIGALRM, give_up)
+times, steps = 0, set()
+draw = random.Random(3)
+while times < MOMENTS:
+    clean()
+    network = small_network()
+    signal.setitimer(signal.ITIMER_REAL, draw.uniform(1e-4, 0.02))
+    try:
+        fit(network, EPOCHS)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except TimeoutError:
+        times += 1
+        steps.add(network.step)
+        check(network)
+print(times)
+folder.cleanup()
+"""
+)
+
+
+@posix
+@pytest.mark.parametrize("moments", [12, pytest.param(200, marks=pytest.mark.heavy)])
+def test_a_timer_that_raises_ends_a_fit_as_ctrl_c_does(moments: int, tried: Tried) -> None:
+    said, _ = run_python(f"MOMENTS = {moments}\n" + TIMEOUT, "-W", "error")
+    assert int(said) == moments
+    tried("a timer's exception at random times of a fit; then it goes on", moments)
+
+
+# Long waits ------------------------------------------------------------------------------------------------------
+
+WAITS = """
+import os, signal, sys, threading, time
+import numpy as np
+from fastmlp import Callback, Network
+import fastmlp.feeding, fastmlp.inference
+
+def interrupted_by(where, name, function):
+    "How many times what `name` names was called again after the first call sent a SIGINT."
+    calls, original = [], getattr(where, name)
+    def counting(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments, **options)
+    setattr(where, name, counting)
+    try:
+        function()
+    except KeyboardInterrupt:
+        return len(calls) - 1
+    finally:
+        setattr(where, name, original)
+    raise AssertionError("not interrupted")
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(400_000, 20))
+y = rng.integers(0, 2, len(X))
+network = Network([20, 4, 2], output="softmax", seed=0)
+one, other = Network([20, 4, 2], output="softmax", seed=0), Network([20, 4, 2], output="softmax", seed=0)
+small, labels = X[:640].astype("float32"), y[:640]
+one.fit(small, labels, validation_data=(X[:10], y[:10]))
+
+def validating():
+    one.fit(small, labels, validation_data=(X, y))
+
+def reading():
+    one.fit(X, y, batch_size=4096)
+
+print(interrupted_by(fastmlp.inference, "point_to_inputs", validating), one.epoch, one.history.epoch)
+print(interrupted_by(fastmlp.feeding.Targets, "take", reading), one.epoch)
+one.fit(small, labels)
+other.fit(small, labels, epochs=3)
+print(all(np.array_equal(a, b) for p, q in zip(one.get_weights(), other.get_weights()) for a, b in zip(p, q)))
+"""
+
+
+def test_validation_and_reading_of_much_data_end_at_once() -> None:
+    """A SIGINT at the first piece is heard before the second."""
+    validation, reading, same = run_python(WAITS, "-W", "error")[0].splitlines()
+    assert validation == "0 2 [1]"
+    assert reading == "0 2"
+    assert same == "True"
+
+
+LOADING = """
+import signal, sys
+import fastmlp
+
+class Interrupt:
+    "Sends Ctrl-C when that module is looked for."
+    def find_spec(self, name, *_):
+        if name == "numba.core.pythonapi" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+try:
+    fastmlp.Network
+except KeyboardInterrupt:
+    print("interrupted", "numba.core.pythonapi" in sys.modules)
+print(fastmlp.Network([2, 3, 1], seed=0).predict([[1.0, 2.0]]).shape)
+"""
+
+
+def test_ctrl_c_while_numba_is_loaded_leaves_a_library_that_works() -> None:
+    assert run_python(LOADING, "-W", "error")[0].splitlines() == ["interrupted True", "(1, 1)"]
+
+
+def test_the_process_ends_by_a_signal_that_has_no_handler_of_python() -> None:
+    """SIGTERM as a rule: nothing of ours holds it."""
+    code = """
+import os, signal
+from behaviour import small_data, small_network
+from fastmlp import Callback
+class End(Callback):
+    def on_epoch_end(self, epoch, logs):
+        os.kill(os.getpid(), signal.SIGTERM)
+X, labels = small_data()
+if (child := os.fork()) == 0:
+    small_network().fit(X, labels, epochs=3, callbacks=[End()])
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs os.fork")
+    assert int(run_python(code)[0]) == -signal.SIGTERM
