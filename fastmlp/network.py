@@ -357,9 +357,16 @@ class Network:
         once. No more than a chunk, a batch and a buffer are held, and only the next chunk is asked for ahead. If one
         does not suit, or its making raises, the network is back where that epoch began.
 
-        Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so
-        far. The next fit on the same data in batches of the same size first finishes the epoch, with the bits of a fit
-        never interrupted; on other data, and on chunks, which cannot be gone back to, it begins an epoch.
+        Ctrl-C, or what the handler of another signal raises, ends a fit between two steps or while it waits for your
+        callbacks, metrics, chunks or data; while kernels are compiled, after the one under way, some seconds at most.
+        The network is that of a finished step, its `history` what was seen so far, with NaN for what was not yet
+        measured; callbacks that had not been called are not called any more. An exception of a callback leaves the same
+        behind.
+
+        The next fit on the same data, with the same `validation_split`, `batch_size`, `shuffle` and weights of rows,
+        first finishes the epoch under way, as the first of its `epochs`, with the bits of a fit never interrupted; so
+        it does in another process, from a file that `save` or a `ModelCheckpoint` wrote. On other data or in batches of
+        another size, and on chunks, which cannot be gone back to, it begins an epoch.
 
         Parameters
         ----------

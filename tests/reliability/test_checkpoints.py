@@ -7,6 +7,7 @@ import math
 import os
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +172,15 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_learned(
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write to any folder")
-def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_learned(path: Path) -> None:
-    path.parent.chmod(0o500)
-    try:
-        with pytest.raises(PermissionError, match="the checkpoint cannot be written"):
-            trained(1, ModelCheckpoint(path))
-    finally:
-        path.parent.chmod(0o700)
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_learned(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said by the system, since root may write to any folder."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    network = small_network()
+    with pytest.raises(PermissionError, match="the checkpoint cannot be written"):
+        trained(1, ModelCheckpoint(path), network=network)
+    assert network.step == 0
 
 
 def test_a_save_that_fails_ends_the_fit_with_a_network_that_can_go_on(tmp_path: Path) -> None:
@@ -198,20 +200,34 @@ def test_a_save_that_fails_ends_the_fit_with_a_network_that_can_go_on(tmp_path: 
 
 def test_weights_that_overflow_never_take_the_place_of_good_ones(path: Path) -> None:
     """Whatever the step at which a training diverges, the last file is one that loads."""
-    rows = np.array([[1e25, 0.0], [0.0, 1e25]], np.float32)
-    network = Network([2, 4, 1], seed=0)
-    seen = []
+    network = Network([2, 1], loss="mean_absolute_error", seed=0)
+    enormous = np.full((2, 2), 1e22, np.float32)  # the square of the gradient overflows, but not the loss
+    target, seen = np.array([1.0, 2.0]), []
 
     class Load(Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-            seen.append((Network.load(path).step, np.isfinite(network._parameters.slots).all()))
+            seen.append((Network.load(path).step, bool(np.isfinite(network._parameters.slots).all())))
 
-    good, target = np.ones((2, 2), np.float32), np.array([1.0, 2.0])
-    network.fit(good, target, batch_size=1, callbacks=[ModelCheckpoint(path)])
+    network.fit(np.ones((2, 2), np.float32), target, batch_size=1, callbacks=[ModelCheckpoint(path)])
+    before = bits(network)
     with pytest.raises(NonFiniteLossError):
-        network.fit(rows, target, epochs=5, batch_size=1, callbacks=[ModelCheckpoint(path, save_freq=1), Load()])
-    assert not seen[-1][1]
-    assert np.isfinite(Network.load(path)._parameters.slots).all()
+        network.fit(enormous, target, batch_size=1, callbacks=[ModelCheckpoint(path, save_freq=1), Load()])
+    assert seen == [(2, False)]
+    assert bits(network) == bits(Network.load(path)) == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_exception_where_weights_have_overflowed_leaves_those_before(error: type[BaseException]) -> None:
+    class Fail(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            assert not np.isfinite(network._parameters.slots).all()
+            raise error
+
+    network = Network([2, 1], loss="mean_absolute_error", seed=0)
+    before = bits(network)
+    with pytest.raises(error):
+        network.fit(np.full((2, 2), 1e22, np.float32), [1.0, 2.0], batch_size=1, callbacks=[Fail()])
+    assert bits(network) == before
 
 
 def test_a_network_that_is_not_finite_is_not_saved(path: Path) -> None:
@@ -395,9 +411,9 @@ for *case, shuffle in itertools.product(NAMES, DTYPES, *[(False, True)] * 3 if A
         resumed(case, path, shuffle)
         tried["within an epoch"] += 1
 
-        for freq in ("epoch", 4, 1):
+        for freq in ("epoch", 4, 1) if ALL else ("epoch", 1):
             path = os.path.join(folder, f"random {freq}")
-            for _ in range(3):
+            for _ in range(3 if ALL else 2):
                 reader, writer = os.pipe()
                 child = in_a_process(train, case, path, shuffle, ModelCheckpoint(path, save_freq=freq), Tell(writer))
                 os.close(writer)
@@ -460,17 +476,20 @@ for name in NAMES:
 
 def test_a_killed_process_and_a_new_one_make_the_same_bits_as_one(tmp_path: Path, tried: Tried) -> None:
     names = ["momentum", "nadam", "by a schedule"]
-    epochs = 200
+    epochs = 160
     head = f"NAMES, FOLDER, EPOCHS = {names!r}, {str(tmp_path)!r}, {epochs}\n" + TRAIN
-    draw = random.Random(1)
-    processes = [start_python(head + f"train({name!r}, FOLDER)", "-W", "error") for name in names]
-    for process in processes:
+
+    def killed(name: str) -> int:
+        process = start_python(head + f"train({name!r}, FOLDER)", "-W", "error")
         assert process.stdout is not None
-        for _ in range(draw.randrange(1, epochs // 2)):
-            assert process.stdout.readline()
+        for _ in range(random.Random(name).randrange(1, epochs // 4)):
+            process.stdout.readline()
         process.kill()
         process.communicate()
-        assert process.returncode != 0
+        return process.returncode
+
+    with ThreadPoolExecutor() as pool:
+        assert 0 not in pool.map(killed, names)
     said, _ = run_python(head + RESUME, "-W", "error")
     assert [line for line in said.splitlines() if line.startswith("same")] == ["same True True"] * len(names)
     tried("a training killed by SIGKILL at random moments; a new process goes on", len(names))
