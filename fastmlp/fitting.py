@@ -123,14 +123,18 @@ class Fitting:
 
     def _steps_until_asked(self) -> int:
         """How many steps there are until a callback wants to know of one."""
+        if not self.by_batch:
+            return MOST_STEPS
         done = self.network.step
-        return min((each.every_steps - done % each.every_steps for each in self.by_batch), default=MOST_STEPS)
+        return min([each.every_steps - done % each.every_steps for each in self.by_batch])
 
     def _validate(self) -> dict[str, float]:
         assert self.validation is not None
         return {f"val_{name}": value for name, value in self.signals.released(self.validation).items()}
 
     def _show(self, epochs: int, finished: bool) -> None:
+        if not self.progress.shown:
+            return
         feed = self.trainer.feed
         rows = int(self.trainer.parameters.state[at.BATCH_OF_EPOCH]) * feed.batch_size
         logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
@@ -141,6 +145,7 @@ class Fitting:
     def _tell(self, event: str, *arguments: Any) -> None:
         if self.callbacks:
             self.signals.released(_tell, self.callbacks, event, *arguments)
+            self.signals.take()
 
     def _tell_batch(self, batch: int, logs: dict[str, float]) -> None:
         asking = [callback for callback in self.by_batch if self.network.step % callback.every_steps == 0]

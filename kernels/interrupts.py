@@ -41,7 +41,7 @@ class HeldSignals:
     def __enter__(self) -> HeldSignals:
         """Put the own handlers in place; from then on signals wait."""
         try:
-            self._take()
+            self.take()
             self._holding = True
         except BaseException:  # of a handler that was not yet replaced
             self.__exit__()
@@ -70,7 +70,18 @@ class HeldSignals:
             return function(*arguments, **options)
         finally:
             self._holding = True
-            self._take()  # the function may have set handlers of other signals
+
+    def take(self) -> None:
+        """Put the own handler in place of every one that is a function; a signal that is ignored stays so.
+
+        Again after code that may have set handlers of other signals; one that replaced the own stays, since it may call
+        that in turn.
+        """
+        for number in _NUMBERS if self._main else ():
+            handler = _signal.getsignal(number)
+            if handler and number not in self._handlers and callable(handler):
+                self._handlers[number] = handler
+                _signal.signal(number, self._note)
 
     def hand_over(self) -> None:
         """Call the handlers of what has come until now; what they raise ends this."""
@@ -93,14 +104,3 @@ class HeldSignals:
             self._waiting.append(number)
         else:
             self._handlers[number](number, frame)
-
-    def _take(self) -> None:
-        """Put `_note` in place of every handler that is a function; a signal that is ignored stays so.
-
-        One that was put in its place since then stays too: it may call `_note` in turn.
-        """
-        for number in _NUMBERS if self._main else ():
-            handler = _signal.getsignal(number)
-            if callable(handler) and number not in self._handlers:
-                self._handlers[number] = handler
-                _signal.signal(number, self._note)
