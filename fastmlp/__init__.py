@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastmlp.activations import ELU, GELU, LeakyReLU
-    from fastmlp.callbacks import Callback, EarlyStopping
+    from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
     from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
@@ -60,6 +60,7 @@ __all__ = [
     "InverseTimeDecay",
     "LeakyReLU",
     "Lion",
+    "ModelCheckpoint",
     "ModelFormatError",
     "Nadam",
     "Network",
@@ -106,6 +107,7 @@ _HOMES = {
     "InverseTimeDecay": "schedules",
     "LeakyReLU": "activations",
     "Lion": "optimizers",
+    "ModelCheckpoint": "callbacks",
     "ModelFormatError": "model_file",
     "Nadam": "optimizers",
     "Network": "network",
@@ -131,7 +133,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import fastmlp` itself costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fastmlp.{_HOMES[name]}"), name)
+    from fastmlp.kernels.interrupts import HeldSignals
+
+    with HeldSignals():  # Numba that was left half loaded cannot be loaded any more
+        value = getattr(importlib.import_module(f"fastmlp.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -123,6 +123,24 @@ def require_regular(path: str | os.PathLike[str]) -> None:
         raise OSError(errno.EINVAL, "is a device or a pipe and would be replaced; give a file", os.fspath(path))
 
 
+def require_writable(path: str | os.PathLike[str], what: str) -> None:
+    """Fail before the work and not after it; `what` says in errors whose path it is.
+
+    Raises
+    ------
+    OSError
+        If the folder where `path` goes is missing or cannot be written to, or if it is a folder, a device or a pipe.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, f"there is no such folder for {what}", str(folder))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, f"{what} cannot be written to this folder", str(folder))
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, f"{what} is a folder; give a file in it", os.fspath(path))
+    require_regular(path)
+
+
 def _sync_folder(folder: Path) -> None:
     """Bring the rename itself to the disk.
 

@@ -1,18 +1,23 @@
-"""The loop over epochs: calls of the trainer, validation, callbacks, history and the progress line."""
+"""The loop over epochs: calls of the trainer, validation, callbacks, history and the progress line.
+
+Signals wait while it runs, but where others' code runs or is waited for; between two calls of the trainer they are
+handed over. So what they raise finds whole steps, and each finished epoch in the history.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from fastmlp._checks import whole_number
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
+from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.progress import Progress
-from fastmlp.training import NonFiniteLossError, Trainer, batch_loss, epoch_losses
+from fastmlp.training import MOST_STEPS, NonFiniteLossError, Trainer, batch_loss, epoch_losses
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
@@ -25,8 +30,6 @@ class Fitting:
     ----------
     network : Network
         Whose `stop_training` ends the fit.
-    step : function
-        Gives the lock under which the network and its history change; other threads have their turn between.
     history : History
         What is seen goes there.
     trainer : Trainer
@@ -39,27 +42,29 @@ class Fitting:
         Called in this order.
     progress : Progress
         The line.
+    signals : HeldSignals
+        What holds them.
     """
 
     def __init__(
         self,
         network: Network,
-        step: Callable[[], AbstractContextManager[None]],
         history: History,
         trainer: Trainer,
         validation: Callable[[], dict[str, float]] | None,
         validated: Sequence[str],
         callbacks: Sequence[Callback],
         progress: Progress,
+        signals: HeldSignals,
     ) -> None:
-        self.network, self.step, self.history = network, step, history
-        self.trainer, self.validation = trainer, validation
-        self.callbacks, self.progress = callbacks, progress
-        self.by_batch = any(_overrides(callback, "on_train_batch_end") for callback in callbacks)
+        self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
+        self.callbacks, self.progress, self.signals = callbacks, progress, signals
+        self.by_batch = [each for each in callbacks if each.every_steps and _overrides(each, "on_train_batch_end")]
         self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
         self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
             callback.network, callback.entries = network, ("loss", *self.validated)
+            whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", least=0)
 
     def run(self, epochs: int) -> None:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""
@@ -73,6 +78,7 @@ class Fitting:
                 if self.by_epoch and state[at.BATCH_OF_EPOCH] == 0:
                     self._tell("on_epoch_begin", int(state[at.EPOCH]))
                 self._advance(first, last)
+                self.signals.hand_over()
             self._tell("on_train_end")
         except BaseException:  # of a callback, say
             self.trainer.mend()
@@ -85,14 +91,22 @@ class Fitting:
         state, trainer, feed = self.trainer.parameters.state, self.trainer, self.trainer.feed
         epoch, batch = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH])
         most = trainer.steps_left() if self.by_epoch else (last - epoch) * feed.steps_per_epoch - batch
-        error = self._run(1 if self.by_batch else most, last)
+        error = self._run(min(most, self._steps_until_asked()))
         results = trainer.results[: trainer.done]
-        if self.by_batch and len(results) and not isinstance(error, NonFiniteLossError):
-            self._tell("on_train_batch_end", batch, {"loss": batch_loss(results[0])})
-        finished = int(state[at.EPOCH]) - epoch  # without one that was undone
-        for loss in epoch_losses(results, batch, feed.steps_per_epoch)[: max(finished, 0)]:
-            self._end_epoch(epoch, {"loss": loss})
-            epoch += 1
+        finished = max(int(state[at.EPOCH]) - epoch, 0)  # without one that was undone
+        losses = epoch_losses(results, batch, feed.steps_per_epoch)[:finished]
+        ended = [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
+        try:
+            if error is None and self.by_batch:
+                self._tell_batch(batch + trainer.done - 1, {"loss": batch_loss(results[-1])})
+            for logs in ended if self.validation is not None else ():
+                logs |= self._validate()
+        finally:  # an epoch that is done stands in the history, if need be without what was not measured
+            with self.trainer.step():
+                for place, logs in enumerate(ended, epoch):
+                    self.history.add(place, logs)
+        for place, logs in enumerate(ended, epoch) if self.callbacks else ():
+            self._tell("on_epoch_end", place, logs)
         ends = state[at.EPOCH] == last or (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0)
         self._show(int(state[at.EPOCH]) - first, finished=error is None and bool(ends))
         if error is not None:
@@ -101,45 +115,49 @@ class Fitting:
             finally:
                 del error  # its traceback holds this frame, which would hold it: a network that nobody frees
 
-    def _run(self, most: int, last: int) -> KeyboardInterrupt | NonFiniteLossError | None:
-        """Some steps; an exception is given back, since the steps before it still belong into the history."""
-        state = self.trainer.parameters.state
+    def _run(self, most: int) -> NonFiniteLossError | None:
+        """Some steps; the error is given back, since the epochs before it still belong into the history."""
         try:
-            with self.step():
-                self.trainer.run(most)
-                if state[at.BATCH_OF_EPOCH] == 0 and (self.by_epoch or state[at.EPOCH] == last):
-                    self.trainer.check_weights()
-        except (KeyboardInterrupt, NonFiniteLossError) as error:
-            self.trainer.mend()
+            self.trainer.run(most)
+        except NonFiniteLossError as error:
             return error
         return None
 
-    def _end_epoch(self, epoch: int, logs: dict[str, float]) -> None:
-        if self.validation is not None:
-            try:
-                found = self.validation()
-            except BaseException:  # the epoch is done and stays in the history, without what was not measured
-                self._note(epoch, logs | dict.fromkeys(self.validated, math.nan))
-                raise
-            logs |= {f"val_{name}": value for name, value in found.items()}
-        self._note(epoch, logs)
-        self._tell("on_epoch_end", epoch, logs)
+    def _steps_until_asked(self) -> int:
+        """How many steps there are until a callback wants to know of one."""
+        if not self.by_batch:
+            return MOST_STEPS
+        done = self.network.step
+        return min([each.every_steps - done % each.every_steps for each in self.by_batch])
 
-    def _note(self, epoch: int, logs: dict[str, float]) -> None:
-        with self.step():
-            self.history.add(epoch, logs)
+    def _validate(self) -> dict[str, float]:
+        assert self.validation is not None
+        return {f"val_{name}": value for name, value in self.signals.released(self.validation).items()}
 
     def _show(self, epochs: int, finished: bool) -> None:
+        if not self.progress.shown:
+            return
         feed = self.trainer.feed
         rows = int(self.trainer.parameters.state[at.BATCH_OF_EPOCH]) * feed.batch_size
         logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
         self.progress.samples = feed.samples
         share = min(rows / feed.samples, 1.0) if feed.samples else 0.0  # a stream's epochs may differ in length
-        self.progress.update(epochs + share, logs, finished, rows)
+        self.signals.released(self.progress.update, epochs + share, logs, finished, rows)
 
     def _tell(self, event: str, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            getattr(callback, event)(*arguments)
+        if self.callbacks:
+            self.signals.released(_tell, self.callbacks, event, *arguments)
+            self.signals.take()
+
+    def _tell_batch(self, batch: int, logs: dict[str, float]) -> None:
+        asking = [callback for callback in self.by_batch if self.network.step % callback.every_steps == 0]
+        if asking:
+            self.signals.released(_tell, asking, "on_train_batch_end", batch, logs)
+
+
+def _tell(callbacks: Sequence[Callback], event: str, *arguments: Any) -> None:
+    for callback in callbacks:
+        getattr(callback, event)(*arguments)
 
 
 def _overrides(callback: Callback, event: str) -> bool:

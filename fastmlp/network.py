@@ -27,13 +27,14 @@ from fastmlp.fitting import Fitting
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
+from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table, room
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
-from fastmlp.plan import Plans, buffer_sizes
+from fastmlp.plan import Plan, Plans, buffer_sizes
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp.training import MOST_STEPS, NonFiniteLossError, StepConstants, Trainer, batch_loss
@@ -165,7 +166,7 @@ class Network:
         if len(given) != len(layers) or any(len(pair) != 2 for pair in given):
             raise ValueError(f"{wanted}, got {len(given)} entries of lengths {[len(pair) for pair in given]}")
         checked = [self._check_layer(index, w, b) for index, (w, b) in enumerate(given)]
-        with self._use.changing():
+        with HeldSignals(), self._use.changing():
             for index, (w, b) in enumerate(checked):
                 self._parameters.pack(self._parameters.weights, index, w, b)
             self._parameters.refresh_transposed()
@@ -191,7 +192,7 @@ class Network:
     def reinitialize(self, seed: int | None = None) -> None:
         """Start afresh, as if just made with this seed; None draws one."""
         chosen = architectures.resolve_seed(seed)
-        with self._use.fitting(), self._use.step():
+        with HeldSignals(), self._use.fitting(), self._use.step():
             self.architecture = dataclasses.replace(self.architecture, seed=chosen)
             self._parameters.architecture = self.architecture
             self._parameters.initialise(chosen)
@@ -361,9 +362,16 @@ class Network:
         once. No more than a chunk, a batch and a buffer are held, and only the next chunk is asked for ahead. If one
         does not suit, or its making raises, the network is back where that epoch began.
 
-        Ctrl-C ends a fit between two steps: the network is that of a finished step, its `history` what was seen so
-        far. The next fit on the same data in batches of the same size first finishes the epoch, with the bits of a fit
-        never interrupted; on other data, and on chunks, which cannot be gone back to, it begins an epoch.
+        Ctrl-C, or what the handler of another signal raises, ends a fit between two steps or while it waits for your
+        callbacks, metrics, chunks or data; while kernels are compiled, after the one under way, some seconds at most.
+        The network is that of a finished step, its `history` what was seen so far, with NaN for what was not yet
+        measured; callbacks that had not been called are not called any more. An exception of a callback leaves the same
+        behind.
+
+        The next fit on the same data, with the same `validation_split`, `batch_size`, `shuffle` and weights of rows,
+        first finishes the epoch under way, as the first of its `epochs`, with the bits of a fit never interrupted; so
+        it does in another process, from a file that `save` or a `ModelCheckpoint` wrote. On other data or in batches of
+        another size, and on chunks, which cannot be gone back to, it begins an epoch.
 
         Parameters
         ----------
@@ -427,23 +435,32 @@ class Network:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         progress = Progress(verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
-        with self._use.fitting(), contextlib.closing(progress):
-            progress.prepare()
+        with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
             self._require_finite()
-            plan = self._plans.get("training", batch_size)
-            if validation is not None:
-                self._require_room(len(validation[0]), chosen)
-                inference.prepare(self._plans, len(validation[0]))
-                if metrics is not None:
-                    self._evaluate(*validation, of_table(chosen))  # refuses now what would not suit after an epoch
+            asked = {} if metrics is None else of_table(chosen)
+            plan = signals.released(self._prepare, progress, batch_size, validation, chosen, asked)
             self._resume_or_begin_epoch(*data.identity(batch_size))
-            trainer = Trainer(plan, data.feed(plan, batch_size, shuffle), self._constants)
+            feed = data.feed(plan, batch_size, shuffle)
+            trainer = signals.released(Trainer, plan, feed, self._constants, signals, self._use.step)
             history = self.history = History()
             self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
             validated = () if validation is None else ("loss", *chosen)
-            Fitting(self, self._use.step, history, trainer, validate, validated, listeners, progress).run(epochs)
+            Fitting(self, history, trainer, validate, validated, listeners, progress, signals).run(epochs)
             return history
+
+    def _prepare(
+        self, progress: Progress, batch_size: int, validation: Held | None, chosen: Chosen, asked: Chosen
+    ) -> Plan:
+        """The plan of a fit; compiles what is needed the first time, and tries the metrics that were asked for."""
+        progress.prepare()
+        plan = self._plans.get("training", batch_size)
+        if validation is not None:
+            self._require_room(len(validation[0]), chosen)
+            inference.prepare(self._plans, len(validation[0]))
+            if asked:
+                self._evaluate(*validation, asked)  # refuses now what would not suit after an epoch
+        return plan
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included.
@@ -454,17 +471,16 @@ class Network:
             If the loss is NaN or infinite, or the weights become so; the network is as it was.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
-        with self._use.fitting(), self._use.step():
+        with HeldSignals() as signals, self._use.fitting(), self._use.step():
             self._require_finite()
-            plan = self._plans.get("training", len(checked))
+            plan = signals.released(self._plans.get, "training", len(checked))
             state, totals = self._parameters.state, self._parameters.totals
             kept_state, kept_totals = state.copy(), totals.copy()
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                trainer = Trainer(plan, feed, self._constants, most_steps=1)
+                trainer = Trainer(plan, feed, self._constants, signals, contextlib.nullcontext, most_steps=1)
                 result = trainer.run(1)
-                trainer.check_weights()
             except NonFiniteLossError as error:
                 raise NonFiniteLossError(error.epoch, 0, "this step") from None
             finally:
@@ -538,15 +554,20 @@ class Network:
         ------
         OSError
             If it cannot be written; an old file of that name is intact then, and nothing else is left.
+        ValueError
+            If the weights or the optimizer's memory hold NaN or infinity, as they may for a moment within an epoch.
         MemoryError
-            If there is no room for a copy of the weights; likewise.
+            If there is no room for a copy of the weights; the old file is intact then too.
         """
         self._save(path, optimizer, None)
 
-    def _save(self, path: str | Path, optimizer: bool, table: str | None) -> None:
-        """Write the network and, if there is one, the description of the table that its inputs are columns of."""
+    def _save(
+        self, path: str | Path, optimizer: bool, table: str | None, best: tuple[str, float] | None = None
+    ) -> None:
+        """Write the network, the description of the table that its inputs are columns of, and its best figure."""
         with self._use.turn, self._use.lock:
-            storage.save(path, self._parameters, optimizer, table)
+            self._require_finite()
+            storage.save(path, self._parameters, optimizer, table, best)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Network:

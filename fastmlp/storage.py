@@ -35,6 +35,7 @@ _COUNTERS = {
 }
 _TOTALS = "training.totals"
 _TABLE = "table"
+_BEST = "best"
 
 _LAYERS = '{"layers": ['
 _REST = '], "loss": '
@@ -53,10 +54,17 @@ class _Network(NamedTuple):
     complete: bool  # whether what the optimizer remembers is there
 
 
-def save(path: str | Path, parameters: Parameters, optimizer: bool, table: str | None = None) -> None:
+def save(
+    path: str | Path,
+    parameters: Parameters,
+    optimizer: bool,
+    table: str | None = None,
+    best: tuple[str, float] | None = None,
+) -> None:
     """Write a network's memory to a file, which is the old one or the new one at any moment.
 
-    `table` is the JSON of the table that its inputs are columns of; it lies under a key of its own in the metadata.
+    `table` is the JSON of the table that its inputs are columns of, `best` the name and value of a figure that was
+    never better in this training; each lies under a key of its own in the metadata.
     """
     counters = {name: int(parameters.state[word]) for name, word in _COUNTERS.items()}
     metadata = {
@@ -65,6 +73,8 @@ def save(path: str | Path, parameters: Parameters, optimizer: bool, table: str |
     }
     if table is not None:
         metadata[_TABLE] = table
+    if best is not None:
+        metadata[_BEST] = json.dumps({"monitor": best[0], "value": repr(float(best[1]))})
     tensors = _named("", parameters.unpack(parameters.weights))
     if optimizer:
         for slot, name in enumerate(parameters.architecture.optimizer.slots):
@@ -108,6 +118,23 @@ def load(path: str | Path) -> tuple[Parameters, str | None]:
         parameters.state[word] = counters[name]
     parameters.refresh_transposed()
     return parameters, metadata.get(_TABLE)
+
+
+def best_of(path: str | Path, architecture: Architecture, monitor: str) -> float | None:
+    """The best value of a figure that a file holds of the training of this network; None if it holds none.
+
+    Raises
+    ------
+    OSError
+        If there is a file that cannot be read.
+    """
+    try:
+        metadata, _ = model_file.read(path)
+        best = json.loads(metadata[_BEST])
+        same = json.loads(metadata["architecture"]) == architecture.to_dict() and best["monitor"] == monitor
+        return float(best["value"]) if same else None
+    except (FileNotFoundError, ModelFormatError, KeyError, TypeError, ValueError, RecursionError):
+        return None
 
 
 def _named(prefix: str, layers: list[LayerWeights]) -> dict[str, NDArray[Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from fastmlp.kernels import activations, losses, optimizers, orthogonal, predict
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ActivationKernels
+from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.kernels.optimizers import UpdateKernels
 from fastmlp.kernels.step import train_parallel, train_serial
 from fastmlp.optimizers import Optimizer
@@ -62,12 +64,13 @@ class StepConstants:
     def address_of(self, step: int, count: int) -> int:
         """Where the rows of `count` steps from `step` (counted from 1) lie."""
         if step < self.first or step + count > self.last:
-            self.first, self.last = step, step + len(self.table)
-            steps = np.arange(self.first, self.last)
+            self.first = self.last = -1  # until it is filled
+            steps = np.arange(step, step + len(self.table))
             with np.errstate(over="ignore", under="ignore"):  # a rate may fade, whatever the user has NumPy raise
                 constants = self.optimizer.constants(steps)
                 self.table[:, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
             self.table[:, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
+            self.first, self.last = step, step + len(self.table)
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 
@@ -82,12 +85,24 @@ class Trainer:
         The data.
     constants : StepConstants
         Of the network's optimizer.
+    signals : HeldSignals
+        What holds them, but where data is waited for.
+    step : function
+        Gives the lock under which the network changes.
     most_steps : int
         Of one call; their results are kept until the next.
     """
 
-    def __init__(self, plan: Plan, feed: Source, constants: StepConstants, most_steps: int = MOST_STEPS) -> None:
-        self.plan, self.feed, self.constants = plan, feed, constants
+    def __init__(
+        self,
+        plan: Plan,
+        feed: Source,
+        constants: StepConstants,
+        signals: HeldSignals,
+        step: Callable[[], AbstractContextManager[None]],
+        most_steps: int = MOST_STEPS,
+    ) -> None:
+        self.plan, self.feed, self.constants, self.signals, self.step = plan, feed, constants, signals, step
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
         most = plan.threads if flops > SERIAL_FLOPS else 1
@@ -111,35 +126,43 @@ class Trainer:
         Raises
         ------
         NonFiniteLossError
-            If a loss is not finite; the parameters are those from the beginning of the epoch.
+            If a loss is not finite, or the weights are not at the end of an epoch; the parameters are those from its
+            beginning.
         """
         self.done = 0
-        trial, wanted = self.choice.trial(), max(1, int(self.choice.call_seconds() / self.seconds))
-        count = self._provide(min(most, self.most_steps, wanted))
+        count = self._provide(min(most, self.most_steps, max(1, int(self.choice.call_seconds() / self.seconds))))
+        with self.step():
+            self._advance(count)
+        return self.results[: self.done]
+
+    def _provide(self, steps: int) -> int:
+        """The data of some steps; the epoch is undone where there is something wrong with them."""
+        try:
+            return self.signals.released(self.feed.provide, steps)
+        except Exception:
+            if self.plan.words[at.READY]:  # the epoch has begun
+                with self.step():
+                    self._undo()
+            raise
+
+    def _advance(self, count: int) -> None:
+        """One call of a driver, and a look at what it did."""
+        trial = self.choice.trial()
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
         started, own = time.perf_counter(), self.choice.own_seconds()
-        try:
-            self._call(parallel, arguments)
-        finally:  # Ctrl-C strikes after the call: the steps are done, and counted by the kernel itself
-            self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
+        self._call(parallel, arguments)
+        self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
         seconds, steps = time.perf_counter() - started, max(self.done, 1)
         self.choice.measured(parallel, seconds, self.choice.own_seconds() - own, steps)
         if not trial:
             self.seconds = max(seconds / steps, 1e-8)
         if self.done < count:
             self._fail()
-        return self.results[: self.done]
-
-    def _provide(self, steps: int) -> int:
-        """The data of some steps; the epoch is undone where there is something wrong with them."""
-        try:
-            return self.feed.provide(steps)
-        except Exception:
-            if self.plan.words[at.READY]:  # the epoch has begun
-                self._undo()
-            raise
+        if self.parameters.state[at.BATCH_OF_EPOCH] == 0 and not self.parameters.are_finite():
+            self.plan.words[at.BROKEN] = 1
+            self._fail()
 
     def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> None:
         self.plan.words[at.THREADS] = self.plan.threads if parallel else 1
@@ -149,16 +172,11 @@ class Trainer:
         with threads.limited_to(self.plan.threads):
             self._drivers[True](*arguments)
 
-    def check_weights(self) -> None:
-        """Undo the last epoch if it ended with weights that are not finite; raises NonFiniteLossError then."""
-        if not self.parameters.are_finite():
-            self.plan.words[at.BROKEN] = 1
-            self._fail()
-
     def mend(self) -> None:
-        """Go back to the snapshot if the weights are not finite: whatever ends a fit must not leave them so."""
-        if not self.parameters.are_finite():
-            self._undo()
+        """Undo the epoch under way if its weights are not finite: whatever ends a fit must not leave them so."""
+        if self.plan.words[at.READY] and not self.parameters.are_finite():
+            with self.step():
+                self._undo()
 
     def _fail(self) -> None:
         """Go back to the snapshot and raise."""

@@ -9,15 +9,11 @@ each is compiled once for all networks and for both the serial and the parallel 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import inspect
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, TypeVar
 
 import numba
@@ -28,6 +24,7 @@ from numba.core.ccallback import CFunc
 
 from fastmlp.kernels.code_cache import KernelCache
 from fastmlp.kernels.forks import compilation
+from fastmlp.kernels.interrupts import HeldSignals
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,47 +137,12 @@ class Kernel:
         compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
         if self.cached:
             compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
-        with _interrupts_held():
+        # What a handler raises would be lost where LLVM calls back into Python, and leave Numba, which loads itself as
+        # it goes, half loaded: then no compilation works any more. The longest takes 3 s.
+        with HeldSignals():
             compiled.compile()
         self._keep.append(compiled)  # the code lives as long as this object does
         return int(compiled.address)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold a Ctrl-C that comes where LLVM calls back into Python until the end.
-
-    LLVM works for seconds without a look at signals, so that is where most come; and there they are lost, since ctypes
-    only reports what is raised, and with them the code that was being handed over.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield  # signals are the main thread's, and nothing of Python's comes where SIGINT is ignored
-        return
-    held: list[tuple[int, Any]] = []
-
-    def hold(number: int, frame: FrameType | None) -> None:
-        if _in_llvm(frame):
-            held.append((number, frame))
-        else:
-            handler(number, frame)
-
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if held:
-            handler(*held[0])
-
-
-def _in_llvm(frame: FrameType | None) -> bool:
-    """Whether this is within what llvmlite gives LLVM to call, `ExecutionEngine._raw_object_cache_notify` and kin."""
-    while frame is not None:
-        if frame.f_code.co_name.startswith("_raw_object_cache_"):
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _digest_of_source(function: Callable[..., Any]) -> str:

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 import numba
 from numba.np.ufunc import parallel
 
+from fastmlp.kernels.interrupts import HeldSignals
+
 _forked = False
 
 
@@ -38,7 +40,8 @@ def layer() -> str:
     """The threading layer: "omp", "tbb", "workqueue", or "none" where none loads."""
     try:
         if not parallel._is_initialized:
-            parallel._launch_threads()
+            with HeldSignals():
+                parallel._launch_threads()
         return str(numba.threading_layer())
     except (ImportError, ValueError):
         return "none"
@@ -65,9 +68,10 @@ def limited_to(count: int) -> Iterator[None]:
 
     Numba keeps the number for each thread apart.
     """
-    before = parallel._get_num_threads()
-    try:
-        parallel._set_num_threads(count)
-        yield
-    finally:
-        parallel._set_num_threads(before)
+    with HeldSignals():
+        before = parallel._get_num_threads()
+        try:
+            parallel._set_num_threads(count)
+            yield
+        finally:
+            parallel._set_num_threads(before)

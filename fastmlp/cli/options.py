@@ -8,10 +8,9 @@ import errno
 import math
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from fastmlp._files import require_regular
+from fastmlp import _files
 
 SUFFIX = ".safetensors"
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
@@ -162,14 +161,7 @@ def require_writable(path: str, *read: str) -> None:
         If the folder where `path` goes is missing or cannot be written to, if `path` is a folder, a device or a pipe,
         or one of the files that are read.
     """
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder for --out", str(folder))
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, "--out cannot be written to this folder", str(folder))
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, "--out is a folder; give a file in it", path)
-    require_regular(path)
+    _files.require_writable(path, "--out")
     if os.path.exists(path) and any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
         raise FileExistsError(errno.EEXIST, "--out would replace a file that is read; give another name", path)
 
