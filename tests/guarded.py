@@ -303,14 +303,14 @@ class Case:
                 history = network.fit(**rows, **split, epochs=2, batch_size=batch_size, shuffle=n % 5 != 0)
                 found.append(history.history["loss"])
             except NonFiniteLossError as error:
-                found.append(error.args[0].encode())
+                found.append(np.frombuffer(error.args[0].encode(), np.uint8))
         found += [*tensors(network.get_weights()), network._parameters.slots, network.predict(own_X)]
         found += network.hidden_activations(own_X)
         if network.architecture.outputs <= 17:
             found.append(network.input_gradients(own_X))
         value, gradients = network.loss_and_gradients(**rows)
         found += [[value], *tensors(gradients)]
-        return digest(np.frombuffer(part, np.uint8) if isinstance(part, bytes) else part for part in found)
+        return digest(np.where(np.isnan(part), np.nan, part) for part in found)  # a NaN's sign is the processor's own
 
 
 def cases(shapes: list[tuple[int, int]], threads: tuple[int, ...]) -> Iterator[Case]:
