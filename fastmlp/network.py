@@ -84,6 +84,8 @@ class Network:
     ------
     ValueError, TypeError
         If something is unknown or out of its range, or if the arguments contradict each other.
+    MemoryError
+        If it would take more memory than there is.
 
     Examples
     --------
@@ -241,6 +243,8 @@ class Network:
         ------
         ValueError, TypeError
             If X does not suit the network.
+        MemoryError
+            If the predictions would take more memory than there is.
         """
         size = None if batch_size is None else whole_number(batch_size, "batch_size")
         checked = check_inputs(X, self.architecture)
@@ -406,6 +410,8 @@ class Network:
             If an argument does not suit; then nothing is changed. Errors of a chunk name its number.
         NonFiniteLossError
             If a loss becomes NaN or infinite; the network is back where that epoch began.
+        MemoryError
+            If it would take more memory than there is; then nothing is changed. It says what takes how much.
         RuntimeError
             If another thread is fitting this network.
         """
@@ -437,8 +443,9 @@ class Network:
                 inference.prepare(self._plans, len(validation[0]))
                 if metrics is not None:
                     self._evaluate(*validation, of_table(chosen))  # refuses now what would not suit after an epoch
+            feed = data.feed(plan, batch_size, shuffle)
             self._resume_or_begin_epoch(*data.identity(batch_size))
-            trainer = Trainer(plan, data.feed(plan, batch_size, shuffle), self._constants)
+            trainer = Trainer(plan, feed, self._constants)
             history = self.history = History()
             self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
