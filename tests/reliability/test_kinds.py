@@ -28,7 +28,7 @@ def run_kinds(what: str, every: int, seconds: float) -> Any:
 
 
 # Strides that share no factor with the tables, so that all pairs of their entries come by.
-@pytest.mark.parametrize("every", [397, pytest.param(7, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("every", [601, pytest.param(7, marks=pytest.mark.heavy)])
 def test_an_array_of_any_kind_does_as_a_plain_copy_of_it(every: int, tried: Tried) -> None:
     found = run_kinds("taken", every, seconds=170)
     assert not found["wrong"]
@@ -37,7 +37,7 @@ def test_an_array_of_any_kind_does_as_a_plain_copy_of_it(every: int, tried: Trie
     tried("an array of any kind: the bits of a plain copy, itself unchanged, nothing compiled anew", found["count"])
 
 
-@pytest.mark.parametrize("every", [43, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("every", [61, pytest.param(1, marks=pytest.mark.heavy)])
 def test_what_is_no_array_of_finite_numbers_is_refused_with_what_to_do(every: int, tried: Tried) -> None:
     found = run_kinds("not_taken", every, seconds=120)
     assert not found["wrong"]
