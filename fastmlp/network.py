@@ -85,6 +85,8 @@ class Network:
     ------
     ValueError, TypeError
         If something is unknown or out of its range, or if the arguments contradict each other.
+    MemoryError
+        If it would take more memory than there is.
 
     Examples
     --------
@@ -241,6 +243,8 @@ class Network:
         ------
         ValueError, TypeError
             If X does not suit the network.
+        MemoryError
+            If the predictions would take more memory than there is.
         """
         size = None if batch_size is None else whole_number(batch_size, "batch_size")
         checked = check_inputs(X, self.architecture)
@@ -413,6 +417,8 @@ class Network:
             If an argument does not suit; then nothing is changed. Errors of a chunk name its number.
         NonFiniteLossError
             If a loss becomes NaN or infinite; the network is back where that epoch began.
+        MemoryError
+            If it would take more memory than there is; then nothing is changed. It says what takes how much.
         RuntimeError
             If another thread is fitting this network.
         """
@@ -439,8 +445,8 @@ class Network:
             self._require_finite()
             asked = {} if metrics is None else of_table(chosen)
             plan = signals.released(self._prepare, progress, batch_size, validation, chosen, asked)
-            self._resume_or_begin_epoch(*data.identity(batch_size))
             feed = data.feed(plan, batch_size, shuffle)
+            self._resume_or_begin_epoch(*data.identity(batch_size))
             trainer = signals.released(Trainer, plan, feed, self._constants, signals, self._use.step)
             history = self.history = History()
             self.stop_training = False

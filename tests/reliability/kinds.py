@@ -398,7 +398,6 @@ def taken(every: int) -> dict[str, Any]:
     data.STAGE_BYTES, data.SCAN_BYTES = sizes["as if large"]
     for role, dtype in itertools.product(ROLES, ("float32", "float64")):  # loads all kernels that arrays decide about
         for entry in entries(role).values():
-            entry(network_for(role, dtype), plain_copy(role, good(role), dtype))
             entry(network_for(role, dtype), np.asfortranarray(good(role, "float16")))
     before = kernels()
     where = [(role, entry) for role in ROLES for entry in entries(role)]

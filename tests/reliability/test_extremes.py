@@ -24,11 +24,11 @@ def run_extremes(what: str, every: int, seconds: float) -> Any:
 
 
 # Strides that share no factor with the tables, so that all pairs of their entries come by.
-@pytest.mark.parametrize("every", [997, pytest.param(61, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("every", [1999, pytest.param(61, marks=pytest.mark.heavy)])
 def test_a_fit_ends_with_finite_weights_or_with_those_of_before(every: int, tried: Tried) -> None:
     found = run_extremes("trained", every, seconds=120)
-    assert found["ended"] > 50
-    assert found["failed"] > 30
+    assert found["ended"] > 30
+    assert found["failed"] > 20
     tried("1e38 in X and y, rates of 1e10, empty data: finite weights, or an error", found["ended"] + found["failed"])
 
 
@@ -38,7 +38,7 @@ def test_an_epoch_that_overflows_is_undone_to_the_bit(every: int, tried: Tried) 
     tried("a loss that overflows in the third epoch: the bits of two epochs", found["count"])
 
 
-@pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("every", [59, pytest.param(1, marks=pytest.mark.heavy)])
 def test_questions_about_extreme_data_are_answered_though_numpy_is_told_to_raise(every: int, tried: Tried) -> None:
     found = run_extremes("asked", every, seconds=60)
     tried("questions about extreme data under np.errstate(all='raise')", found["count"])

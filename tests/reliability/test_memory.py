@@ -16,7 +16,7 @@ import pytest
 from behaviour import bits, run_python, small_data, small_network
 from conftest import Tried
 
-from fastmlp import Dense, Network, memory
+from fastmlp import Callback, Dense, Network, memory
 
 GB = 10**9
 
@@ -231,15 +231,36 @@ def test_a_call_that_would_take_too_much_leaves_the_network_as_it_was(
 ) -> None:
     network = Network([3, Dense(40, "tanh"), 3], output="softmax", seed=7)
     network.fit(*small_data())
-    before = bits(network)
+    before, state = bits(network), network.__getstate__()["state"]
     monkeypatch.setattr(memory, "ASK_FROM", 1)
     monkeypatch.setattr(memory, "available", lambda: (1000, "the machine"))
     with pytest.raises(MemoryError, match=r"takes 0\.00 GB of memory, but the machine has 0\.00 GB left"):
         CALLS[name](network)
     monkeypatch.undo()
     assert bits(network) == before
+    assert (network.__getstate__()["state"] == state).all()
     network.fit(*LARGE)  # it goes on
     tried("what takes more memory than there is: told before it is tried", 1)
+
+
+def test_an_epoch_under_way_is_not_forgotten_for_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stop(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            if batch == 2:
+                raise KeyboardInterrupt
+
+    network, other = small_network(), small_network()
+    data = small_data(100_000)
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(*data, batch_size=10_000, callbacks=[Stop()])
+    monkeypatch.setattr(memory, "ASK_FROM", 500_000)
+    monkeypatch.setattr(memory, "available", lambda: (500_000, "the machine"))
+    with pytest.raises(MemoryError, match="the order of the rows"):
+        network.fit(*small_data(70_000), batch_size=10)
+    monkeypatch.undo()
+    for each in (network, other):
+        each.fit(*data, batch_size=10_000)
+    assert bits(network) == bits(other)
 
 
 def test_a_file_that_has_no_room_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

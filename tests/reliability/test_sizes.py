@@ -18,7 +18,7 @@ SIZES = Path(__file__).with_name("sizes.py")
 
 
 # Strides that share no factor with the tables, so that all pairs of their entries come by.
-@pytest.mark.parametrize("every", [24989, pytest.param(499, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("every", [39989, pytest.param(499, marks=pytest.mark.heavy)])
 def test_every_size_trains_as_the_reference(every: int, tried: Tried) -> None:
     code = f"import runpy, sys; sys.argv = ['', '{every}']; runpy.run_path({str(SIZES)!r}, run_name='__main__')"
     found = json.loads(run_python(code, "-W", "error", seconds=150)[0])
@@ -53,9 +53,9 @@ def test_a_single_class_is_a_class_too() -> None:
 
 def test_ten_thousand_columns(tried: Tried) -> None:
     X = np.random.default_rng(0).normal(size=(50, 10_000))
-    network, other = (Network([10_000, 8, 1], activation="tanh", output="sigmoid", seed=0) for _ in range(2))
-    network.fit(X, X[:, -1] > 0, epochs=60, batch_size=10)
-    other.fit(np.asfortranarray(X, np.float32), X[:, -1] > 0, epochs=60, batch_size=10)
+    network, other = (Network([10_000, 8, 1], activation="tanh", output="sigmoid", seed=0, threads=1) for _ in range(2))
+    network.fit(X, X[:, -1] > 0, epochs=30, batch_size=10)
+    other.fit(np.asfortranarray(X, np.float32), X[:, -1] > 0, epochs=30, batch_size=10)
     assert network.predict_classes(X).tolist() == (X[:, -1] > 0).tolist()
     assert bits(network) == bits(other)
     tried("sizes: 1 row, 1 feature, 1 unit, batches over n or one row short, 60 layers", 1)
@@ -99,8 +99,8 @@ def before_a_wall(array):
 kept = []
 rng = np.random.default_rng(0)
 for dtype in ("float32", "float64"):
-    for columns in (1, 3, 15, 16, 17, 33):
-        for rows in (1, 5, 33):
+    for columns in (1, 15, 16, 17):
+        for rows in (1, 33):
             X = rng.normal(size=(rows, columns)).astype(dtype)
             expected = Network([columns, 5, 2], output="softmax", dtype=dtype, seed=0).predict(X)
             for at_wall, y, w in zip(before_a_wall(X), before_a_wall(np.eye(2, dtype=dtype)[np.arange(rows) % 2]),
