@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cache_places
@@ -74,7 +74,12 @@ def cache(warm: Path, tmp_path: Path) -> Path:
 
 def kernels(root: Path) -> dict[str, tuple[int, int]]:
     """Size and time of every file below, by name."""
-    return {p.name: (p.stat().st_size, p.stat().st_mtime_ns) for p in root.rglob("*") if p.is_file()}
+    found = {}
+    for path in root.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
+            if path.is_file():
+                found[path.name] = (path.stat().st_size, path.stat().st_mtime_ns)
+    return found
 
 
 def warnings_in(stderr: str) -> int:
@@ -139,15 +144,23 @@ def test_small_kernels_meet_every_spoilt_cache(tmp_path: Path, tried: Tried) -> 
     tried(CACHES, len(found))
 
 
-def trainings(roots: Iterable[Path], begin: str = "") -> Iterator[tuple[list[str], str]]:
+def results(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[list[str], str]]:
+    """What each printed, in words, and warned of; none is left behind where one fails."""
+    with contextlib.ExitStack() as stack:
+        for process in processes:
+            stack.enter_context(process)
+            stack.callback(process.kill)
+        return [(said.split(), warned) for said, warned in map(finish, processes)]
+
+
+def trainings(roots: Iterable[Path], begin: str = "") -> list[tuple[list[str], str]]:
     """What TRAIN prints and warns of with each cache, as many at a time as there are cores."""
-    left = list(roots)
+    left, found = list(roots), []
     while left:
         batch, left = left[: os.cpu_count() or 1], left[os.cpu_count() or 1 :]
-        for process in [start_python(begin + TRAIN, FASTMLP_CACHE_DIR=str(root)) for root in batch]:
-            said, warned = finish(process)
-            assert "Traceback" not in warned
-            yield said.split(), warned
+        found += results([start_python(begin + TRAIN, FASTMLP_CACHE_DIR=str(root)) for root in batch])
+    assert not any("Traceback" in warned for _, warned in found)
+    return found
 
 
 @closable
@@ -198,8 +211,8 @@ def test_trainings_with_every_kernel_damaged_somewhere(
             code[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(code)
         tried(DAMAGES, 1)
-    assert list(trainings(roots)) == [(outputs, "")] * len(roots)
-    found = list(trainings(roots, COUNT_COMPILED + AT_EXIT))
+    assert trainings(roots) == [(outputs, "")] * len(roots)
+    found = trainings(roots, COUNT_COMPILED + AT_EXIT)
     assert found == [([*outputs, "0"], "")] * len(roots)
 
 
@@ -352,13 +365,11 @@ def test_processes_that_start_cold_at_once_all_succeed(
 ) -> None:
     code = TINY if count < 8 else TRAIN
     root = str(tmp_path / "cache")
-    for process in [start_python(code, "-W", "error", FASTMLP_CACHE_DIR=root) for _ in range(count)]:
-        said, warned = finish(process)
-        assert said.split() == outputs[: len(said.split())]
-        assert warned == ""
+    found = results([start_python(code, "-W", "error", FASTMLP_CACHE_DIR=root) for _ in range(count)])
+    assert found == [(outputs[: len(found[0][0])], "")] * count
     before = kernels(tmp_path / "cache")
     assert {name.rsplit(".", 1)[1] for name in before} == {"kernel"}
-    said, warned = run_python(COUNT_COMPILED + code + REPORT_COMPILED, "-W", "error", FASTMLP_CACHE_DIR=root)
+    said, _ = run_python(COUNT_COMPILED + code + REPORT_COMPILED, "-W", "error", FASTMLP_CACHE_DIR=root)
     assert said.split()[-2:] == ["compiled", "0"]
     assert kernels(tmp_path / "cache") == before
     tried("a process that starts with an empty cache, together with others", count)
@@ -384,15 +395,18 @@ def test_trainings_killed_at_random_while_they_fill(tmp_path: Path, outputs: lis
     for turn in range(15):
         both = [start_python(TRAIN, FASTMLP_CACHE_DIR=str(root)) for _ in range(2)]
         for process in both:
+            wanted = len(kernels(root)) + int(rng.integers(4))  # files, then up to the time that one kernel takes
+            while process.poll() is None and len(kernels(root)) < wanted:
+                time.sleep(0.01)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(float(rng.uniform(0.3, 1.5)))
+                process.wait(float(rng.uniform(0.0, 0.3)))
             process.kill()
             process.communicate()
         tried(KILLS, len(both))
         if turn % 4 == 3:
-            assert list(trainings([root])) == [(outputs, "")]
+            assert trainings([root]) == [(outputs, "")]
             shutil.rmtree(root)
-    assert list(trainings([root])) == [(outputs, "")]
+    assert trainings([root]) == [(outputs, "")]
 
 
 def test_old_folders_are_removed_and_nothing_else(cache: Path) -> None:

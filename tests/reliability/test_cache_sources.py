@@ -269,3 +269,13 @@ def test_kernels_from_an_archive_work_without_a_cache(tmp_path: Path) -> None:
     said, _ = run_python(code, FASTMLP_CACHE_DIR=str(tmp_path / "cache"))
     assert said.split() == [predictions()]
     assert not list(tmp_path.rglob("*.kernel"))
+
+
+def test_sources_that_cannot_be_read_mean_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", closed)
+    assert code_cache._digest_of_sources() == ""
+    monkeypatch.setattr(code_cache, "_SOURCES", "")
+    assert code_cache._usable_folder() is None
