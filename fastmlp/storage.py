@@ -57,6 +57,13 @@ def save(path: str | Path, parameters: Parameters, optimizer: bool, table: str |
     """Write a network's memory to a file, which is the old one or the new one at any moment.
 
     `table` is the JSON of the table that its inputs are columns of; it lies under a key of its own in the metadata.
+
+    Raises
+    ------
+    ValueError
+        If `load` would refuse the file: an older one that is good must not give way to it.
+    OSError
+        If the file cannot be written.
     """
     counters = {name: int(parameters.state[word]) for name, word in _COUNTERS.items()}
     metadata = {
@@ -70,6 +77,7 @@ def save(path: str | Path, parameters: Parameters, optimizer: bool, table: str |
         for slot, name in enumerate(parameters.architecture.optimizer.slots):
             tensors |= _named(f"optimizer.{name}.", parameters.unpack(parameters.slots[slot]))
         tensors[_TOTALS] = parameters.totals.copy()
+    _check_numbers(_described(metadata), tensors)
     model_file.write(path, metadata, tensors)
 
 
