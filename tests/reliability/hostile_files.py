@@ -155,7 +155,7 @@ def other_value(value: Any, chance: random.Random) -> Any:
         return copy.deepcopy(chance.choice(OTHERS))
     if kind == 2:
         return copy.deepcopy(chance.choice(DESCRIBED))
-    if kind == 3 and isinstance(value, (int, float)):
+    if kind == 3 and isinstance(value, (int, float)) and abs(value) < 2**64:
         return value * chance.choice((-1, 2, 0.5)) + chance.choice((0, 1, -1))
     if kind == 4:
         return chance.choice(("<[1>", "<{5>", "<[500>", "<{5000>", "<[5000>"))

@@ -49,11 +49,11 @@ def cuts(which: int, folder: str) -> None:
     print(loads.refused)
 
 
-def flips(which: int, folder: str) -> None:
-    """Every bit of a header flipped, and of its length, with a digest that is right."""
+def flips(which: int, stride: int, folder: str) -> None:
+    """Bits of a header and of its length flipped, one at a time, with a digest that is right."""
     good = write_good_files(Path(folder))[which].read_bytes()
     loads, path = Loads(), Path(folder, "flipped")
-    for bit in range(8 * (8 + int.from_bytes(good[:8], "little"))):
+    for bit in range(0, 8 * (8 + int.from_bytes(good[:8], "little")), stride):
         blob = bytearray(good)
         blob[bit // 8] ^= 1 << bit % 8
         path.write_bytes(sealed(bytes(blob)))
@@ -193,3 +193,9 @@ def changing(folder: str) -> None:
         over.set()
         thread.join()
     print(loads.refused + loads.accepted)
+
+
+if __name__ == "__main__":  # one trial after the other, as they are asked for
+    for line in sys.stdin:
+        exec(line)
+        sys.stdout.flush()
