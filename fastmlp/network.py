@@ -561,7 +561,8 @@ class Network:
         OSError
             If it cannot be written; an old file of that name is intact then, and nothing else is left.
         ValueError
-            If the weights or the optimizer's memory hold NaN or infinity, as they may for a moment within an epoch.
+            If weights are NaN or infinite, as they can be within an epoch that fails, or a schedule of schedules is too
+            long to be described; likewise.
         MemoryError
             If there is no room for a copy of the weights; the old file is intact then too.
         """

@@ -65,6 +65,13 @@ def save(
 
     `table` is the JSON of the table that its inputs are columns of, `best` the name and value of a figure that was
     never better in this training; each lies under a key of its own in the metadata.
+
+    Raises
+    ------
+    ValueError
+        If `load` would refuse the file: an older one that is good must not give way to it.
+    OSError
+        If the file cannot be written.
     """
     counters = {name: int(parameters.state[word]) for name, word in _COUNTERS.items()}
     metadata = {
@@ -80,6 +87,7 @@ def save(
         for slot, name in enumerate(parameters.architecture.optimizer.slots):
             tensors |= _named(f"optimizer.{name}.", parameters.unpack(parameters.slots[slot]))
         tensors[_TOTALS] = parameters.totals.copy()
+    _check_numbers(_described(metadata), tensors)
     model_file.write(path, metadata, tensors)
 
 

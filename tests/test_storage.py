@@ -18,11 +18,15 @@ from fastmlp import (
     SGD,
     Adam,
     Callback,
+    ConstantRate,
     Dense,
     ModelFormatError,
     Network,
+    NonFiniteLossError,
     Orthogonal,
     RandomUniform,
+    Schedule,
+    Warmup,
     model_file,
 )
 
@@ -184,6 +188,41 @@ def test_a_file_without_the_optimizer_written_within_an_epoch_can_be_trained_on(
     history = loaded.fit(X, LABELS, batch_size=BATCH)
     assert loaded.epoch == 1
     assert np.isfinite(history.history["loss"]).all()
+
+
+# What would be refused is not saved --------------------------------------------------------------------------------
+
+
+def test_weights_that_are_not_finite_do_not_replace_a_good_file(path: Path) -> None:
+    """The loss is still finite when the step makes the weights infinite; a callback sees them before fit goes back."""
+
+    class Checkpoint(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            with pytest.raises(ValueError, match=r"tensor 'layers\.0\.W' holds NaN or infinity"):
+                self.network.save(path)
+            refused.append(batch)
+
+    refused: list[int] = []
+    network = Network([3, 4, 3], loss="mean_squared_error", optimizer=SGD(1e39), seed=7)
+    network.save(path)
+    before = path.read_bytes()
+    with pytest.raises(NonFiniteLossError):
+        network.fit(X, np.eye(3, dtype=np.float32)[LABELS], batch_size=BATCH, callbacks=[Checkpoint()])
+    assert refused == [0]
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    network.save(path)
+    Network.load(path)
+
+
+def test_a_description_that_is_too_long_to_be_loaded_is_not_saved(path: Path) -> None:
+    rate: Schedule = ConstantRate(0.1)
+    for _ in range(300):
+        rate = Warmup(1, rate)
+    network = small_network(optimizer=SGD(rate))
+    with pytest.raises(ValueError, match=r"takes .* characters beside the layers, the limit is 10000"):
+        network.save(path)
+    assert list(path.parent.iterdir()) == []
 
 
 # The layout ------------------------------------------------------------------------------------------------------

@@ -255,7 +255,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
         _check_fit(network, schema)
         _check_size(schema)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ModelFormatError(f"{name}: the description of the table is wrong: {error}") from error
+        raise ModelFormatError(f"{name}: the description of the table is wrong: {error!s:.2000}") from error
     return network, schema
 
 
