@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
+import inspect
 import itertools
 import json
 import os
@@ -26,6 +28,7 @@ from conftest import Tried
 from numba.np.ufunc import parallel
 
 from fastmlp import Callback, Network
+from fastmlp.exclusive import Exclusive
 from fastmlp.kernels import threads
 
 X, LABELS = small_data()
@@ -239,6 +242,11 @@ def test_predictions_of_eight_threads_by_one_network_are_those_of_one(tried: Tri
 # One network, used by other threads while it is fitted -----------------------------------------------------------
 
 
+def large_network() -> Network:
+    """One whose step takes a millisecond, so that who reads without waiting gets half of a step."""
+    return Network([64, 256, 256, 8], output="softmax", seed=0)
+
+
 class Recorder(Callback):
     """Notes the weights after each step, and ends the fit when told to."""
 
@@ -258,7 +266,9 @@ class Recorder(Callback):
 
 
 def weights_of(network: Network) -> bytes:
-    return b"".join(w.tobytes() + b.tobytes() for w, b in network.get_weights() if b is not None)
+    """The digest of them."""
+    weights = network.get_weights()
+    return hashlib.sha256(b"".join(w.tobytes() + b.tobytes() for w, b in weights if b is not None)).digest()
 
 
 def copied(network: Network) -> bytes:
@@ -293,18 +303,19 @@ CHANGES: dict[str, Callable[[Network], Any]] = {
 @pytest.mark.parametrize("times", [25, pytest.param(400, marks=pytest.mark.heavy)])
 def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, tried: Tried) -> None:
     """The fit ends only after all have read, so none of them waits for its end."""
-    enough, network = threading.Event(), small_network()
+    enough, network = threading.Event(), large_network()
     recorder = Recorder(enough)
     found: list[tuple[str, bytes]] = []
+    rows, labels = threaded.X, threaded.LABELS
 
     def read(name: str) -> None:
         recorder.started.wait()
         for _ in range(times):
             found.append((name, READS[name](network)))
-            network.predict(X)
+            network.predict(rows)
 
     with ThreadPoolExecutor(1 + len(READS)) as pool:
-        fit = pool.submit(network.fit, X, LABELS, epochs=10**6, batch_size=BATCH, callbacks=[recorder])
+        fit = pool.submit(network.fit, rows, labels, epochs=10**6, batch_size=300, callbacks=[recorder])
         try:
             for reading in [pool.submit(read, name) for name in READS]:
                 reading.result(timeout=100)
@@ -313,10 +324,73 @@ def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, 
         fit.result()
     assert [name for name, weights in found if weights not in recorder.seen] == []
     assert len(found) == times * len(READS)
-    again = small_network()
-    again.fit(X, LABELS, epochs=network.epoch, batch_size=BATCH)
+    again = large_network()
+    again.fit(rows, labels, epochs=network.epoch, batch_size=300)
     assert bits(again) == bits(network)
     tried("a network read by another thread while it is fitted", len(found))
+
+
+def test_who_reads_waits_for_one_step_and_not_for_the_end_of_an_epoch(tried: Tried) -> None:
+    """Here the epoch ends when all have read, and no callback makes a pause."""
+    enough, started, reads = threading.Event(), threading.Event(), 30
+    network = large_network()
+
+    def chunks() -> Any:
+        while not enough.is_set():
+            started.set()
+            yield threaded.X, threaded.LABELS
+
+    def read() -> int:
+        started.wait()
+        try:
+            return len([network.predict(threaded.X[:5]) for _ in range(reads)])
+        finally:
+            enough.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        network.fit(chunks, batch_size=300)
+        assert reading.result() == reads
+    tried("a network read by another thread while it is fitted", reads)
+
+
+class Turn:
+    """A lock that tells when another thread than the main one has it."""
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+        self.taken = threading.Event()
+
+    def __enter__(self) -> None:
+        self.lock.__enter__()
+        if threading.current_thread() is not threading.main_thread():
+            self.taken.set()
+
+    def __exit__(self, *error: Any) -> None:
+        self.lock.__exit__(*error)
+
+
+def test_steps_without_a_pause_let_a_waiting_reader_in_after_the_first() -> None:
+    """A lock that is released and taken again at once goes to nobody else."""
+    use = Exclusive()
+    turn = use._turn = Turn(use._turn)
+    read_at: list[int] = []
+    steps = 0
+
+    def read() -> None:
+        with use.turn, use.lock:
+            read_at.append(steps)
+
+    reader = threading.Thread(target=read)
+    with use.fitting():
+        with use.step():
+            reader.start()
+            turn.taken.wait()
+        while not read_at:
+            with use.step():
+                steps += 1
+    reader.join()
+    assert read_at == [0]
 
 
 def test_predictions_during_a_fit_are_those_of_a_finished_step(tried: Tried) -> None:
@@ -425,19 +499,14 @@ def test_a_handler_of_a_signal_may_save_during_a_step_while_another_thread_waits
     """The handler runs within a step, where the other thread waits for the end of it."""
     code = """
         import signal, tempfile, itertools
-        from fastmlp.exclusive import Exclusive
         from fastmlp.training import Trainer
         path = tempfile.mktemp()
-        network, waits = fresh(), threading.Event()
-        class Turn:  # tells when the other thread has it, and goes to wait for the lock
-            def __init__(self, lock): self.lock = lock
-            def __enter__(self): self.lock.__enter__(); threading.current_thread() is other and waits.set()
-            def __exit__(self, *error): self.lock.__exit__(*error)
-        network._use._turn = Turn(network._use._turn)
+        network = fresh()
+        turn = network._use._turn = Turn(network._use._turn)
         other = threading.Thread(target=lambda: network.predict(X))
         def handler(*_):
             other.start()
-            waits.wait()
+            turn.taken.wait()
             network.save(path)
             print("saved", network.step)
         signal.signal(signal.SIGTERM, handler)
@@ -454,7 +523,7 @@ def test_a_handler_of_a_signal_may_save_during_a_step_while_another_thread_waits
     """
     if sys.platform == "win32":
         pytest.skip("needs a signal that a process can send to itself and handle")
-    said = run(code, seconds=60).split()
+    said = run(inspect.getsource(Turn).replace("Any", "object") + textwrap.dedent(code), seconds=60).split()
     assert (said[0], said[2]) == ("saved", "True")
     tried("a save by a signal's handler during a fit", 1)
 
