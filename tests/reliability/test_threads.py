@@ -53,7 +53,7 @@ def needs(layer: str) -> Any:
 LAYERS = [
     pytest.param("omp", marks=needs("omp")),
     pytest.param("tbb", marks=needs("tbb")),
-    "workqueue",
+    pytest.param("workqueue", marks=pytest.mark.heavy),
     "workqueue alone",
 ]
 """Numba's threading layers, and its choice where neither OpenMP nor TBB is there."""
@@ -138,7 +138,7 @@ def test_eight_threads_fit_and_predict_at_once(rounds: int, layer: str, serial: 
     tried("a fit and a prediction, in 8 Python threads at once, by threading layer", 8 * rounds)
 
 
-@pytest.mark.parametrize("layer", ["workqueue", "workqueue alone"])
+@pytest.mark.parametrize("layer", [pytest.param("workqueue", marks=pytest.mark.heavy), "workqueue alone"])
 def test_workqueue_is_parallel_in_the_main_thread_alone(layer: str, serial: str, tried: Tried) -> None:
     """Also where the other thread is one that `threading` knows nothing of."""
     code = """
