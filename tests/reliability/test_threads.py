@@ -158,6 +158,13 @@ def test_workqueue_is_parallel_in_the_main_thread_alone(layer: str, serial: str,
     tried("a fit with Numba's workqueue layer, alone and beside another thread", 6)
 
 
+HEAVY_LAYERS = [
+    pytest.param("omp", 100, marks=[needs("omp"), pytest.mark.heavy]),
+    pytest.param("tbb", 100, marks=[needs("tbb"), pytest.mark.heavy]),
+    pytest.param("workqueue", 100, marks=pytest.mark.heavy),
+    pytest.param("workqueue alone", 100, marks=pytest.mark.heavy),
+]
+
 OTHER_LIBRARY = """
 @numba.njit(parallel=True)
 def total(values):
@@ -171,9 +178,8 @@ assert total(ones) == 50_000
 """
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.heavy)])
-def test_another_library_is_parallel_at_the_same_time(rounds: int, layer: str, serial: str, tried: Tried) -> None:
+@pytest.mark.parametrize(("layer", "rounds"), [(threads.layer(), 5), *HEAVY_LAYERS])
+def test_another_library_is_parallel_at_the_same_time(layer: str, rounds: int, serial: str, tried: Tried) -> None:
     """With workqueue in one thread, since two threads of that library alone would abort."""
     others = 1 if "workqueue" in layer else 3
     code = f"""
@@ -188,8 +194,14 @@ def test_another_library_is_parallel_at_the_same_time(rounds: int, layer: str, s
     tried("a fit beside another library's parallel functions", 3 * rounds)
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-@pytest.mark.parametrize("jobs", [4, pytest.param(60, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    ("backend", "jobs"),
+    [
+        ("threading", 4),
+        pytest.param("threading", 60, marks=pytest.mark.heavy),
+        pytest.param("loky", 60, marks=pytest.mark.heavy),
+    ],
+)
 def test_joblib_fits_and_predicts_in_its_workers(backend: str, jobs: int, serial: str, tried: Tried) -> None:
     code = f"""
         import joblib, threaded
@@ -545,7 +557,7 @@ ENDINGS = {
 
 
 @needs_a_safe_layer
-@pytest.mark.parametrize("where", ["the main thread", "another thread"])
+@pytest.mark.parametrize("where", ["the main thread", pytest.param("another thread", marks=pytest.mark.heavy)])
 def test_the_number_of_threads_set_by_the_user_stays(where: str, tried: Tried) -> None:
     code = f"""
         import signal
@@ -637,7 +649,7 @@ def test_a_user_who_allows_numba_one_thread_gets_one() -> None:
 # A process that ends ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [1, pytest.param(30, marks=pytest.mark.heavy)])
 def test_a_process_ends_well_while_daemon_threads_fit_and_predict(times: int, tried: Tried) -> None:
     code = """
         import atexit
@@ -688,7 +700,7 @@ print(json.dumps(found))
 @pytest.mark.parametrize(
     "cases",
     [
-        [("20 ms", [64, 64, 64, 1], 2560, 20, 5)],
+        [("10 ms", [64, 64, 64, 1], 2560, 10, 7)],
         pytest.param(
             [
                 ("1 ms", [64, 64, 64, 1], 384, 1, 41),
