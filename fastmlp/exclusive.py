@@ -25,9 +25,9 @@ class Exclusive:
     """
 
     def __init__(self) -> None:
-        self._turn: Any = threading.RLock()
+        self._turn: AbstractContextManager[Any] = threading.RLock()
         self._fitter: int | None = None
-        self.lock: Any = threading.RLock()
+        self.lock: AbstractContextManager[Any] = threading.RLock()
         _all.add(self)
 
     @property

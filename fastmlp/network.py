@@ -72,6 +72,13 @@ class Network:
     threads : int, optional
         The most threads to use; None leaves it to the library, which takes one for small work.
 
+    Notes
+    -----
+    Threads may share a network. They take turns; while one fits it, others read it (predict, evaluate, copy, pickle,
+    save) between two steps, some 50 ms apart or a step where that is longer, and get the network of a finished step.
+    What would change it, a second fit above all, raises RuntimeError then. In a process that was forked in the middle
+    of a step of another thread's fit, all that reads or changes the network raises RuntimeError.
+
     Attributes
     ----------
     architecture : Architecture
@@ -158,6 +165,8 @@ class Network:
         ------
         ValueError
             If the number of layers or a shape differs, or a value is not finite; then nothing is changed.
+        RuntimeError
+            If another thread is fitting this network; a callback may set them.
         """
         layers = self.architecture.layers
         wanted = f"weights must be {len(layers)} pairs (W, b)"
@@ -192,7 +201,7 @@ class Network:
         return checked[0], checked[1]
 
     def reinitialize(self, seed: int | None = None) -> None:
-        """Start afresh, as if just made with this seed; None draws one."""
+        """Start afresh, as if just made with this seed; None draws one. RuntimeError during a fit."""
         chosen = architectures.resolve_seed(seed)
         with HeldSignals(), self._use.fitting(), self._use.step():
             self.architecture = dataclasses.replace(self.architecture, seed=chosen)
@@ -420,7 +429,7 @@ class Network:
         MemoryError
             If it would take more memory than there is; then nothing is changed. It says what takes how much.
         RuntimeError
-            If another thread is fitting this network.
+            If this network is being fitted already, by another thread or by the fit whose callback this is.
         """
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
         listeners, chosen = _check_callbacks(callbacks), choose(metrics, self.architecture.loss)
@@ -475,6 +484,8 @@ class Network:
         ------
         NonFiniteLossError
             If the loss is NaN or infinite, or the weights become so; the network is as it was.
+        RuntimeError
+            If this network is being fitted.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
         with HeldSignals() as signals, self._use.fitting(), self._use.step():

@@ -11,8 +11,6 @@ import pytest
 from behaviour import run_python
 from conftest import Tried
 
-from fastmlp.kernels import threads
-
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 # Warnings are errors, but for Python 3.12's about forking with threads, which is what is tried here.
@@ -45,7 +43,7 @@ def serial() -> str:
 # Children, grandchildren, pools ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layer", sorted({threads.layer(), "workqueue"} - {"none"}))
+@pytest.mark.parametrize("layer", ["default", pytest.param("workqueue", marks=pytest.mark.heavy)])
 def test_a_child_and_its_child_fit_and_predict_to_the_same_bits(layer: str, serial: str, tried: Tried) -> None:
     """All is serial there: GNU OpenMP would kill the child."""
     code = """
@@ -73,6 +71,7 @@ def test_a_child_forked_before_anything_ran_fits(serial: str, tried: Tried) -> N
     tried("a fit or prediction in a forked child or grandchild", 2)
 
 
+@pytest.mark.heavy
 def test_a_child_of_a_process_where_only_another_library_was_parallel_fits(serial: str, tried: Tried) -> None:
     code = """
         @numba.njit(parallel=True)
@@ -116,7 +115,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize(
+    "method",
+    [m if m == "fork" else pytest.param(m, marks=pytest.mark.heavy) for m in multiprocessing.get_all_start_methods()],
+)
 def test_processes_of_a_pool_fit_and_predict_to_the_same_bits(
     method: str, serial: str, tmp_path: Path, tried: Tried
 ) -> None:
@@ -145,7 +147,7 @@ def own(dtype="float32"):
 """
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.heavy)])
 def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
     """The child compiles the same kernel, or its other version, which has the same lock."""
     code = f"""
@@ -168,7 +170,7 @@ def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
     tried("a fork while another thread compiles", 2)
 
 
-@pytest.mark.parametrize("moments", [2, pytest.param(40, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("moments", [1, pytest.param(40, marks=pytest.mark.heavy)])
 def test_a_fork_while_another_library_compiles(moments: int, tried: Tried) -> None:
     """Its compiler is Numba's too, with one lock and one LLVM for all."""
     code = f"""

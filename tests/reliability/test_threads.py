@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import importlib
+import inspect
 import itertools
 import json
 import os
@@ -26,6 +28,7 @@ from conftest import Tried
 from numba.np.ufunc import parallel
 
 from fastmlp import Callback, Network
+from fastmlp.exclusive import Exclusive
 from fastmlp.kernels import threads
 
 X, LABELS = small_data()
@@ -50,7 +53,7 @@ def needs(layer: str) -> Any:
 LAYERS = [
     pytest.param("omp", marks=needs("omp")),
     pytest.param("tbb", marks=needs("tbb")),
-    "workqueue",
+    pytest.param("workqueue", marks=pytest.mark.heavy),
     "workqueue alone",
 ]
 """Numba's threading layers, and its choice where neither OpenMP nor TBB is there."""
@@ -135,7 +138,7 @@ def test_eight_threads_fit_and_predict_at_once(rounds: int, layer: str, serial: 
     tried("a fit and a prediction, in 8 Python threads at once, by threading layer", 8 * rounds)
 
 
-@pytest.mark.parametrize("layer", ["workqueue", "workqueue alone"])
+@pytest.mark.parametrize("layer", [pytest.param("workqueue", marks=pytest.mark.heavy), "workqueue alone"])
 def test_workqueue_is_parallel_in_the_main_thread_alone(layer: str, serial: str, tried: Tried) -> None:
     """Also where the other thread is one that `threading` knows nothing of."""
     code = """
@@ -155,6 +158,13 @@ def test_workqueue_is_parallel_in_the_main_thread_alone(layer: str, serial: str,
     tried("a fit with Numba's workqueue layer, alone and beside another thread", 6)
 
 
+HEAVY_LAYERS = [
+    pytest.param("omp", 100, marks=[needs("omp"), pytest.mark.heavy]),
+    pytest.param("tbb", 100, marks=[needs("tbb"), pytest.mark.heavy]),
+    pytest.param("workqueue", 100, marks=pytest.mark.heavy),
+    pytest.param("workqueue alone", 100, marks=pytest.mark.heavy),
+]
+
 OTHER_LIBRARY = """
 @numba.njit(parallel=True)
 def total(values):
@@ -168,9 +178,8 @@ assert total(ones) == 50_000
 """
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.heavy)])
-def test_another_library_is_parallel_at_the_same_time(rounds: int, layer: str, serial: str, tried: Tried) -> None:
+@pytest.mark.parametrize(("layer", "rounds"), [(threads.layer(), 5), *HEAVY_LAYERS])
+def test_another_library_is_parallel_at_the_same_time(layer: str, rounds: int, serial: str, tried: Tried) -> None:
     """With workqueue in one thread, since two threads of that library alone would abort."""
     others = 1 if "workqueue" in layer else 3
     code = f"""
@@ -185,8 +194,14 @@ def test_another_library_is_parallel_at_the_same_time(rounds: int, layer: str, s
     tried("a fit beside another library's parallel functions", 3 * rounds)
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
-@pytest.mark.parametrize("jobs", [4, pytest.param(60, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize(
+    ("backend", "jobs"),
+    [
+        ("threading", 4),
+        pytest.param("threading", 60, marks=pytest.mark.heavy),
+        pytest.param("loky", 60, marks=pytest.mark.heavy),
+    ],
+)
 def test_joblib_fits_and_predicts_in_its_workers(backend: str, jobs: int, serial: str, tried: Tried) -> None:
     code = f"""
         import joblib, threaded
@@ -239,6 +254,11 @@ def test_predictions_of_eight_threads_by_one_network_are_those_of_one(tried: Tri
 # One network, used by other threads while it is fitted -----------------------------------------------------------
 
 
+def large_network() -> Network:
+    """One whose step takes a millisecond, so that who reads without waiting gets half of a step."""
+    return Network([64, 256, 256, 8], output="softmax", seed=0)
+
+
 class Recorder(Callback):
     """Notes the weights after each step, and ends the fit when told to."""
 
@@ -258,7 +278,9 @@ class Recorder(Callback):
 
 
 def weights_of(network: Network) -> bytes:
-    return b"".join(w.tobytes() + b.tobytes() for w, b in network.get_weights() if b is not None)
+    """The digest of them."""
+    weights = network.get_weights()
+    return hashlib.sha256(b"".join(w.tobytes() + b.tobytes() for w, b in weights if b is not None)).digest()
 
 
 def copied(network: Network) -> bytes:
@@ -293,18 +315,19 @@ CHANGES: dict[str, Callable[[Network], Any]] = {
 @pytest.mark.parametrize("times", [25, pytest.param(400, marks=pytest.mark.heavy)])
 def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, tried: Tried) -> None:
     """The fit ends only after all have read, so none of them waits for its end."""
-    enough, network = threading.Event(), small_network()
+    enough, network = threading.Event(), large_network()
     recorder = Recorder(enough)
     found: list[tuple[str, bytes]] = []
+    rows, labels = threaded.X, threaded.LABELS
 
     def read(name: str) -> None:
         recorder.started.wait()
         for _ in range(times):
             found.append((name, READS[name](network)))
-            network.predict(X)
+            network.predict(rows)
 
     with ThreadPoolExecutor(1 + len(READS)) as pool:
-        fit = pool.submit(network.fit, X, LABELS, epochs=10**6, batch_size=BATCH, callbacks=[recorder])
+        fit = pool.submit(network.fit, rows, labels, epochs=10**6, batch_size=300, callbacks=[recorder])
         try:
             for reading in [pool.submit(read, name) for name in READS]:
                 reading.result(timeout=100)
@@ -313,10 +336,73 @@ def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, 
         fit.result()
     assert [name for name, weights in found if weights not in recorder.seen] == []
     assert len(found) == times * len(READS)
-    again = small_network()
-    again.fit(X, LABELS, epochs=network.epoch, batch_size=BATCH)
+    again = large_network()
+    again.fit(rows, labels, epochs=network.epoch, batch_size=300)
     assert bits(again) == bits(network)
     tried("a network read by another thread while it is fitted", len(found))
+
+
+def test_who_reads_waits_for_one_step_and_not_for_the_end_of_an_epoch(tried: Tried) -> None:
+    """Here the epoch ends when all have read, and no callback makes a pause."""
+    enough, started, reads = threading.Event(), threading.Event(), 30
+    network = large_network()
+
+    def chunks() -> Any:
+        while not enough.is_set():
+            started.set()
+            yield threaded.X, threaded.LABELS
+
+    def read() -> int:
+        started.wait()
+        try:
+            return len([network.predict(threaded.X[:5]) for _ in range(reads)])
+        finally:
+            enough.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        network.fit(chunks, batch_size=300)
+        assert reading.result() == reads
+    tried("a network read by another thread while it is fitted", reads)
+
+
+class Turn:
+    """A lock that tells when another thread than the main one has it."""
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+        self.taken = threading.Event()
+
+    def __enter__(self) -> None:
+        self.lock.__enter__()
+        if threading.current_thread() is not threading.main_thread():
+            self.taken.set()
+
+    def __exit__(self, *error: Any) -> None:
+        self.lock.__exit__(*error)
+
+
+def test_steps_without_a_pause_let_a_waiting_reader_in_after_the_first() -> None:
+    """A lock that is released and taken again at once goes to nobody else."""
+    use = Exclusive()
+    turn = use._turn = Turn(use._turn)
+    read_at: list[int] = []
+    steps = 0
+
+    def read() -> None:
+        with use.turn, use.lock:
+            read_at.append(steps)
+
+    reader = threading.Thread(target=read)
+    with use.fitting():
+        with use.step():
+            reader.start()
+            turn.taken.wait()
+        while not read_at:
+            with use.step():
+                steps += 1
+    reader.join()
+    assert read_at == [0]
 
 
 def test_predictions_during_a_fit_are_those_of_a_finished_step(tried: Tried) -> None:
@@ -425,19 +511,14 @@ def test_a_handler_of_a_signal_may_save_during_a_step_while_another_thread_waits
     """The handler runs within a step, where the other thread waits for the end of it."""
     code = """
         import signal, tempfile, itertools
-        from fastmlp.exclusive import Exclusive
         from fastmlp.training import Trainer
         path = tempfile.mktemp()
-        network, waits = fresh(), threading.Event()
-        class Turn:  # tells when the other thread has it, and goes to wait for the lock
-            def __init__(self, lock): self.lock = lock
-            def __enter__(self): self.lock.__enter__(); threading.current_thread() is other and waits.set()
-            def __exit__(self, *error): self.lock.__exit__(*error)
-        network._use._turn = Turn(network._use._turn)
+        network = fresh()
+        turn = network._use._turn = Turn(network._use._turn)
         other = threading.Thread(target=lambda: network.predict(X))
         def handler(*_):
             other.start()
-            waits.wait()
+            turn.taken.wait()
             network.save(path)
             print("saved", network.step)
         signal.signal(signal.SIGTERM, handler)
@@ -454,7 +535,7 @@ def test_a_handler_of_a_signal_may_save_during_a_step_while_another_thread_waits
     """
     if sys.platform == "win32":
         pytest.skip("needs a signal that a process can send to itself and handle")
-    said = run(code, seconds=60).split()
+    said = run(inspect.getsource(Turn).replace("Any", "object") + textwrap.dedent(code), seconds=60).split()
     assert (said[0], said[2]) == ("saved", "True")
     tried("a save by a signal's handler during a fit", 1)
 
@@ -476,7 +557,7 @@ ENDINGS = {
 
 
 @needs_a_safe_layer
-@pytest.mark.parametrize("where", ["the main thread", "another thread"])
+@pytest.mark.parametrize("where", ["the main thread", pytest.param("another thread", marks=pytest.mark.heavy)])
 def test_the_number_of_threads_set_by_the_user_stays(where: str, tried: Tried) -> None:
     code = f"""
         import signal
@@ -568,7 +649,7 @@ def test_a_user_who_allows_numba_one_thread_gets_one() -> None:
 # A process that ends ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [1, pytest.param(30, marks=pytest.mark.heavy)])
 def test_a_process_ends_well_while_daemon_threads_fit_and_predict(times: int, tried: Tried) -> None:
     code = """
         import atexit
@@ -619,7 +700,7 @@ print(json.dumps(found))
 @pytest.mark.parametrize(
     "cases",
     [
-        [("20 ms", [64, 64, 64, 1], 2560, 20, 5)],
+        [("10 ms", [64, 64, 64, 1], 2560, 10, 7)],
         pytest.param(
             [
                 ("1 ms", [64, 64, 64, 1], 384, 1, 41),
