@@ -52,13 +52,15 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class StepConstants:
-    """The rows of per-step scalars, made for many steps at a time."""
+    """The rows of per-step scalars, made for many steps at a time; beside them, room for the rows of results."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.table = aligned_zeros(2 * MOST_STEPS * at.STEP_ROW, np.float64).reshape(-1, at.STEP_ROW)
         self.table[:, at.PENALTY_FACTOR] = 1.0
         self.address = address(self.table)
+        self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
+        self.results_address = address(self.results)
         self.first = -1
         self.last = -1
 
@@ -88,13 +90,9 @@ class Trainer:
         Of the network's optimizer.
     signals : HeldSignals
         What holds them, but where data is waited for.
-    most_steps : int
-        Of one call; their results are kept until the next.
     """
 
-    def __init__(
-        self, plan: Plan, feed: Source, constants: StepConstants, signals: HeldSignals, most_steps: int = MOST_STEPS
-    ) -> None:
+    def __init__(self, plan: Plan, feed: Source, constants: StepConstants, signals: HeldSignals) -> None:
         self.plan, self.feed, self.constants, self.signals = plan, feed, constants, signals
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
@@ -104,9 +102,7 @@ class Trainer:
         self._drivers = {False: train_serial.function_for(_INT64)}
         if self.choice.most > 1:
             self._drivers[True] = train_parallel.function_for(_INT64)
-        self.most_steps = most_steps
-        self.results = aligned_zeros(most_steps * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
-        self._results_address = address(self.results)
+        self.results = constants.results  # of the latest call
         self.done = 0  # steps of the latest call
 
     def steps_left(self) -> int:
@@ -125,10 +121,15 @@ class Trainer:
         trial = self.choice.trial()
         length = CALL_SECONDS if self.choice.settled() and not trial else TRIAL_SECONDS
         wanted = max(1, int(length / self.seconds))
-        count = self._provide(min(most, self.most_steps, wanted))
+        count = self._provide(min(most, MOST_STEPS, wanted))
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
-        arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
+        arguments = (
+            self.plan.address,
+            self.constants.address_of(next_step, count),
+            self.constants.results_address,
+            count,
+        )
         started = time.perf_counter()
         self._call(parallel, arguments)
         self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
