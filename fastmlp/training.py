@@ -124,12 +124,8 @@ class Trainer:
         count = self._provide(min(most, MOST_STEPS, wanted))
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
-        arguments = (
-            self.plan.address,
-            self.constants.address_of(next_step, count),
-            self.constants.results_address,
-            count,
-        )
+        constants = self.constants
+        arguments = (self.plan.address, constants.address_of(next_step, count), constants.results_address, count)
         started = time.perf_counter()
         self._call(parallel, arguments)
         self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
