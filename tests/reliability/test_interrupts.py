@@ -21,6 +21,7 @@ from conftest import Tried
 
 from fastmlp import Callback
 from fastmlp.kernels.interrupts import HeldSignals
+from fastmlp.training import Trainer
 
 X, LABELS = small_data()
 BATCH = 8
@@ -247,8 +248,9 @@ def either(act):
     assert states[0] != states[1]
     return lambda network: (parts(network), network.seed) in states
 
+SHORT = -(-STRIDE // 6)
 acts = (one_step, other_weights, other_seed)
-hits = {act.__name__: at_every_place(within_an_epoch, act, either(act), -(-STRIDE // 6)) for act in acts}
+hits = {act.__name__: at_every_place(within_an_epoch, act, either(act), SHORT) for act in acts}
 
 def stopping_early(network):
     network.fit(X, LABELS, epochs=5, batch_size=BATCH, callbacks=[EarlyStopping("loss", patience=1, mode="max")])
@@ -296,6 +298,16 @@ def of_a_finished_step(network):
     return parts(network)[:3] == watch.seen[network.step][:3]
 
 hits["diverging"] = at_every_place(regression, diverging, of_a_finished_step)
+
+def diverging_step(network):
+    try:
+        network.train_on_batch(ENORMOUS, np.ones((len(X), 3)))
+    except NonFiniteLossError:
+        return
+    raise AssertionError("it should diverge")
+
+fresh = parts(regression())
+hits["diverging_step"] = at_every_place(regression, diverging_step, lambda network: parts(network) == fresh, SHORT)
 
 rows = np.random.default_rng(0).normal(size=(600, 64)).astype(np.float32)
 ThreadChoice.parallel = lambda self: self.most > 1
@@ -488,6 +500,29 @@ def test_handlers_that_a_callback_sets_stay_and_may_call_those_before(heard: lis
     shout(signal.SIGINT)
     assert len(called) == 4
     assert len(heard) == 4
+
+
+def test_handlers_of_other_signals_that_a_callback_sets_are_held_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = Trainer._call
+
+    def shouting(self: Trainer, *arguments: Any) -> None:
+        shout(signal.SIGTERM)
+        call(self, *arguments)
+
+    class Limit(Callback):
+        def on_train_begin(self) -> None:
+            signal.signal(signal.SIGTERM, raising)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    monkeypatch.setattr(Trainer, "_call", shouting)
+    network = small_network()
+    try:
+        with pytest.raises(TimeoutError):
+            network.fit(X, LABELS, batch_size=BATCH, callbacks=[Limit()])
+        assert signal.getsignal(signal.SIGTERM) is raising
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert network.epoch == 1
 
 
 class Shout(Callback):
