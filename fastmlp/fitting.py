@@ -1,7 +1,7 @@
 """The loop over epochs: calls of the trainer, validation, callbacks, history and the progress line.
 
-Signals wait while it runs, but where others' code runs or is waited for; between two calls of the trainer they are
-handed over. So what they raise finds whole steps, and each finished epoch in the history.
+Signals wait while it runs, but where others' code runs or is waited for; the trainer waits for data before each of its
+calls. So what their handlers raise finds whole steps, and each finished epoch in the history.
 """
 
 from __future__ import annotations
@@ -78,7 +78,6 @@ class Fitting:
                 if self.by_epoch and state[at.BATCH_OF_EPOCH] == 0:
                     self._tell("on_epoch_begin", int(state[at.EPOCH]))
                 self._advance(first, last)
-                self.signals.hand_over()
             self._tell("on_train_end")
         except BaseException:  # of a callback, say
             self.trainer.mend()

@@ -37,7 +37,7 @@ from fastmlp.parameters import LayerWeights, Parameters, panels
 from fastmlp.plan import Plan, Plans, buffer_sizes
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
-from fastmlp.training import MOST_STEPS, NonFiniteLossError, StepConstants, Trainer, batch_loss
+from fastmlp.training import NonFiniteLossError, StepConstants, Trainer, batch_loss
 
 Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
@@ -228,7 +228,7 @@ class Network:
         kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
         plans = Plans(own, self.threads)
         sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * PANEL, plans.thread_count())
-        tables = self._constants.table.nbytes + MOST_STEPS * at.RESULT_ROW * 8
+        tables = self._constants.table.nbytes + self._constants.results.nbytes
         return int(kept + tables + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values()))
 
     # What it says ----------------------------------------------------------------------------------------------------
@@ -496,7 +496,7 @@ class Network:
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             try:
                 state[at.BATCH_OF_EPOCH] = 0
-                trainer = Trainer(plan, feed, self._constants, signals, contextlib.nullcontext, most_steps=1)
+                trainer = Trainer(plan, feed, self._constants, signals, contextlib.nullcontext)
                 result = trainer.run(1)
             except NonFiniteLossError as error:
                 raise NonFiniteLossError(error.epoch, 0, "this step") from None

@@ -51,13 +51,15 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class StepConstants:
-    """The rows of per-step scalars, made for many steps at a time."""
+    """The rows of per-step scalars, made for many steps at a time; beside them, room for the rows of results."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.table = aligned_zeros(2 * MOST_STEPS * at.STEP_ROW, np.float64).reshape(-1, at.STEP_ROW)
         self.table[:, at.PENALTY_FACTOR] = 1.0
         self.address = address(self.table)
+        self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
+        self.results_address = address(self.results)
         self.first = -1
         self.last = -1
 
@@ -89,8 +91,6 @@ class Trainer:
         What holds them, but where data is waited for.
     step : function
         Gives the lock under which the network changes.
-    most_steps : int
-        Of one call; their results are kept until the next.
     """
 
     def __init__(
@@ -100,7 +100,6 @@ class Trainer:
         constants: StepConstants,
         signals: HeldSignals,
         step: Callable[[], AbstractContextManager[None]],
-        most_steps: int = MOST_STEPS,
     ) -> None:
         self.plan, self.feed, self.constants, self.signals, self.step = plan, feed, constants, signals, step
         self.parameters = plan.parameters
@@ -111,9 +110,7 @@ class Trainer:
         self._drivers = {False: train_serial.function_for(_INT64)}
         if self.choice.most > 1:
             self._drivers[True] = train_parallel.function_for(_INT64)
-        self.most_steps = most_steps
-        self.results = aligned_zeros(most_steps * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
-        self._results_address = address(self.results)
+        self.results = constants.results  # of the latest call
         self.done = 0  # steps of the latest call
 
     def steps_left(self) -> int:
@@ -130,7 +127,7 @@ class Trainer:
             beginning.
         """
         self.done = 0
-        count = self._provide(min(most, self.most_steps, max(1, int(self.choice.call_seconds() / self.seconds))))
+        count = self._provide(min(most, MOST_STEPS, max(1, int(self.choice.call_seconds() / self.seconds))))
         with self.step():
             self._advance(count)
         return self.results[: self.done]
@@ -150,7 +147,8 @@ class Trainer:
         trial = self.choice.trial()
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
-        arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
+        constants = self.constants
+        arguments = (self.plan.address, constants.address_of(next_step, count), constants.results_address, count)
         started, own = time.perf_counter(), self.choice.own_seconds()
         self._call(parallel, arguments)
         self.done = int(self.parameters.state[at.STEP]) + 1 - next_step

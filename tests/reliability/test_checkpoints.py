@@ -411,9 +411,9 @@ for *case, shuffle in itertools.product(NAMES, DTYPES, *[(False, True)] * 3 if A
         resumed(case, path, shuffle)
         tried["within an epoch"] += 1
 
-        for freq in ("epoch", 4, 1) if ALL else ("epoch", 1):
+        for freq in ("epoch", 1) if all(case[2:]) and shuffle else ():
             path = os.path.join(folder, f"random {freq}")
-            for _ in range(3 if ALL else 2):
+            for _ in range(2):
                 reader, writer = os.pipe()
                 child = in_a_process(train, case, path, shuffle, ModelCheckpoint(path, save_freq=freq), Tell(writer))
                 os.close(writer)
@@ -440,7 +440,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(names: list[str], tried: Tri
     found = json.loads(said)
     cases = len(names) * len(DTYPES) * (8 if everything else 1)
     assert found["after three epochs"] == found["within an epoch"] == cases
-    assert found["at random moments"] > cases
+    assert found["at random moments"] >= len(names) * len(DTYPES)
     for when, count in found.items():
         tried(f"a training killed by SIGKILL {when}; a new process goes on", count)
 

@@ -21,6 +21,7 @@ from conftest import Tried
 
 from fastmlp import Callback
 from fastmlp.kernels.interrupts import HeldSignals
+from fastmlp.training import Trainer
 
 X, LABELS = small_data()
 BATCH = 8
@@ -56,7 +57,7 @@ def mean_output(y, predictions):
 def parts(network):
     "All that a step changes; the transposed weights too, which later steps read, but for those of the first layer."
     own = network._parameters
-    transposed = own.transposed[own.w_offsets[1]:]
+    transposed = own.transposed[[*own.w_offsets, own.transposed.size][1]:]
     return [array.tobytes() for array in (own.weights, transposed, own.slots, own.totals, own.state[:4])]
 
 def fit(network, epochs, *more):
@@ -153,7 +154,7 @@ def places(code):
 class Tracer:
     "Sends a signal at the place of that number, and counts all."
     def __init__(self, number):
-        self.number, self.count = number, 0
+        self.number, self.count, self.passed = number, 0, {}
     def __call__(self, frame, event, argument):
         if not frame.f_code.co_filename.startswith(ROOMS):
             return None
@@ -162,33 +163,36 @@ class Tracer:
         def inside(frame, event, argument):
             if event == "opcode" and frame.f_lasti in wanted:
                 self.count += 1
+                self.passed.setdefault((frame.f_code, frame.f_lasti), []).append(self.count)
                 if self.count == self.number:
                     signal.raise_signal(signal.SIGINT)
             return inside
         return inside
 
 def interrupted_at(number, function, *arguments):
-    "The number of places that were passed, and whether Ctrl-C ended it."
+    "The tracer, which knows the places that were passed, and whether Ctrl-C ended it."
     tracer, before = Tracer(number), sys.gettrace()
     sys.settrace(tracer)
     try:
         function(*arguments)
     except KeyboardInterrupt:
-        return tracer.count, True
+        return tracer, True
     finally:
         sys.settrace(before)
-    return tracer.count, False
+    return tracer, False
 """
 
 FIT_AT_EVERY_PLACE = """
 clean()
-total, _ = interrupted_at(0, fit, small_network(), EPOCHS)
+tracer, _ = interrupted_at(0, fit, small_network(), EPOCHS)
+draw = random.Random(2)
+numbers = [draw.choice(passes) for passes in tracer.passed.values()]  # each place once, at one of its passes
 hits, steps = 0, set()
-for number in range(1, total + 1, max(total // PLACES, 1)):
+for number in draw.sample(numbers, min(PLACES, len(numbers))):
     clean()
     network = small_network()
-    passed, hit = interrupted_at(number, fit, network, EPOCHS)
-    assert hit == (passed >= number), number  # none is lost
+    tracer, hit = interrupted_at(number, fit, network, EPOCHS)
+    assert hit == (tracer.count >= number), number  # none is lost
     if hit:
         hits += 1
         steps.add(network.step)
@@ -201,14 +205,14 @@ OTHERS_AT_EVERY_PLACE = """
 import numba
 from fastmlp.thread_choice import ThreadChoice
 
-def at_every_place(make, act, allowed):
+def at_every_place(make, act, allowed, stride=STRIDE):
     "Interrupt `act(make())` at each place, or so many apart; `allowed(network)` says whether that may be left."
-    number, hits = 1 - STRIDE, 0
+    number, hits = 1 - stride, 0
     while True:
-        number += STRIDE
+        number += stride
         network = make()
-        passed, hit = interrupted_at(number, act, network)
-        assert hit == (passed >= number), number
+        tracer, hit = interrupted_at(number, act, network)
+        assert hit == (tracer.count >= number), number
         assert signal.getsignal(signal.SIGINT) is handler
         assert allowed(network), (act.__name__, number)
         if not hit:
@@ -244,8 +248,9 @@ def either(act):
     assert states[0] != states[1]
     return lambda network: (parts(network), network.seed) in states
 
+SHORT = -(-STRIDE // 6)
 acts = (one_step, other_weights, other_seed)
-hits = {act.__name__: at_every_place(within_an_epoch, act, either(act)) for act in acts}
+hits = {act.__name__: at_every_place(within_an_epoch, act, either(act), SHORT) for act in acts}
 
 def stopping_early(network):
     network.fit(X, LABELS, epochs=5, batch_size=BATCH, callbacks=[EarlyStopping("loss", patience=1, mode="max")])
@@ -293,6 +298,20 @@ def of_a_finished_step(network):
     return parts(network)[:3] == watch.seen[network.step][:3]
 
 hits["diverging"] = at_every_place(regression, diverging, of_a_finished_step)
+
+def overflowing():
+    return Network([2, 1], loss="mean_absolute_error", seed=1)
+
+def overflowing_step(network):
+    "The square of the gradient overflows, but not the loss: the step is done before it is undone."
+    try:
+        network.train_on_batch(np.full((2, 2), 1e22), [1.0, 2.0])
+    except NonFiniteLossError:
+        return
+    raise AssertionError("it should overflow")
+
+fresh = parts(overflowing())
+hits["overflowing_step"] = at_every_place(overflowing, overflowing_step, lambda network: parts(network) == fresh, SHORT)
 
 rows = np.random.default_rng(0).normal(size=(600, 64)).astype(np.float32)
 ThreadChoice.parallel = lambda self: self.most > 1
@@ -487,6 +506,29 @@ def test_handlers_that_a_callback_sets_stay_and_may_call_those_before(heard: lis
     assert len(heard) == 4
 
 
+def test_handlers_of_other_signals_that_a_callback_sets_are_held_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    call = Trainer._call
+
+    def shouting(self: Trainer, *arguments: Any) -> None:
+        shout(signal.SIGTERM)
+        call(self, *arguments)
+
+    class Limit(Callback):
+        def on_train_begin(self) -> None:
+            signal.signal(signal.SIGTERM, raising)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    monkeypatch.setattr(Trainer, "_call", shouting)
+    network = small_network()
+    try:
+        with pytest.raises(TimeoutError):
+            network.fit(X, LABELS, batch_size=BATCH, callbacks=[Limit()])
+        assert signal.getsignal(signal.SIGTERM) is raising
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert network.epoch == 1
+
+
 class Shout(Callback):
     """Sends signals after each epoch, or fits a copy of the network."""
 
@@ -600,7 +642,21 @@ def reading():
     one.fit(X, y, batch_size=4096)
 
 print(interrupted_by(fastmlp.inference, "point_to_inputs", validating), one.epoch, one.history.epoch)
-print(interrupted_by(fastmlp.feeding.Targets, "take", reading), one.epoch)
+pieces, taken = fastmlp.feeding.pieces, []
+
+def counted(*arguments):
+    for piece in pieces(*arguments):
+        taken.append(piece)
+        if len(taken) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        yield piece
+
+fastmlp.feeding.pieces = counted
+try:
+    reading()
+except KeyboardInterrupt:
+    print(len(taken), one.epoch, len(list(pieces(len(X), 8))) > 1)
+fastmlp.feeding.pieces = pieces
 one.fit(small, labels)
 other.fit(small, labels, epochs=3)
 print(all(np.array_equal(a, b) for p, q in zip(one.get_weights(), other.get_weights()) for a, b in zip(p, q)))
@@ -611,7 +667,7 @@ def test_validation_and_reading_of_much_data_end_at_once() -> None:
     """A SIGINT at the first piece is heard before the second."""
     validation, reading, same = run_python(WAITS, "-W", "error")[0].splitlines()
     assert validation == "0 2 [1]"
-    assert reading == "0 2"
+    assert reading == "1 2 True"
     assert same == "True"
 
 
