@@ -219,7 +219,7 @@ WRITTEN = [np.nan, np.inf, -np.inf, 1e300, -1.0, 1e9, -1e9, 2.0**62]
 def rewritten(every: int) -> dict[str, Any]:
     """A callback writes into the data while it is trained on: an error and the weights of before, or finite ones."""
     wrong, count, usual = [], 0, data.STAGE_BYTES
-    everything = itertools.product(PLACES, WRITTEN, ("float32", "float64"), (usual, 400), range(1, 6))
+    everything = itertools.product(PLACES, WRITTEN, ("float32", "float64"), (usual, 200), range(1, 6))
     for case in itertools.islice(everything, None, None, every):
         place, value, dtype, data.STAGE_BYTES, at = case
         X, rows, weights = dataset("ordinary", "categorical_crossentropy", dtype)
