@@ -584,7 +584,6 @@ class Network:
     ) -> None:
         """Write the network, the description of the table that its inputs are columns of, and its best figure."""
         with self._use.turn, self._use.lock:
-            self._require_finite()
             storage.save(path, self._parameters, optimizer, table, best)
 
     @classmethod
