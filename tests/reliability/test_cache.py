@@ -255,7 +255,7 @@ trouble.__enter__()
 """
     ((said, warned),) = trainings([tmp_path / "cache"], begin)
     assert said == outputs
-    assert warnings_in(warned) == 1
+    assert warnings_in(warned) == (what != "no file can be opened")  # of which Numba itself warns before
     tried(CACHES, 1)
 
 
