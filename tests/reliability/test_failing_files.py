@@ -46,7 +46,7 @@ newer.fit(*small_data(), batch_size=8)
 """
 
 
-@pytest.mark.parametrize("stride", [97, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("stride", [97, pytest.param(5, marks=pytest.mark.heavy)])
 @posix
 def test_a_limit_of_the_files_size_leaves_the_old_file(tmp_path: Path, stride: int, tried: Tried) -> None:
     code = f"""
