@@ -17,7 +17,7 @@ from pathlib import Path
 import cache_places
 import numpy as np
 import pytest
-from behaviour import finish, run_python, start_python
+from behaviour import TIME_LIMIT, finish, run_python, start_python
 from cache_places import AS_ROOT, files_in, folder_in
 from conftest import Tried
 from numba.core.ccallback import CFunc
@@ -150,7 +150,8 @@ def results(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[list[str],
         for process in processes:
             stack.enter_context(process)
             stack.callback(process.kill)
-        return [(said.split(), warned) for said, warned in map(finish, processes)]
+        limit = TIME_LIMIT * max(1, len(processes) / 2)  # they share the cores
+        return [(said.split(), warned) for said, warned in (finish(process, limit) for process in processes)]
 
 
 def trainings(roots: Iterable[Path], begin: str = "") -> list[tuple[list[str], str]]:
