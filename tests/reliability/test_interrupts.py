@@ -628,7 +628,7 @@ def interrupted_by(where, name, function):
     raise AssertionError("not interrupted")
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(200_000, 20))
+X = rng.normal(size=(260_000, 20))
 y = rng.integers(0, 2, len(X))
 network = Network([20, 4, 2], output="softmax", seed=0)
 one, other = Network([20, 4, 2], output="softmax", seed=0), Network([20, 4, 2], output="softmax", seed=0)
