@@ -345,7 +345,7 @@ def test_ctrl_c_at_random_times_of_a_fit(moments: int, tried: Tried) -> None:
 
 
 @posix
-@pytest.mark.parametrize("places", [40, pytest.param(10**9, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("places", [20, pytest.param(10**9, marks=pytest.mark.heavy)])
 def test_ctrl_c_wherever_python_looks_for_it_in_a_fit(places: int, tried: Tried) -> None:
     code = f"PLACES = {places}\n" + COMMON + AT_EVERY_PLACE + FIT_AT_EVERY_PLACE
     said, _ = run_python(code, "-W", "error", seconds=600)
@@ -356,7 +356,7 @@ def test_ctrl_c_wherever_python_looks_for_it_in_a_fit(places: int, tried: Tried)
 
 
 @posix
-@pytest.mark.parametrize("stride", [29, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("stride", [61, pytest.param(1, marks=pytest.mark.heavy)])
 def test_ctrl_c_wherever_python_looks_for_it_elsewhere(stride: int, tried: Tried) -> None:
     said, _ = run_python(
         f"STRIDE = {stride}\n" + COMMON + AT_EVERY_PLACE + OTHERS_AT_EVERY_PLACE, "-W", "error", seconds=400
@@ -628,7 +628,7 @@ def interrupted_by(where, name, function):
     raise AssertionError("not interrupted")
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(400_000, 20))
+X = rng.normal(size=(260_000, 20))
 y = rng.integers(0, 2, len(X))
 network = Network([20, 4, 2], output="softmax", seed=0)
 one, other = Network([20, 4, 2], output="softmax", seed=0), Network([20, 4, 2], output="softmax", seed=0)
