@@ -30,8 +30,10 @@ def _before() -> None:
 
 
 def _after() -> None:
-    while _held:
-        _held.pop().__exit__(None, None, None)
+    held = [*reversed(_held)]
+    _held.clear()  # before the first is released, for then the next thread that forks fills it
+    for lock in held:
+        lock.__exit__(None, None, None)
 
 
 if hasattr(os, "register_at_fork"):

@@ -170,7 +170,7 @@ def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
     tried("a fork while another thread compiles", 2)
 
 
-@pytest.mark.parametrize("moments", [1, pytest.param(40, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("moments", [1, pytest.param(20, marks=pytest.mark.heavy)])
 def test_a_fork_while_another_library_compiles(moments: int, tried: Tried) -> None:
     """Its compiler is Numba's too, with one lock and one LLVM for all."""
     code = f"""
@@ -220,7 +220,7 @@ def test_forks_while_everything_compiles_without_a_cache(tmp_path: Path, serial:
 # While another thread fits or predicts ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moments", [8, pytest.param(300, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("moments", [8, pytest.param(200, marks=pytest.mark.heavy)])
 def test_a_fork_while_another_thread_fits_and_a_third_predicts(moments: int, serial: str, tried: Tried) -> None:
     """Other networks are as ever; the one that is fitted is that of a finished step, or says that it is none."""
     code = f"""

@@ -159,10 +159,10 @@ def test_workqueue_is_parallel_in_the_main_thread_alone(layer: str, serial: str,
 
 
 HEAVY_LAYERS = [
-    pytest.param("omp", 100, marks=[needs("omp"), pytest.mark.heavy]),
-    pytest.param("tbb", 100, marks=[needs("tbb"), pytest.mark.heavy]),
-    pytest.param("workqueue", 100, marks=pytest.mark.heavy),
-    pytest.param("workqueue alone", 100, marks=pytest.mark.heavy),
+    pytest.param("omp", 50, marks=[needs("omp"), pytest.mark.heavy]),
+    pytest.param("tbb", 50, marks=[needs("tbb"), pytest.mark.heavy]),
+    pytest.param("workqueue", 50, marks=pytest.mark.heavy),
+    pytest.param("workqueue alone", 50, marks=pytest.mark.heavy),
 ]
 
 OTHER_LIBRARY = """
@@ -198,8 +198,8 @@ def test_another_library_is_parallel_at_the_same_time(layer: str, rounds: int, s
     ("backend", "jobs"),
     [
         ("threading", 4),
-        pytest.param("threading", 60, marks=pytest.mark.heavy),
-        pytest.param("loky", 60, marks=pytest.mark.heavy),
+        pytest.param("threading", 30, marks=pytest.mark.heavy),
+        pytest.param("loky", 30, marks=pytest.mark.heavy),
     ],
 )
 def test_joblib_fits_and_predicts_in_its_workers(backend: str, jobs: int, serial: str, tried: Tried) -> None:
@@ -312,7 +312,7 @@ CHANGES: dict[str, Callable[[Network], Any]] = {
 }
 
 
-@pytest.mark.parametrize("times", [25, pytest.param(400, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [25, pytest.param(200, marks=pytest.mark.heavy)])
 def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, tried: Tried) -> None:
     """The fit ends only after all have read, so none of them waits for its end."""
     enough, network = threading.Event(), large_network()
@@ -649,7 +649,7 @@ def test_a_user_who_allows_numba_one_thread_gets_one() -> None:
 # A process that ends ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(30, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [1, pytest.param(10, marks=pytest.mark.heavy)])
 def test_a_process_ends_well_while_daemon_threads_fit_and_predict(times: int, tried: Tried) -> None:
     code = """
         import atexit
@@ -703,12 +703,12 @@ print(json.dumps(found))
         [("10 ms", [64, 64, 64, 1], 2560, 10, 7)],
         pytest.param(
             [
-                ("1 ms", [64, 64, 64, 1], 384, 1, 41),
-                ("10 ms", [64, 64, 64, 1], 2560, 10, 21),
-                ("100 ms", [64, 64, 64, 1], 2560, 100, 11),
+                ("1 ms", [64, 64, 64, 1], 384, 1, 25),
+                ("10 ms", [64, 64, 64, 1], 2560, 10, 11),
+                ("100 ms", [64, 64, 64, 1], 2560, 100, 7),
                 ("500 ms", [64, 64, 64, 1], 2560, 500, 5),
-                ("wide", [784, 256, 256, 10], 1280, 4, 11),
-                ("wider", [1024, 1024, 1024, 10], 1024, 2, 7),
+                ("wide", [784, 256, 256, 10], 1280, 4, 7),
+                ("wider", [1024, 1024, 1024, 10], 1024, 2, 5),
             ],
             marks=pytest.mark.heavy,
         ),
