@@ -119,13 +119,13 @@ class Trainer:
         parallel = self.choice.parallel() and threads.available(self.plan.threads) > 1
         next_step = int(self.parameters.state[at.STEP]) + 1
         arguments = (self.plan.address, self.constants.address_of(next_step, count), self._results_address, count)
-        started, own = time.perf_counter(), self.choice.own_seconds()
+        started = time.perf_counter()
         try:
             self._call(parallel, arguments)
         finally:  # Ctrl-C strikes after the call: the steps are done, and counted by the kernel itself
             self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
         seconds, steps = time.perf_counter() - started, max(self.done, 1)
-        self.choice.measured(parallel, seconds, self.choice.own_seconds() - own, steps)
+        self.choice.measured(parallel, seconds, steps)
         if not trial:
             self.seconds = max(seconds / steps, 1e-8)
         if self.done < count:
