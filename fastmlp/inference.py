@@ -182,10 +182,10 @@ def _run(plan: Plan, region: int, flops: float) -> None:
     parallel = choice.parallel() and threads.available(plan.threads) > 1
     words[at.THREADS] = plan.threads if parallel else 1
     driver = (region_parallel if parallel else region_serial).function_for(_INT64)
-    started, own = time.perf_counter(), choice.own_seconds()
+    started = time.perf_counter()
     with threads.limited_to(plan.threads) if parallel else contextlib.nullcontext():
         driver(*arguments)
-    choice.measured(parallel, time.perf_counter() - started, choice.own_seconds() - own)
+    choice.measured(parallel, time.perf_counter() - started)
 
 
 def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:

@@ -75,10 +75,9 @@ class Network:
     Notes
     -----
     Threads may share a network. They take turns; while one fits it, others read it (predict, evaluate, copy, pickle,
-    save) between two steps, some 50 ms apart or a step where that is longer, and get the network of a finished step;
-    the making of a chunk counts as part of a step, so it must not wait for another thread that uses the network. What
-    would change it, a second fit above all, raises RuntimeError then. In a process that was forked in the middle of a
-    step of another thread's fit, all that reads or changes the network raises RuntimeError.
+    save) between two steps, some 50 ms apart or a step where that is longer, and get the network of a finished step.
+    What would change it, a second fit above all, raises RuntimeError then. In a process that was forked in the middle
+    of a step of another thread's fit, all that reads or changes the network raises RuntimeError.
 
     Attributes
     ----------

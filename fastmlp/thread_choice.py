@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 
 class ThreadChoice:
@@ -20,15 +21,18 @@ class ThreadChoice:
 
     SHARE = 0.1  # of the serial seconds, that trials may lose
     CALM_PRICE, BUSY_PRICE = 0.001, 0.05  # seconds that a trial is expected to lose at least
+    WATCHED = 0.005  # seconds that are enough to tell
     WAITING = 0.9  # of its time a thread has a processor on a machine that is not busy
     CLEARLY = 0.9  # parallel calls that take less than this share of a serial one need no comparison
     LONGEST = 64  # parallel calls between two comparisons
     SERIAL_CALL, PARALLEL_CALL, COMPARISON = 0.05, 0.01, 0.005  # seconds that calls may take
 
-    def __init__(self, most: int = 1, rows: int = 0) -> None:
-        self.most, self._rows = most, rows
+    def __init__(self, most: int = 1, rows: int = 0, clock: Callable[[], float] = time.thread_time) -> None:
+        self.most, self._rows, self._clock = most, rows, clock
         self._seconds: dict[bool, list[float]] = {False: [], True: []}  # of a step, in the last two calls of each kind
-        self._serial_wall = self._serial_own = 0.0  # since parallel was tried
+        self._serial = 0.0  # seconds of serial calls since parallel was tried
+        self._watched: float | None = None  # those of them in which this thread was watched
+        self._own_from = self._own = 0.0  # and what it had of a processor in these
         self._price = 0.0  # what the last parallel call lost in a step
         self._length = 0.0  # of the last parallel call, if it was faster than a serial one
         self._since_comparison, self._wait = 0, 2
@@ -47,9 +51,11 @@ class ThreadChoice:
             return False
         if self._prefers_parallel():
             return self._since_comparison >= self._wait and not self._is_clear()
-        busy = self._serial_own < self.WAITING * self._serial_wall
+        if self._watched is None or self._watched < self.WATCHED:
+            return False
+        busy = self._own < self.WAITING * self._watched
         price = max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
-        return self._serial_wall * self.SHARE >= price
+        return self._serial * self.SHARE >= price
 
     def call_seconds(self) -> float:
         """How long the next call may take, where a step is shorter."""
@@ -59,26 +65,36 @@ class ThreadChoice:
             return 0.0 if self.trial() else min(2.0 * self._length, self.PARALLEL_CALL)
         return self.COMPARISON if self.trial() or not self._seconds[True] else self.SERIAL_CALL
 
-    def own_seconds(self) -> float:
-        """The seconds in which this thread had a processor, for the difference; it is asked for where it counts."""
-        return time.thread_time() if self.most > 1 else 0.0
-
-    def measured(self, parallel: bool, seconds: float, own: float, steps: int = 1) -> None:
-        """Take note of a call: its seconds, those in which its thread had a processor, and its steps."""
+    def measured(self, parallel: bool, seconds: float, steps: int = 1) -> None:
+        """Take note of the seconds and steps of a call."""
         preferred, compared = self._prefers_parallel(), self.trial()
         self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
         if parallel:
             self._price = max(0.0, seconds / steps - self._best(False))
             self._length = 0.0 if self._price else seconds
-            self._serial_wall = self._serial_own = 0.0
+            self._serial, self._watched = 0.0, None
             self._since_comparison += 1
         else:
-            self._serial_wall += seconds
-            self._serial_own += own
+            self._serial += seconds
+            self._watch(seconds)
             if preferred and compared:
                 self._since_comparison, self._wait = 0, min(2 * self._wait, self.LONGEST)
         if self._prefers_parallel() != preferred:
             self._since_comparison, self._wait = 0, 2
+
+    def _watch(self, seconds: float) -> None:
+        """See how much of its time this thread has a processor.
+
+        Not in the first milliseconds: to ask ends a time slice that has run out, and asked at every call fits of 2 ms
+        among four busy neighbours took twice as long.
+        """
+        if self.most == 1 or self._serial < self.WATCHED:
+            return
+        if self._watched is None:
+            self._watched, self._own_from = 0.0, self._clock()
+        else:
+            self._watched += seconds
+            self._own = self._clock() - self._own_from
 
     def _prefers_parallel(self) -> bool:
         return self._best(True) < self._best(False)

@@ -149,11 +149,11 @@ class Trainer:
         next_step = int(self.parameters.state[at.STEP]) + 1
         constants = self.constants
         arguments = (self.plan.address, constants.address_of(next_step, count), constants.results_address, count)
-        started, own = time.perf_counter(), self.choice.own_seconds()
+        started = time.perf_counter()
         self._call(parallel, arguments)
         self.done = int(self.parameters.state[at.STEP]) + 1 - next_step
         seconds, steps = time.perf_counter() - started, max(self.done, 1)
-        self.choice.measured(parallel, seconds, self.choice.own_seconds() - own, steps)
+        self.choice.measured(parallel, seconds, steps)
         if not trial:
             self.seconds = max(seconds / steps, 1e-8)
         if self.done < count:

@@ -34,13 +34,14 @@ def course(
     parallel_step: Callable[[float], float], until: float, most: int = 2, own: float = 1.0, serial: float = SERIAL
 ) -> Course:
     """What is chosen for so many seconds, where a parallel step takes what the function says for its time."""
-    choice, found, now, step = ThreadChoice(most, rows=100), Course(), 0.0, serial
+    choice = ThreadChoice(most, rows=100, clock=lambda: now * own)
+    found, now, step = Course(), 0.0, serial
     while now < until:
         parallel, trial = choice.parallel(), choice.trial()
         steps = max(1, int(choice.call_seconds() / step))
         seconds = steps * (parallel_step(now) if parallel else serial)
-        choice.measured(parallel, seconds, seconds * own, steps)
         now += seconds
+        choice.measured(parallel, seconds, steps)
         step = step if trial else seconds / steps  # as the trainer expects it
         found.kinds.append(parallel)
         found.steps.append(steps)

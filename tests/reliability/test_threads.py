@@ -675,7 +675,7 @@ def test_a_process_ends_well_while_daemon_threads_fit_and_predict(times: int, tr
 NEIGHBOUR = "import sys\nprint('busy', flush=True)\nwhile True: pass"
 
 OVERSUBSCRIBED = """
-import json, statistics, time
+import json, random, statistics, time
 import numpy as np
 from fastmlp import Network
 
@@ -686,13 +686,13 @@ for name, layers, rows, epochs, repeats in CASES:
     y = y.astype(np.float32)
     seconds = {1: [], None: []}
     for turn in range(repeats + 1):
-        for threads in ((1, None) if turn % 2 else (None, 1)):
+        for threads in random.sample((1, None), 2):  # an order that repeats falls into step with the time slices
             network = Network(layers, seed=0, threads=threads)
             started = time.perf_counter()
             network.fit(X, y, epochs=epochs, batch_size=128)
             if turn:  # the first only loads
                 seconds[threads].append(time.perf_counter() - started)
-    found[name] = statistics.median(seconds[None]) / statistics.median(seconds[1])
+    found[name] = statistics.mean(seconds[None]) / statistics.mean(seconds[1])
 print(json.dumps(found))
 """
 
@@ -700,11 +700,11 @@ print(json.dumps(found))
 @pytest.mark.parametrize(
     "cases",
     [
-        [("10 ms", [64, 64, 64, 1], 2560, 10, 7)],
+        [("10 ms", [64, 64, 64, 1], 2560, 10, 12)],
         pytest.param(
             [
-                ("1 ms", [64, 64, 64, 1], 384, 1, 25),
-                ("10 ms", [64, 64, 64, 1], 2560, 10, 11),
+                ("1 ms", [64, 64, 64, 1], 384, 1, 400),
+                ("10 ms", [64, 64, 64, 1], 2560, 10, 20),
                 ("100 ms", [64, 64, 64, 1], 2560, 100, 7),
                 ("500 ms", [64, 64, 64, 1], 2560, 500, 5),
                 ("wide", [784, 256, 256, 10], 1280, 4, 7),
@@ -715,7 +715,7 @@ print(json.dumps(found))
     ],
 )
 def test_a_fit_among_busy_neighbours_takes_at_most_twice_the_time_of_one_thread(cases: Any, tried: Tried) -> None:
-    """Four processes that never rest, on two cores; medians of fits in turn, and what fails is measured once more.
+    """Four processes that never rest, on two cores; means of fits in a random order; what fails is measured once more.
 
     Threads that were used whatever they cost took 4 to 300 times as long.
     """
