@@ -366,6 +366,21 @@ def test_who_reads_waits_for_one_step_and_not_for_the_end_of_an_epoch(tried: Tri
     tried("a network read by another thread while it is fitted", reads)
 
 
+def test_the_making_of_a_chunk_may_wait_for_another_thread_that_reads_the_network(tried: Tried) -> None:
+    network = large_network()
+
+    def chunks() -> Any:
+        for _ in range(3):
+            with ThreadPoolExecutor(1) as pool:
+                read.append(pool.submit(network.predict, threaded.X[:5]).result(timeout=100))
+            yield threaded.X, threaded.LABELS
+
+    read: list[Any] = []
+    network.fit(chunks, batch_size=300)
+    assert len(read) == 3
+    tried("a network read by another thread while it is fitted", len(read))
+
+
 class Turn:
     """A lock that tells when another thread than the main one has it."""
 
