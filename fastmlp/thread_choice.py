@@ -10,10 +10,11 @@ from collections.abc import Callable
 class ThreadChoice:
     """Serial or parallel, by what was measured: on a busy machine two threads can be hundreds of times slower than one.
 
-    The bits are the same either way. The first calls are serial. Then parallel is tried, for as short as can be, and
-    what is faster runs on. Trials may take a tenth of the time: one that lost a millisecond is repeated after ten
-    milliseconds of serial work. Where the serial calls themselves had to wait for a processor, a trial is expected to
-    lose 50 ms, which was measured with four busy neighbours on two cores.
+    The bits are the same either way. The first calls are serial. Then parallel is tried: by one step, which wakes the
+    threads (0.3 ms), and if that was cheap by some more, which show what they are worth; what is faster runs on. Trials
+    may take a tenth of the time: one that lost a millisecond is repeated after ten milliseconds of serial work. Where
+    the serial calls themselves had to wait for a processor, a trial is expected to lose 50 ms, which was measured with
+    four busy neighbours on two cores.
 
     Parallel calls get longer step by step, so that a neighbour who comes, or a trial that was lucky, costs little. They
     are compared with a short serial call after 2 of them, then 4, 8, up to 64, unless they are clearly faster.
@@ -33,7 +34,8 @@ class ThreadChoice:
         self._serial = 0.0  # seconds of serial calls since parallel was tried
         self._watched: float | None = None  # those of them in which this thread was watched
         self._own_from = self._own = 0.0  # and what it had of a processor in these
-        self._price = 0.0  # what the last parallel call lost in a step
+        self._price = 0.0  # what the last parallel call lost
+        self._woken = False  # whether that was the step that wakes the threads, and they woke at once
         self._length = 0.0  # of the last parallel call, if it was faster than a serial one
         self._since_comparison, self._wait = 0, 2
 
@@ -51,26 +53,31 @@ class ThreadChoice:
             return False
         if self._prefers_parallel():
             return self._since_comparison >= self._wait and not self._is_clear()
+        if self._woken:
+            return True
         if self._watched is None or self._watched < self.WATCHED:
             return False
-        busy = self._own < self.WAITING * self._watched
-        price = max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
-        return self._serial * self.SHARE >= price
+        return self._serial * self.SHARE >= self._expected_price()
 
     def call_seconds(self) -> float:
         """How long the next call may take, where a step is shorter."""
         if self.most == 1:
             return self.SERIAL_CALL
+        if self.parallel() and self.trial():
+            return 2.0 * self.CALM_PRICE if self._woken else 0.0
         if self.parallel():
-            return 0.0 if self.trial() else min(2.0 * self._length, self.PARALLEL_CALL)
-        return self.COMPARISON if self.trial() or not self._seconds[True] else self.SERIAL_CALL
+            return min(2.0 * self._length, self.PARALLEL_CALL)
+        until_trial = self._expected_price() / self.SHARE - self._serial
+        return self.COMPARISON if self.trial() else min(max(until_trial, self.COMPARISON), self.SERIAL_CALL)
 
     def measured(self, parallel: bool, seconds: float, steps: int = 1) -> None:
         """Take note of the seconds and steps of a call."""
         preferred, compared = self._prefers_parallel(), self.trial()
-        self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
+        if not parallel or preferred or self._woken or seconds / steps < self._best(False):
+            self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
         if parallel:
-            self._price = max(0.0, seconds / steps - self._best(False))
+            self._price = max(0.0, seconds - steps * self._best(False))
+            self._woken = not (preferred or self._woken) and 0.0 < self._price < self.CALM_PRICE
             self._length = 0.0 if self._price else seconds
             self._serial, self._watched = 0.0, None
             self._since_comparison += 1
@@ -95,6 +102,11 @@ class ThreadChoice:
         else:
             self._watched += seconds
             self._own = self._clock() - self._own_from
+
+    def _expected_price(self) -> float:
+        """What the next trial may lose: as much as the last one, and more where serial calls wait for a processor."""
+        busy = self._watched is not None and self._own < self.WAITING * self._watched
+        return max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
 
     def _prefers_parallel(self) -> bool:
         return self._best(True) < self._best(False)
