@@ -126,8 +126,8 @@ class Parameters:
 
     def are_finite(self) -> bool:
         """Whether neither a parameter nor a slot is NaN or infinite."""
-        vectors = (self.weights, *self.slots)
-        return all(np.isfinite(vector[some]).all() for vector in vectors for some in pieces(self.size, vector.itemsize))
+        vectors = (self.weights, self.slots.reshape(-1))
+        return all(np.isfinite(each[some]).all() for each in vectors for some in pieces(each.size, each.itemsize))
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
         """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
