@@ -314,7 +314,7 @@ def test_what_is_stored_is_the_name_and_other_processes_give_the_same_bits(tmp_p
     out, _ = run_python(ELSEWHERE.format(path=str(path), pickled=str(pickled)))
     refused_file, refused_pickle, *outputs = out.splitlines()
     hint = "; one of your own must be registered first, with fastmlp.register_activation"
-    assert refused_file.startswith(f"ModelFormatError {path}: the description of the network is wrong: ")
+    assert refused_file.startswith(f"ModelFormatError {str(path)!r} is not a valid fastmlp model: ")
     for said in (refused_file, refused_pickle):
         assert "unknown activation 'own_swish'. There are: linear, relu" in said
         assert said.endswith(hint)
