@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmlp
-from fastmlp import Dense, Network
+from fastmlp import Callback, Dense, Network
 from fastmlp.kernels import code_cache, layout
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
@@ -36,6 +36,18 @@ def bits(network: Network) -> dict[str, bytes]:
     state = network.__getstate__()
     counters = state["state"][: layout.STEP + 1]  # what follows describes an epoch under way
     return {"weights": state["weights"].tobytes(), "slots": state["slots"].tobytes(), "counters": counters.tobytes()}
+
+
+class Interruption(Callback):
+    """Ends a fit after that many steps, as Ctrl-C does."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
 
 
 def everything(network: Network) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import bits, small_data, small_network
+from behaviour import Interruption, bits, small_data, small_network
 from cases import LEARNERS
 
 from fastmlp import (
@@ -32,18 +32,6 @@ from fastmlp import (
 
 X, LABELS = small_data()
 BATCH = 8
-
-
-class Interruption(Callback):
-    """Ends a fit after that many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture

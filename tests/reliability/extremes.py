@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from behaviour import bits
+from behaviour import Interruption, bits
 
 from fastmlp import SGD, Adam, Callback, Dense, Network, NonFiniteLossError, RMSprop, data
 from fastmlp.activations import ACTIVATIONS
@@ -162,24 +162,12 @@ def undone(every: int) -> dict[str, Any]:
     return {"wrong": wrong[:20], "count": count}
 
 
-class Stop(Callback):
-    """Raises after so many steps."""
-
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        self.after -= 1
-        if not self.after:
-            raise KeyboardInterrupt
-
-
 def interrupted(case: Any, optimizer: Optimizer, dtype: str, at: int) -> list[str]:
     """A fit that is ended from outside just when its weights have overflowed leaves finite ones."""
     X, y, _ = dataset("ordinary", "mean_squared_error", dtype)
     network = Network([COLUMNS, 6, 3], optimizer=optimizer, dtype=dtype, seed=1)
     with contextlib.suppress(KeyboardInterrupt, NonFiniteLossError):
-        network.fit(X, y, epochs=3, batch_size=8, callbacks=[Stop(at)])
+        network.fit(X, y, epochs=3, batch_size=8, callbacks=[Interruption(at)])
     state = network.__getstate__()
     finite = np.isfinite(state["weights"]).all() and np.isfinite(state["slots"]).all()
     return [] if finite else [f"{case}: interrupted with weights that are not finite"]

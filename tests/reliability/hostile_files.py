@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from behaviour import Interruption
 from cases import data_for
-from old_files import Interruption
 from table_files import flats
 
 from fastmlp import (
