@@ -171,7 +171,7 @@ CRAFTED = {
     "metadata twice": (sealed(header(f'{ENTRY},"__metadata__":{{}}')), "'__metadata__' twice"),
     "no format": (sealed(header()).replace(b'","format":', b'","Format":'), "format is None"),
     "other format": (sealed(header(form="pt")), "format is 'pt', expected 'fastmlp'"),
-    "later version": (sealed(header(version="2")), "format version is '2', this fastmlp reads '1'"),
+    "later version": (sealed(header(version="2")), "format version is '2', this fastmlp reads '1'; a newer"),
     "unknown dtype": (sealed(header(entry("BF16"))), "dtype 'BF16', expected one of F64, I64, F32"),
     "negative shape": (sealed(header(entry(shape="[-2]"))), r"impossible shape \[-2\]"),
     "two negative extents": (sealed(header(entry(shape="[-1,-2]"))), "impossible shape"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from behaviour import finish, start_python
+from conftest import Tried
 
 HERE = str(Path(__file__).parent)
-Tried = Callable[[str, int], None]
 
 
 class Trials:
