@@ -178,7 +178,7 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
     if length == 0:
         raise ValueError("its header length is 0")
     if length > HEADER_LIMIT:
-        raise ValueError(f"its header length is {length}, the limit is {HEADER_LIMIT}")
+        raise ValueError(f"its header length is {length}, the limit is {HEADER_LIMIT}; is it of another kind?")
     if length > size - 8:
         raise ValueError(f"it is truncated: its header takes {length} bytes, only {size - 8} are there")
     header = file.read(length)

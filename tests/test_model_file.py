@@ -146,7 +146,7 @@ def test_the_crafted_header_of_these_tests_is_good_where_nothing_is_wrong(path):
 CRAFTED = {
     "empty": (b"", "truncated: 0 bytes"),
     "header length 0": (bytes(8) + b"{}", "header length is 0"),
-    "header length huge": (b"\xff" * 8 + b"{}", "header length is 18446744073709551615, the limit"),
+    "header length huge": (b"\xff" * 8 + b"{}", "header length is 18446744073709551615, .*is it of another kind"),
     "header longer than the file": ((100).to_bytes(8, "little") + b"{}      ", "truncated: its header takes 100"),
     "another safetensors file": (sealed('{"__metadata__":{"format":"pt"}}'), "header begins with"),
     "no JSON": (sealed("hello"), "header begins with"),
