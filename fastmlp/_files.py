@@ -28,7 +28,7 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
 
     Whatever happens before the rename, an interrupt included, leaves an older file as it was and removes the temporary
     one; only a process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`. It may be deleted, and is
-    by whatever is written into that folder ten minutes later. A symbolic link stays one: the file that it points to is
+    by what is written into that folder some ten minutes later. A symbolic link stays one: the file that it points to is
     replaced.
 
     Parameters
