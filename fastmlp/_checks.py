@@ -32,6 +32,8 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
     "kaiming_uniform": ("he_uniform",),
     "kaiming_normal": ("he_normal",),
     "momentum": ("sgd",),
+    "acc": ("accuracy",),
+    "auc": ("roc_auc",),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import re
@@ -27,7 +28,7 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
 
     Whatever happens before the rename, an interrupt included, leaves an older file as it was and removes the temporary
     one; only a process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`. It may be deleted, and is
-    by whatever is written into that folder ten minutes later. A symbolic link stays one: the file that it points to is
+    by what is written into that folder some ten minutes later. A symbolic link stays one: the file that it points to is
     replaced.
 
     Parameters
@@ -47,7 +48,7 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     target = Path(os.fsdecode(os.path.realpath(os.fspath(path))))
     if target.is_symlink():  # the links were followed in vain
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
-    _remove_abandoned(target.parent)
+    _remove_abandoned(target.parent, int(time.monotonic() / ABANDONED))
     temporary = target.with_name(f".fastmlp-{secrets.token_hex(8)}.tmp")
     file: io.BufferedWriter | None = None
     try:
@@ -84,10 +85,12 @@ def _lock(descriptor: int) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _remove_abandoned(folder: Path) -> None:
+@functools.lru_cache(maxsize=100)
+def _remove_abandoned(folder: Path, span: int) -> None:
     """Remove what killed processes left: temporary files that nobody has locked or written to for a while.
 
-    Without this, a run that saves often and is killed often would fill the disk, and then no save would succeed.
+    Without this, a run that saves often and is killed often would fill the disk, and then no save would succeed. Once
+    in a span of time is enough, and to list a large folder, on another machine perhaps, takes longer than a save.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -97,8 +100,7 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _remove_if_abandoned(entry: os.DirEntry[str]) -> None:
-    status = entry.stat(follow_symlinks=False)
-    if not entry.is_file(follow_symlinks=False) or time.time() - status.st_mtime < ABANDONED:
+    if not entry.is_file(follow_symlinks=False) or _is_fresh(entry.stat(follow_symlinks=False)):
         return
     if fcntl is None:
         os.unlink(entry)
@@ -106,9 +108,14 @@ def _remove_if_abandoned(entry: os.DirEntry[str]) -> None:
     descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails while its writer lives
-        os.unlink(entry)
+        if not _is_fresh(os.fstat(descriptor)):  # its writer may have ended well meanwhile, and be about to rename it
+            os.unlink(entry)
     finally:
         os.close(descriptor)
+
+
+def _is_fresh(status: os.stat_result) -> bool:
+    return time.time() - status.st_mtime < ABANDONED
 
 
 def require_regular(path: str | os.PathLike[str]) -> None:

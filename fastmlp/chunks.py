@@ -70,9 +70,8 @@ class Chunks:
     ) -> None:
         if hasattr(given, "__array__") or not isinstance(given, Iterable | Callable):
             raise TypeError(
-                "y must hold real numbers, got objects such as None; without y, fit takes chunks: an iterable of "
-                "tuples (X, y) or (X, y, sample_weight), or a function that returns one for each epoch, "
-                f"got X of type {type(given).__name__}"
+                "y is missing; without it, fit takes chunks: an iterable of tuples (X, y) or (X, y, sample_weight), or "
+                f"a function that returns one for each epoch, got X of type {type(given).__name__}"
             )
         if sample_weight is not None:
             raise ValueError("sample_weight does not go with chunks; they bring it along: (X, y, sample_weight)")

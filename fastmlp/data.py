@@ -355,6 +355,10 @@ def _numbers_of_objects(given: Any, array: NDArray[Any], name: str) -> NDArray[n
     strange = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
     if strange:
         hint = "; its toarray() gives them all" if hasattr(given, "toarray") else ""
+        if isinstance(strange[0], str):  # as in a table of pandas
+            hint = _hint(np.dtype(str), name)
+        elif strange[0] is None and array.ndim:
+            hint = "; leave such rows out, or fill them in"
         raise TypeError(f"{name} must hold real numbers, got objects such as {strange[0]!r}{hint}")
     memory.require(array.size * _FLOAT64.itemsize, f"{name}, whose Python objects become float64,")
     try:
@@ -370,7 +374,10 @@ def _hint(dtype: np.dtype[Any], name: str) -> str:
     if dtype.kind in "UST":
         if name.startswith("y"):
             return "; np.unique(y, return_inverse=True)[1] turns names into labels"
-        return "; astype(float) turns texts such as '1.5' into numbers, np.load a file's path into its array"
+        return (
+            "; astype(float) turns texts such as '1.5' into numbers, pandas.get_dummies names into columns, np.load a "
+            "file's path into its array"
+        )
     if dtype.kind == "c":
         return "; np.real gives its real part"
     if dtype.kind in "mM":

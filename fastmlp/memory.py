@@ -62,11 +62,15 @@ def _of_machine() -> tuple[int, str]:
     """What programs can take without pushing each other out; page cache that can be dropped counts as free."""
     fields = _fields(_PROCESSES / "meminfo")
     if "MemAvailable:" in fields:
-        return (fields["MemAvailable:"] + fields.get("SwapFree:", 0)) * 1024, "the machine"
+        return fields["MemAvailable:"] * 1024 + _free_swap(), "the machine"
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), "the machine"
     except (AttributeError, ValueError, OSError):  # Windows gives only what it has
         return sys.maxsize, "the machine"
+
+
+def _free_swap() -> int:
+    return _fields(_PROCESSES / "meminfo").get("SwapFree:", 0) * 1024
 
 
 def _of_groups() -> list[tuple[int, str]]:
@@ -93,8 +97,9 @@ def _of_group(folder: Path) -> int | None:
     limit, used = _number(folder / "memory.max"), _number(folder / "memory.current")  # version 2
     if limit is not None and used is not None:
         swap, swapped = _number(folder / "memory.swap.max"), _number(folder / "memory.swap.current")
-        more = max(swap - swapped, 0) if swap is not None and swapped is not None else 0
-        return max(limit - used, 0) + files.get("inactive_file", 0) + files.get("active_file", 0) + more
+        allowed = sys.maxsize if swap is None else max(swap - (swapped or 0), 0)
+        cached = files.get("inactive_file", 0) + files.get("active_file", 0)
+        return max(limit - used, 0) + cached + min(allowed, _free_swap())  # containers may often swap where none is
     limit, used = _number(folder / "memory.limit_in_bytes"), _number(folder / "memory.usage_in_bytes")  # version 1
     if limit is not None and used is not None:
         return max(limit - used, 0) + files.get("total_inactive_file", 0) + files.get("total_active_file", 0)

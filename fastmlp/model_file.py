@@ -151,7 +151,8 @@ def _read(
         raise ValueError(f"its format is {metadata.get('format')!r:.99}, expected {FORMAT!r}")
     if metadata.get("format_version") != VERSION:
         found = metadata.get("format_version")
-        raise ValueError(f"its format version is {found!r:.99}, this fastmlp reads {VERSION!r}")
+        hint = "a newer fastmlp may have written it"
+        raise ValueError(f"its format version is {found!r:.99}, this fastmlp reads {VERSION!r}; {hint}")
     length = size - 8 - len(header)
     _check_entries(header, begin, length)
     own = {key: text for key, text in metadata.items() if key not in _OWN_KEYS}
@@ -177,7 +178,7 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
     if length == 0:
         raise ValueError("its header length is 0")
     if length > HEADER_LIMIT:
-        raise ValueError(f"its header length is {length}, the limit is {HEADER_LIMIT}")
+        raise ValueError(f"its header length is {length}, the limit is {HEADER_LIMIT}; is it of another kind?")
     if length > size - 8:
         raise ValueError(f"it is truncated: its header takes {length} bytes, only {size - 8} are there")
     header = file.read(length)

@@ -289,7 +289,8 @@ class Case:
         n = self.number
         row_stride = X.shape[1] + n % 6 if n % 2 else None
         staged = n % 8 == 0
-        own_X = np.asfortranarray(X, "f8" if self.dtype == "float32" else "f4") if staged else place(X, row_stride)
+        own_X = place(X[::-1], row_stride)[::-1] if n % 4 == 3 else place(X, row_stride)  # strides may be negative
+        own_X = np.asfortranarray(X, "f8" if self.dtype == "float32" else "f4") if staged else own_X
         own_y = place(y, None)
         own_weights = place(np.random.default_rng(n).uniform(0.0, 2.0, self.rows), None) if n % 3 else None
         rows: dict[str, Any] = {"X": own_X, "y": own_y, "sample_weight": own_weights}

@@ -217,6 +217,8 @@ X_CASES: list[tuple[str, Any, Any, str]] = [
         TypeError,
         "X must hold real numbers, got an array of <U.*; astype\\(float\\) turns texts",
     ),
+    ("texts as objects", X.astype(str).astype(object), TypeError, r"objects such as .*; astype\(float\) turns texts"),
+    ("a gap", [[1, 2, None]], TypeError, "objects such as None; leave such rows out, or fill them in"),
     ("a path", "X.npy", TypeError, "X must hold real numbers, got .*np.load a file's path"),
 ]
 
@@ -228,7 +230,7 @@ NO_ROWS: list[tuple[str, Any, Any, str]] = [
 Y_CASES: list[tuple[str, Any, Any, str]] = [
     ("too few", LABELS[:-1], ValueError, r"X and y must have the same number of rows, got 41 and y of shape \(40,\)"),
     ("a number", 1, ValueError, r"same number of rows, got 41 and y of shape \(\)"),
-    ("none", None, TypeError, "y must hold real numbers, got objects such as None"),
+    ("none", None, TypeError, "y (is missing; without it, fit takes chunks|must hold .* objects such as None)"),
     (
         "too large",
         np.where(LABELS == 2, 3, LABELS),
@@ -268,6 +270,7 @@ Y_CASES: list[tuple[str, Any, Any, str]] = [
     ("complex", ONE_HOT * 1j, TypeError, "y must hold real numbers, got an array of complex"),
     ("ragged", [[1, 0, 0], [1]], ValueError, "y must be a table of numbers, but its rows differ in length"),
     ("objects", [object()] * 41, TypeError, "y must hold real numbers, got objects such as"),
+    ("names as objects", np.array(["a"] * 41, object), TypeError, "objects such as 'a'; np.unique.* into labels"),
 ]
 
 ONES = np.ones(41)

@@ -364,8 +364,8 @@ def test_what_does_not_go_with_chunks_is_refused() -> None:
     before = everything(network)
     chunks = [(X, LABELS)]
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
-        (lambda: network.fit(X), TypeError, "y must hold real numbers, got objects such as None; without y, fit takes"),
-        (lambda: network.fit(5), TypeError, "without y, fit takes chunks: .* got X of type int"),
+        (lambda: network.fit(X), TypeError, "y is missing; without it, fit takes chunks"),
+        (lambda: network.fit(5), TypeError, "without it, fit takes chunks: .* got X of type int"),
         (lambda: network.fit(chunks, validation_split=0.5), ValueError, "validation_split does not go with chunks"),
         (
             lambda: network.fit(chunks, sample_weight=WEIGHTS),

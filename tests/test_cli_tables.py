@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import TIME_LIMIT, environment
+from behaviour import PATIENCE, TIME_LIMIT, environment
 from table_files import flats, lines, write
 
 from fastmlp import Network, gradient_check
@@ -512,7 +512,7 @@ def test_ctrl_c_in_a_terminal_ends_with_130_and_writes_nothing(folder: Path, mom
         assert piece, f"ended too early: {shown!r}"
         shown += piece
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=TIME_LIMIT)
+    _, rest = process.communicate(timeout=TIME_LIMIT * PATIENCE)
     assert process.returncode == 130
     assert (shown + rest).endswith(b"\nfastmlp: interrupted; no file was written\n")
     assert written(folder) == ["a.csv", "flats.csv"]
@@ -531,7 +531,9 @@ def test_names_that_the_terminal_cannot_show_are_spelled_and_predictions_are_utf
     def printed(*arguments: str) -> bytes:
         command = [sys.executable, "-m", "fastmlp", *arguments]
         ascii_only = environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-        return subprocess.run(command, env=ascii_only, capture_output=True, check=True, timeout=TIME_LIMIT).stdout
+        return subprocess.run(
+            command, env=ascii_only, capture_output=True, check=True, timeout=TIME_LIMIT * PATIENCE
+        ).stdout
 
     assert rb"s\xfc\xdf" in printed("train", "taste.csv", "--target", "taste", *QUICK)
     assert printed("predict", "model", "taste.csv").decode("utf-8").startswith("prediction,p(salzig),p(süß)\n")

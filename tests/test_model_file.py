@@ -146,7 +146,7 @@ def test_the_crafted_header_of_these_tests_is_good_where_nothing_is_wrong(path):
 CRAFTED = {
     "empty": (b"", "truncated: 0 bytes"),
     "header length 0": (bytes(8) + b"{}", "header length is 0"),
-    "header length huge": (b"\xff" * 8 + b"{}", "header length is 18446744073709551615, the limit"),
+    "header length huge": (b"\xff" * 8 + b"{}", "header length is 18446744073709551615, .*is it of another kind"),
     "header longer than the file": ((100).to_bytes(8, "little") + b"{}      ", "truncated: its header takes 100"),
     "another safetensors file": (sealed('{"__metadata__":{"format":"pt"}}'), "header begins with"),
     "no JSON": (sealed("hello"), "header begins with"),
@@ -171,7 +171,7 @@ CRAFTED = {
     "metadata twice": (sealed(header(f'{ENTRY},"__metadata__":{{}}')), "'__metadata__' twice"),
     "no format": (sealed(header()).replace(b'","format":', b'","Format":'), "format is None"),
     "other format": (sealed(header(form="pt")), "format is 'pt', expected 'fastmlp'"),
-    "later version": (sealed(header(version="2")), "format version is '2', this fastmlp reads '1'"),
+    "later version": (sealed(header(version="2")), "format version is '2', this fastmlp reads '1'; a newer"),
     "unknown dtype": (sealed(header(entry("BF16"))), "dtype 'BF16', expected one of F64, I64, F32"),
     "negative shape": (sealed(header(entry(shape="[-2]"))), r"impossible shape \[-2\]"),
     "two negative extents": (sealed(header(entry(shape="[-1,-2]"))), "impossible shape"),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from behaviour import TIME_LIMIT, environment, run_python, small_data, small_network
+from behaviour import PATIENCE, TIME_LIMIT, environment, run_python, small_data, small_network
 
 from fastmlp import Callback
 from fastmlp.progress import Progress
@@ -266,7 +266,7 @@ def test_a_terminal_gets_one_line_and_its_end() -> None:
             env=environment(COLUMNS="110"),
         )
         os.close(theirs)
-        assert process.wait(TIME_LIMIT) == 0
+        assert process.wait(TIME_LIMIT * PATIENCE) == 0
         said = b""
         with contextlib.suppress(OSError):  # Linux says EIO at the end
             while piece := os.read(ours, 1 << 16):

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from behaviour import run_python, small_network
+from conftest import Tried
 
 from fastmlp import ModelFormatError, Network
 from fastmlp._files import write_atomically
-
-Tried = Callable[[str, int], None]
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits, rights or pipes")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")
@@ -117,7 +116,9 @@ print(tried)
 
 @posix
 def test_without_rights_nothing_is_written_or_read_and_the_old_file_is_intact(tried: Tried) -> None:
-    code = """
+    code = f"""
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import cache_places
 with tempfile.TemporaryDirectory() as name:
     os.chmod(name, 0o755)
     folder = Path(name) / "folder"
@@ -132,10 +133,7 @@ with tempfile.TemporaryDirectory() as name:
     secret.chmod(0)
     pid = os.fork()
     if pid == 0:
-        if os.getuid() == 0:  # who may do anything
-            os.setgroups([])
-            os.setgid(65534)
-            os.setuid(65534)
+        cache_places.unprivileged()  # root may do anything
         good = refused(lambda: newer.save(path), path, errno.EACCES)
         good &= refused(lambda: newer.save(folder / "other"), folder / "other", errno.EACCES)
         good &= refused(lambda: Network.load(secret), secret, errno.EACCES)

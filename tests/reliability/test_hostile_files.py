@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from behaviour import finish, start_python
+from behaviour import PATIENCE, finish, start_python
+from conftest import Tried
 
 HERE = str(Path(__file__).parent)
-Tried = Callable[[str, int], None]
 
 
 class Trials:
@@ -30,7 +30,7 @@ class Trials:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(call, file=self.process.stdin, flush=True)
-        limit = threading.Timer(seconds, self.process.kill)
+        limit = threading.Timer(seconds * PATIENCE, self.process.kill)
         limit.start()
         said = self.process.stdout.readline()
         limit.cancel()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from behaviour import finish, run_python, small_network, start_python
+from conftest import Tried
 
 from fastmlp import Network, _files
 from fastmlp._files import write_atomically
@@ -34,7 +36,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither fork nor
 )
 @posix
 def test_a_save_killed_at_any_system_call_leaves_one_whole_file(
-    tmp_path: Path, saving: str, stride: int, tried: Callable[[str, int], None]
+    tmp_path: Path, saving: str, stride: int, tried: Tried
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -48,9 +50,7 @@ def test_a_save_killed_at_any_system_call_leaves_one_whole_file(
 
 @pytest.mark.parametrize("moments", [12, pytest.param(200, marks=pytest.mark.heavy)])
 @posix
-def test_a_save_killed_at_any_moment_leaves_one_whole_file(
-    tmp_path: Path, moments: int, tried: Callable[[str, int], None]
-) -> None:
+def test_a_save_killed_at_any_moment_leaves_one_whole_file(tmp_path: Path, moments: int, tried: Tried) -> None:
     code = f"killed_saves.at_random_moments({moments}, Path({str(tmp_path)!r}))"
     out, _ = run_python(HERE + code, seconds=600, **ONE_THREAD)
     tried("a save killed (SIGKILL) at a random moment", int(out))
@@ -70,7 +70,7 @@ for number in range({times}):
 
 @pytest.mark.parametrize("times", [20, pytest.param(100, marks=pytest.mark.heavy)])
 def test_two_processes_that_save_to_one_path_leave_one_whole_file_at_any_moment(
-    tmp_path: Path, times: int, tried: Callable[[str, int], None]
+    tmp_path: Path, times: int, tried: Tried
 ) -> None:
     path = tmp_path / "model"
     pair = [start_python(SAVING.format(seed=seed, path=str(path), times=times), talks=True) for seed in (1, 2)]
@@ -134,6 +134,37 @@ def test_a_link_or_a_pipe_of_such_a_name_is_left_alone(tmp_path: Path) -> None:
     assert pipe.exists()
 
 
+@posix
+def test_what_is_finished_while_it_is_looked_at_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer has closed it by then, and is about to rename it."""
+    (tmp_path / LEFT).write_bytes(b"whole")
+    aged(tmp_path / LEFT, _files.ABANDONED + 5)
+    monkeypatch.setattr(_files.fcntl, "flock", lambda *_: aged(tmp_path / LEFT, 0))
+    write_atomically(tmp_path / "new", [b"new"])
+    assert (tmp_path / LEFT).exists()
+
+
+def test_a_folder_is_listed_once_in_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it done at each save, it would take longer than the save where there are 100,000 files."""
+    seconds = 10 * _files.ABANDONED
+    monkeypatch.setattr(_files, "time", SimpleNamespace(time=time.time, monotonic=lambda: seconds))
+    listed, scandir = [], os.scandir
+
+    def listing(folder: Path) -> Iterator[os.DirEntry[str]]:
+        listed.append(folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", listing)
+    for _ in range(3):
+        write_atomically(tmp_path / "new", [b"new"])
+    assert listed == [tmp_path]
+    (tmp_path / LEFT).write_bytes(b"")
+    aged(tmp_path / LEFT, _files.ABANDONED + 5)
+    seconds += _files.ABANDONED
+    write_atomically(tmp_path / "new", [b"new"])
+    assert [file.name for file in tmp_path.iterdir()] == ["new"]
+
+
 WRITING = """
 import sys
 from fastmlp._files import write_atomically
@@ -180,5 +211,6 @@ def test_what_cannot_be_removed_stops_no_save(tmp_path: Path, monkeypatch: pytes
         patch.setattr(os, "unlink", refused)
         write_atomically(tmp_path / "one", [b"new"])
         patch.setattr(os, "scandir", unreadable)
+        _files._remove_abandoned.cache_clear()
         write_atomically(tmp_path / "two", [b"new"])
     assert {file.name for file in tmp_path.iterdir()} == {LEFT, "one", "two"}

@@ -64,6 +64,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/a/memory.max": "1000000\n",
             "cgroup/a/memory.current": "300000\n",
             "cgroup/a/memory.stat": STAT,
+            "cgroup/a/memory.swap.max": "0\n",
         },
         704_000,
         "its control group",
@@ -77,6 +78,28 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/memory.swap.current": "100\n",
         },
         700_400,
+        "its control group",
+    ),
+    "version 2, more swap allowed than there is": (
+        {
+            "proc/self/cgroup": "0::/\n",
+            "cgroup/memory.max": "1000000\n",
+            "cgroup/memory.current": "300000\n",
+            "cgroup/memory.swap.max": "1000000000\n",
+            "cgroup/memory.swap.current": "0\n",
+        },
+        700_000 + 1000 * 1024,
+        "its control group",
+    ),
+    "version 2, swap without a limit": (
+        {
+            "proc/self/cgroup": "0::/\n",
+            "cgroup/memory.max": "1000000\n",
+            "cgroup/memory.current": "300000\n",
+            "cgroup/memory.swap.max": "max\n",
+            "cgroup/memory.swap.current": "5\n",
+        },
+        700_000 + 1000 * 1024,
         "its control group",
     ),
     "version 1": (
@@ -94,6 +117,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "proc/self/cgroup": "0::/\n",
             "cgroup/memory.max": "1000\n",
             "cgroup/memory.current": "2000\n",
+            "cgroup/memory.swap.max": "0\n",
         },
         0,
         "its control group",
@@ -277,7 +301,8 @@ import numpy as np
 from fastmlp import Network
 from fastmlp.training import warmup  # all that maps memory once
 
-limit = 12 * 10**9
+limit, most = 12 * 10**9, resource.getrlimit(resource.RLIMIT_AS)[1]
+limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,52 +71,3 @@ def test_probabilities_of_many_classes_sum_to_one(units: int, dtype: str) -> Non
     assert loss == pytest.approx(
         -np.log(predicted[range(3), [0, units // 2, units - 1]].astype(float)).mean(), rel=close
     )
-
-
-GUARDED = """
-import ctypes, mmap
-import numpy as np
-from fastmlp import Network
-
-libc = ctypes.CDLL(None, use_errno=True)
-page, count = mmap.PAGESIZE, 0
-
-def before_a_wall(array):
-    "A copy whose last byte is the last before, and whose first the first after, memory that kills who touches it."
-    pages = -(-array.nbytes // page)
-    memory = mmap.mmap(-1, (pages + 2) * page)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    for wall in (start, start + (pages + 1) * page):
-        assert libc.mprotect(ctypes.c_void_p(wall), page, 0) == 0
-    kept.append(memory)
-    for offset in (page, (pages + 1) * page - array.nbytes):
-        made = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
-        made[...] = array
-        yield made
-
-kept = []
-rng = np.random.default_rng(0)
-for dtype in ("float32", "float64"):
-    for columns in (1, 15, 16, 17):
-        for rows in (1, 33):
-            X = rng.normal(size=(rows, columns)).astype(dtype)
-            expected = Network([columns, 5, 2], output="softmax", dtype=dtype, seed=0).predict(X)
-            for at_wall, y, w in zip(before_a_wall(X), before_a_wall(np.eye(2, dtype=dtype)[np.arange(rows) % 2]),
-                                     before_a_wall(np.ones(rows))):
-                for view in (at_wall, at_wall[::-1]):
-                    network = Network([columns, 5, 2], output="softmax", dtype=dtype, seed=0)
-                    assert network.predict(view).tobytes() == expected[:: 1 if view is at_wall else -1].tobytes()
-                    network.fit(view, y, sample_weight=w, batch_size=4, epochs=2)
-                    network.evaluate(view, y, w)
-                    network.input_gradients(view)
-                    count += 1
-print(count)
-import os
-os._exit(0)  # the walls are not to be taken down
-"""
-
-
-def test_nothing_is_read_beyond_the_users_arrays(tried: Tried) -> None:
-    if not sys.platform.startswith("linux"):
-        pytest.skip("walls in memory are put up by a call of Linux")
-    tried("arrays between two walls of memory that must not be touched", int(run_python(GUARDED, seconds=60)[0]))
