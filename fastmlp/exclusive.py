@@ -25,19 +25,11 @@ class Exclusive:
     """
 
     def __init__(self) -> None:
-        self._turn: AbstractContextManager[Any] = threading.RLock()
-        self._fitter: int | None = None
+        self.turn: AbstractContextManager[Any] = threading.RLock()
         self.lock: AbstractContextManager[Any] = threading.RLock()
+        self._fitter: int | None = None
+        self._whole = True  # but for parts of a fit and other changes
         _all.add(self)
-
-    @property
-    def turn(self) -> AbstractContextManager[Any]:
-        """What to hold while waiting for the lock.
-
-        The thread that fits takes the lock itself: a signal's handler, which may save, runs within a step, and must not
-        wait for one who waits for the end of that step.
-        """
-        return self.lock if self._fitter == threading.get_ident() else self._turn
 
     @contextlib.contextmanager
     def fitting(self) -> Iterator[None]:
@@ -59,11 +51,19 @@ class Exclusive:
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
-        """The lock for a part of a fit, after those who wait have read."""
-        with self._turn:
+        """The lock for a part of a fit, after those who wait have read.
+
+        Code of others, a signal's handler above all, must not run within: it would wait for its turn, which may be that
+        of a thread that waits for the end of this part.
+        """
+        with self.turn:
             pass
         with self.lock:
-            yield
+            self._whole = False
+            try:
+                yield
+            finally:
+                self._whole = True
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -80,7 +80,8 @@ class Exclusive:
             self._require_no_fit(but=me)
             fitter, self._fitter = self._fitter, me
             try:
-                yield
+                with self.step():
+                    yield
             finally:
                 self._fitter = fitter
 
@@ -95,16 +96,15 @@ class Exclusive:
         """Go on in a forked child, which has one thread: the locks of others are nobody's, their fits have ended."""
         if isinstance(self.lock, _Torn):
             return
-        lock_is_free, turn_is_free = _is_free(self.lock), _is_free(self._turn)
         if self._fitter not in (None, threading.get_ident()):
             self._fitter = None
-            if not lock_is_free:
-                self.lock = self._turn = _Torn()
+            if not self._whole:
+                self.lock = self.turn = _Torn()
                 return
-        if not lock_is_free:
+        if not _is_free(self.lock):
             self.lock = threading.RLock()
-        if not turn_is_free:
-            self._turn = threading.RLock()
+        if not _is_free(self.turn):
+            self.turn = threading.RLock()
 
 
 class _Torn:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,9 +130,6 @@ class Network:
         self.history: History | None = None
         self.stop_training = False
         self._parameters = parameters
-        self._forget_plans()
-
-    def _forget_plans(self) -> None:
         self._plans = Plans(self._parameters, self.threads)
         self._constants = StepConstants(self.architecture.optimizer)
         self._use = Exclusive()
@@ -165,6 +163,8 @@ class Network:
         ------
         ValueError
             If the number of layers or a shape differs, or a value is not finite; then nothing is changed.
+        MemoryError
+            If there is no room for a copy of the weights; likewise.
         RuntimeError
             If another thread is fitting this network; a callback may set them.
         """
@@ -177,10 +177,14 @@ class Network:
         if len(given) != len(layers) or any(len(pair) != 2 for pair in given):
             raise ValueError(f"{wanted}, got {len(given)} entries of lengths {[len(pair) for pair in given]}")
         checked = [self._check_layer(index, w, b) for index, (w, b) in enumerate(given)]
+        own = self._parameters
+        memory.require(own.weights.nbytes, "a copy of the weights")
+        packed = np.zeros_like(own.weights)  # memory may run out here, but not while they are changed
+        for index, (w, b) in enumerate(checked):
+            own.pack(packed, index, w, b)
         with HeldSignals(), self._use.changing():
-            for index, (w, b) in enumerate(checked):
-                self._parameters.pack(self._parameters.weights, index, w, b)
-            self._parameters.refresh_transposed()
+            own.weights[:] = packed
+            own.refresh_transposed()
 
     def _check_layer(self, index: int, w: Any, b: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
         layer, dtype = self.architecture.layers[index], self.architecture.dtype
@@ -201,12 +205,15 @@ class Network:
         return checked[0], checked[1]
 
     def reinitialize(self, seed: int | None = None) -> None:
-        """Start afresh, as if just made with this seed; None draws one. RuntimeError during a fit."""
-        chosen = architectures.resolve_seed(seed)
+        """Start afresh, as if just made with this seed; None draws one. RuntimeError during a fit.
+
+        It takes as much memory again for a moment; where there is none, the MemoryError leaves the network as it is.
+        """
+        fresh = Parameters(dataclasses.replace(self.architecture, seed=architectures.resolve_seed(seed)))
+        fresh.initialise(fresh.architecture.seed)
         with HeldSignals(), self._use.fitting(), self._use.step():
-            self.architecture = dataclasses.replace(self.architecture, seed=chosen)
-            self._parameters.architecture = self.architecture
-            self._parameters.initialise(chosen)
+            self._parameters.become(fresh)
+            self.architecture = fresh.architecture
             self.history = None
 
     def summary(self) -> None:
@@ -456,7 +463,7 @@ class Network:
             plan = signals.released(self._prepare, progress, batch_size, validation, chosen, asked)
             feed = data.feed(plan, batch_size, shuffle)
             self._resume_or_begin_epoch(*data.identity(batch_size))
-            trainer = signals.released(Trainer, plan, feed, self._constants, signals, self._use.step)
+            trainer = signals.released(Trainer, plan, feed, self._constants, signals.released, self._use.step)
             history = self.history = History()
             self.stop_training = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
@@ -488,22 +495,26 @@ class Network:
             If this network is being fitted.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
-        with HeldSignals() as signals, self._use.fitting(), self._use.step():
+        with HeldSignals() as signals, self._use.fitting():
             self._require_finite()
             plan = signals.released(self._plans.get, "training", len(checked))
-            state, totals = self._parameters.state, self._parameters.totals
-            kept_state, kept_totals = state.copy(), totals.copy()
             feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
-            try:
-                state[at.BATCH_OF_EPOCH] = 0
-                trainer = Trainer(plan, feed, self._constants, signals, contextlib.nullcontext)
-                result = trainer.run(1)
-            except NonFiniteLossError as error:
-                raise NonFiniteLossError(error.epoch, 0, "this step") from None
-            finally:
-                kept_state[at.STEP] = state[at.STEP]
-                state[:], totals[:] = kept_state, kept_totals
-            return batch_loss(result[0])
+            trainer = signals.released(Trainer, plan, feed, self._constants, operator.call, contextlib.nullcontext)
+            with self._use.step():
+                return self._step_alone(trainer)
+
+    def _step_alone(self, trainer: Trainer) -> float:
+        """One step that is of no epoch; returns its loss."""
+        state, totals = self._parameters.state, self._parameters.totals
+        kept_state, kept_totals = state.copy(), totals.copy()
+        try:
+            state[at.BATCH_OF_EPOCH] = 0
+            return batch_loss(trainer.run(1)[0])
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(error.epoch, 0, "this step") from None
+        finally:
+            kept_state[at.STEP] = state[at.STEP]
+            state[:], totals[:] = kept_state, kept_totals
 
     def _require_finite(self) -> None:
         if not self._parameters.are_finite():

@@ -124,6 +124,12 @@ class Parameters:
             b = np.full(layer.units, first) if layer.use_bias else None
             self.pack(self.slots[0], index, np.full((layer.inputs, layer.units), first), b)
 
+    def become(self, other: Parameters) -> None:
+        """Copy all of a network that differs in its seed alone; this takes no memory, so it cannot fail halfway."""
+        for name in ("weights", "transposed", "slots", "state", "totals"):
+            getattr(self, name)[...] = getattr(other, name)
+        self.architecture = other.architecture
+
     def are_finite(self) -> bool:
         """Whether neither a parameter nor a slot is NaN or infinite."""
         vectors = (self.weights, self.slots.reshape(-1))
@@ -151,7 +157,8 @@ class Parameters:
         for index in range(len(self.architecture.layers)):
             blocks = self._blocks(self.weights, index)
             start = self.w_offsets[index]
-            self.transposed[start : start + blocks.size] = blocks.transpose(1, 0, 3, 2).ravel()
+            swapped = blocks.transpose(1, 0, 3, 2)
+            self.transposed[start : start + blocks.size].reshape(swapped.shape)[:] = swapped
 
     def _draw(self, initializer: Initializer, index: int, purpose: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """The values that one layer's W or b starts from."""

@@ -16,7 +16,6 @@ from fastmlp.kernels import activations, losses, optimizers, orthogonal, predict
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ActivationKernels
-from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.kernels.optimizers import UpdateKernels
 from fastmlp.kernels.step import train_parallel, train_serial
 from fastmlp.optimizers import Optimizer
@@ -87,8 +86,8 @@ class Trainer:
         The data.
     constants : StepConstants
         Of the network's optimizer.
-    signals : HeldSignals
-        What holds them, but where data is waited for.
+    waiting : function
+        Calls a function, with arguments, that waits for data: a fit lets signals through there.
     step : function
         Gives the lock under which the network changes.
     """
@@ -98,10 +97,10 @@ class Trainer:
         plan: Plan,
         feed: Source,
         constants: StepConstants,
-        signals: HeldSignals,
+        waiting: Callable[..., Any],
         step: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self.plan, self.feed, self.constants, self.signals, self.step = plan, feed, constants, signals, step
+        self.plan, self.feed, self.constants, self._waiting, self.step = plan, feed, constants, waiting, step
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
         most = plan.threads if flops > SERIAL_FLOPS else 1
@@ -135,7 +134,7 @@ class Trainer:
     def _provide(self, steps: int) -> int:
         """The data of some steps; the epoch is undone where there is something wrong with them."""
         try:
-            return self.signals.released(self.feed.provide, steps)
+            return int(self._waiting(self.feed.provide, steps))
         except Exception:
             if self.plan.words[at.READY]:  # the epoch has begun
                 with self.step():

@@ -97,7 +97,10 @@ class Kernel:
         known = self._addresses.get(dtype)
         if known is not None:
             return known
-        with compilation:
+        # What a handler raises would be lost where LLVM calls back into Python, and leave Numba, which loads itself as
+        # it goes, half loaded: then no compilation works any more. The longest takes 3 s. The lock is released before
+        # handlers are called: one may wait for a network, whose user may wait to compile.
+        with HeldSignals(), compilation:
             if dtype not in self._addresses:
                 self._addresses[dtype] = self._compile(dtype)
         return self._addresses[dtype]
@@ -137,10 +140,7 @@ class Kernel:
         compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
         if self.cached:
             compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
-        # What a handler raises would be lost where LLVM calls back into Python, and leave Numba, which loads itself as
-        # it goes, half loaded: then no compilation works any more. The longest takes 3 s.
-        with HeldSignals():
-            compiled.compile()
+        compiled.compile()
         self._keep.append(compiled)  # the code lives as long as this object does
         return int(compiled.address)
 

@@ -3,7 +3,8 @@
 A forked process has the forking thread alone. Were another one compiling, the child would have LLVM's memory half
 written, and locks of ours, of Numba's and of llvmlite's that nobody there can release: its first kernel would wait for
 ever. So a fork takes all of them first, in the order in which a compilation does, and both processes release them;
-`logging` guards its locks likewise. A process started by `subprocess` or `spawn` begins anew and waits for nothing.
+`logging` guards its locks likewise. Signals wait meanwhile: an exception would end the taking, and not the
+fork. A process started by `subprocess` or `spawn` begins anew and waits for nothing.
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ from llvmlite.binding import ffi
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel
 
+from fastmlp.kernels.interrupts import HeldSignals
+
 compilation = threading.RLock()
 """Held while a kernel is compiled or loaded. One for all: Numba compiles one function at a time anyway."""
 
 _ORDER: tuple[Any, ...] = (compilation, global_compiler_lock, parallel._backend_init_thread_lock, ffi.lib._lock)
-_held: list[Any] = []
+_held: list[HeldSignals] = []  # of the thread that has the locks
 
 
 def _before() -> None:
+    signals = HeldSignals().__enter__()
     for lock in _ORDER:
         lock.__enter__()
-        _held.append(lock)
+    _held.append(signals)
 
 
 def _after() -> None:
-    held = [*reversed(_held)]
-    _held.clear()  # before the first is released, for then the next thread that forks fills it
-    for lock in held:
+    signals = _held.pop()  # before a lock is released, for then the next thread that forks fills it
+    for lock in reversed(_ORDER):
         lock.__exit__(None, None, None)
+    signals.__exit__()
 
 
 if hasattr(os, "register_at_fork"):

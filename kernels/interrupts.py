@@ -8,6 +8,7 @@ its own in place of the user's. It notes the signal; the user's handler is calle
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # what `signal` makes enums of: a pair of calls takes 1 us, not 20
+import functools
 import signal
 import sys
 import threading
@@ -17,10 +18,11 @@ from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Handler = Callable[[int, FrameType | None], Any]
 
-_NAMES = ("INT", "TERM", "HUP", "QUIT", "ALRM", "VTALRM", "PROF", "USR1", "USR2", "BREAK")
-_NUMBERS = tuple(int(getattr(signal, f"SIG{name}")) for name in _NAMES if hasattr(signal, f"SIG{name}"))
-"""What people, timers and managers of processes send, so that its handlers may raise."""
+_REAL_TIME = getattr(signal, "SIGRTMIN", 1 << 30)
+_NUMBERS = tuple(sorted(int(number) for number in signal.valid_signals() if number < _REAL_TIME))
+"""All but the real-time signals, which nobody sends to a training, and would double the time that this takes."""
 
 
 class HeldSignals:
@@ -30,13 +32,13 @@ class HeldSignals:
     since no handler is called there.
     """
 
-    __slots__ = ("_handlers", "_holding", "_main", "_waiting")
+    __slots__ = ("_holding", "_taken", "_thread", "_waiting")
 
     def __init__(self) -> None:
-        self._main = threading.current_thread() is threading.main_thread()
+        self._thread = threading.get_ident()
         self._holding = False
-        self._handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
-        self._waiting: list[int] = []
+        self._taken: set[int] = set()
+        self._waiting: list[tuple[Handler, int]] = []
 
     def __enter__(self) -> HeldSignals:
         """Put the own handlers in place; from then on signals wait."""
@@ -53,9 +55,10 @@ class HeldSignals:
         done = False
         try:
             self.hand_over()
-            for number, handler in self._handlers.items():
-                if _signal.getsignal(number) == self._note:
-                    _signal.signal(number, handler)
+            for number in self._taken:
+                handler = _signal.getsignal(number)
+                if self._is_own(handler):
+                    _signal.signal(number, handler.args[0])
             done = not self._waiting
         finally:
             if done:
@@ -72,22 +75,22 @@ class HeldSignals:
             self._holding = True
 
     def take(self) -> None:
-        """Put the own handler in place of every one that is a function; a signal that is ignored stays so.
+        """Put an own handler in place of every one that is a function; a signal that is ignored stays so.
 
-        Again after code that may have set handlers of other signals; one that replaced the own stays, since it may call
-        that in turn.
+        Again after code that may have set handlers. Each has an own one to itself, since it may call the one before it.
         """
-        for number in _NUMBERS if self._main else ():
-            handler = _signal.getsignal(number)
-            if handler and number not in self._handlers and callable(handler):
-                self._handlers[number] = handler
-                _signal.signal(number, self._note)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number, handler in zip(_NUMBERS, map(_signal.getsignal, _NUMBERS), strict=True):
+            if callable(handler) and not self._is_own(handler):
+                self._taken.add(number)
+                _signal.signal(number, functools.partial(self._note, handler))
 
     def hand_over(self) -> None:
         """Call the handlers of what has come until now; what they raise ends this."""
         while self._waiting:
-            number = self._waiting.pop(0)
-            self._handlers[number](number, sys._getframe())
+            handler, number = self._waiting.pop(0)
+            handler(number, sys._getframe())
 
     def _let_through(self) -> None:
         """Signals do not wait any more; none is lost between the last look at what waits and that."""
@@ -98,9 +101,12 @@ class HeldSignals:
                 return
             self._holding = True
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        """The handler that stands in for all others."""
-        if self._holding:
-            self._waiting.append(number)
+    def _note(self, handler: Handler, number: int, frame: FrameType | None) -> None:
+        """What stands in for a handler; in a process that another thread has forked, nobody is left to end the wait."""
+        if self._holding and threading.get_ident() == self._thread:
+            self._waiting.append((handler, number))
         else:
-            self._handlers[number](number, frame)
+            handler(number, frame)
+
+    def _is_own(self, handler: Any) -> bool:
+        return isinstance(handler, functools.partial) and handler.func == self._note

@@ -7,9 +7,11 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fastmlp import Network
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.cli import main
 from fastmlp.initializers import INITIALIZERS
@@ -37,6 +39,19 @@ def _tables_as_they_were() -> Iterator[None]:
 def test_every_example_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(EXAMPLES[number], f"README.md, example {number}", "exec"), {"__name__": "example"})
+
+
+def test_the_training_that_must_not_be_lost_ends_with_a_file_that_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run twice: the second run finds it done. 41 steps of an epoch, so that the last is no hundredth."""
+    monkeypatch.chdir(tmp_path)
+    [example] = [example for example in EXAMPLES if "ModelCheckpoint" in example]
+    for _ in range(2):
+        found: dict[str, Any] = {}
+        exec(compile(example.replace("1000", "1301"), "README.md", "exec"), found)
+        stored = Network.load("training.safetensors")
+        assert (stored.epoch, stored.step) == (found["net"].epoch, found["net"].step) == (50, 50 * 41)
 
 
 def test_the_first_example_learns(

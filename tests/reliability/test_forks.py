@@ -217,6 +217,40 @@ def test_forks_while_everything_compiles_without_a_cache(tmp_path: Path, serial:
     tried("a fork while another thread compiles", int(count))
 
 
+def test_ctrl_c_while_a_fork_waits_for_a_compilation_leaves_a_child_that_works(tried: Tried) -> None:
+    """Python forks whatever a handler raises there, so no lock may be missed for it."""
+    code = """
+        import signal, sys
+        from fastmlp.kernels import _jit, forks
+
+        class Told:
+            "A lock that tells when the main thread waits for it, and sends Ctrl-C then."
+            def __enter__(self):
+                if threading.current_thread() is threading.main_thread():
+                    signal.raise_signal(signal.SIGINT)
+                    compiled.set()
+                return forks.compilation.__enter__()
+            def __exit__(self, *error):
+                forks.compilation.__exit__(*error)
+
+        compiling, compiled = threading.Event(), threading.Event()
+        def compile():
+            with _jit.compilation:
+                compiling.set()
+                compiled.wait()
+        forks._ORDER = (Told(), *forks._ORDER[1:])
+        sys.unraisablehook = lambda _: None
+        expected = trained_digest()
+        other = threading.Thread(target=compile)
+        other.start()
+        compiling.wait()
+        print(in_child(trained_digest) == expected)
+        other.join()
+    """
+    assert run(code) == ["True"]
+    tried("a fork while another thread compiles", 1)
+
+
 # While another thread fits or predicts ---------------------------------------------------------------------------
 
 
@@ -333,3 +367,59 @@ def test_a_fork_by_a_callback_goes_on_in_both_processes(tried: Tried) -> None:
     """
     assert run(code) == ["True 0"]
     tried("a fork from within a fit's callback", 1)
+
+
+def test_a_network_that_was_forked_while_another_thread_read_it_is_whole(tried: Tried) -> None:
+    """Its fit is between two steps, in a callback; who reads it changes nothing."""
+    code = """
+        from fastmlp import storage
+        network, between, reading, done = fresh(), threading.Event(), threading.Event(), threading.Event()
+        class Wait(Callback):
+            def on_epoch_end(self, epoch, logs):
+                between.set()
+                done.wait()
+        fitting = threading.Thread(target=lambda: network.fit(X, LABELS, callbacks=[Wait()]))
+        fitting.start()
+        between.wait()
+        expected = digest(network)
+        storage.save = lambda *_: (reading.set(), done.wait())
+        saving = threading.Thread(target=network.save, args=("model",))
+        saving.start()
+        reading.wait()
+        print(in_child(lambda: digest(network)) == expected)
+        done.set()
+        fitting.join()
+        saving.join()
+    """
+    assert run(code) == ["True"]
+    tried("a fork while other threads fit and predict", 1)
+
+
+def test_a_child_of_another_thread_than_the_one_that_fits_hears_signals(tried: Tried) -> None:
+    """There nobody ends the step within which they would wait."""
+    code = """
+        import signal
+        from fastmlp.training import Trainer
+        within, forked, plain = threading.Event(), threading.Event(), Trainer._call
+        def waiting(self, *arguments):
+            Trainer._call = plain
+            within.set()
+            forked.wait()
+            plain(self, *arguments)
+        def heard():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                return "heard"
+        def child():
+            return heard(), digest(trained()) == expected, heard()
+        expected, found = trained_digest(), []
+        other = threading.Thread(target=lambda: (within.wait(), found.append(in_child(child)), forked.set()))
+        other.start()
+        Trainer._call = waiting
+        print(digest(trained()) == expected)
+        other.join()
+        print(*found)
+    """
+    assert run(code) == ["True", "('heard', True, 'heard')"]
+    tried("a fork while other threads fit and predict", 1)

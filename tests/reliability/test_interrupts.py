@@ -529,6 +529,37 @@ def test_handlers_of_other_signals_that_a_callback_sets_are_held_too(monkeypatch
     assert network.epoch == 1
 
 
+def test_a_handler_that_a_callback_puts_in_place_of_one_that_waits_is_held_too(
+    heard: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the callback puts the one before back; and nothing of ours stays."""
+    call = Trainer._call
+    before = signal.getsignal(signal.SIGTERM)
+
+    def shouting(self: Trainer, *arguments: Any) -> None:
+        shout(signal.SIGTERM)
+        call(self, *arguments)
+
+    class Limit(Callback):
+        def on_epoch_begin(self, epoch: int) -> None:
+            self.before = signal.signal(signal.SIGTERM, raising)
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            signal.signal(signal.SIGTERM, self.before)
+
+    network = small_network()
+    for _ in range(3):
+        network.fit(X, LABELS, callbacks=[Limit()])
+        assert signal.getsignal(signal.SIGTERM) is before
+    monkeypatch.setattr(Trainer, "_call", shouting)
+    with pytest.raises(TimeoutError):
+        network.fit(X, LABELS, batch_size=len(X), callbacks=[Limit()])
+    assert heard == []
+    assert network.epoch == 4
+    assert network.history is not None
+    assert network.history.epoch == [3]
+
+
 class Shout(Callback):
     """Sends signals after each epoch, or fits a copy of the network."""
 

@@ -400,7 +400,7 @@ class Turn:
 def test_steps_without_a_pause_let_a_waiting_reader_in_after_the_first() -> None:
     """A lock that is released and taken again at once goes to nobody else."""
     use = Exclusive()
-    turn = use._turn = Turn(use._turn)
+    turn = use.turn = Turn(use.turn)
     read_at: list[int] = []
     steps = 0
 
@@ -522,36 +522,78 @@ def test_networks_of_their_own_fit_at_the_same_time(tried: Tried) -> None:
     tried("a fit and a prediction, in 8 Python threads at once, by threading layer", 4)
 
 
-def test_a_handler_of_a_signal_may_save_during_a_step_while_another_thread_waits(tried: Tried) -> None:
-    """The handler runs within a step, where the other thread waits for the end of it."""
-    code = """
-        import signal, tempfile, itertools
+@pytest.mark.parametrize("where", ["Trainer._call", "Feed.provide"])
+@pytest.mark.parametrize("use", ["fit(X, LABELS, epochs=3, batch_size=BATCH)", "train_on_batch(X, LABELS)"])
+def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, where: str, tried: Tried) -> None:
+    """The other thread waits for the end of a step, within which the signal comes."""
+    code = f"""
+        import signal, tempfile
+        from fastmlp.feeding import Feed
         from fastmlp.training import Trainer
         path = tempfile.mktemp()
         network = fresh()
-        turn = network._use._turn = Turn(network._use._turn)
+        turn = network._use.turn = Turn(network._use.turn)
         other = threading.Thread(target=lambda: network.predict(X))
         def handler(*_):
             other.start()
             turn.taken.wait()
             network.save(path)
-            print("saved", network.step)
+            print(network.step)
         signal.signal(signal.SIGTERM, handler)
-        call, turns = Trainer._call, itertools.count()
-        def call_and_signal(self, *arguments):
-            call(self, *arguments)
-            if next(turns) == 1:
-                signal.raise_signal(signal.SIGTERM)
-        Trainer._call = call_and_signal
-        network.fit(X, LABELS, epochs=3, batch_size=BATCH)
+        plain = {where}
+        def with_signal(self, *arguments):
+            {where} = plain
+            signal.raise_signal(signal.SIGTERM)
+            return plain(self, *arguments)
+        {where} = with_signal
+        network.{use}
         other.join()
-        print(Network.load(path).step > 0)
+        print(Network.load(path).step)
         os.unlink(path)
     """
     if sys.platform == "win32":
         pytest.skip("needs a signal that a process can send to itself and handle")
-    said = run(inspect.getsource(Turn).replace("Any", "object") + textwrap.dedent(code), seconds=60).split()
-    assert (said[0], said[2]) == ("saved", "True")
+    live, stored = run(inspect.getsource(Turn).replace("Any", "object") + textwrap.dedent(code), seconds=60).split()
+    assert live == stored
+    tried("a save by a signal's handler during a fit", 1)
+
+
+def test_a_handler_of_a_signal_that_came_during_compilation_may_wait_for_who_waits_to_compile(tried: Tried) -> None:
+    code = """
+        import signal, tempfile
+        from fastmlp import Dense, register_activation
+        from fastmlp.kernels import _jit
+
+        def softsign(z):
+            return z / (1.0 + abs(z))
+
+        def slope(z):
+            return 1.0 / (1.0 + abs(z)) ** 2
+
+        def own(dtype):
+            return Network([64, Dense(16, "softsign"), 8], seed=0, dtype=dtype)
+
+        register_activation("softsign", softsign, slope)
+        network, path = own("float64"), tempfile.mktemp()
+        lock = network._use.lock = Turn(network._use.lock)
+        other = threading.Thread(target=lambda: network.predict(X))
+        signal.signal(signal.SIGTERM, lambda *_: network.save(path))
+        compile = _jit.CFunc.compile
+        def with_signal(self):
+            _jit.CFunc.compile = compile
+            other.start()
+            lock.taken.wait()
+            signal.raise_signal(signal.SIGTERM)
+            compile(self)
+        _jit.CFunc.compile = with_signal
+        own("float32").predict(X)
+        other.join()
+        print(os.path.exists(path))
+        os.unlink(path)
+    """
+    if sys.platform == "win32":
+        pytest.skip("needs a signal that a process can send to itself and handle")
+    assert run(inspect.getsource(Turn).replace("Any", "object") + textwrap.dedent(code), seconds=60).split() == ["True"]
     tried("a save by a signal's handler during a fit", 1)
 
 
