@@ -22,7 +22,9 @@ from fastmlp.kernels.interrupts import HeldSignals
 compilation = threading.RLock()
 """Held while a kernel is compiled or loaded. One for all: Numba compiles one function at a time anyway."""
 
-_ORDER: tuple[Any, ...] = (compilation, global_compiler_lock, parallel._backend_init_thread_lock, ffi.lib._lock)
+# Private names, which another release may lack; without them the rest still works.
+_THEIRS = (getattr(parallel, "_backend_init_thread_lock", None), getattr(ffi.lib, "_lock", None))
+_ORDER: tuple[Any, ...] = (compilation, global_compiler_lock, *(lock for lock in _THEIRS if lock is not None))
 _held: list[HeldSignals] = []  # of the thread that has the locks
 
 
