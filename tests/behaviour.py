@@ -66,8 +66,9 @@ def everything(network: Network) -> dict[str, Any]:
 
 
 def environment(**variables: str | None) -> dict[str, str]:
-    """This process's environment, with fastmlp, this module and the cache that is in use, and changes; None deletes."""
-    paths = [str(ROOT), str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """This process's environment, with fastmlp, these rooms and the cache that is in use, and changes; None deletes."""
+    here = Path(__file__).parent
+    paths = [str(ROOT), str(here), str(here / "reliability"), *filter(None, [os.environ.get("PYTHONPATH")])]
     merged: dict[str, str | None] = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

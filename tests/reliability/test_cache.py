@@ -119,9 +119,7 @@ def test_the_folder_and_its_files_are_private(warm: Path) -> None:
 
 def small_kernels(call: str, **variables: str | None) -> list[list[str]]:
     """What a function of `cache_places` prints, by line and column, run in a process of its own."""
-    here = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {here!r}); import cache_places; cache_places.{call}"
-    said, warned = run_python(code, seconds=60, **variables)
+    said, warned = run_python(f"import cache_places; cache_places.{call}", seconds=60, **variables)
     assert warned == ""
     return [line.split("\t") for line in said.splitlines()]
 
@@ -247,7 +245,6 @@ def test_small_kernels_in_every_trouble(tmp_path: Path, tried: Tried) -> None:
 @pytest.mark.parametrize("what", cache_places.TROUBLES)
 def test_a_training_in_every_trouble(what: str, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
     begin = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 import cache_places
 cache_places.warm_up({str(tmp_path / "other")!r}, {str(tmp_path / "cache")!r})
 import fastmlp.network, fastmlp.gradient_check
@@ -277,10 +274,7 @@ def test_a_cache_that_vanishes_meanwhile_is_made_anew(tmp_path: Path, tried: Tri
 
 
 # Root may write anywhere, so there the process gives up its privileges.
-MAY_NOT_WRITE = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-import cache_places; cache_places.unprivileged()
-"""
+MAY_NOT_WRITE = "import cache_places; cache_places.unprivileged()\n"
 
 
 @closable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,11 @@ import pytest
 from behaviour import run_python, small_data, small_network
 from conftest import Tried
 
-EXTREMES = Path(__file__).with_name("extremes.py")
-
 
 def run_extremes(what: str, every: int, seconds: float) -> Any:
     """What `extremes.py` found, in a process in which a warning is an error."""
     code = f"import runpy, sys; sys.argv = ['', {what!r}, '{every}']"
-    code += f"; runpy.run_path({str(EXTREMES)!r}, run_name='__main__')"
+    code += "; runpy.run_module('extremes', run_name='__main__')"
     found = json.loads(run_python(code, "-W", "error", seconds=seconds)[0])
     assert not found["wrong"]
     return found

@@ -116,8 +116,7 @@ print(tried)
 
 @posix
 def test_without_rights_nothing_is_written_or_read_and_the_old_file_is_intact(tried: Tried) -> None:
-    code = f"""
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+    code = """
 import cache_places
 with tempfile.TemporaryDirectory() as name:
     os.chmod(name, 0o755)

@@ -11,8 +11,6 @@ import pytest
 from behaviour import PATIENCE, finish, start_python
 from conftest import Tried
 
-HERE = str(Path(__file__).parent)
-
 
 class Trials:
     """A process that makes the trials, since it may take so long only, and a warning is an error there."""
@@ -23,9 +21,7 @@ class Trials:
     def make(self, call: str, seconds: float) -> list[int]:
         """The numbers that a trial prints; it must end well and in time."""
         if self.process is None:
-            code = (
-                f"import runpy, sys; sys.path[:0] = [{HERE!r}]; runpy.run_module('hostile_trials', run_name='__main__')"
-            )
+            code = "import runpy; runpy.run_module('hostile_trials', run_name='__main__')"
             self.process = start_python(code, "-W", "error", talks=True)
         assert self.process.stdin is not None
         assert self.process.stdout is not None

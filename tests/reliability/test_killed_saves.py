@@ -16,9 +16,7 @@ from conftest import Tried
 from fastmlp import Network, _files
 from fastmlp._files import write_atomically
 
-HERE = (
-    f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nimport killed_saves\nfrom pathlib import Path\n"
-)
+IMPORTS = "import killed_saves\nfrom pathlib import Path\n"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's; a process with threads had better not be forked
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither fork nor signals")
@@ -41,7 +39,7 @@ def test_a_save_killed_at_any_system_call_leaves_one_whole_file(
     folder = tmp_path / "folder"
     folder.mkdir()
     code = f"if killed_saves.can_trace(): killed_saves.at_every_call({saving!r}, Path({str(folder)!r}), {stride})"
-    out, _ = run_python(HERE + code, seconds=300, **ONE_THREAD)
+    out, _ = run_python(IMPORTS + code, seconds=300, **ONE_THREAD)
     if not out:
         pytest.skip("this machine lets no process trace its child (ptrace)")
     assert int(out) > 30
@@ -52,7 +50,7 @@ def test_a_save_killed_at_any_system_call_leaves_one_whole_file(
 @posix
 def test_a_save_killed_at_any_moment_leaves_one_whole_file(tmp_path: Path, moments: int, tried: Tried) -> None:
     code = f"killed_saves.at_random_moments({moments}, Path({str(tmp_path)!r}))"
-    out, _ = run_python(HERE + code, seconds=600, **ONE_THREAD)
+    out, _ = run_python(IMPORTS + code, seconds=600, **ONE_THREAD)
     tried("a save killed (SIGKILL) at a random moment", int(out))
 
 

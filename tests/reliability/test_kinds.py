@@ -6,7 +6,6 @@ import gc
 import json
 import weakref
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,10 @@ from conftest import Tried
 
 from fastmlp import Network
 
-KINDS = Path(__file__).with_name("kinds.py")
-
 
 def run_kinds(what: str, every: int, seconds: float) -> Any:
     """What `kinds.py` found, in a process in which a warning is an error."""
-    code = (
-        f"import runpy, sys; sys.argv = ['', {what!r}, '{every}']; runpy.run_path({str(KINDS)!r}, run_name='__main__')"
-    )
+    code = f"import runpy, sys; sys.argv = ['', {what!r}, '{every}']; runpy.run_module('kinds', run_name='__main__')"
     return json.loads(run_python(code, "-W", "error", seconds=seconds)[0])
 
 

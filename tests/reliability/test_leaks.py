@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 from behaviour import run_python
@@ -11,7 +10,7 @@ from conftest import Tried
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory, files and threads are counted in /proc")
 
-IMPORT = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import small_fits as fits\n"
+IMPORT = "import small_fits as fits\n"
 FITS = "a fit of a small network, errors and files included, with the memory measured"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +11,11 @@ from conftest import Tried
 
 from fastmlp import Network
 
-SIZES = Path(__file__).with_name("sizes.py")
-
 
 # Strides that share no factor with the tables, so that all pairs of their entries come by.
 @pytest.mark.parametrize("every", [39989, pytest.param(499, marks=pytest.mark.heavy)])
 def test_every_size_trains_as_the_reference(every: int, tried: Tried) -> None:
-    code = f"import runpy, sys; sys.argv = ['', '{every}']; runpy.run_path({str(SIZES)!r}, run_name='__main__')"
+    code = f"import runpy, sys; sys.argv = ['', '{every}']; runpy.run_module('sizes', run_name='__main__')"
     found = json.loads(run_python(code, "-W", "error", seconds=150)[0])
     assert not found["wrong"]
     assert found["count"] > 200_000 / every
