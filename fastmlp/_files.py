@@ -9,6 +9,7 @@ import io
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -126,7 +127,12 @@ def require_regular(path: str | os.PathLike[str]) -> None:
     OSError
         If it is one.
     """
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+    # One look: the tests of os.path take every OSError for "no", a TimeoutError of a signal's handler too.
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "is a device or a pipe and would be replaced; give a file", os.fspath(path))
 
 

@@ -286,6 +286,19 @@ def test_what_the_layout_cannot_hold_is_refused_and_nothing_is_written(path, met
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_timer_that_raises_while_the_place_is_looked_at_is_not_taken_for_an_answer(path, monkeypatch):
+    """A TimeoutError is an OSError, which the tests of os.path take for "no"."""
+    write(path, {}, {"w": np.ones(1)})
+
+    def late(*_arguments, **_options):
+        raise TimeoutError("too late")
+
+    with monkeypatch.context() as patched, pytest.raises(TimeoutError):
+        patched.setattr(os, "stat", late)
+        write(path, {}, {"w": np.zeros(1)})
+    assert read(path)[1]["w"] == 1
+
+
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_pipe_or_device_is_not_replaced_by_a_file(path, linked):
     pipe = path.with_name("pipe")
