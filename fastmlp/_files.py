@@ -47,8 +47,6 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     """
     require_regular(path)
     target = Path(os.fsdecode(os.path.realpath(os.fspath(path))))
-    if target.is_symlink():  # the links were followed in vain
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(path))
     _remove_abandoned(target.parent, int(time.monotonic() / ABANDONED))
     temporary = target.with_name(f".fastmlp-{secrets.token_hex(8)}.tmp")
     file: io.BufferedWriter | None = None
@@ -125,7 +123,7 @@ def require_regular(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OSError
-        If it is one.
+        If it is one, or a symbolic link to itself.
     """
     # One look: the tests of os.path take every OSError for "no", a TimeoutError of a signal's handler too.
     try:

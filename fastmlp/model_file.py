@@ -18,6 +18,7 @@ ones read beside all before it. tests/data holds a file of each kind that was wr
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -25,7 +26,7 @@ import math
 import os
 import stat
 from array import array as compact
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -128,10 +129,17 @@ def read(
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is a device or a pipe; give a file", name)
-        try:
+        with naming(name):
             return _read(file, status.st_size, accept)
-        except ValueError as error:
-            raise ModelFormatError(f"{name!r} is not a valid fastmlp model: {error}") from None
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn a ValueError, which says what is wrong, into a ModelFormatError that says of which file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ModelFormatError(f"{os.fspath(path)!r} is not a valid fastmlp model: {error}") from None
 
 
 def _open_at_once(name: str, flags: int) -> int:

@@ -35,7 +35,7 @@ from fastmlp.losses import Loss
 from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table, room
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import LayerWeights, Parameters, panels
-from fastmlp.plan import Plan, Plans, buffer_sizes
+from fastmlp.plan import Plan, Plans, buffer_sizes, bytes_of
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp.training import NonFiniteLossError, StepConstants, Trainer, batch_loss
@@ -236,7 +236,7 @@ class Network:
         plans = Plans(own, self.threads)
         sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * PANEL, plans.thread_count())
         tables = self._constants.table.nbytes + self._constants.results.nbytes
-        return int(kept + tables + sum(count * np.dtype(kind).itemsize for count, kind in sizes.values()))
+        return int(kept + tables + bytes_of(sizes))
 
     # What it says ----------------------------------------------------------------------------------------------------
 

@@ -67,8 +67,7 @@ class Plan:
         self._buffers: dict[int, NDArray[Any]] = {}
         self.capacity = panels(rows) * PANEL * (threads if purpose == "prediction" else 1)
         sizes = buffer_sizes(architecture, parameters.size, purpose, self.capacity, threads)
-        total = sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
-        memory.require(total, *_told(purpose, rows))
+        memory.require(bytes_of(sizes), *_told(purpose, rows))
         self._fill_sizes(architecture)
         self._fill_layers(architecture)
         self._allocate(sizes)
@@ -225,6 +224,11 @@ def buffer_sizes(
     if purpose == "training":
         sizes[at.SNAPSHOT] = (parameters * (1 + len(architecture.optimizer.slots)), dtype)
     return sizes
+
+
+def bytes_of(sizes: dict[int, tuple[int, Any]]) -> int:
+    """How many bytes buffers of these sizes take together."""
+    return sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
 
 
 def _copies(layer: Layer, purpose: Purpose) -> int:

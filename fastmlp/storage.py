@@ -8,7 +8,6 @@ way.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -112,10 +111,8 @@ def load(path: str | Path) -> tuple[Parameters, str | None]:
 
     metadata, tensors = model_file.read(path, accept)
     (architecture, counters, complete) = network = found[0]
-    try:
+    with model_file.naming(path):
         _check_numbers(network, tensors)
-    except ValueError as error:
-        raise ModelFormatError(f"{os.fspath(path)!r} is not a valid fastmlp model: {error}") from None
     parameters = Parameters(architecture)
     _fill(parameters, parameters.weights, "", tensors)
     for slot, name in enumerate(architecture.optimizer.slots if complete else ()):

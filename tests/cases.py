@@ -5,19 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import fastmlp
 from fastmlp import Dense, activations, losses
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import build
@@ -193,25 +188,6 @@ def rounded(values: Any, dtype: str) -> tuple[Array, Array]:
     """The values in that dtype, and those as float64: what a kernel gets, and what its truth is computed from."""
     own = np.ascontiguousarray(values, dtype)
     return own, own.astype(np.float64)
-
-
-# Subprocesses --------------------------------------------------------------------------------------------------------
-
-
-def run_python(text: str, folder: Path, **environment: str) -> str:
-    """What a Python program prints that runs in that folder and with these variables of the environment."""
-    roots = [str(Path(fastmlp.__file__).parent.parent), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
-    variables = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", text],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 # Whole trainings -----------------------------------------------------------------------------------------------------

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
-from cases import run_python
+from behaviour import run_python
 
 from fastmlp import Network
 
@@ -59,8 +58,8 @@ print(json.dumps(found))
 """
 
 
-def test_no_training_step_allocates(tmp_path: Path) -> None:
-    found = json.loads(run_python(COUNT, tmp_path, NUMBA_NRT_STATS="1"))
+def test_no_training_step_allocates() -> None:
+    found = json.loads(run_python(COUNT, "-W", "error", seconds=75, NUMBA_NRT_STATS="1")[0])
     assert found["deliberate"] >= 5
     assert len(found["serial"]) == 18
     for name, (steps, allocations) in {**found["serial"], **found["parallel"]}.items():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import DTYPES, OPTIONS, data_for, run_python
+from behaviour import run_python
+from cases import DTYPES, OPTIONS, data_for
 from digests import RULES, always_parallel, big_data, big_network, state_of
 
 from fastmlp import Callback, Network, data, feeding, training
@@ -27,11 +27,11 @@ def needs_threads() -> None:
         pytest.skip("needs OpenMP or TBB, which any thread may enter")
 
 
-def test_any_number_of_threads_gives_the_same_bits(tmp_path: Path) -> None:
+def test_any_number_of_threads_gives_the_same_bits() -> None:
     needs_threads()
     variables = {"NUMBA_NUM_THREADS": "8", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
     found: dict[str, dict[int, str]] = {}
-    for line in run_python(THREADS, tmp_path, **variables).splitlines():
+    for line in run_python(THREADS, "-W", "error", seconds=75, **variables)[0].splitlines():
         what, count, digest = line.split("|")
         found.setdefault(what, {})[int(count)] = digest
     assert len(found) == sum(map(len, RULES.values()))

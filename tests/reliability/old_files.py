@@ -1,9 +1,9 @@
-"""Model files of each release, kept for ever, and what they must say: `python tests/reliability/old_files.py` adds.
+"""Model files of each release, kept for ever, and what they must say.
 
-Run it at the commit of a release, and whenever the format can hold something new (then let `write_models` write that
-too). It makes a folder of the version's name, or the name given, in tests/data/models, and never writes into one that
-is there: files that were released are loaded as they are, or fastmlp is wrong. Copy the lines that it prints into
-test_old_files.py.
+`PYTHONPATH=tests python tests/reliability/old_files.py` adds some. Run it at the commit of a release, and whenever the
+format can hold something new (then let `write_models` write that too). It makes a folder of the version's name, or the
+name given, in tests/data/models, and never writes into one that is there: files that were released are loaded as they
+are, or fastmlp is wrong. Copy the lines that it prints into test_old_files.py.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from behaviour import Interruption
 from numpy.typing import NDArray
 
 import fastmlp
@@ -23,7 +24,6 @@ from fastmlp import (
     ELU,
     SGD,
     Adam,
-    Callback,
     CategoricalCrossentropy,
     CosineDecay,
     Dense,
@@ -60,18 +60,6 @@ def table() -> str:
     kinds = ("red", "green", "blue", "")
     rows = [f"{row * 37 % 100 / 4},{kinds[row * 7 % 11 % 4]},{row * 13 % 29 % 2 * 'yes' or 'no'}" for row in range(40)]
     return "\n".join(["size,colour,sold", *rows, ""])
-
-
-class Interruption(Callback):
-    """Ends a fit after that many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from old_files import MODELS, facts, table_facts
 
-# Lines are added, with what `python tests/reliability/old_files.py` prints, and never changed.
+# Lines are added, with what `PYTHONPATH=tests python tests/reliability/old_files.py` prints, and never changed.
 KEPT = {
     "0.1.0/expected.json": "50e10ab3d7184b41120f40f87d2e07507534f43d0fef31b9cdb702bef75138c5",
     "0.1.0/table.safetensors": "2877fc57d146ec737eb88c1946b63b56f9e6b78411a32fb567a791bc3cdfe45d",

@@ -165,32 +165,22 @@ HEAVY_LAYERS = [
     pytest.param("workqueue alone", 50, marks=pytest.mark.heavy),
 ]
 
-OTHER_LIBRARY = """
-@numba.njit(parallel=True)
-def total(values):
-    found = 0.0
-    for i in numba.prange(len(values)):
-        found += values[i]
-    return found
-
-ones = np.ones(50_000)
-assert total(ones) == 50_000
-"""
-
 
 @pytest.mark.parametrize(("layer", "rounds"), [(threads.layer(), 5), *HEAVY_LAYERS])
 def test_another_library_is_parallel_at_the_same_time(layer: str, rounds: int, serial: str, tried: Tried) -> None:
     """With workqueue in one thread, since two threads of that library alone would abort."""
     others = 1 if "workqueue" in layer else 3
     code = f"""
+        ones = np.ones(50_000)
+        assert another_librarys_sum(ones) == 50_000
         def work(number):
             if number < {others}:
-                return {{total(ones) for _ in range({20 * rounds})}} == {{50_000.0}}
+                return {{another_librarys_sum(ones) for _ in range({20 * rounds})}} == {{50_000.0}}
             return {{trained_digest() for _ in range({rounds})}}
         found = in_threads({others} + 3, work)
         print(found[:{others}] == [True] * {others}, *set().union(*found[{others}:]))
     """
-    assert run(OTHER_LIBRARY + textwrap.dedent(code), layer).split() == ["True", serial]
+    assert run(code, layer).split() == ["True", serial]
     tried("a fit beside another library's parallel functions", 3 * rounds)
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numba
 import numpy as np
 
 from fastmlp import Network
@@ -38,6 +39,15 @@ def use_threads_wherever_possible() -> None:
 
     guard.limited_to = noted
     ThreadChoice.parallel = lambda self: self.most > 1  # type: ignore[method-assign]
+
+
+@numba.njit(parallel=True)
+def another_librarys_sum(values: Any) -> float:
+    """What a library beside fastmlp may do in parallel; compiled when it is first called."""
+    found = 0.0
+    for i in numba.prange(len(values)):
+        found += values[i]
+    return found
 
 
 def fresh(**options: Any) -> Network:
