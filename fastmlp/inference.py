@@ -19,9 +19,9 @@ from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import threads
+from fastmlp.kernels.crew import region_parallel, region_serial
 from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL
 from fastmlp.kernels.rows import input_deltas
-from fastmlp.kernels.step import region_parallel, region_serial
 from fastmlp.parameters import address
 from fastmlp.plan import Plan, Plans
 from fastmlp.sample_weights import Weights, total

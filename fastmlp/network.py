@@ -29,12 +29,11 @@ from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
 from fastmlp.kernels.interrupts import HeldSignals
-from fastmlp.kernels.layout import PANEL
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table, room
 from fastmlp.optimizers import Optimizer
-from fastmlp.parameters import LayerWeights, Parameters, panels
+from fastmlp.parameters import LayerWeights, Parameters
 from fastmlp.plan import Plan, Plans, buffer_sizes, bytes_of
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
@@ -234,7 +233,7 @@ class Network:
         own = self._parameters
         kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
         plans = Plans(own, self.threads)
-        sizes = buffer_sizes(self.architecture, own.size, "training", panels(rows) * PANEL, plans.thread_count())
+        sizes = buffer_sizes(self.architecture, own.size, "training", rows, plans.thread_count())
         tables = self._constants.table.nbytes + self._constants.results.nbytes
         return int(kept + tables + bytes_of(sizes))
 

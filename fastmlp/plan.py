@@ -22,12 +22,12 @@ from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, SCRATCH_M
 from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.predict import predict_region
 from fastmlp.kernels.rows import rows_region
-from fastmlp.kernels.step import check_region, keep_region
 from fastmlp.kernels.threads import available
-from fastmlp.kernels.tiles import tiles_region, update_region
+from fastmlp.kernels.tiles import group_products, tiles_region
 from fastmlp.kernels.user_functions import activation_kernels, loss_kernel
 from fastmlp.losses import OwnLoss
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
+from fastmlp.program import CHUNK, Cut, cut_of, program
 from fastmlp.thread_choice import ThreadChoice
 
 Purpose = Literal["training", "gradients", "jacobian", "prediction"]
@@ -65,8 +65,9 @@ class Plan:
         self.address = address(self.words)
         self._choices: dict[int, ThreadChoice] = {}
         self._buffers: dict[int, NDArray[Any]] = {}
-        self.capacity = panels(rows) * PANEL * (threads if purpose == "prediction" else 1)
-        sizes = buffer_sizes(architecture, parameters.size, purpose, self.capacity, threads)
+        self.cut = _cut(architecture, purpose, rows)
+        self.capacity = _capacity(self.cut, purpose, rows, threads)
+        sizes = buffer_sizes(architecture, parameters.size, purpose, rows, threads)
         memory.require(bytes_of(sizes), *_told(purpose, rows))
         self._fill_sizes(architecture)
         self._fill_layers(architecture)
@@ -103,6 +104,7 @@ class Plan:
         words[at.LAYERS] = len(architecture.layers)
         words[at.CAPACITY] = self.capacity
         words[at.BATCH] = self.rows
+        words[at.GROUPS], words[at.CHUNK] = self.cut
         words[at.THREADS] = self.threads
         words[at.TILES] = parameters.tiles
         words[at.PARAMETERS] = parameters.size
@@ -184,9 +186,24 @@ class Plan:
             words[at.TILES_REGION] = tiles_region.address(dtype)
             words[at.PRODUCT_UPDATE] = update.product_update.address(dtype)
             words[at.UPDATE] = update.update.address(dtype)
-            words[at.UPDATE_REGION] = update_region.address(dtype) if words[at.CLIPPING] else 0
-            words[at.CHECK_REGION] = check_region.address(dtype)
-            words[at.KEEP_REGION] = keep_region.address(dtype)
+            words[at.GROUP_PRODUCTS] = group_products.address(dtype) if self.cut.groups else 0
+        if purpose == "training":
+            self._programs = {parallel: self._program(parallel) for parallel in {False, self.threads > 1}}
+
+    def _program(self, parallel: bool) -> NDArray[np.int64]:
+        """The table of phases, serial or parallel."""
+        architecture = self.parameters.architecture
+        phases = program(architecture, self.threads if parallel else 1, self.cut.groups > 0)
+        table = aligned_zeros(len(phases) * at.PHASE_ROW, np.int64).reshape(-1, at.PHASE_ROW)
+        for row, phase in zip(table, phases, strict=True):
+            row[at.REGION] = phase.region.address(architecture.dtype)
+            row[at.FROM_LAYER], row[at.THEN] = phase.layer, phase.then
+        return table
+
+    def share_out(self, parallel: bool) -> None:
+        """Cut the next steps for all threads, or for one."""
+        self.words[at.THREADS] = self.threads if parallel else 1
+        self.words[at.PROGRAM] = address(self._programs[parallel])
 
     def _loss(self, architecture: Architecture, exact: bool) -> Kernel:
         if self.purpose == "jacobian":
@@ -198,9 +215,11 @@ class Plan:
 
 
 def buffer_sizes(
-    architecture: Architecture, parameters: int, purpose: Purpose, capacity: int, threads: int
+    architecture: Architecture, parameters: int, purpose: Purpose, rows: int, threads: int
 ) -> dict[int, tuple[int, Any]]:
     """How many elements, of which dtype, each buffer of a plan has, under the word that holds its address."""
+    cut = _cut(architecture, purpose, rows)
+    capacity = _capacity(cut, purpose, rows, threads)
     dtype, stride = architecture.dtype, capacity * PANEL
     layers = architecture.layers
     widest = max(panels(layer.units) for layer in layers)
@@ -214,7 +233,7 @@ def buffer_sizes(
         sizes[at.DELTAS] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
         sizes[at.TARGETS] = (panels(architecture.outputs) * stride, dtype)
         sizes[at.ROW_WEIGHTS] = (capacity, np.float64)  # their mean may not depend on their scale
-        sizes[at.ROW_LOSSES] = (capacity, np.float64)
+        sizes[at.ROW_LOSSES] = (panels(rows) * PANEL, np.float64)
         sizes[at.TILE_PENALTIES] = (sum(panels(layer.inputs) * panels(layer.units) for layer in layers), np.float64)
     clipping = purpose == "training" and architecture.optimizer.global_clipnorm is not None
     if purpose == "gradients" or clipping:
@@ -223,7 +242,20 @@ def buffer_sizes(
         sizes[at.TILE_SQUARES] = sizes[at.TILE_PENALTIES]
     if purpose == "training":
         sizes[at.SNAPSHOT] = (parameters * (1 + len(architecture.optimizer.slots)), dtype)
+        sizes[at.CREW] = (at.CREW_CLAIMS + threads * at.CREW_LINE, np.int64)
+    if cut.groups:
+        sizes[at.GROUP_GRADIENTS] = (cut.groups * parameters, dtype)
     return sizes
+
+
+def _cut(architecture: Architecture, purpose: Purpose, rows: int) -> Cut:
+    return cut_of(architecture, rows) if purpose == "training" else Cut(0, CHUNK)
+
+
+def _capacity(cut: Cut, purpose: Purpose, rows: int, threads: int) -> int:
+    """Rows of the buffers: all of a batch, or what each thread takes at a time, side by side."""
+    apart = purpose == "prediction" or cut.groups > 0
+    return panels(cut.chunk if cut.groups else rows) * PANEL * (threads if apart else 1)
 
 
 def bytes_of(sizes: dict[int, tuple[int, Any]]) -> int:

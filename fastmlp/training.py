@@ -12,12 +12,25 @@ from numpy.typing import NDArray
 
 from fastmlp.feeding import Source
 from fastmlp.flops import SERIAL_FLOPS, step_flops
-from fastmlp.kernels import activations, losses, optimizers, orthogonal, predict, random, rows, step, threads, tiles
+from fastmlp.kernels import (
+    activations,
+    crew,
+    epoch,
+    losses,
+    optimizers,
+    orthogonal,
+    predict,
+    random,
+    rows,
+    threads,
+    tiles,
+    units,
+)
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ActivationKernels
+from fastmlp.kernels.crew import crew_member, train_parallel, train_serial
 from fastmlp.kernels.optimizers import UpdateKernels
-from fastmlp.kernels.step import train_parallel, train_serial
 from fastmlp.optimizers import Optimizer
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.plan import Plan
@@ -109,6 +122,7 @@ class Trainer:
         self._drivers = {False: train_serial.function_for(_INT64)}
         if self.choice.most > 1:
             self._drivers[True] = train_parallel.function_for(_INT64)
+            plan.words[at.MEMBER] = crew_member.address(_INT64)
         self.results = constants.results  # of the latest call
         self.done = 0  # steps of the latest call
 
@@ -155,14 +169,11 @@ class Trainer:
         self.choice.measured(parallel, seconds, steps)
         if not trial:
             self.seconds = max(seconds / steps, 1e-8)
-        if self.done < count:
-            self._fail()
-        if self.parameters.state[at.BATCH_OF_EPOCH] == 0 and not self.parameters.are_finite():
-            self.plan.words[at.BROKEN] = 1
+        if self.done < count or self.plan.words[at.BROKEN]:
             self._fail()
 
     def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> None:
-        self.plan.words[at.THREADS] = self.plan.threads if parallel else 1
+        self.plan.share_out(parallel)
         if not parallel:
             self._drivers[False](*arguments)
             return
@@ -214,7 +225,7 @@ def batch_loss(result: NDArray[np.float64]) -> float:
 
 def warmup() -> int:
     """Compile every kernel, or load it from the cache, in both dtypes; returns how many there are."""
-    modules = (activations, losses, optimizers, orthogonal, predict, random, rows, step, tiles)
+    modules = (activations, crew, epoch, losses, optimizers, orthogonal, predict, random, rows, tiles, units)
     found = {id(kernel): kernel for module in modules for kernel in _kernels_in(vars(module).values())}
     count = 0
     for kernel in found.values():

@@ -84,7 +84,19 @@ def product_of_columns(
 
 @inline
 def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int, work: Reals) -> None:
-    """Z = A_below @ W + b and g(Z) of one layer: panel by panel, g on each while it is in L1."""
+    """Z = A_below @ W + b and g(Z) of one layer."""
+    layer = layer_row(plan, index)
+    forward_panels(weights, plan, index, 0, layer[at.UNIT_PANELS], first, rows)
+    if layer[at.FORWARD] != 0 and layer[at.MIXES] != 0:
+        out = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+        call(layer[at.FORWARD], (out, rows, layer[at.UNITS], plan[at.CAPACITY] * PANEL, work))
+
+
+@inline
+def forward_panels(
+    weights: Reals, plan: Ints, index: int, from_panel: int, to_panel: int, first: int, rows: int
+) -> None:
+    """Some panels of a layer: Z, and g(Z) of each panel while it is in L1, unless g mixes the units of a row."""
     layer = layer_row(plan, index)
     numbers = layer_numbers(plan, index)
     stride = plan[at.CAPACITY] * PANEL
@@ -93,7 +105,7 @@ def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int,
     nothing = reals_at(0, weights)
     threshold = real_like(numbers[at.THRESHOLD], weights)
     parameters = shift(numbers, at.ACTIVATION_PARAMETERS)
-    for panel in range(layer[at.UNIT_PANELS]):
+    for panel in range(from_panel, to_panel):
         w = shift(weights, layer[at.W] + panel * layer[at.INPUT_PANELS] * BLOCK)
         bias = shift(weights, layer[at.B] + panel * PANEL)
         out = shift(buffer, layer[at.G] + panel * stride + first * PANEL)
@@ -102,6 +114,3 @@ def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int,
         if layer[at.FORWARD] != 0 and layer[at.MIXES] == 0:
             slopes = shift(buffer, layer[at.SLOPES] + panel * stride + first * PANEL)
             call(layer[at.FORWARD], (out, slopes, rows * PANEL, parameters))
-    if layer[at.FORWARD] != 0 and layer[at.MIXES] != 0:
-        out = shift(buffer, layer[at.G] + first * PANEL)
-        call(layer[at.FORWARD], (out, rows, layer[at.UNITS], stride, work))

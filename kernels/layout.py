@@ -15,13 +15,24 @@ PANEL = 16
 BLOCK = PANEL * PANEL
 LEAST_WEIGHT = 2.0**-1022  # a smaller sum of weights counts as 0: its reciprocal is infinite
 
-# The head of the plan.
+# The head of the plan. What changes from phase to phase comes first, in one line of the cache.
 PLAN_WORDS = (
+    PHASE,  # which row of the program is under way
+    REGION_OF_PHASE,  # its kernel
+    LAYER_OF_PHASE,  # the layer that it is about, or begins with
+    STEPS_DONE,  # whole steps of this call
+    ROWS,  # rows of this step
+    POSITION,  # where in ORDER this step's rows begin
+    READY,  # 1 once the epoch's order and snapshot are made
+    BROKEN,  # 1 where the parameters were not finite when an epoch ended
+    PROGRAM,  # address of the phases
+    CREW,  # address of what the members of a crew tell each other
+    MEMBER,  # address of the kernel that each runs
     LAYERS,  # how many layers
     CAPACITY,  # rows of a buffer of activations or deltas, a multiple of 16
     BATCH,  # rows of a full step
-    ROWS,  # rows of this step
-    POSITION,  # where in ORDER this step's rows begin
+    CHUNK,  # rows that go through all layers together, a multiple of 16
+    GROUPS,  # into how many groups the rows of a step are cut whose gradients are summed apart, or 0
     THREADS,  # into how many shares a region is cut
     TILES,  # blocks of weights of all layers
     PARAMETERS,  # elements of the parameter vector
@@ -34,8 +45,6 @@ PLAN_WORDS = (
     SAMPLES,  # rows of an epoch
     STAGED_FROM,  # position in the epoch of the first row that X holds
     TARGETS_FROM,  # the same of the targets and weights, or -1 where they lie as X does
-    READY,  # 1 once the epoch's order and snapshot are made
-    BROKEN,  # 1 where the parameters were not finite when an epoch began
     KEPT_EPOCH,  # the counters that belong to the snapshot
     KEPT_BATCH,
     KEPT_STEP,
@@ -53,6 +62,7 @@ PLAN_WORDS = (
     SLOTS,
     SLOT_COUNT,
     GRADIENT,
+    GROUP_GRADIENTS,
     SNAPSHOT,
     ACTIVATIONS,
     DELTAS,
@@ -71,14 +81,25 @@ PLAN_WORDS = (
     OUTPUT,
     ROWS_REGION,  # addresses of kernels from here on
     TILES_REGION,
-    UPDATE_REGION,
-    CHECK_REGION,
-    KEEP_REGION,
+    GROUP_PRODUCTS,
     LOSS,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(60))
-HEAD = 64
+) = tuple(range(68))
+HEAD = 72
+
+# A row of the program: a phase's kernel, the layer that it is about, and what is to be done once it is over. The first
+# two are what an epoch begins and ends with; a step's follow.
+PHASE_WORDS = (REGION, FROM_LAYER, THEN) = (0, 1, 2)
+PHASE_ROW = 4
+KEEP_PHASE, CHECK_PHASE, FIRST_PHASE = 0, 1, 2
+(GO_ON, BEGIN_EPOCH, END_EPOCH, TAKE_LOSSES, CHOOSE_FACTOR, END_STEP) = tuple(range(6))
+
+# What the members of a crew write for each other, far enough apart that no two lie in one line of a cache (128 bytes,
+# since a processor may fetch lines in pairs): the number of the phase under way, how many shares have been done, and of
+# each share the last phase in which it was claimed.
+CREW_LINE = 16
+CREW_PHASE, CREW_DONE, CREW_CLAIMS = 0, CREW_LINE, 2 * CREW_LINE
 
 # The state of training, which outlives a plan: the seed, counters of what is finished, and what the epoch under way is
 # made of: how many rows, in batches of which size, and a mark of the data.
@@ -114,8 +135,9 @@ NUMBER_WORDS = (
     CLIP_VALUE,  # the largest element of a gradient that is left as it is; infinity where all are
     CLIP_NORM,  # the largest norm of the whole gradient likewise
     CLIP_FACTOR,  # what this step's gradient is multiplied by
-) = (0, 1, 4, 5, 6, 7)
-NUMBER_HEAD = 8
+    SUM_OF_WEIGHTS,  # of this step's rows
+) = (0, 1, 4, 5, 6, 7, 8)
+NUMBER_HEAD = 16
 LAYER_NUMBERS = (THRESHOLD, DROPOUT, L1, L2, ACTIVATION_PARAMETERS) = (0, 1, 2, 3, 4)
 NUMBER_LAYER = 8
 

@@ -19,6 +19,7 @@ from fastmlp.kernels.arithmetic import one, zero
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import add_sizes, add_squares, sum_of_rows, transpose
+from fastmlp.kernels.product import block_product
 from fastmlp.kernels.simd import call, floats_at, flush_denormals, real_like, reals_at, restore_denormals, shift
 
 
@@ -30,9 +31,11 @@ def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     take_constants(scratch, step)
     before = 0
     for index in range(plan[at.LAYERS]):
-        first, last, count = share_of_layer(plan, index, before, thread)
+        first, last, count = share_of_layer(plan, index, thread)
         if first < last:
-            if plan[at.UPDATING] != 0:
+            if plan[at.GROUPS] != 0:
+                add_groups(weights, plan, step, index, first, last, before, scratch)
+            elif plan[at.UPDATING] != 0:
                 update_blocks(weights, plan, step, index, first, last, before, scratch)
             else:
                 write_gradients(weights, plan, step, index, first, last, before, scratch)
@@ -48,7 +51,7 @@ def update_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None
     take_constants(scratch, step)
     before = 0
     for index in range(plan[at.LAYERS]):
-        first, last, count = share_of_layer(plan, index, before, thread)
+        first, last, count = share_of_layer(plan, index, thread)
         for block in range(first, last):
             update_scaled(weights, plan, index, block, scratch)
         before += count
@@ -64,16 +67,14 @@ def take_constants(scratch: Reals, step: Floats) -> None:
 
 
 @inline
-def share_of_layer(plan: Ints, index: int, before: int, thread: int) -> tuple[int, int, int]:
+def share_of_layer(plan: Ints, index: int, thread: int) -> tuple[int, int, int]:
     """Which blocks of a layer are that thread's, from the first to the last, and how many there are.
 
-    `before` is how many the layers below it have.
+    Every layer is cut, where `units` cuts it, so that a thread updates the weights that it reads.
     """
     layer = layer_row(plan, index)
     count = layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]
-    begin = plan[at.TILES] * thread // plan[at.THREADS]
-    end = plan[at.TILES] * (thread + 1) // plan[at.THREADS]
-    return max(begin - before, 0), min(end - before, count), count
+    return count * thread // plan[at.THREADS], count * (thread + 1) // plan[at.THREADS], count
 
 
 @inline
@@ -89,7 +90,7 @@ def update_blocks(
     held, held_rows = layer[at.W] + first * BLOCK, 0
     for block in range(first, last):
         panel, inputs = place_of(layer, block)
-        a, delta = operands(weights, plan, index, inputs, panel)
+        a, delta = operands(weights, plan, index, inputs, panel, 0)
         waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
         call(plan[at.PRODUCT_UPDATE], (gradient, scratch, a, delta, plan[at.ROWS], *waiting))
         if held_rows > 0:
@@ -113,14 +114,12 @@ def write_gradients(
     """Write the gradients of these rows to the gradient buffer, or add them there; nothing is updated."""
     layer = layer_row(plan, index)
     buffer = reals_at(plan[at.GRADIENT], weights)
-    squares = floats_at(plan[at.TILE_SQUARES])
     for block in range(first, last):
         panel, inputs = place_of(layer, block)
-        a, delta = operands(weights, plan, index, inputs, panel)
+        a, delta = operands(weights, plan, index, inputs, panel, 0)
         sums = shift(buffer, layer[at.W] + block * BLOCK)
         start = sums if plan[at.ADDING] != 0 else scratch
-        nothing = (weights, weights, 0, scratch, scratch, 0)
-        call(plan[at.PRODUCT_UPDATE], (sums, start, a, delta, plan[at.ROWS], *nothing))
+        block_product(sums, start, a, delta, plan[at.ROWS], layer[at.INPUTS] - inputs * PANEL)
         if plan[at.PENALISED] != 0:
             penalise(weights, plan, step, index, block, before, sums)
         if inputs == 0:
@@ -130,11 +129,90 @@ def write_gradients(
             for i in range(PANEL):
                 bias_sums[i] = bias_gradient[i] + (bias_sums[i] if plan[at.ADDING] != 0 else 0.0)
         if plan[at.CLIPPING] != 0:
-            total = shift(squares, before + block)
-            total[0] = 0.0
-            add_squares(sums, min(PANEL, layer[at.INPUTS] - inputs * PANEL), 1.0, total)  # the rest comes of padding
-            if inputs == 0 and layer[at.USES_BIAS] != 0:
-                add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
+            note_squares(weights, plan, index, block, before)
+
+
+@inline
+def note_squares(weights: Reals, plan: Ints, index: int, block: int, before: int) -> None:
+    """The sum of the squares of a block's gradient, and of the biases' beside the first of a panel."""
+    layer = layer_row(plan, index)
+    panel, inputs = place_of(layer, block)
+    buffer = reals_at(plan[at.GRADIENT], weights)
+    total = shift(floats_at(plan[at.TILE_SQUARES]), before + block)
+    total[0] = 0.0
+    rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)  # the rest comes of padding
+    add_squares(shift(buffer, layer[at.W] + block * BLOCK), rows, 1.0, total)
+    if inputs == 0 and layer[at.USES_BIAS] != 0:
+        add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
+
+
+@kernel()
+def group_products(weights: Reals, plan: Ints, group: int, first: int, rows: int, scratch: Reals) -> None:
+    """Add the gradients of a chunk of rows, which lie in the buffers from `first`, to those of their group."""
+    gradients = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
+    db = shift(scratch, at.WORK)
+    for index in range(plan[at.LAYERS]):
+        layer = layer_row(plan, index)
+        for block in range(layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]):
+            panel, inputs = place_of(layer, block)
+            a, delta = operands(weights, plan, index, inputs, panel, first)
+            sums = shift(gradients, layer[at.W] + block * BLOCK)
+            block_product(sums, sums, a, delta, rows, layer[at.INPUTS] - inputs * PANEL)
+            if inputs == 0:
+                bias_sums = shift(gradients, layer[at.B] + panel * PANEL)
+                sum_of_rows(db, delta, rows)
+                for i in range(PANEL):
+                    bias_sums[i] += db[i]
+
+
+@inline
+def add_groups(
+    weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
+) -> None:
+    """Add up what the groups of rows brought, group after group, and update, unless the norm is to be known first."""
+    layer = layer_row(plan, index)
+    keeps = plan[at.CLIPPING] != 0
+    for block in range(first, last):
+        panel, inputs = place_of(layer, block)
+        place = layer[at.W] + block * BLOCK
+        gradient = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
+        sum_of_groups(weights, plan, place, BLOCK, gradient)
+        if plan[at.PENALISED] != 0:
+            penalise(weights, plan, step, index, block, before, gradient)
+        if not keeps:
+            rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
+            update_here(weights, plan, place, BLOCK, rows, gradient, shift(scratch, at.STEP_CONSTANTS))
+            write_transposed(weights, plan, index, block)
+        if inputs == 0 and layer[at.USES_BIAS] != 0:
+            place = layer[at.B] + panel * PANEL
+            db = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
+            sum_of_groups(weights, plan, place, PANEL, db)
+            if not keeps:
+                update_here(weights, plan, place, PANEL, 1, db, shift(scratch, at.BIAS_CONSTANTS))
+        if keeps:
+            note_squares(weights, plan, index, block, before)
+
+
+@inline
+def sum_of_groups(weights: Reals, plan: Ints, place: int, count: int, out: Reals) -> None:
+    """The sum over the groups, in their order, of the `count` gradients at `place`."""
+    sums = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), place)
+    for i in range(count):
+        out[i] = sums[i]
+    for group in range(1, plan[at.GROUPS]):
+        more = shift(sums, group * plan[at.PARAMETERS])
+        for i in range(count):
+            out[i] += more[i]
+
+
+@inline
+def update_here(
+    weights: Reals, plan: Ints, place: int, count: int, rows: int, gradient: Reals, constants: Reals
+) -> None:
+    """Update `rows` rows of the `count` parameters at `place` by this gradient, clipped by value."""
+    clip(plan, gradient, count)
+    slots = shift(reals_at(plan[at.SLOTS], weights), place)
+    call(plan[at.UPDATE], (shift(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
 
 
 @inline
@@ -158,8 +236,7 @@ def update_by_buffer(weights: Reals, plan: Ints, place: int, count: int, rows: i
     factor = real_like(floats_at(plan[at.NUMBERS])[at.CLIP_FACTOR], weights)
     for i in range(count):
         gradient[i] *= factor
-    slots = shift(reals_at(plan[at.SLOTS], weights), place)
-    call(plan[at.UPDATE], (shift(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
+    update_here(weights, plan, place, count, rows, gradient, constants)
 
 
 @inline
@@ -170,12 +247,12 @@ def place_of(layer: Ints, block: int) -> tuple[int, int]:
 
 
 @inline
-def operands(weights: Reals, plan: Ints, index: int, inputs: int, panel: int) -> tuple[Reals, Reals]:
-    """The panel of A below and the panel of delta whose product is a block of dW."""
+def operands(weights: Reals, plan: Ints, index: int, inputs: int, panel: int, row: int) -> tuple[Reals, Reals]:
+    """The panel of A below and the panel of delta whose product is a block of dW, from that row on."""
     layer = layer_row(plan, index)
     stride = plan[at.CAPACITY] * PANEL
-    a = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW] + inputs * stride)
-    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + panel * stride)
+    a = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW] + inputs * stride + row * PANEL)
+    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + panel * stride + row * PANEL)
     return a, delta
 
 
@@ -195,11 +272,8 @@ def update_bias(weights: Reals, plan: Ints, index: int, panel: int, delta: Reals
     """`db = sum over the batch of delta`, and the update of 16 biases."""
     place = layer_row(plan, index)[at.B] + panel * PANEL
     gradient = shift(scratch, at.WORK + 2 * BLOCK)
-    constants = shift(scratch, at.BIAS_CONSTANTS)
-    b, slots = shift(weights, place), shift(reals_at(plan[at.SLOTS], weights), place)
     sum_of_rows(gradient, delta, plan[at.ROWS])
-    clip(plan, gradient, PANEL)
-    call(plan[at.UPDATE], (b, slots, plan[at.SLOT_STRIDE], gradient, constants, 1))
+    update_here(weights, plan, place, PANEL, 1, gradient, shift(scratch, at.BIAS_CONSTANTS))
 
 
 @inline

@@ -17,7 +17,7 @@ from cases import DTYPES, OPTIONS
 from digests import SHAPES, always_parallel, big_data, big_network
 from fastmlp import Adam, Network
 from fastmlp.kernels import threads
-from fastmlp.kernels.step import train_serial
+from fastmlp.kernels.crew import train_serial
 
 def allocations():
     return rtsys.get_allocation_stats().alloc

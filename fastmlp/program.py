@@ -1,0 +1,85 @@
+"""The program of a training step: which phases it has, and how its rows are cut.
+
+Every way leads to the same bits but one: where rows are grouped, each group's gradient is summed on its own. So that is
+decided by the network and the size of the batch alone, never by threads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastmlp.architecture import Architecture
+from fastmlp.kernels import layout as at
+from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels.epoch import check_region, keep_region
+from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.rows import rows_region
+from fastmlp.kernels.tiles import tiles_region, update_region
+from fastmlp.kernels.units import delta_region, forward_region, inputs_region
+
+CACHE_BYTES = 1 << 20  # of a core of its own
+CHUNK = 256  # rows that go through all layers together, at most
+GROUP_ROWS, MOST_GROUPS = 1024, 32  # at least and at most; to add up 32 groups of 64-5x64 takes 0.3 ms of 21
+HEAVY_BLOCKS = 64  # of weights: from here on a layer is done by units where there are several threads
+
+
+class Phase(NamedTuple):
+    """A region, the layer that it is about or begins with, and what is done once it is over."""
+
+    region: Kernel
+    layer: int = 0
+    then: int = at.GO_ON
+
+
+class Cut(NamedTuple):
+    """How the rows of a batch are cut: into groups, if not 0, and rows that go through all layers together."""
+
+    groups: int
+    chunk: int
+
+
+def cut_of(architecture: Architecture, rows: int) -> Cut:
+    """Groups where what a batch makes of the layers fills more than caches hold, and the weights are few."""
+    item = architecture.dtype.itemsize
+    units = sum(_padded(layer.units) for layer in architecture.layers)
+    row_bytes = (_padded(architecture.inputs) + 2 * units) * item
+    weights = sum(_padded(layer.inputs) * _padded(layer.units) for layer in architecture.layers)
+    if rows * row_bytes < 2 * CACHE_BYTES or weights * item > CACHE_BYTES // 2 or rows < 2 * GROUP_ROWS:
+        return Cut(0, CHUNK)
+    groups = min(MOST_GROUPS, 1 << (rows // GROUP_ROWS).bit_length() - 1)
+    most = min(CHUNK, max(CACHE_BYTES // 2 // row_bytes, PANEL))
+    group_rows = -(-rows // groups)
+    chunks = -(-group_rows // most)
+    return Cut(groups, _padded(-(-group_rows // chunks)))
+
+
+def program(architecture: Architecture, threads: int, grouped: bool) -> list[Phase]:
+    """What an epoch begins and ends with, then the phases of a step."""
+    clipping = architecture.optimizer.global_clipnorm is not None
+    heavy = 0 if threads == 1 or grouped else _layers_by_units(architecture)
+    phases = [Phase(keep_region, then=at.BEGIN_EPOCH), Phase(check_region, then=at.END_EPOCH)]
+    if heavy:
+        phases.append(Phase(inputs_region))
+    phases += [Phase(forward_region, index) for index in range(heavy)]
+    phases.append(Phase(rows_region, heavy, at.TAKE_LOSSES))
+    phases += [Phase(delta_region, index) for index in range(heavy - 1, 0, -1)]
+    if clipping:
+        phases += [Phase(tiles_region, then=at.CHOOSE_FACTOR), Phase(update_region, then=at.END_STEP)]
+    else:
+        phases.append(Phase(tiles_region, then=at.END_STEP))
+    return phases
+
+
+def _layers_by_units(architecture: Architecture) -> int:
+    """How many layers, from the first on, are done by units: up to the last one that is heavy."""
+    found = 0
+    for index, layer in enumerate(architecture.layers):
+        if layer.activation.mixes_units:
+            break
+        if _padded(layer.inputs) * _padded(layer.units) // at.BLOCK >= HEAVY_BLOCKS:
+            found = index + 1
+    return found
+
+
+def _padded(count: int) -> int:
+    return -(-count // PANEL) * PANEL
