@@ -23,7 +23,7 @@ from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.predict import predict_region
 from fastmlp.kernels.rows import rows_region
 from fastmlp.kernels.threads import available
-from fastmlp.kernels.tiles import group_products, tiles_region
+from fastmlp.kernels.tiles import group_products, product, tiles_region
 from fastmlp.kernels.user_functions import activation_kernels, loss_kernel
 from fastmlp.losses import OwnLoss
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
@@ -184,6 +184,7 @@ class Plan:
         if purpose != "jacobian":
             update = UPDATES[optimizer.kernel]
             words[at.TILES_REGION] = tiles_region.address(dtype)
+            words[at.PRODUCT] = product.address(dtype)
             words[at.PRODUCT_UPDATE] = update.product_update.address(dtype)
             words[at.UPDATE] = update.update.address(dtype)
             words[at.GROUP_PRODUCTS] = group_products.address(dtype) if self.cut.groups else 0

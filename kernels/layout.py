@@ -83,9 +83,10 @@ PLAN_WORDS = (
     TILES_REGION,
     GROUP_PRODUCTS,
     LOSS,
+    PRODUCT,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(68))
+) = tuple(range(69))
 HEAD = 72
 
 # A row of the program: a phase's kernel, the layer that it is about, and what is to be done once it is over. The first

@@ -119,7 +119,6 @@ def _compiled(name: str, rule: Rule, slots: int) -> UpdateKernels:
     def woven(
         emit: Emitter,
         out: Any,
-        start: Any,
         a: Any,
         delta: Any,
         rows: Any,
@@ -131,7 +130,7 @@ def _compiled(name: str, rule: Rule, slots: int) -> UpdateKernels:
         count: Any,
     ) -> None:
         held = (w, slot, stride, gradient, constants, count)
-        emit_block_product(emit, rule, slots, out, start, a, delta, rows, held)
+        emit_block_product(emit, rule, slots, out, a, delta, rows, held)
 
     @instruction
     def alone(emit: Emitter, w: Any, slot: Any, stride: Any, gradient: Any, constants: Any, count: Any) -> None:
@@ -140,7 +139,6 @@ def _compiled(name: str, rule: Rule, slots: int) -> UpdateKernels:
     @kernel(f"{name} in a product")
     def product_update(
         out: Reals,
-        start: Reals,
         a: Reals,
         delta: Reals,
         rows: int,
@@ -151,7 +149,7 @@ def _compiled(name: str, rule: Rule, slots: int) -> UpdateKernels:
         constants: Reals,
         count: int,
     ) -> None:
-        woven(out, start, a, delta, rows, w, slot, slot_stride, gradient, constants, count)
+        woven(out, a, delta, rows, w, slot, slot_stride, gradient, constants, count)
 
     @kernel(name)
     def update(w: Reals, slot: Reals, slot_stride: int, gradient: Reals, constants: Reals, count: int) -> None:

@@ -100,7 +100,7 @@ def _finish_rows(emit: Emitter, sums: Sequence[Vector], out: Any, below: Any, fi
 def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows: Any, inputs: Any) -> None:
     """`out[k, n] = start[k, n] + sum over rows of a[row, k] * delta[row, n]` for the first `inputs` k, up to 16.
 
-    Of 8 and less only these, in fours: of the first layer of 4-32-16-4 a quarter of the work.
+    Of 8 and less only these, in fours: a quarter of the work where a layer has 4 inputs.
     """
     builder = emit.builder
 
@@ -111,7 +111,7 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
             sums = [emit.load(start, first, i * PANEL) for i in range(height)]
             _a, _d, *sums = emit.loop(rows, [emit.at(a, column), delta, *sums], _add_row(emit, height))
             for i, total in enumerate(sums):
-                emit.store(total, out, first, i * PANEL)
+                emit.store_padded(total, out, first, i * PANEL)
             return []
 
         return one_tile
@@ -123,6 +123,12 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
             emit.loop(builder.sdiv(builder.add(inputs, INT(few - 1)), INT(few)), [], tiles_of(few))
         with no:
             emit.loop(INT(PANEL // tile), [], tiles_of(tile))
+
+
+@instruction
+def narrow_block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows: Any, inputs: Any) -> None:
+    """The same for a block that uses at most its first 8 columns; the other columns become 0."""
+    block_product.body(emit.narrowed(PANEL // 2), out, start, a, delta, rows, inputs)
 
 
 def _add_row(emit: Emitter, height: int) -> Callable[..., list[Any]]:
@@ -137,7 +143,7 @@ def _add_row(emit: Emitter, height: int) -> Callable[..., list[Any]]:
 
 
 def emit_block_product(
-    emit: Emitter, rule: Rule, slots: int, out: Any, start: Any, a: Any, delta: Any, rows: Any, update: Sequence[Any]
+    emit: Emitter, rule: Rule, slots: int, out: Any, a: Any, delta: Any, rows: Any, update: Sequence[Any]
 ) -> None:
     """`out[k, n] = sum over rows of a[row, k] * delta[row, n]`, 16 x 16; an update runs in its shadow.
 
@@ -162,7 +168,7 @@ def emit_block_product(
 
     def group(_: Any, column: Any, next_vector: Any) -> list[Any]:
         first = builder.mul(column, INT(PANEL))
-        sums = [emit.load(start, first, i * PANEL) for i in range(tile)]
+        sums = [emit.zero() for _ in range(tile)]
         carried = [emit.at(a, column), delta, rows, next_vector, *sums]
         _a, _d, _left, next_vector, *sums = emit.loop(INT(PORTIONS), carried, portion)
         for i, total in enumerate(sums):

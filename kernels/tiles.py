@@ -19,7 +19,7 @@ from fastmlp.kernels.arithmetic import one, zero
 from fastmlp.kernels.forward import layer_numbers, layer_row, own_scratch
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import add_sizes, add_squares, sum_of_rows, transpose
-from fastmlp.kernels.product import block_product
+from fastmlp.kernels.product import block_product, narrow_block_product
 from fastmlp.kernels.simd import call, floats_at, flush_denormals, real_like, reals_at, restore_denormals, shift
 
 
@@ -91,10 +91,13 @@ def update_blocks(
     for block in range(first, last):
         panel, inputs = place_of(layer, block)
         a, delta = operands(weights, plan, index, inputs, panel, 0)
-        waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
-        call(plan[at.PRODUCT_UPDATE], (gradient, scratch, a, delta, plan[at.ROWS], *waiting))
         if held_rows > 0:
+            waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
+            call(plan[at.PRODUCT_UPDATE], (gradient, a, delta, plan[at.ROWS], *waiting))
             write_transposed(weights, plan, index, block - 1)
+        else:
+            used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
+            call(plan[at.PRODUCT], (gradient, scratch, a, delta, plan[at.ROWS], *used))
         held, held_rows = layer[at.W] + block * BLOCK, min(PANEL, layer[at.INPUTS] - inputs * PANEL)
         if plan[at.PENALISED] != 0:
             penalise(weights, plan, step, index, block, before, gradient)
@@ -119,7 +122,8 @@ def write_gradients(
         a, delta = operands(weights, plan, index, inputs, panel, 0)
         sums = shift(buffer, layer[at.W] + block * BLOCK)
         start = sums if plan[at.ADDING] != 0 else scratch
-        block_product(sums, start, a, delta, plan[at.ROWS], layer[at.INPUTS] - inputs * PANEL)
+        used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
+        call(plan[at.PRODUCT], (sums, start, a, delta, plan[at.ROWS], *used))
         if plan[at.PENALISED] != 0:
             penalise(weights, plan, step, index, block, before, sums)
         if inputs == 0:
@@ -147,6 +151,15 @@ def note_squares(weights: Reals, plan: Ints, index: int, block: int, before: int
 
 
 @kernel()
+def product(out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs: int, units: int) -> None:
+    """A block of `start + A^T delta`, of which that many inputs and units are used; what else it has is padding."""
+    if units > PANEL // 2:
+        block_product(out, start, a, delta, rows, inputs)
+    else:
+        narrow_block_product(out, start, a, delta, rows, inputs)
+
+
+@kernel()
 def group_products(weights: Reals, plan: Ints, group: int, first: int, rows: int, scratch: Reals) -> None:
     """Add the gradients of a chunk of rows, which lie in the buffers from `first`, to those of their group."""
     gradients = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
@@ -157,7 +170,8 @@ def group_products(weights: Reals, plan: Ints, group: int, first: int, rows: int
             panel, inputs = place_of(layer, block)
             a, delta = operands(weights, plan, index, inputs, panel, first)
             sums = shift(gradients, layer[at.W] + block * BLOCK)
-            block_product(sums, sums, a, delta, rows, layer[at.INPUTS] - inputs * PANEL)
+            used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
+            call(plan[at.PRODUCT], (sums, sums, a, delta, rows, *used))
             if inputs == 0:
                 bias_sums = shift(gradients, layer[at.B] + panel * PANEL)
                 sum_of_rows(db, delta, rows)

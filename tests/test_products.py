@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cases import BATCHES, DTYPES, TOLERANCE, WIDTHS, Array, kernel_of, relative_error, rounded, run, to_panels
 
+from fastmlp.kernels import tiles
 from fastmlp.kernels._jit import Kernel, Reals
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.optimizers import UPDATES
@@ -115,14 +116,35 @@ def test_the_shape_of_a_tile_changes_no_bit(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [0, *BATCHES, 300])
 def test_a_block_is_the_product_over_all_rows(rows: int, dtype: str) -> None:
-    rng = np.random.default_rng(rows)
-    (A, A64), (delta, delta64) = (rounded(rng.normal(size=(rows, PANEL)), dtype) for _ in range(2))
-    start, start64 = rounded(rng.normal(size=(PANEL, PANEL)), dtype)
-    padded_a, padded_delta = (np.concatenate([M, np.full((2, PANEL), np.nan, dtype)]) for M in (A, delta))
+    (A, A64), (delta, delta64), _ = operands_of_block(rows, dtype)
     buffer = np.full((PANEL + 2, PANEL), CANARY, dtype)
     held = np.full((PANEL, PANEL), CANARY, dtype)
     kernel = UPDATES["sgd"].product_update
-    run(kernel, dtype, buffer[1:], start, padded_a, padded_delta, rows, held, held, 0, held, np.zeros(4, dtype), 0)
-    assert relative_error(buffer[1:-1], start64 + A64.T @ delta64) <= TOLERANCE[dtype]
+    run(kernel, dtype, buffer[1:], A, delta, rows, held, held, 0, held, np.zeros(4, dtype), 0)
+    assert relative_error(buffer[1:-1], A64[:rows].T @ delta64[:rows]) <= TOLERANCE[dtype]
     assert (buffer[[0, -1]] == CANARY).all()
     assert (held == CANARY).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", [1, 8, 9, 16, 40])
+@pytest.mark.parametrize("inputs", [1, 4, 5, 8, 9, 16, 40])
+@pytest.mark.parametrize("rows", [0, 1, 33])
+def test_of_a_block_what_is_used_is_computed_to_the_same_bits(rows: int, inputs: int, units: int, dtype: str) -> None:
+    (A, A64), (delta, delta64), (start, start64) = operands_of_block(rows, dtype)
+    found = {}
+    for used in ((PANEL, PANEL), (inputs, units)):
+        buffer = np.full((PANEL + 2, PANEL), CANARY, dtype)
+        run(tiles.product, dtype, buffer[1:], start, A, delta, rows, *used)
+        assert (buffer[[0, -1]] == CANARY).all()
+        found[used] = buffer[1:-1][:inputs, :units]
+    expected = (start64 + A64[:rows].T @ delta64[:rows])[:inputs, :units]
+    assert relative_error(found[inputs, units], expected) <= TOLERANCE[dtype]
+    np.testing.assert_array_equal(found[inputs, units], found[PANEL, PANEL][:inputs, :units])
+
+
+def operands_of_block(rows: int, dtype: str) -> list[tuple[Array, Array]]:
+    """A and delta of so many rows, behind them NaN, and what the sum begins with; each as rounded and in float64."""
+    rng = np.random.default_rng(rows)
+    A, delta = (np.concatenate([rng.normal(size=(rows, PANEL)), np.full((2, PANEL), np.nan)]) for _ in range(2))
+    return [rounded(values, dtype) for values in (A, delta, rng.normal(size=(PANEL, PANEL)))]
