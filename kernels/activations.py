@@ -230,24 +230,23 @@ def gelu(z: float) -> tuple[float, float]:
 @scalar
 def gelu_tanh(z: float) -> tuple[float, float]:
     """`z (1 + tanh(u / 2)) / 2 = z sigmoid(u)`, `u = 2 c (z + d z^3)`, and its slope; beyond 22 all is 0 or 1."""
-    near = at_most(at_least(z, -_GELU_MOST(z)), _GELU_MOST(z))
+    near = at_most(abs(z), _GELU_MOST(z))
     cube = _GELU_CUBE(z) * near * near
-    s, rest = shares(_GELU_OUTER(z) * fma(cube, near, near))
+    s, rest = shares(small_exp(-_GELU_OUTER(z) * fma(cube, near, near)), z)
     inner = _GELU_OUTER(z) * fma(_three(z), cube, one(z))
-    return z * s, fma(near * s * rest, inner, s)
+    return z * s, fma(z * s * rest, inner, s)
 
 
 @scalar
 def silu(z: float) -> tuple[float, float]:
     """`z s` and `s + z s (1 - s)` with `s = sigmoid(z)`."""
-    s, rest = shares(z)
+    s, rest = shares(small_exp(-abs(z)), z)
     return z * s, fma(z * s, rest, s)
 
 
 @scalar
-def shares(z: float) -> tuple[float, float]:
-    """`s = sigmoid(z)` and `1 - s`: from `e^-|z|` both keep all their digits."""
-    e = small_exp(-abs(z))
+def shares(e: float, z: float) -> tuple[float, float]:
+    """`s = 1 / (1 + e)` and `1 - s`, both with all their digits; the other way round where z is below 0."""
     larger = one(z) / (one(z) + e)
     smaller = e * larger
     return (smaller, larger) if z < zero(z) else (larger, smaller)

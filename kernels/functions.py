@@ -194,7 +194,7 @@ def tanh(x: float) -> float:
     m = fma(power, tail, less)
     of_m = fma(power, tail, less - m)
     d = m + two(x)
-    of_d = (m - (d - two(x))) + of_m
+    of_d = m - (d - two(x))
     t = m / d
     return with_sign_of(fma(fma(-t, of_d, of_m), _ABOUT_INVERSE(x), t), x)
 
