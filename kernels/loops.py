@@ -23,7 +23,7 @@ _VECTORS_OF_DOUBLES = 8 if has("avx512f") else 4  # powers of two, or LLVM does 
 
 @intrinsic
 def each(typing_context: Any, count: Any, element: Any, arguments: Any) -> Any:
-    """`for i in range(count): element(i, *arguments)` for a function under `@scalar`; a pointer is among the arguments."""
+    """`for i in range(count): element(i, *arguments)`, element under `@scalar`; among the arguments is a pointer."""
     real = next(kind.dtype for kind in arguments if isinstance(kind, types.CPointer))
     vectors = _VECTORS if real == types.float32 else _VECTORS_OF_DOUBLES
     chosen = typing_context.resolve_function_type(element, (types.intp, *arguments), {})
