@@ -301,27 +301,55 @@ def test_relu(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
         timed(benchmark, name, by, "elements", count, lambda: backward(dA, Z, forward(Z, out=A)))
 
 
+@kernel()
+def losses_of(
+    loss: int,
+    delta: Reals,
+    z: Reals,
+    y: Reals,
+    weights: Floats,
+    losses: Floats,
+    scratch: Reals,
+    parameters: Floats,
+    rows: int,
+    units: int,
+    turns: int,
+) -> None:
+    for _ in range(turns):
+        call(loss, (delta, z, y, weights, losses, rows, units, rows * PANEL, 1.0 / rows, scratch, parameters))
+
+
 @dtypes
-@both
+@all_three
 @pytest.mark.parametrize("units", [2, 10, 100])
 def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, units: int) -> None:
+    """The loss of each row, and delta."""
     name = f"softmax and cross-entropy of {units} units, {dtype}"
+    if by == "fastmlp":
+        width = -(-units // PANEL) * PANEL
+        z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
+        delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS)
+        losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
+        arrays = (delta, z, y, weights, losses, scratch, np.zeros(1))
+        function, found = losses_of.function_for(dtype), EXACT_PAIRS["categorical_crossentropy"].address(dtype)
+        arguments = (found, *map(address, arrays), ROWS, units, TURNS)
+        timed(benchmark, name, by, "elements", TURNS * ROWS * units, function, *arguments)
+        return
+    rows = -(-MANY // units)
+    labels = np.arange(rows) % units
+    Z, Y = numbers(rows * units, dtype).reshape(rows, units), np.eye(units, dtype=dtype)[labels]
     if by == "NumPy":
-        pair = PAIRS["softmax", "categorical_crossentropy"]
-        forward = FORMULAS["softmax"].forward
-        rows = -(-MANY // units)
-        Z, Y = numbers(rows * units, dtype).reshape(rows, units), np.eye(units, dtype=dtype)[np.arange(rows) % units]
+        pair, forward = PAIRS["softmax", "categorical_crossentropy"], FORMULAS["softmax"].forward
         timed(benchmark, name, by, "elements", Z.size, lambda: (pair.value(Z, Y), pair.delta(forward(Z), Y)))
         return
-    width = -(-units // PANEL) * PANEL
-    z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
-    delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS)
-    losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
-    buffers = [address(array) for array in (delta, z, y, weights, losses)]
-    function = EXACT_PAIRS["categorical_crossentropy"].function_for(dtype)
-    parameters = np.zeros(1)
-    arguments = (*buffers, ROWS, units, ROWS * PANEL, 1.0 / ROWS, address(scratch), address(parameters))
-    timed(benchmark, name, by, "elements", ROWS * units, function, *arguments)
+    torch = one_threaded_torch()
+    logits, wanted, classes = torch.from_numpy(Z), torch.from_numpy(Y), torch.from_numpy(labels)
+
+    def torchs() -> Any:
+        logs = torch.log_softmax(logits, 1)
+        return torch.nn.functional.nll_loss(logs, classes, reduction="none"), logs.exp_().sub_(wanted)
+
+    timed(benchmark, name, by, "elements", Z.size, torchs)
 
 
 @both
