@@ -1,7 +1,8 @@
-"""Each kernel alone, beside NumPy doing the same: products, block functions of activations and losses, updates.
+"""Each kernel alone, beside NumPy and PyTorch doing the same: products, activations, losses, updates.
 
-A kernel gets the blocks that a step gives it. NumPy gets arrays of at least MANY elements, or so many blocks in one
-call: on 256 elements its figure would be that of a call from Python.
+A kernel gets the blocks that a step gives it. The others get arrays of at least MANY elements, or so many blocks in one
+call: on 256 elements their figure would be that of a call from Python. Activations work on what lies in the
+second-level cache, where a step finds it. All on one thread.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import numpy as np
 import pytest
 
 from fastmlp.kernels import random
-from fastmlp.kernels._jit import Reals, arguments_of, kernel
+from fastmlp.kernels._jit import Floats, Reals, arguments_of, kernel
 from fastmlp.kernels.activations import ACTIVATIONS
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.losses import EXACT_PAIRS
 from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.panels import transpose
 from fastmlp.kernels.product import panel_product
-from fastmlp.kernels.simd import call, reals_at
+from fastmlp.kernels.simd import call, flush_denormals, reals_at, restore_denormals, shift
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.parameters import address, aligned_zeros
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
@@ -29,10 +30,13 @@ from fastmlp.reference.optimizers import update as reference_update
 
 ROWS, INPUTS = 128, 256
 MANY = 65_536
+L2_BYTES = 262_144  # of each array: more than the first-level cache holds, less than the second
+ROUNDS = 2000  # where something is to be done between them
 TURNS = 64  # calls of a kernel in one call from Python, so that ctypes does not count
 
 dtypes = pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")], ids=str)
 both = pytest.mark.parametrize("by", ["fastmlp", "NumPy"])
+all_three = pytest.mark.parametrize("by", ["fastmlp", "NumPy", "PyTorch"])
 
 
 def numbers(count: int, dtype: Any) -> Any:
@@ -41,11 +45,23 @@ def numbers(count: int, dtype: Any) -> Any:
     return array
 
 
-def timed(benchmark: Any, name: str, by: str, unit: str, count: float, function: Any, *arguments: Any) -> None:
-    """Time the function; `count` says how many of `unit` (elements, flops) one call does."""
+def timed(
+    benchmark: Any, name: str, by: str, unit: str, count: float, function: Any, *arguments: Any, setup: Any = None
+) -> None:
+    """Time the function, after `setup` each time; `count` says how many of `unit` (elements, flops) one call does."""
     benchmark.group = f"kernel {name}"
     benchmark.extra_info.update(kernel=name, by=by, unit=unit, count=count)
-    benchmark(function, *arguments)
+    if setup is None:
+        benchmark(function, *arguments)
+    else:
+        benchmark.pedantic(function, arguments, setup=setup, rounds=ROUNDS, warmup_rounds=5)
+
+
+def one_threaded_torch() -> Any:
+    """PyTorch, or the test is skipped."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    return torch
 
 
 @kernel()
@@ -144,7 +160,8 @@ def test_update(benchmark: Any, dtype: np.dtype[Any], by: str, settings: Optimiz
         timed(benchmark, name, by, "elements", MANY, reference_update, settings, w, g, slots, 1)
         return
     w, slots, constants = update_arguments(settings, dtype)
-    arguments = [address(array) for array in (w, slots, numbers(BLOCK, dtype), constants)]
+    gradient = numbers(BLOCK, dtype)
+    arguments = [address(array) for array in (w, slots, gradient, constants)]
     found = UPDATES[settings.kernel].update.address(dtype)
     timed(benchmark, name, by, "elements", TURNS * BLOCK, updates.function_for(dtype), found, *arguments, TURNS)
 
@@ -162,46 +179,177 @@ def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
     timed(benchmark, name, by, "elements", TURNS * BLOCK, function, address(out), address(block), TURNS)
 
 
-@dtypes
-@both
-@pytest.mark.parametrize("activation", [name for name, g in ACTIVATIONS.items() if g.forward and name != "softmax"])
-def test_activation(benchmark: Any, activation: str, dtype: np.dtype[Any], by: str) -> None:
-    """g as training computes it, with g' where that is kept; NumPy computes g alone."""
-    kernels = ACTIVATIONS[activation]
-    name = f"{activation}{' and its derivative (NumPy: without)' if kernels.keeping else ''}, {dtype}"
-    parameters = np.array([0.5])
-    if by == "NumPy":
-        own = parameters[: arguments_of(FORMULAS[activation].forward) - 1]
-        timed(benchmark, name, by, "elements", MANY, FORMULAS[activation].forward, numbers(MANY, dtype)[:, None], *own)
-        return
-    z, slopes = numbers(16 * BLOCK, dtype), numbers(16 * BLOCK, dtype)
-    found = kernels.keeping or kernels.forward
-    assert found is not None
-    arguments = (address(z), address(slopes), z.size, address(parameters))
-    timed(benchmark, name, by, "elements", z.size, found.function_for(dtype), *arguments)
+@kernel()
+def activations(
+    forward: int, derivative: int, a: Reals, known: Reals, delta: Reals, parameters: Floats, count: int, part: int
+) -> None:
+    """g over all of a and, with a derivative, delta *= g', in the parts that a step would make of it."""
+    state = flush_denormals()
+    for place in range(0, count, part):
+        call(forward, (shift(a, place), shift(known, place), part, parameters))
+    if derivative != 0:
+        for place in range(0, count, part):
+            call(derivative, (shift(delta, place), shift(known, place), part, parameters))
+    restore_denormals(state)
+
+
+def prepared(name: str, dtype: Any, sloped: bool) -> tuple[Any, Any]:
+    """A call of `activations` on numbers that fill L2_BYTES, and what brings back Z, which g overwrites."""
+    kernels, count = ACTIVATIONS[name], L2_BYTES // dtype.itemsize
+    z, known, delta, parameters = numbers(count, dtype), numbers(count, dtype), numbers(count, dtype), np.array([0.5])
+    before = z.copy()
+    g = (kernels.keeping if sloped else None) or kernels.forward
+    assert g is not None
+    derivative = kernels.derivative.address(dtype) if sloped and kernels.derivative else 0
+    arrays = (z, known if kernels.keeping else z, delta, parameters)
+    arguments = (g.address(dtype), derivative, *map(address, arrays), count, ROWS * PANEL)
+    function = activations.function_for(dtype)
+
+    def setup() -> None:
+        z[:] = before
+        arrays[2][:] = before  # times g' again and again it would end as denormals
+
+    return lambda: function(*arguments), setup
+
+
+def of_torch(name: str, torch: Any) -> tuple[Any, Any]:
+    """`g(z, out=)` and `delta g'`, of (delta, z, a), as PyTorch computes them without autograd."""
+    ops = torch.ops.aten
+    found = {
+        "relu": (lambda z, out: torch.clamp_min(z, 0, out=out), lambda d, z, a: ops.threshold_backward(d, a, 0)),
+        "leaky_relu": (lambda z, out: ops.leaky_relu.out(z, 0.5, out=out), None),
+        "relu6": (lambda z, out: ops.hardtanh.out(z, 0, 6, out=out), lambda d, z, a: ops.hardtanh_backward(d, z, 0, 6)),
+        "elu": (lambda z, out: ops.elu.out(z, 0.5, out=out), lambda d, z, a: ops.elu_backward(d, 0.5, 1, 1, True, a)),
+        "selu": (
+            lambda z, out: ops.elu.out(z, 1.6732632, 1.050701, out=out),
+            lambda d, z, a: ops.elu_backward(d, 1.6732632, 1.050701, 1, True, a),
+        ),
+        "softplus": (lambda z, out: ops.softplus.out(z, out=out), lambda d, z, a: ops.softplus_backward(d, z, 1, 20)),
+        "exponential": (torch.exp, lambda d, z, a: d * a),
+        "gelu": (lambda z, out: ops.gelu.out(z, out=out), lambda d, z, a: ops.gelu_backward(d, z)),
+        "gelu_tanh": (
+            lambda z, out: ops.gelu.out(z, approximate="tanh", out=out),
+            lambda d, z, a: ops.gelu_backward(d, z, approximate="tanh"),
+        ),
+        "silu": (lambda z, out: ops.silu.out(z, out=out), lambda d, z, a: ops.silu_backward(d, z)),
+        "mish": (lambda z, out: ops.mish.out(z, out=out), lambda d, z, a: ops.mish_backward(d, z)),
+        "sigmoid": (torch.sigmoid, lambda d, z, a: ops.sigmoid_backward(d, a)),
+        "hard_sigmoid": (
+            lambda z, out: ops.hardsigmoid.out(z, out=out),
+            lambda d, z, a: ops.hardsigmoid_backward(d, z),
+        ),
+        "tanh": (torch.tanh, lambda d, z, a: ops.tanh_backward(d, a)),
+    }
+    forward, backward = found[name]
+    return forward, backward or (lambda d, z, a: ops.leaky_relu_backward(d, a, 0.5, True))
+
+
+ELEMENTWISE = [name for name, g in ACTIVATIONS.items() if g.forward and name != "softmax"]
 
 
 @dtypes
-@both
+@all_three
+@pytest.mark.parametrize("sloped", [False, True], ids=["value", "value and derivative"])
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+def test_activation(benchmark: Any, activation: str, sloped: bool, dtype: np.dtype[Any], by: str) -> None:
+    """g, as in prediction; g and delta * g', as in training."""
+    name = f"{activation}{' and its derivative' if sloped else ''}, {dtype}"
+    count = L2_BYTES // dtype.itemsize
+    z, delta = numbers(count, dtype), numbers(count, dtype)
+    if by == "fastmlp":
+        function, setup = prepared(activation, dtype, sloped)
+        timed(benchmark, name, by, "elements", count, function, setup=setup)
+    elif by == "NumPy":
+        formula, Z, dA = FORMULAS[activation], z[:, None], delta[:, None]
+        own = [0.5][: arguments_of(formula.forward) - 1]
+        both = lambda: formula.backward(dA, Z, formula.forward(Z, *own), *own)  # noqa: E731
+        timed(benchmark, name, by, "elements", count, both if sloped else lambda: formula.forward(Z, *own))
+    else:
+        torch = one_threaded_torch()
+        forward, backward = of_torch(activation, torch)
+        Z, dA, A = (torch.from_numpy(x) for x in (z, delta, np.empty_like(z)))
+        both = lambda: backward(dA, Z, forward(Z, out=A))  # noqa: E731
+        timed(benchmark, name, by, "elements", count, both if sloped else lambda: forward(Z, out=A))
+
+
+@kernel()
+def thresholds(a: Reals, delta: Reals, bias: Reals, count: int, rows: int) -> None:
+    """What a product does for relu, without its sums: products of no inputs, forward and back."""
+    nothing, stride = reals_at(0, a), rows * PANEL
+    for place in range(0, count, stride):
+        panel_product(shift(a, place), bias, bias, 0, bias, nothing, stride, bias[0], rows)
+    for place in range(0, count, stride):
+        panel_product(shift(delta, place), bias, bias, 0, bias, shift(a, place), stride, bias[0], rows)
+
+
+@dtypes
+@all_three
+def test_relu(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
+    """Relu is the last instruction of a product: its own share, beside three copies of as many numbers."""
+    name = f"relu and its derivative, in a product of no inputs (NumPy: 3 copies), {dtype}"
+    count = L2_BYTES // dtype.itemsize
+    a, delta, bias = numbers(count, dtype), numbers(count, dtype), aligned_zeros(PANEL, dtype)
+    if by == "fastmlp":
+        arguments = [address(x) for x in (a, delta, bias)]
+        timed(benchmark, name, by, "elements", count, thresholds.function_for(dtype), *arguments, count, ROWS)
+    elif by == "NumPy":
+        timed(benchmark, name, by, "elements", count, lambda: [np.copyto(a, delta) for _ in range(3)])
+    else:
+        torch = one_threaded_torch()
+        forward, backward = of_torch("relu", torch)
+        Z, dA, A = (torch.from_numpy(x) for x in (a, delta, np.empty_like(a)))
+        timed(benchmark, name, by, "elements", count, lambda: backward(dA, Z, forward(Z, out=A)))
+
+
+@kernel()
+def losses_of(
+    loss: int,
+    delta: Reals,
+    z: Reals,
+    y: Reals,
+    weights: Floats,
+    losses: Floats,
+    scratch: Reals,
+    parameters: Floats,
+    rows: int,
+    units: int,
+    turns: int,
+) -> None:
+    for _ in range(turns):
+        call(loss, (delta, z, y, weights, losses, rows, units, rows * PANEL, 1.0 / rows, scratch, parameters))
+
+
+@dtypes
+@all_three
 @pytest.mark.parametrize("units", [2, 10, 100])
 def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, units: int) -> None:
+    """The loss of each row, and delta."""
     name = f"softmax and cross-entropy of {units} units, {dtype}"
+    if by == "fastmlp":
+        width = -(-units // PANEL) * PANEL
+        z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
+        delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS)
+        losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
+        arrays = (delta, z, y, weights, losses, scratch, np.zeros(1))
+        function, found = losses_of.function_for(dtype), EXACT_PAIRS["categorical_crossentropy"].address(dtype)
+        arguments = (found, *map(address, arrays), ROWS, units, TURNS)
+        timed(benchmark, name, by, "elements", TURNS * ROWS * units, function, *arguments)
+        return
+    rows = -(-MANY // units)
+    labels = np.arange(rows) % units
+    Z, Y = numbers(rows * units, dtype).reshape(rows, units), np.eye(units, dtype=dtype)[labels]
     if by == "NumPy":
-        pair = PAIRS["softmax", "categorical_crossentropy"]
-        forward = FORMULAS["softmax"].forward
-        rows = -(-MANY // units)
-        Z, Y = numbers(rows * units, dtype).reshape(rows, units), np.eye(units, dtype=dtype)[np.arange(rows) % units]
+        pair, forward = PAIRS["softmax", "categorical_crossentropy"], FORMULAS["softmax"].forward
         timed(benchmark, name, by, "elements", Z.size, lambda: (pair.value(Z, Y), pair.delta(forward(Z), Y)))
         return
-    width = -(-units // PANEL) * PANEL
-    z, y = numbers(ROWS * width, dtype), aligned_zeros(ROWS * width, dtype)
-    delta, weights = aligned_zeros(ROWS * width, dtype), np.ones(ROWS)
-    losses, scratch = aligned_zeros(ROWS, np.float64), aligned_zeros((3 * width + 64) * PANEL, dtype)
-    buffers = [address(array) for array in (delta, z, y, weights, losses)]
-    function = EXACT_PAIRS["categorical_crossentropy"].function_for(dtype)
-    parameters = np.zeros(1)
-    arguments = (*buffers, ROWS, units, ROWS * PANEL, 1.0 / ROWS, address(scratch), address(parameters))
-    timed(benchmark, name, by, "elements", ROWS * units, function, *arguments)
+    torch = one_threaded_torch()
+    logits, wanted, classes = torch.from_numpy(Z), torch.from_numpy(Y), torch.from_numpy(labels)
+
+    def torchs() -> Any:
+        logs = torch.log_softmax(logits, 1)
+        return torch.nn.functional.nll_loss(logs, classes, reduction="none"), logs.exp_().sub_(wanted)
+
+    timed(benchmark, name, by, "elements", Z.size, torchs)
 
 
 @both

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
-from fastmlp.kernels.arithmetic import constant, fma, half, one, two, zero
-from fastmlp.kernels.functions import erf, exp, expm1, log1p, sigmoid, tanh
+from fastmlp.kernels.arithmetic import at_least, at_most, constant, fma, half, one, two, zero
+from fastmlp.kernels.functions import exp, expm1, log1p_to_1, mills_ratio, sigmoid, small_exp, tanh
 from fastmlp.kernels.lanes import (
     divide_units,
     dot_over_units,
@@ -26,6 +26,7 @@ from fastmlp.kernels.lanes import (
     sum_over_units,
 )
 from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.loops import each
 from fastmlp.kernels.simd import first_numbers, shift
 
 
@@ -56,17 +57,21 @@ def elementwise(name: str, g: Any, derivative: Any) -> ActivationKernels:
     """
     numbers = first_numbers(arguments_of(g) - 1)
 
+    @scalar
+    def apply(i: int, a: Reals, own: tuple[float, ...]) -> None:
+        a[i] = g(a[i], *own)
+
+    @scalar
+    def apply_derivative(i: int, delta: Reals, a: Reals, own: tuple[float, ...]) -> None:
+        delta[i] *= derivative(a[i], *own)
+
     @kernel(name)
     def forward(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
-        own = numbers(parameters, a)
-        for i in range(count):
-            a[i] = g(a[i], *own)
+        each(count, apply, (a, numbers(parameters, a)))
 
     @kernel(f"{name} derivative")
     def backward(delta: Reals, a: Reals, count: int, parameters: Floats) -> None:
-        own = numbers(parameters, a)
-        for i in range(count):
-            delta[i] *= derivative(a[i], *own)
+        each(count, apply_derivative, (delta, a, numbers(parameters, a)))
 
     return ActivationKernels(forward=forward, derivative=backward)
 
@@ -77,15 +82,21 @@ def with_slope(name: str, both: Any, cached: bool = True) -> ActivationKernels:
     Kept, g' costs a multiplication on the way back; found from a kept Z it would cost all of `both` again.
     """
 
+    @scalar
+    def apply(i: int, a: Reals) -> None:
+        a[i] = both(a[i])[0]
+
+    @scalar
+    def apply_keeping(i: int, a: Reals, slopes: Reals) -> None:
+        a[i], slopes[i] = both(a[i])
+
     @kernel(name, cached=cached)
     def forward(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
-        for i in range(count):
-            a[i] = both(a[i])[0]
+        each(count, apply, (a,))
 
     @kernel(f"{name} with its slope", cached=cached)
     def keeping(a: Reals, slopes: Reals, count: int, parameters: Floats) -> None:
-        for i in range(count):
-            a[i], slopes[i] = both(a[i])
+        each(count, apply_keeping, (a, slopes))
 
     return ActivationKernels(forward=forward, derivative=times_slope, keeping=keeping)
 
@@ -99,10 +110,12 @@ def times_slope(delta: Reals, slopes: Reals, count: int, parameters: Floats) -> 
 
 # Of z alone ----------------------------------------------------------------------------------------------------------
 
-_three, _four, _six, _ten, _twenty = (constant(value) for value in (3.0, 4.0, 6.0, 10.0, 20.0))
+_three, _four, _six, _twenty = (constant(value) for value in (3.0, 4.0, 6.0, 20.0))
+_SIXTH = constant(1.0 / 6.0)
 _SELU_SCALE, _SELU_FALL = constant(1.0507009873554805), constant(1.0507009873554805 * 1.6732632423543772)
-_ROOT_HALF, _DENSITY_AT_0 = constant(math.sqrt(0.5)), constant(1.0 / math.sqrt(2.0 * math.pi))
-_GELU_OUTER, _GELU_INNER = constant(math.sqrt(2.0 / math.pi)), constant(0.044715)
+_DENSITY_AT_0 = constant(1.0 / math.sqrt(2.0 * math.pi))
+_DENSITY_MOST = constant(14.5, 39.0)
+_GELU_OUTER, _GELU_CUBE, _GELU_MOST = constant(math.sqrt(8.0 / math.pi)), constant(0.044715), constant(22.0)
 
 
 @scalar
@@ -120,8 +133,7 @@ def leaky_relu_derivative(a: float, slope: float) -> float:
 @scalar
 def relu6(z: float) -> float:
     """`min(max(z, 0), 6)`."""
-    z = zero(z) if z < zero(z) else z
-    return _six(z) if z > _six(z) else z
+    return at_most(at_least(z, zero(z)), _six(z))
 
 
 @scalar
@@ -133,7 +145,7 @@ def relu6_derivative(a: float) -> float:
 @scalar
 def elu(z: float, alpha: float) -> float:
     """`z`, below 0 `alpha (e^z - 1)`."""
-    below = alpha * expm1(z if z < zero(z) else zero(z))
+    below = alpha * expm1(at_most(z, zero(z)))
     return below if z < zero(z) else z
 
 
@@ -146,7 +158,7 @@ def elu_derivative(a: float, alpha: float) -> float:
 @scalar
 def selu(z: float) -> float:
     """`scale z`, below 0 `scale alpha (e^z - 1)`."""
-    below = _SELU_FALL(z) * expm1(z if z < zero(z) else zero(z))
+    below = _SELU_FALL(z) * expm1(at_most(z, zero(z)))
     return below if z < zero(z) else _SELU_SCALE(z) * z
 
 
@@ -159,7 +171,7 @@ def selu_derivative(a: float) -> float:
 @scalar
 def softplus(z: float) -> float:
     """`max(z, 0) + log(1 + e^-|z|)`."""
-    return (z if not z < zero(z) else zero(z)) + log1p(exp(-abs(z)))
+    return at_least(z, zero(z)) + log1p_to_1(small_exp(-abs(z)))
 
 
 @scalar
@@ -183,13 +195,13 @@ def sigmoid_derivative(a: float) -> float:
 @scalar
 def hard_sigmoid(z: float) -> float:
     """`min(max(z + 3, 0), 6) / 6`."""
-    return relu6(z + _three(z)) / _six(z)
+    return relu6(z + _three(z)) * _SIXTH(z)
 
 
 @scalar
 def hard_sigmoid_derivative(a: float) -> float:
     """1 / 6 between 0 and 1, else 0."""
-    return one(a) / _six(a) if zero(a) < a < one(a) else zero(a)
+    return _SIXTH(a) if zero(a) < a < one(a) else zero(a)
 
 
 @scalar
@@ -203,31 +215,41 @@ def tanh_derivative(a: float) -> float:
 
 @scalar
 def gelu(z: float) -> tuple[float, float]:
-    """`z Phi(z)` and `Phi(z) + z phi(z)`, Phi by the error function, phi the density of the standard normal."""
-    share = half(z) * (one(z) + erf(z * _ROOT_HALF(z)))
-    return z * share, fma(z * _DENSITY_AT_0(z), exp(-half(z) * z * z), share)
+    """`z Phi(z)` and `Phi(z) + z phi(z)`, of the standard normal: Phi(-|z|) is phi times Mills' ratio.
+
+    So one exponential serves both, and small values below 0 keep their digits. From where the density is 0 in either
+    dtype, |z| goes no further.
+    """
+    t = at_most(abs(z), _DENSITY_MOST(z))
+    density = _DENSITY_AT_0(z) * small_exp(-half(z) * t * t)
+    tail = density * mills_ratio(t)
+    share = tail if z < zero(z) else one(z) - tail
+    return z * share, fma(z, density, share)
 
 
 @scalar
 def gelu_tanh(z: float) -> tuple[float, float]:
-    """`z (1 + t) / 2`, `t = tanh(c (z + d z^3))`, and its slope; beyond 10 t is 1, so that no cube overflows."""
-    near = z if not z > _ten(z) else _ten(z)
-    near = near if not near < -_ten(z) else -_ten(z)
-    square = near * near
-    t = tanh(_GELU_OUTER(z) * fma(_GELU_INNER(z) * square, near, near))
-    share = half(z) * (one(z) + t)
-    inner = _GELU_OUTER(z) * fma(_three(z) * _GELU_INNER(z), square, one(z))
-    return z * share, fma(half(z) * near * fma(-t, t, one(z)), inner, share)
+    """`z (1 + tanh(u / 2)) / 2 = z sigmoid(u)`, `u = 2 c (z + d z^3)`, and its slope; beyond 22 all is 0 or 1."""
+    near = at_most(abs(z), _GELU_MOST(z))
+    cube = _GELU_CUBE(z) * near * near
+    s, rest = shares(small_exp(-_GELU_OUTER(z) * fma(cube, near, near)), z)
+    inner = _GELU_OUTER(z) * fma(_three(z), cube, one(z))
+    return z * s, fma(z * s * rest, inner, s)
 
 
 @scalar
 def silu(z: float) -> tuple[float, float]:
-    """`z s` and `s + z s (1 - s)` with `s = sigmoid(z)`; from `e = e^-|z|` both s and 1 - s keep all their digits."""
-    e = exp(-abs(z))
-    larger = one(z) / (one(z) + e)
-    s = larger if not z < zero(z) else e * larger
-    rest = larger if z < zero(z) else e * larger
+    """`z s` and `s + z s (1 - s)` with `s = sigmoid(z)`."""
+    s, rest = shares(small_exp(-abs(z)), z)
     return z * s, fma(z * s, rest, s)
+
+
+@scalar
+def shares(e: float, z: float) -> tuple[float, float]:
+    """`s = 1 / (1 + e)` and `1 - s`, both with all their digits; the other way round where z is below 0."""
+    larger = one(z) / (one(z) + e)
+    smaller = e * larger
+    return (smaller, larger) if z < zero(z) else (larger, smaller)
 
 
 @scalar
@@ -237,8 +259,8 @@ def mish(z: float) -> tuple[float, float]:
     With `n = e^z` and `w = n (n + 2)`: `t = w / (w + 2)`, `(1 - t^2) sigmoid(z) = 4 n (n + 1) / (w + 2)^2`. Beyond 20
     t is 1 in either dtype.
     """
-    near = z if not z > _twenty(z) else _twenty(z)
-    n = exp(near)
+    near = at_most(z, _twenty(z))
+    n = small_exp(near)
     w = n * (n + two(z))
     inverse = one(z) / (w + two(z))
     t = w * inverse

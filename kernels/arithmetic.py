@@ -65,6 +65,26 @@ def fma(_typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, a, a), generate
 
 
+def _replaced_where(relation: str) -> Any:
+    """An intrinsic `f(x, bound)`: the bound where x stands so to it, else x, a NaN too; one instruction on x86."""
+
+    @intrinsic
+    def limited(_typing_context: Any, x: Any, bound: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            number, limit = arguments
+            return builder.select(builder.fcmp_ordered(relation, number, limit), limit, number)
+
+        return x(x, bound), generate
+
+    return limited
+
+
+# Said as `x if x < bound else bound`, two of them become branches that LLVM turns into compares under masks and blends,
+# 6 instructions for 2: exp in float32 takes 0.24 ns an element with these and 0.29 without.
+at_least = _replaced_where("<")
+at_most = _replaced_where(">")
+
+
 @intrinsic
 def times_two_to(_typing_context: Any, x: Any, shifted: Any) -> Any:
     """`x * 2**n`, where `shifted` is n + MAGIC, so that n is its lowest bits; in two steps, against overflow."""

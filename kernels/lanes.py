@@ -12,7 +12,7 @@ from typing import Any
 
 from fastmlp.kernels._jit import Reals, inline
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.panels import transpose
+from fastmlp.kernels.panels import FEW, transpose, transpose_few_columns, transpose_few_rows
 from fastmlp.kernels.simd import INT, Emitter, Vector, fma, instruction, shift
 
 CHAIN = 1024  # units that are added up one after the other; in one chain a million probabilities sum to 0.993
@@ -22,17 +22,23 @@ CHAIN = 1024  # units that are added up one after the other; in one chain a mill
 def lanes_from_panels(lanes: Reals, panels: Reals, units: int, stride: int) -> None:
     """`lanes[unit, row] = panels[row, unit]` for 16 rows; `stride` elements from panel to panel."""
     for panel in range((units + PANEL - 1) // PANEL):
-        transpose(shift(lanes, panel * BLOCK), shift(panels, panel * stride))
+        if units - panel * PANEL <= FEW:
+            transpose_few_columns(shift(lanes, panel * BLOCK), shift(panels, panel * stride))
+        else:
+            transpose(shift(lanes, panel * BLOCK), shift(panels, panel * stride))
 
 
 @inline
 def panels_from_lanes(panels: Reals, lanes: Reals, units: int, stride: int) -> None:
     """`panels[row, unit] = lanes[unit, row]` for 16 rows, the padding 0."""
-    count = (units + PANEL - 1) // PANEL
-    for i in range(units * PANEL, count * BLOCK):
-        lanes[i] = 0.0
-    for panel in range(count):
-        transpose(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
+    for panel in range((units + PANEL - 1) // PANEL):
+        few = units - panel * PANEL <= FEW
+        for i in range(units * PANEL, panel * BLOCK + (FEW * PANEL if few else BLOCK)):
+            lanes[i] = 0.0
+        if few:
+            transpose_few_rows(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
+        else:
+            transpose(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
 
 
 def _add_up(emit: Emitter, out: Any, units: Any, add: Callable[[Any, Vector], Vector]) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from fastmlp.kernels._jit import Floats, Kernel, Reals, arguments_of, inline, kernel, scalar
 from fastmlp.kernels.activations import normalised_exponentials, subtract_largest
-from fastmlp.kernels.arithmetic import constant, fma, half, one, two, zero
-from fastmlp.kernels.functions import exp, expm1, log, log1p, sigmoid, tanh
+from fastmlp.kernels.arithmetic import at_least, at_most, constant, fma, half, one, two, zero
+from fastmlp.kernels.functions import exp, expm1, log, log1p_to_1, sigmoid, small_exp, tanh
 from fastmlp.kernels.lanes import (
     dot_over_units,
     lanes_from_panels,
@@ -142,7 +142,7 @@ def log_cosh(a: float, y: float) -> float:
     d = abs(a - y)
     t = expm1(-d)
     decay = one(a) + t
-    value = log1p(half(a) * t * t / decay if d < one(a) else decay * decay)
+    value = log1p_to_1(half(a) * t * t / decay if d < one(a) else decay * decay)
     return value if d < one(a) else value + (d - _LN2(a))
 
 
@@ -155,7 +155,7 @@ def log_cosh_gradient(a: float, y: float) -> float:
 @scalar
 def poisson(a: float, y: float) -> float:
     """`a - y log a`."""
-    return a - y * log(a if not a < epsilon(a) else epsilon(a))
+    return a - y * log(at_least(a, epsilon(a)))
 
 
 @scalar
@@ -193,7 +193,7 @@ def hinge_gradient(a: float, y: float) -> float:
 @scalar
 def logistic_loss(z: float, y: float) -> float:
     """Binary cross-entropy of sigmoid(z): `max(z, 0) - z y + log(1 + e^-|z|)`."""
-    return (z if not z < zero(z) else zero(z)) - z * y + log1p(exp(-abs(z)))
+    return at_least(z, zero(z)) - z * y + log1p_to_1(small_exp(-abs(z)))
 
 
 @scalar
@@ -205,8 +205,7 @@ def logistic_loss_gradient(z: float, y: float) -> float:
 @scalar
 def clipped(a: float) -> float:
     """a, kept inside of (0, 1) by epsilon."""
-    a = a if not a < epsilon(a) else epsilon(a)
-    return a if not a > one(a) - epsilon(a) else one(a) - epsilon(a)
+    return at_most(at_least(a, epsilon(a)), one(a) - epsilon(a))
 
 
 @scalar

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -10,6 +10,8 @@ from numba.core import cgutils
 
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, fma, instruction
+
+FEW = 4  # columns of a block that are turned without its others
 
 
 @instruction
@@ -46,17 +48,50 @@ def panels_to_row(emit: Emitter, row: Any, panels: Any, columns: Any, stride: An
 def transpose(emit: Emitter, out: Any, block: Any) -> None:
     """`out[j, i] = block[i, j]` for 16 x 16 elements: four rounds that swap ever larger squares."""
     rows = [emit.load(block, i * PANEL) for i in range(PANEL)]
-    for distance in (1, 2, 4, 8):
+    for i, row in enumerate(_swapped(emit, rows, (1, 2, 4, 8))):
+        emit.store(row, out, i * PANEL)
+
+
+@instruction
+def transpose_few_columns(emit: Emitter, out: Any, block: Any) -> None:
+    """`out[j, i] = block[i, j]` for 16 rows of FEW columns: the first two rounds, on rows i, i + 4 ... side by side."""
+    narrow = emit.narrowed(FEW)
+    rows = [narrow.load(block, i * PANEL) for i in range(PANEL)]
+    for j, column in enumerate(_swapped(emit, [_joined(rows[k::FEW]) for k in range(FEW)], (1, 2))):
+        emit.store(column, out, j * PANEL)
+
+
+@instruction
+def transpose_few_rows(emit: Emitter, out: Any, block: Any) -> None:
+    """`out[i, j] = block[j, i]` for FEW rows of 16 columns, and 0 in the other columns of out."""
+    groups = _swapped(emit, [emit.load(block, j * PANEL) for j in range(FEW)], (1, 2))
+    for i in range(PANEL):
+        first = i // FEW * FEW
+        row = emit.shuffle(groups[i % FEW], emit.zero(), [*range(first, first + FEW), *range(PANEL, 2 * PANEL - FEW)])
+        emit.store(row, out, i * PANEL)
+
+
+def _joined(parts: Sequence[Vector]) -> Vector:
+    """The lanes of all parts, one after the other; there are a power of 2 of them."""
+    if len(parts) == 1:
+        return parts[0]
+    low, high = (_joined(half) for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]))
+    wide = low.emitter.narrowed(2 * low.emitter.lanes)
+    return Vector(wide, low.emitter.shuffle(low, high, range(wide.lanes)).value)
+
+
+def _swapped(emit: Emitter, rows: list[Vector], distances: Sequence[int]) -> list[Vector]:
+    """The rows, with the elements of two of them, so far apart, swapped across the diagonal, round after round."""
+    for distance in distances:
         low = [lane if not lane & distance else lane - distance + PANEL for lane in range(PANEL)]
         high = [lane + distance if not lane & distance else lane + PANEL for lane in range(PANEL)]
         swapped = list(rows)
-        for i in range(PANEL):
+        for i in range(len(rows)):
             if not i & distance:
                 swapped[i] = emit.shuffle(rows[i], rows[i + distance], low)
                 swapped[i + distance] = emit.shuffle(rows[i], rows[i + distance], high)
         rows = swapped
-    for i, row in enumerate(rows):
-        emit.store(row, out, i * PANEL)
+    return rows
 
 
 @instruction

@@ -288,11 +288,12 @@ def tile_rows(bytes_of_element: int) -> int:
     32 registers of 64 bytes (AVX-512) hold 16 rows of float32 beside the operands, 8 of float64; 16 registers of
     32 bytes (AVX2) hold 4 and 2; 32 of 16 bytes (NEON) hold 4 and 2.
     """
-    registers = 16 if _has("avx512f") else 4
+    registers = 16 if has("avx512f") else 4
     return registers * 4 // bytes_of_element
 
 
-def _has(feature: str) -> bool:
+def has(feature: str) -> bool:
+    """Whether the processor that code is made for has the feature of this name in LLVM."""
     if config.CPU_FEATURES is not None:
         return f"+{feature}" in config.CPU_FEATURES
     if config.CPU_NAME not in (None, "host", binding.get_host_cpu_name()):

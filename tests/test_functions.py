@@ -12,11 +12,11 @@ import pytest
 from cases import DTYPES, Array, kernel_of, run
 from numba.core.ccallback import CFunc
 
-from fastmlp.kernels import functions
-from fastmlp.kernels._jit import OPTIONS, Kernel, Reals
+from fastmlp.kernels import arithmetic, functions, loops
+from fastmlp.kernels._jit import OPTIONS, Kernel, Reals, scalar
 from fastmlp.kernels.simd import flush_denormals, restore_denormals
 
-NAMES = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf")
+NAMES = ("exp", "small_exp", "expm1", "log", "log1p", "log1p_to_1", "tanh", "sigmoid", "erf")
 ODD = ("tanh", "erf")
 ULP = 2.0
 
@@ -58,7 +58,7 @@ def samples(name: str, dtype: str, count: int) -> Array:
     rng = np.random.default_rng(1)
     limits = np.finfo(dtype)
     most, least = math.log(float(limits.max)), math.log(float(limits.tiny))
-    if name in ("log", "log1p"):
+    if name.startswith("log"):
         powers = 2.0 ** np.arange(limits.minexp, limits.maxexp - 1, max(1, limits.maxexp // 128))
         borders = np.concatenate([powers, powers * math.sqrt(0.5), powers * math.sqrt(2.0), powers + 1.0])
         wide = np.exp(rng.uniform(least, most, count))
@@ -80,23 +80,26 @@ def samples(name: str, dtype: str, count: int) -> Array:
     near = borders.astype(dtype)
     around = [np.nextafter(near, np.array(side, dtype)) for side in (-np.inf, np.inf)]
     x = np.concatenate([wide.astype(dtype), middle.astype(dtype), near, *around])
-    if name == "log":
-        return x[x >= limits.tiny]
-    return x[x > -1] if name == "log1p" else x
+    domain = {"log": x >= limits.tiny, "log1p": x > -1, "log1p_to_1": (x >= 0) & (x <= 1), "small_exp": x <= 40}
+    return x[domain[name]] if name in domain else x
 
 
 # float64 is truth enough for float32: its own error is below 2**-28 ulp of float32.
 IN_FLOAT64: dict[str, Any] = {
     "exp": np.exp,
+    "small_exp": np.exp,
     "expm1": np.expm1,
     "log": np.log,
     "log1p": np.log1p,
+    "log1p_to_1": np.log1p,
     "tanh": np.tanh,
     "sigmoid": lambda x: np.where(x >= 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
     "erf": np.vectorize(math.erf),
 }
 IN_MPMATH: dict[str, Any] = {
-    **{name: getattr(mpmath, name) for name in NAMES if name != "sigmoid"},
+    **{name: getattr(mpmath, name) for name in ("exp", "expm1", "log", "log1p", "tanh", "erf")},
+    "small_exp": mpmath.exp,
+    "log1p_to_1": mpmath.log1p,
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
 }
 
@@ -165,6 +168,8 @@ def test_nan_goes_through(name: str, dtype: str) -> None:
     ("name", "x", "expected"),
     [
         ("exp", [-np.inf, np.inf, -1e30, 1e30, 0.0], [0.0, np.inf, 0.0, np.inf, 1.0]),
+        ("small_exp", [-np.inf, -1e30, 0.0], [0.0, 0.0, 1.0]),
+        ("log1p_to_1", [0.0], [0.0]),
         ("expm1", [-np.inf, np.inf, -1e30, 1e30, 0.0], [-1.0, np.inf, -1.0, np.inf, 0.0]),
         ("log", [0.0, np.inf, 1.0, -0.0], [-np.inf, np.inf, 0.0, -np.inf]),
         ("log1p", [0.0, np.inf, -1.0], [0.0, np.inf, -np.inf]),
@@ -236,3 +241,46 @@ def test_expm1_ends_in_minus_one(dtype: str) -> None:
 def test_it_is_odd(name: str, dtype: str) -> None:
     x = samples(name, dtype, 2000)
     np.testing.assert_array_equal(computed(name, -x), -computed(name, x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_mills_ratio_is_within_what_its_polynomial_allows(dtype: str) -> None:
+    """The fit's weight is 1 / (1 + t^2 / 2), as rounding of e**(-t^2 / 2), which it is multiplied by, grows."""
+    most, ulps = (14.5, 2.0**-24.5 / 2.0**-23) if dtype == "float32" else (39.0, 2.0**-51.2 / 2.0**-52)
+    t = np.linspace(0.0, most, 2001).astype(dtype)
+    y = computed("mills_ratio", t, {"mills_ratio": elementwise("mills_ratio")})
+    with mpmath.workprec(120):
+        truth = [mpmath.ncdf(-mpmath.mpf(x)) / mpmath.npdf(mpmath.mpf(x)) for x in t.tolist()]
+        errors = [float(abs(got / right - 1)) for got, right in zip(y.tolist(), truth, strict=True)]
+    # In float64 the coefficients alternate, of sizes that add up to 8 times the sum; what each step rounds shows so.
+    allowed = (ulps + 10) * np.finfo(dtype).eps * (1.0 + t.astype(np.float64) ** 2 / 2.0)
+    assert (np.array(errors) <= allowed).all()
+
+
+def test_limits_replace_what_is_beyond_and_let_nan_through() -> None:
+    def between(out: Reals, x: Reals, count: int) -> None:
+        for i in range(count):
+            out[i] = arithmetic.at_most(arithmetic.at_least(x[i], -arithmetic.one(x[i])), arithmetic.two(x[i]))
+
+    for dtype in DTYPES:
+        x = np.array([-np.inf, -1.5, -1.0, -0.0, 0.5, 2.0, 2.5, np.inf, np.nan] * 5, dtype)
+        y = computed("between", x, {"between": kernel_of(between)})
+        np.testing.assert_array_equal(y, np.clip(x, -1, 2))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_loop_of_several_vectors_at_once_takes_each_element_once(dtype: str) -> None:
+    @scalar
+    def element(i: int, out: Reals, x: Reals, own: tuple[float, ...]) -> None:
+        out[i] += x[i] * own[0] + i
+
+    def apply(out: Reals, x: Reals, count: int) -> None:
+        loops.each(count, element, (out, x, (arithmetic.two(x[0]),)))
+
+    kernel = kernel_of(apply)
+    for count in (*range(20), 31, 64, 65, 127, 128, 1000):
+        x = np.random.default_rng(count).integers(-100, 100, count + 1).astype(dtype)
+        out = np.ones(count + 3, dtype)
+        run(kernel, dtype, out, x, count)
+        np.testing.assert_array_equal(out[:count], 1 + 2 * x[:count] + np.arange(count))
+        assert (out[count:] == 1).all()

@@ -17,6 +17,14 @@ def turn(out: Reals, block: Reals) -> None:
     panels.transpose(out, block)
 
 
+def turn_few_columns(out: Reals, block: Reals) -> None:
+    panels.transpose_few_columns(out, block)
+
+
+def turn_few_rows(out: Reals, block: Reals) -> None:
+    panels.transpose_few_rows(out, block)
+
+
 def add_up(out: Reals, panel: Reals, rows: int) -> None:
     panels.sum_of_rows(out, panel, rows)
 
@@ -30,6 +38,7 @@ def take(row: Reals, out_of: Reals, columns: int, stride: int) -> None:
 
 
 TURN, ADD_UP, PUT, TAKE = (kernel_of(function) for function in (turn, add_up, put, take))
+TURN_FEW_COLUMNS, TURN_FEW_ROWS = (kernel_of(function) for function in (turn_few_columns, turn_few_rows))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -41,6 +50,19 @@ def test_a_block_is_transposed(dtype: str) -> None:
     assert (out[[0, -1]] == CANARY).all()
     run(TURN, dtype, block, block)  # in place, as the losses do it
     np.testing.assert_array_equal(block, out[1:-1])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_first_columns_of_a_block_are_transposed_and_back(dtype: str) -> None:
+    block = np.arange(BLOCK, dtype=dtype).reshape(PANEL, PANEL)
+    out = np.full((panels.FEW + 2, PANEL), CANARY, dtype)
+    run(TURN_FEW_COLUMNS, dtype, out[1:], block)
+    np.testing.assert_array_equal(out[1:-1], block[:, : panels.FEW].T)
+    assert (out[[0, -1]] == CANARY).all()
+    back = np.full((PANEL + 2, PANEL), CANARY, dtype)
+    run(TURN_FEW_ROWS, dtype, back[1:], out[1:])
+    np.testing.assert_array_equal(back[1:-1], np.where(np.arange(PANEL) < panels.FEW, block, 0))
+    assert (back[[0, -1]] == CANARY).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
