@@ -25,6 +25,7 @@ SCAN_BYTES = 1 << 20  # arrays are looked through in pieces of about this size, 
 STAGE_BYTES = 16 << 20  # data that does not lie ready for the kernels is staged in pieces of at most this size
 
 _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
+_REAL_KINDS = "fiub"  # of dtypes: floating, whole, without sign, boolean
 
 
 class ChosenRows:
@@ -144,6 +145,21 @@ def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> NDArray
     ValueError
         If its shape does not suit the network, or a value is NaN, infinite or too large.
     """
+    given = check_table(X, architecture, name)
+    check_finite(given, architecture.dtype, name)
+    return given
+
+
+def check_table(X: Any, architecture: Architecture, name: str = "X") -> NDArray[Any]:
+    """The same for whom the kernels look whether its numbers are finite.
+
+    Raises
+    ------
+    TypeError
+        If it holds something else than real numbers.
+    ValueError
+        If its shape does not suit the network.
+    """
     if not hasattr(X, "__array__") and (isinstance(X, Iterator) or callable(X)):
         raise TypeError(
             f"{name} must be an array, got {X!r}; fit takes chunks, without y, and predict and evaluate are called "
@@ -156,7 +172,6 @@ def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> NDArray
         if given.shape == (columns,):
             hint = f"; one sample is {name}.reshape(1, -1)" if name.isidentifier() else "; one sample is a row of many"
         raise ValueError(f"{name} must have shape (n, {columns}) for this network, got {given.shape}{hint}")
-    check_finite(given, architecture.dtype, name)
     return given
 
 
@@ -328,6 +343,8 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     ValueError
         If its rows differ in length, a whole number is too large, or values are masked.
     """
+    if type(given) is np.ndarray and given.dtype.kind in _REAL_KINDS:
+        return given
     if isinstance(given, list | tuple):
         for row in given:
             _refuse_masked(row, name)
@@ -340,7 +357,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     array = np.asarray(array)
     if array.dtype.kind == "O":
         array = _numbers_of_objects(given, array, name)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in _REAL_KINDS:
         raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{_hint(array.dtype, name)}")
     return array
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import memory
-from fastmlp.data import Table, Targets, lies_ready, own_copy, pieces, ready_if_small, stage_rows
+from fastmlp.data import Table, Targets, check_finite, lies_ready, own_copy, pieces, ready_if_small, stage_rows
 from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
@@ -43,7 +43,13 @@ def prepare(plans: Plans, rows: int) -> None:
 
 
 def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
-    """The activations (n, units) of a layer, the output layer if None."""
+    """The activations (n, units) of a layer, the output layer if None.
+
+    Raises
+    ------
+    ValueError
+        If a value of X is NaN, infinite or too large; the kernels look.
+    """
     architecture = plans.parameters.architecture
     index = len(architecture.layers) - 1 if layer is None else layer
     units = architecture.layers[index].units
@@ -56,7 +62,10 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
         point_to_inputs(plan, piece)
         words[at.OUTPUT] = address(out) + start * out.strides[0]
         words[at.ROWS] = len(piece)
+        words[at.BROKEN] = 0
         _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
+        if words[at.BROKEN]:
+            check_finite(X, architecture.dtype, "X")
     return out
 
 
