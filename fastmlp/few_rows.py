@@ -37,10 +37,10 @@ class FewRows:
     """
 
     def __init__(self, parameters: Parameters) -> None:
-        layers = parameters.architecture.layers
-        self.most = min(ROOM // (layers[0].inputs + sum(layer.units for layer in layers)), PANEL)
+        architecture = parameters.architecture
+        self.most = min(ROOM // (architecture.inputs + architecture.units), PANEL)
         self._parameters = parameters
-        self._dtype = parameters.architecture.dtype
+        self._dtype = architecture.dtype
         self._places: list[tuple[NDArray[Any], NDArray[Any]]] = []  # of X and predictions, by the number of rows
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:

@@ -21,7 +21,17 @@ from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.chunks import Chunks, ChunkSource
-from fastmlp.data import Table, Targets, check_finite, check_inputs, check_table, check_targets, own_copy, real_array, rows_of
+from fastmlp.data import (
+    Table,
+    Targets,
+    check_finite,
+    check_inputs,
+    check_table,
+    check_targets,
+    own_copy,
+    real_array,
+    rows_of,
+)
 from fastmlp.exclusive import Exclusive
 from fastmlp.feeding import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
 from fastmlp.few_rows import FewRows

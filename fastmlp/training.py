@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 
 from fastmlp.feeding import Source
 from fastmlp.flops import SERIAL_FLOPS, step_flops
-from fastmlp.kernels import activations, losses, optimizers, orthogonal, predict, random, rows, step, threads, tiles
+from fastmlp.kernels import (
+    activations,
+    finite,
+    losses,
+    optimizers,
+    orthogonal,
+    predict,
+    random,
+    rows,
+    step,
+    threads,
+    tiles,
+)
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ActivationKernels
@@ -214,7 +226,7 @@ def batch_loss(result: NDArray[np.float64]) -> float:
 
 def warmup() -> int:
     """Compile every kernel, or load it from the cache, in both dtypes; returns how many there are."""
-    modules = (activations, losses, optimizers, orthogonal, predict, random, rows, step, tiles)
+    modules = (activations, finite, losses, optimizers, orthogonal, predict, random, rows, step, tiles)
     found = {id(kernel): kernel for module in modules for kernel in _kernels_in(vars(module).values())}
     count = 0
     for kernel in found.values():

@@ -62,33 +62,18 @@ def transpose(emit: Emitter, out: Any, block: Any) -> None:
 @instruction
 def sum_of_rows(emit: Emitter, out: Any, panel: Any, rows: Any) -> None:
     """`out[:] = sum over r of panel[r, :]`: rows 0, 4, 8 ... in one chain of additions, 1, 5, 9 ... in the next."""
-    emit.store(_in_four_chains(emit, panel, rows, lambda x, chain: chain + x), out)
-
-
-@instruction
-def note_if_not_finite(emit: Emitter, panel: Any, rows: Any, flag: Any) -> None:
-    """`flag[0] = 1` if one of the numbers `panel[r, :]` is infinite or NaN; any other one times 0 is 0."""
-    builder = emit.builder
-    total = _in_four_chains(emit, panel, rows, lambda x, chain: fma(x, emit.zero(), chain)).value
-    lanes = builder.bitcast(builder.fcmp_unordered("uno", total, total), ir.IntType(emit.lanes))
-    with builder.if_then(builder.icmp_unsigned("!=", lanes, lanes.type(0))):
-        builder.store(INT(1), flag)
-
-
-def _in_four_chains(emit: Emitter, panel: Any, rows: Any, add: Callable[[Vector, Vector], Vector]) -> Vector:
-    """`add` over the rows from 0 on: 0, 4, 8 ... in one chain, 1, 5, 9 ... in the next; the chains are summed."""
     builder = emit.builder
 
     def four(_: Any, row: Any, *chains: Vector) -> list[Any]:
-        return [emit.at(row, 4 * PANEL), *(add(emit.load(row, i * PANEL), chains[i]) for i in range(4))]
+        return [emit.at(row, 4 * PANEL), *(chains[i] + emit.load(row, i * PANEL) for i in range(4))]
 
     def one(_: Any, row: Any, chain: Vector) -> list[Any]:
-        return [emit.at(row, PANEL), add(emit.load(row), chain)]
+        return [emit.at(row, PANEL), chain + emit.load(row)]
 
     left, *chains = emit.loop(builder.ashr(rows, INT(2)), [panel, *([emit.zero()] * 4)], four)
     total = (chains[0] + chains[1]) + (chains[2] + chains[3])
     _, total = emit.loop(builder.and_(rows, INT(3)), [left, total], one)
-    return total
+    emit.store(total, out)
 
 
 @instruction

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.finite import count_not_finite
 from fastmlp.kernels.forward import forward_layer, gather_inputs, layer_row, own_scratch, share
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.panels import note_if_not_finite, panels_to_row
+from fastmlp.kernels.panels import panels_to_row
 from fastmlp.kernels.simd import flush_denormals, reals_at, restore_denormals, shift
 
 
@@ -39,7 +40,8 @@ def check_finite(weights: Reals, plan: Ints, first: int, rows: int) -> None:
     """Note whether inputs in their panels, whose padding is 0, are NaN or infinite."""
     inputs = shift(reals_at(plan[at.ACTIVATIONS], weights), first * PANEL)
     for panel in range(layer_row(plan, 0)[at.INPUT_PANELS]):
-        note_if_not_finite(shift(inputs, panel * plan[at.CAPACITY] * PANEL), rows, shift(plan, at.BROKEN))
+        if count_not_finite(shift(inputs, panel * plan[at.CAPACITY] * PANEL), rows * PANEL) != 0:
+            plan[at.BROKEN] = 1
 
 
 @inline
