@@ -277,7 +277,7 @@ class Network:
         size = None if batch_size is None else whole_number(batch_size, "batch_size")
         given = check_table(X, self.architecture)  # whether its numbers are finite, the kernels see
         with self._use.turn, self._use.lock:
-            if len(given) <= self._few_rows.most:
+            if 0 < len(given) <= self._few_rows.most:
                 return self._few_rows.predict(given)
             return inference.predict(self._plans, given, batch_size=size)
 
