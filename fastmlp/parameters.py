@@ -50,7 +50,8 @@ def aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
 def address(array: NDArray[Any]) -> int:
     """Where the array's first element lies."""
     try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # 0.3 us, and 1.1 below
+        buffer: Any = array
+        return ctypes.addressof(ctypes.c_char.from_buffer(buffer))  # takes 0.3 us, what is below 1.1
     except (TypeError, ValueError, BufferError):  # it is read-only, not contiguous or empty
         return int(array.__array_interface__["data"][0])
 

@@ -32,6 +32,7 @@ from fastmlp import (
     activations,
     data,
     feeding,
+    few_rows,
     inference,
     losses,
     parameters,
@@ -158,7 +159,7 @@ class GuardedNumpy:
         return found if found is values else self._guard.copy(found)
 
 
-MODULES = (data, feeding, inference, parameters, plan, registration, training, weights_module)
+MODULES = (data, feeding, few_rows, inference, parameters, plan, registration, training, weights_module)
 """Where memory for the kernels is allocated."""
 
 DIRTY = (
