@@ -6,6 +6,7 @@ which nothing is left open, which is also what a model file stores.
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -87,6 +88,16 @@ class Architecture:
     def outputs(self) -> int:
         """The number of columns of the prediction."""
         return self.layers[-1].units
+
+    @functools.cached_property
+    def units(self) -> int:
+        """The number of units of all layers."""
+        return sum(layer.units for layer in self.layers)
+
+    @functools.cached_property
+    def weights(self) -> int:
+        """The number of weights of all layers, without biases."""
+        return sum(layer.inputs * layer.units for layer in self.layers)
 
     @property
     def exact_pair(self) -> bool:

@@ -9,7 +9,7 @@ SERIAL_FLOPS = 1.5e6  # below this, 15 microseconds of one core, a second thread
 
 def forward_flops(architecture: Architecture, rows: int) -> float:
     """Floating-point operations of the products of a forward pass."""
-    return 2.0 * rows * sum(layer.inputs * layer.units for layer in architecture.layers)
+    return 2.0 * rows * architecture.weights
 
 
 def step_flops(architecture: Architecture, rows: int) -> float:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import memory
-from fastmlp.data import Table, Targets, lies_ready, own_copy, pieces, ready_if_small, stage_rows
+from fastmlp.data import Table, Targets, check_finite, lies_ready, own_copy, pieces, ready_if_small, stage_rows
 from fastmlp.feeding import point_to_inputs, point_to_targets
 from fastmlp.flops import SERIAL_FLOPS, forward_flops
 from fastmlp.kernels import layout as at
@@ -43,7 +43,13 @@ def prepare(plans: Plans, rows: int) -> None:
 
 
 def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
-    """The activations (n, units) of a layer, the output layer if None."""
+    """The activations (n, units) of a layer, the output layer if None.
+
+    Raises
+    ------
+    ValueError
+        If a value of X is NaN, infinite or too large; the kernels look.
+    """
     architecture = plans.parameters.architecture
     index = len(architecture.layers) - 1 if layer is None else layer
     units = architecture.layers[index].units
@@ -56,7 +62,10 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
         point_to_inputs(plan, piece)
         words[at.OUTPUT] = address(out) + start * out.strides[0]
         words[at.ROWS] = len(piece)
+        words[at.BROKEN] = 0
         _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
+        if words[at.BROKEN]:
+            check_finite(X, architecture.dtype, "X")
     return out
 
 
@@ -117,14 +126,14 @@ _PREDICTIONS = ("the activations of all rows, (n, units),", "fewer rows in a cal
 def _at_a_time(plans: Plans, rows: int) -> int:
     """How many rows go forward and back together; a matter of the network alone, since it decides bits of sums."""
     architecture = plans.parameters.architecture
-    kept = architecture.inputs + 3 * sum(layer.units for layer in architecture.layers)
+    kept = architecture.inputs + 3 * architecture.units
     return max(min(rows, GRADIENT_ROWS, _whole_panels(kept * architecture.dtype.itemsize)), 1)
 
 
 def _predicted_at_a_time(plans: Plans, rows: int, batch_size: int | None) -> int:
     """How many rows a thread takes forward together."""
     architecture = plans.parameters.architecture
-    kept = architecture.inputs + sum(layer.units for layer in architecture.layers)
+    kept = architecture.inputs + architecture.units
     usual = min(PREDICT_ROWS, _whole_panels(kept * architecture.dtype.itemsize))
     return usual if batch_size is None else min(batch_size, max(rows, usual))
 
@@ -188,19 +197,20 @@ def _run(plan: Plan, region: int, flops: float) -> None:
     choice.measured(parallel, time.perf_counter() - started)
 
 
-def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterable[tuple[int, NDArray[Any]]]:
     """Pieces of X that lie ready, with the number of their first row; copies where it does not, in the same buffer."""
     X = ready_if_small(X, dtype)
-    if lies_ready(X, dtype):
-        step = most or PIECE_ROWS
-        yield from ((start, X[start : start + step]) for start in range(0, len(X), step))
-        return
-    row_bytes = X.shape[1] * dtype.itemsize
-    step = most or stage_rows(row_bytes, 1)
+    if not lies_ready(X, dtype):
+        return _converted_pieces(X, dtype, most or stage_rows(X.shape[1] * dtype.itemsize, 1))
+    step = most or PIECE_ROWS
+    return [(start, X[start : start + step]) for start in range(0, len(X), step)]
+
+
+def _converted_pieces(X: Table, dtype: np.dtype[Any], step: int) -> Iterator[tuple[int, NDArray[Any]]]:
     buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
     for start in range(0, len(X), step):
         count = min(step, len(X) - start)
         with np.errstate(all="ignore"):
-            for rows in pieces(count, row_bytes):
+            for rows in pieces(count, buffer[:1].nbytes):
                 buffer[rows] = X[start + rows.start : start + rows.stop]
         yield start, buffer[:count]

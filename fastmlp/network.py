@@ -21,9 +21,20 @@ from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.chunks import Chunks, ChunkSource
-from fastmlp.data import Table, Targets, check_finite, check_inputs, check_targets, own_copy, real_array, rows_of
+from fastmlp.data import (
+    Table,
+    Targets,
+    check_finite,
+    check_inputs,
+    check_table,
+    check_targets,
+    own_copy,
+    real_array,
+    rows_of,
+)
 from fastmlp.exclusive import Exclusive
 from fastmlp.feeding import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
+from fastmlp.few_rows import FewRows
 from fastmlp.fitting import Fitting
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
@@ -130,6 +141,7 @@ class Network:
         self.stop_training = False
         self._parameters = parameters
         self._plans = Plans(self._parameters, self.threads)
+        self._few_rows = FewRows(self._parameters)
         self._constants = StepConstants(self.architecture.optimizer)
         self._use = Exclusive()
 
@@ -262,9 +274,11 @@ class Network:
             If the predictions would take more memory than there is.
         """
         size = None if batch_size is None else whole_number(batch_size, "batch_size")
-        checked = check_inputs(X, self.architecture)
+        given = check_table(X, self.architecture)  # whether its numbers are finite, the kernels see
         with self._use.turn, self._use.lock:
-            return inference.predict(self._plans, checked, batch_size=size)
+            if 0 < len(given) <= self._few_rows.most:
+                return self._few_rows.predict(given)
+            return inference.predict(self._plans, given, batch_size=size)
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each row, (n,).

@@ -5,6 +5,7 @@ Everything is packed as `fastmlp.kernels.layout` says; here is where it is packe
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 from typing import Any
 
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from fastmlp import memory
 from fastmlp.architecture import Architecture, Layer
-from fastmlp.data import pieces
 from fastmlp.initializers import Initializer
 from fastmlp.kernels import layout as at
 from fastmlp.kernels import random
+from fastmlp.kernels.finite import not_finite
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.orthogonal import draw_orthogonal, room
 
@@ -48,7 +49,11 @@ def aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
 
 def address(array: NDArray[Any]) -> int:
     """Where the array's first element lies."""
-    return int(array.__array_interface__["data"][0])
+    try:
+        buffer: Any = array
+        return ctypes.addressof(ctypes.c_char.from_buffer(buffer))  # takes 0.3 us, what is below 1.1
+    except (TypeError, ValueError, BufferError):  # it is read-only, not contiguous or empty
+        return int(array.__array_interface__["data"][0])
 
 
 class Parameters:
@@ -132,8 +137,8 @@ class Parameters:
 
     def are_finite(self) -> bool:
         """Whether neither a parameter nor a slot is NaN or infinite."""
-        vectors = (self.weights, self.slots.reshape(-1))
-        return all(np.isfinite(each[some]).all() for each in vectors for some in pieces(each.size, each.itemsize))
+        count = not_finite.function_for(self.architecture.dtype)
+        return not any(count(address(each), each.size) for each in (self.weights, self.slots))
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
         """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""

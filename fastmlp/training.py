@@ -16,6 +16,7 @@ from fastmlp.kernels import (
     activations,
     crew,
     epoch,
+    finite,
     losses,
     optimizers,
     orthogonal,
@@ -68,7 +69,6 @@ class StepConstants:
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.table = aligned_zeros(2 * MOST_STEPS * at.STEP_ROW, np.float64).reshape(-1, at.STEP_ROW)
-        self.table[:, at.PENALTY_FACTOR] = 1.0
         self.address = address(self.table)
         self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
         self.results_address = address(self.results)
@@ -78,13 +78,15 @@ class StepConstants:
     def address_of(self, step: int, count: int) -> int:
         """Where the rows of `count` steps from `step` (counted from 1) lie."""
         if step < self.first or step + count > self.last:
+            rows = min(max(4 * count, 2 * (self.last - self.first)), len(self.table))
             self.first = self.last = -1  # until it is filled
-            steps = np.arange(step, step + len(self.table))
+            steps = np.arange(step, step + rows)
             with np.errstate(over="ignore", under="ignore"):  # a rate may fade, whatever the user has NumPy raise
                 constants = self.optimizer.constants(steps)
-                self.table[:, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
-            self.table[:, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
-            self.first, self.last = step, step + len(self.table)
+                self.table[:rows, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
+            self.table[:rows, at.PENALTY_FACTOR] = 1.0
+            self.table[:rows, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
+            self.first, self.last = step, step + rows
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 
@@ -225,7 +227,7 @@ def batch_loss(result: NDArray[np.float64]) -> float:
 
 def warmup() -> int:
     """Compile every kernel, or load it from the cache, in both dtypes; returns how many there are."""
-    modules = (activations, crew, epoch, losses, optimizers, orthogonal, predict, random, rows, tiles, units)
+    modules = (activations, crew, epoch, finite, losses, optimizers, orthogonal, predict, random, rows, tiles, units)
     found = {id(kernel): kernel for module in modules for kernel in _kernels_in(vars(module).values())}
     count = 0
     for kernel in found.values():

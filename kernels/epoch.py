@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.finite import count_not_finite
 from fastmlp.kernels.forward import share
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import floats_at, ints_at, reals_at, shift
@@ -13,14 +14,10 @@ from fastmlp.kernels.simd import floats_at, ints_at, reals_at, shift
 def check_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """Whether one thread's part of the parameters and slots is finite; BROKEN becomes 1 where it is not."""
     slots = reals_at(plan[at.SLOTS], weights)
-    wrong = 0
     first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
-    for i in range(first, last):
-        wrong += 0 if weights[i] - weights[i] == 0.0 else 1
+    wrong = count_not_finite(shift(weights, first), last - first)
     first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
-    for i in range(first, last):
-        wrong += 0 if slots[i] - slots[i] == 0.0 else 1
-    if wrong > 0:
+    if wrong + count_not_finite(shift(slots, first), last - first) > 0:
         plan[at.BROKEN] = 1
 
 

@@ -24,7 +24,7 @@ PLAN_WORDS = (
     ROWS,  # rows of this step
     POSITION,  # where in ORDER this step's rows begin
     READY,  # 1 once the epoch's order and snapshot are made
-    BROKEN,  # 1 where the parameters were not finite when an epoch ended
+    BROKEN,  # 1 where parameters were not finite as an epoch ended, or inputs of a prediction
     PROGRAM,  # address of the phases
     CREW,  # address of what the members of a crew tell each other
     MEMBER,  # address of the kernel that each runs

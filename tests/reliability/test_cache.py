@@ -102,6 +102,28 @@ def test_a_second_process_compiles_and_writes_nothing(cache: Path, outputs: list
     assert kernels(cache) == before
 
 
+def test_a_first_process_compiles_nothing_twice(tmp_path: Path) -> None:
+    """Neither a function that several kernels call, nor anything for a network of another shape."""
+    other = """
+network.predict(np.ones((70, 2)))
+before = len(recorder.buffer)
+wide = Network([40, 33, 17, 9, 1], seed=1)
+wide.fit(np.ones((70, 40), np.float32), np.ones(70), batch_size=20)
+wide.predict(np.ones((70, 40), np.float32))
+wide.predict(np.ones((1, 40), np.float32))
+print(len(recorder.buffer) - before)
+for _, pass_ in recorder.buffer:
+    if pass_.is_start and pass_.data["name"].startswith("native_lowering"):
+        print(pass_.data["module"], pass_.data["qualname"], pass_.data["args"])
+"""
+    said, _ = run_python(COUNT_COMPILED + TRAIN + other, FASTMLP_CACHE_DIR=str(tmp_path))
+    _, _, anew, *functions = said.splitlines()
+    own = [function for function in functions if function.startswith("fastmlp.")]
+    assert anew == "0"
+    assert len(own) > 30
+    assert sorted(own) == sorted(set(own))
+
+
 def test_the_counter_of_compilations_counts(cache: Path) -> None:
     shutil.rmtree(folder_in(cache))
     said, _ = run_python(COUNT_COMPILED + TINY + REPORT_COMPILED, FASTMLP_CACHE_DIR=str(cache))
