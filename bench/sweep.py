@@ -141,9 +141,9 @@ def on_all_threads(chosen: list[Case], dtype: str) -> Iterator[Point]:
     some = chosen[:: -(-len(chosen) // THREAD_POINTS)] if chosen and chosen[0].axis in SIZES else chosen
     for case in some:
         X, y = data_of(case, dtype)
-        one = timer(functools.partial(Network, threads=1), case, dtype, X, y, THREAD_SECONDS)
-        every = timer(Network, case, dtype, X, y, THREAD_SECONDS)
-        numpy = timer(Reference, case, dtype, X, y, THREAD_SECONDS / 10)
+        one = timer(functools.partial(Network, threads=1), case, dtype, X, y, THREAD_SECONDS, alone=False)
+        every = timer(Network, case, dtype, X, y, THREAD_SECONDS, alone=False)
+        numpy = timer(Reference, case, dtype, X, y, THREAD_SECONDS / 10, alone=False)
         points, timers = (
             [Point(case, dtype, dict.fromkeys((ONE, EVERY, NUMPY_EVERY), np.inf))],
             [{ONE: one, EVERY: every, NUMPY_EVERY: numpy}],
@@ -169,23 +169,28 @@ def timers_of(case: Case, dtype: str) -> Timers:
     """How fastmlp on one thread and the reference are timed."""
     X, y = data_of(case, dtype)
     return {
-        ONE: timer(functools.partial(Network, threads=1), case, dtype, X, y, ROUND_SECONDS),
-        NUMPY: timer(Reference, case, dtype, X, y, ROUND_SECONDS),
+        ONE: timer(functools.partial(Network, threads=1), case, dtype, X, y, ROUND_SECONDS, alone=True),
+        NUMPY: timer(Reference, case, dtype, X, y, ROUND_SECONDS, alone=True),
     }
 
 
 def timer(
-    kind: Callable[..., Any], case: Case, dtype: str, X: NDArray[Any], y: NDArray[Any], seconds: float
+    kind: Callable[..., Any], case: Case, dtype: str, X: NDArray[Any], y: NDArray[Any], seconds: float, alone: bool
 ) -> Callable[[], float]:
-    """A function that fits for about so many seconds and returns the microseconds of a step."""
+    """A function that fits for about so many seconds and returns the microseconds of a step.
+
+    Where it is `alone`, without other threads of its own, it does not count the time in which others had its processor.
+    """
     network = kind(case.layers(), optimizer=case.optimizer, dtype=dtype, seed=0)
     steps = case.workload.steps
 
     def microseconds(epochs: int) -> float:
-        started = time.perf_counter()
+        clocks = (time.perf_counter, time.thread_time) if alone else (time.perf_counter,)
+        started = [clock() for clock in clocks]
         history = network.fit(X, y, epochs=epochs, batch_size=case.batch, verbose=False)
-        seconds = getattr(history, "seconds", time.perf_counter() - started)  # the reference's history has none
-        return float(seconds) / (epochs * steps) * 1e6
+        seconds = min(clock() - start for clock, start in zip(clocks, started, strict=True))
+        inside = getattr(history, "seconds", seconds)  # without the checks of X; the reference's history has none
+        return float(min(seconds, inside)) / (epochs * steps) * 1e6
 
     microseconds(1)  # brings everything into memory
     epochs = max(1, round(seconds * 1e6 / steps / microseconds(1)))

@@ -11,8 +11,8 @@ from fastmlp import Dense
 from fastmlp.activations import ACTIVATIONS, GELU
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 
-EPOCH_BYTES = 2**25  # the most that the rows of an epoch take
-STEPS = 16  # of an epoch, where that is not too much
+EPOCH_BYTES, EPOCH_FLOPS = 2**25, 1e9  # what the rows of an epoch and its products take at most
+STEPS = range(2, 17)  # of an epoch
 RATE = 1e-6  # of learning: whatever is combined here, nothing runs away
 
 ADAM = Adam(RATE)
@@ -55,9 +55,10 @@ class Case:
 
     @property
     def workload(self) -> Workload:
-        """The same as the other benchmarks know it; as many rows as whole steps without too much memory."""
-        steps = max(2, min(STEPS, EPOCH_BYTES // (8 * self.batch * self.inputs)))
-        return Workload((self.inputs, *self.hidden, self.outputs), self.batch, steps * self.batch, output=self.output)
+        """The same as the other benchmarks know it; an epoch of as many steps as do not take too long."""
+        step = Workload((self.inputs, *self.hidden, self.outputs), self.batch, self.batch, output=self.output)
+        most = min(EPOCH_BYTES // (8 * self.batch * self.inputs), int(EPOCH_FLOPS / step.flops), STEPS[-1])
+        return replace(step, rows=max(most, STEPS[0]) * self.batch)
 
     def layers(self) -> list[Any]:
         """What a network is made of."""
