@@ -87,7 +87,8 @@ class Results:
     def floor(self, case: Case, threads: Any) -> float:
         """The seconds below which it cannot be done: FLOPs at the peak, or bytes at the bandwidth of memory."""
         suffix = "" if threads == 1 else "_all"
-        return max(case.flops / self.machine[f"peak_float32{suffix}"], case.bytes / self.machine[f"bandwidth{suffix}"])
+        peak, bandwidth = float(self.machine[f"peak_float32{suffix}"]), float(self.machine[f"bandwidth{suffix}"])
+        return max(case.flops / peak, case.bytes / bandwidth)
 
     def kernels(self) -> dict[str, dict[str, float]]:
         """Of each kernel, the seconds for one number or one floating-point operation, by who does it."""
@@ -104,13 +105,13 @@ class Results:
 
     def _impossible(self) -> list[str]:
         """Every figure that exceeds a limit: for a kernel of fastmlp's of one core, for NumPy's of all."""
-        shares = {}
+        shares: dict[str, float] = {}
         for case in (*self.steps, *self.predictions):
             for (who, way, threads, age), seconds in case.seconds.items():
                 name = f"{case.name}, {case.rows} rows, {who} {way}, {threads} threads, {age}"
                 shares[name] = self.floor(case, threads) / seconds
-        seconds = self.kernels()
+        kernels = self.kernels()
         for name, peak in self.products().items():
             for by, cores in (("fastmlp", 1), ("NumPy", self.machine["threads"])):
-                shares[f"{name}, {by}"] = 1 / seconds[name][by] / peak / cores
+                shares[f"{name}, {by}"] = 1 / kernels[name][by] / peak / cores
         return [f"{name}: {share:.1%}" for name, share in shares.items() if share > MOST]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.peers import OWN
@@ -43,7 +43,7 @@ def readme_rest(results: Results) -> str:
     """Prediction, start and memory in three sentences."""
     said = []
     for case in (results.predictions[:1] + results.predictions[-1:]) if results.predictions else ():
-        times = {who: case.best(who, "all") for who, _ in case.columns()}
+        times = {who: seconds for who, _ in case.columns() if (seconds := case.best(who, "all"))}
         one = f"{case.rows:,} row" + "s" * (case.rows > 1)
         said.append(f"Predicting {one} of {case.name} takes {in_others(times, in_units)}.")
     start = start_seconds(results)
@@ -53,11 +53,11 @@ def readme_rest(results: Results) -> str:
             "where nothing is compiled yet."
         )
     for name, held in memory(results).items():
-        said.append(f"A process that trains {name} holds {in_others(held, lambda b: f'{b / 1e6:,.0f} MB')} at most.")
+        said.append(f"A process that trains {name} holds at most {in_others(held, megabytes)}.")
     return " ".join(said)
 
 
-def in_others(values: dict[str, Any], text: Any) -> str:
+def in_others(values: Mapping[str, float], text: Callable[[float], str]) -> str:
     """ "1 us (JAX 2 us, PyTorch 3 us)": fastmlp's, and what the peers have, the best first."""
     others = sorted((value, who) for who, value in values.items() if who not in OWN)
     told = f" ({', '.join(f'{who} {text(value)}' for value, who in others)})" if others else ""
@@ -83,7 +83,7 @@ def full(results: Results) -> str:
             parts += [f"### {threads_text(results, threads).capitalize()}"]
             parts += [every_time(results, results.predictions, threads, FRESH, "rows")]
     for name, held in memory(results).items():
-        rows = [(who, f"{count / 1e6:,.0f} MB") for who, count in sorted(held.items(), key=lambda pair: pair[1])]
+        rows = [(who, megabytes(count)) for who, count in sorted(held.items(), key=lambda pair: pair[1])]
         parts += ["## Memory", f"The most that a process holds which trains {name}, Python and all."]
         parts += [markdown(("", "peak"), rows)]
     if start := start_seconds(results):
@@ -161,6 +161,11 @@ def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table, numbers to the right."""
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def megabytes(count: float) -> str:
+    """Bytes in whole MB."""
+    return f"{count / 1e6:,.0f} MB"
 
 
 def in_units(seconds: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -63,7 +64,7 @@ def trainer(workload: Workload, threads: int | None, way: str = "eager") -> Trai
     return train
 
 
-def compiled(function):  # type: ignore[no-untyped-def]
+def compiled(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """It under torch.compile.
 
     Raises
