@@ -29,7 +29,7 @@ def readme_steps(results: Results) -> str:
 def steps_at_best(results: Results, threads: Any) -> str:
     names = list(dict.fromkeys(who for case in results.steps for who, _ in case.columns()))
     names.sort(key=lambda who: (who != "fastmlp", who in OWN))  # fastmlp first, the reference last
-    head = ("network", "batch", *names, "best peer / fastmlp", "fastmlp, of its floor")
+    head = ("network", "batch", *names, "best peer / fastmlp", "floor / fastmlp")
     rows = []
     for case in results.steps:
         own, ahead = case.best("fastmlp", threads), case.ahead(threads)
