@@ -71,8 +71,7 @@ class Field:
     def each(self, method: str, *arguments: Any, without: Sequence[Competitor] = ()) -> dict[Entry, Any]:
         """What each gives to that. Nothing is timed, so those on one thread and on all do it at the same time.
 
-        All twelve at once would take longer than one after the other: idle threads of PyTorch spin, and wait for those
-        that have no core.
+        Not all twelve at once: threads that wait for one another spin, and take the cores from those they wait for.
         """
         found: dict[Entry, Any] = {}
         for who in dict.fromkeys(who for who, _ in self.workers if who not in without):
@@ -103,8 +102,9 @@ class Field:
         times: dict[Entry, list[float]] = {entry: [] for entry in taking_part}
         for number in range(1 + effort.rounds):
             for entry in taking_part:
-                time.sleep(REST)
                 seconds = self.workers[entry].do("round", effort.seconds)
+                if entry[1] is None:
+                    time.sleep(REST)
                 if number:  # the first finds out how many turns are a round
                     times[entry].append(seconds)
         return times

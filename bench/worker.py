@@ -1,8 +1,8 @@
 """A competitor in a process of its own: it waits for a word, does one short round and waits again.
 
 Most libraries fix their threads when they load, so each number of threads is a process too. One of all the workers runs
-at a time; the others wait at a pipe. A library's idle threads spin for a while before they sleep (OpenBLAS 20 ms, the
-others less), hence `REST` before each round.
+at a time; the others wait at a pipe. A library's idle threads spin for a while before they sleep: OpenBLAS's for 100 ms
+(the reference, scikit-learn), ONNX Runtime's for 32, PyTorch's for 4, JAX's and fastmlp's not at all. Hence `REST`.
 
 The file is both ends: `Worker` starts the process and asks, `main` is what runs in it.
 """
@@ -28,7 +28,7 @@ from bench.peers import Competitor, Unavailable
 from bench.workloads import Workload
 
 ROOT = Path(__file__).parent.parent
-REST = 0.05  # seconds before a round
+REST = 0.12  # seconds after a round on several threads
 PATIENCE = 300.0  # seconds for an answer; the longest wait is for torch.compile, 30 s on 2 cores
 
 
