@@ -1,38 +1,45 @@
-"""Where results go, and what they say of the machine: nothing that names it."""
+"""How long is measured, and where results go.
+
+`pytest bench` writes bench/results.json, which the report reads. A part of the benches (`-k`, a file, `--quick`) leaves
+that file as it is: the tables are of one run on one machine.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-RESULTS = Path(__file__).with_name("results.json")
+from bench.machine import description
+from bench.rounds import FULL, QUICK, Effort
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results.json"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="few and short rounds: to see that everything runs")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.option.benchmark_json and not config.option.collectonly:
-        config.option.benchmark_json = str(RESULTS)
+    option = config.option
+    if option.quick:
+        option.benchmark_max_time, option.benchmark_min_rounds, option.benchmark_min_time = 0.01, 2, 1e-5
+    option.benchmark_columns = option.benchmark_columns or ["min", "median", "rounds"]
+    everything = not option.keyword and {Path(name).resolve() for name in config.args} == {FOLDER}
+    if everything and not (option.quick or option.benchmark_json or option.collectonly):
+        option.benchmark_json = str(RESULTS)
+
+
+@pytest.fixture(scope="session")
+def effort(request: pytest.FixtureRequest) -> Effort:
+    """How long to measure."""
+    return QUICK if request.config.option.quick else FULL
 
 
 def pytest_benchmark_generate_machine_info(config: pytest.Config) -> dict[str, Any]:
-    from llvmlite import binding
-
-    from bench.peak import flops_per_second
-    from fastmlp.kernels import threads
-
-    versions = {name: importlib.metadata.version(name) for name in ("numpy", "numba", "llvmlite")}
-    return {
-        "cpu": binding.get_host_cpu_name(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "threads": threads.available(),
-        "layer": threads.layer(),
-        "peak_float32": flops_per_second("float32"),
-        "peak_float64": flops_per_second("float64"),
-        "versions": {"python": platform.python_version(), **versions},
-    }
+    return description()
 
 
 def pytest_benchmark_generate_commit_info(config: pytest.Config) -> dict[str, Any]:

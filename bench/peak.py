@@ -1,19 +1,28 @@
-"""The limit of one core: how many fused multiply-adds a second it does, measured by a kernel that does nothing else."""
+"""The limits of the machine, measured by kernels that do nothing else: multiply-adds, and numbers read from memory."""
 
 from __future__ import annotations
 
+import math
+import threading
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fastmlp.kernels._jit import Reals, kernel
 from fastmlp.kernels.simd import Emitter, Vector, fma, instruction
+from fastmlp.parameters import address, aligned_zeros
 
 # Independent accumulators. 6 to 14 give 117 to 118 GFLOP/s in float32 and 58.5 to 59.0 in float64 on a Zen 4; fewer do
 # not hide the latency of an FMA, and 16 of 16 float64 lanes are all 32 registers: they spill and give 54.
 CHAINS = 8
-TURNS = 200_000
+LANES = 16
+TURNS = 200_000  # 0.4 ms; ten times as many where threads have to start together, which takes them up to 50 us
+
+READ_BYTES = 2**28  # by each thread: several times the largest cache of most machines
 
 
 @instruction
@@ -32,15 +41,70 @@ def multiply_add(numbers: Reals, turns: int) -> None:
     _chains(numbers, turns)
 
 
-def flops_per_second(dtype: Any = np.float32, rounds: int = 300) -> float:
-    """The best of some rounds, in floating-point operations a second of one core."""
-    lanes = 16
-    numbers = np.full((2 + CHAINS) * lanes, 0.5, dtype)
-    numbers[lanes : 2 * lanes] = np.arange(lanes)  # different lanes, so that nothing can be computed once for all
-    function = multiply_add.function_for(np.dtype(dtype))
-    best = np.inf
-    for _ in range(rounds):
-        started = time.perf_counter()
-        function(numbers.ctypes.data, TURNS)
-        best = min(best, time.perf_counter() - started)
-    return 2.0 * CHAINS * lanes * TURNS / best
+@instruction
+def _sums(emit: Emitter, sums: Any, numbers: Any, turns: Any) -> None:
+    def turn(i: Any, *totals: Vector) -> list[Vector]:
+        place = emit.builder.mul(i, i.type(CHAINS * emit.lanes))
+        return [total + emit.load(numbers, place, k * emit.lanes) for k, total in enumerate(totals)]
+
+    for i, total in enumerate(emit.loop(turns, [emit.zero()] * CHAINS, turn)):
+        emit.store(total, sums, i * emit.lanes)
+
+
+@kernel()
+def read(sums: Reals, numbers: Reals, turns: int) -> None:
+    _sums(sums, numbers, turns)
+
+
+def flops_per_second(dtype: Any = np.float32, threads: int = 1, rounds: int = 300) -> float:
+    """The most floating-point operations a second, of one core or of so many threads."""
+    function, calls = multiply_add.function_for(np.dtype(dtype)), []
+    turns = TURNS if threads == 1 else 10 * TURNS
+    for _ in range(threads):
+        numbers = aligned_zeros((2 + CHAINS) * LANES, np.dtype(dtype))
+        numbers[:] = 0.5
+        numbers[LANES : 2 * LANES] = np.arange(LANES)  # different, so that nothing can be computed once for all
+        calls.append(partial(call, function, numbers, turns))
+    return 2.0 * CHAINS * LANES * turns * best_rate(calls, rounds)
+
+
+def bytes_per_second(threads: int = 1, rounds: int = 10) -> float:
+    """The most bytes a second that so many threads read from memory, each an array of its own."""
+    function, calls = read.function_for(np.dtype(np.float32)), []
+    for _ in range(threads):
+        numbers, sums = aligned_zeros(READ_BYTES // 4, np.float32), aligned_zeros(CHAINS * LANES, np.float32)
+        numbers[:] = 1.0  # pages that nobody wrote to are all the same one
+        turns = numbers.size // (CHAINS * LANES)
+        calls.append(partial(call, function, sums, numbers, turns))
+    return READ_BYTES * best_rate(calls, rounds)
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a kernel with the addresses of arrays, which live as long as the caller holds them."""
+    function(*(address(a) if isinstance(a, np.ndarray) else a for a in arguments))
+
+
+def best_rate(calls: Sequence[Callable[[], Any]], rounds: int) -> float:
+    """Calls a second, all of them together, each in a thread of its own: the best round."""
+    together, spans = threading.Barrier(len(calls)), np.zeros((len(calls), rounds, 2))
+
+    def rounds_of(number: int) -> None:
+        for i in range(rounds):
+            together.wait()
+            spans[number, i, 0] = time.perf_counter()
+            calls[number]()
+            spans[number, i, 1] = time.perf_counter()
+
+    threads = [threading.Thread(target=rounds_of, args=(number,)) for number in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = spans[:, :, 1].max(axis=0) - spans[:, :, 0].min(axis=0)
+    return len(calls) / float(seconds.min())
+
+
+def cache_bytes() -> float:
+    """The size of the largest cache; without end where the system does not tell."""
+    sizes = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    return max((int(size.read_text().strip().removesuffix("K")) * 1024 for size in sizes), default=math.inf)

@@ -1,0 +1,45 @@
+"""What the machine is and can do, and the versions of everything: nothing that names it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from typing import Any
+
+# As the package index names them; what is not installed is left out.
+PACKAGES = (
+    "numpy", "numba", "llvmlite", "torch", "jax", "jaxlib", "scikit-learn", "scipy", "onnxruntime", "onnx",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of every package that is measured, or that measured ones stand on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def description() -> dict[str, Any]:
+    """The processor, its limits as measured now, and the versions."""
+    from llvmlite import binding
+
+    from bench.peak import bytes_per_second, flops_per_second
+    from fastmlp.kernels import threads
+
+    count = threads.available()
+    return {
+        "cpu": binding.get_host_cpu_name(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": count,
+        "layer": threads.layer(),
+        "peak_float32": flops_per_second("float32"),
+        "peak_float64": flops_per_second("float64"),
+        "peak_float32_all": flops_per_second("float32", count),
+        "bandwidth": bytes_per_second(),
+        "bandwidth_all": bytes_per_second(count),
+        "versions": versions(),
+    }

@@ -1,0 +1,117 @@
+"""What `pytest bench` measured, as the tables and the chart ask for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.peers import OWN
+
+RESULTS = Path(__file__).with_name("results.json")
+MOST = 1.02  # of a limit of the machine: what exceeds it says that the limit was measured in a disturbed moment
+FRESH = "fresh"
+
+
+@dataclass
+class Case:
+    """One workload: who took how long on how many threads (1 or "all"), at which age of the weights.
+
+    Parameters
+    ----------
+    name : str
+        Sizes of the layers.
+    rows, flops, bytes : number
+        Of a step, or of a call of predict.
+    seconds : dict
+        By (who, way, threads, age).
+    """
+
+    name: str
+    rows: int
+    flops: float
+    bytes: float
+    seconds: dict[tuple[str, str, Any, str], float] = field(default_factory=dict)
+
+    def columns(self, age: str = FRESH) -> list[tuple[str, str]]:
+        """Who, and which way."""
+        return list(dict.fromkeys((who, way) for who, way, _, found in self.seconds if found == age))
+
+    def best(self, who: str, threads: Any, age: str = FRESH) -> float | None:
+        """Seconds of the quicker way; on all threads a peer that is quicker on one may use that."""
+        allowed = (threads,) if who in OWN or threads == 1 else (1, threads)
+        found = [t for (name, _, n, a), t in self.seconds.items() if name == who and n in allowed and a == age]
+        return min(found, default=None)
+
+    def best_peer(self, threads: Any) -> float | None:
+        """Seconds of the quickest of all others."""
+        found = [self.best(who, threads) for who, _ in self.columns() if who not in OWN]
+        return min((seconds for seconds in found if seconds), default=None)
+
+    def ahead(self, threads: Any) -> float | None:
+        """How many times as fast as the best peer fastmlp is."""
+        peer, own = self.best_peer(threads), self.best("fastmlp", threads)
+        return peer / own if peer and own else None
+
+
+class Results:
+    """All of one run.
+
+    Raises
+    ------
+    ValueError
+        If it has no training steps, or a figure that the machine cannot reach.
+    """
+
+    def __init__(self, text: str) -> None:
+        found = json.loads(text)
+        self.machine: dict[str, Any] = found["machine_info"]
+        self.benches: list[dict[str, Any]] = found["benchmarks"]
+        self.infos: list[dict[str, Any]] = [bench["extra_info"] for bench in self.benches]
+        self.steps = self._cases("step", "batch")
+        self.predictions = self._cases("prediction", "rows")
+        if not self.steps:
+            raise ValueError("no training steps; measure all of it: pytest bench")
+        if wrong := self._impossible():
+            raise ValueError("\n".join(["more than the machine can do, measure again:", *wrong]))
+
+    def _cases(self, kind: str, rows: str) -> list[Case]:
+        cases: dict[tuple[str, int], Case] = {}
+        for info in (info for info in self.infos if kind in info):
+            key = info[kind], info[rows]
+            case = cases.setdefault(key, Case(*key, info["flops"], info.get("bytes", 0.0)))
+            case.seconds[info["who"], info["way"], info["threads"], info.get("age", FRESH)] = info["seconds"]
+        return list(cases.values())
+
+    def floor(self, case: Case, threads: Any) -> float:
+        """The seconds below which it cannot be done: FLOPs at the peak, or bytes at the bandwidth of memory."""
+        suffix = "" if threads == 1 else "_all"
+        peak, bandwidth = float(self.machine[f"peak_float32{suffix}"]), float(self.machine[f"bandwidth{suffix}"])
+        return max(case.flops / peak, case.bytes / bandwidth)
+
+    def kernels(self) -> dict[str, dict[str, float]]:
+        """Of each kernel, the seconds for one number or one floating-point operation, by who does it."""
+        found: dict[str, dict[str, float]] = {}
+        for bench, info in zip(self.benches, self.infos, strict=True):
+            if "kernel" in info:
+                found.setdefault(info["kernel"], {})[info["by"]] = bench["stats"]["min"] / info["count"]
+        return found
+
+    def products(self) -> dict[str, float]:
+        """The kernels that are told in shares of one core's FMA peak, with that peak, in operations a second."""
+        names = [info["kernel"] for info in self.infos if info.get("unit") == "flops"]
+        return {name: self.machine["peak_float64" if name.endswith("float64") else "peak_float32"] for name in names}
+
+    def _impossible(self) -> list[str]:
+        """Every figure that exceeds a limit: for a kernel of fastmlp's of one core, for NumPy's of all."""
+        shares: dict[str, float] = {}
+        for case in (*self.steps, *self.predictions):
+            for (who, way, threads, age), seconds in case.seconds.items():
+                name = f"{case.name}, {case.rows} rows, {who} {way}, {threads} threads, {age}"
+                shares[name] = self.floor(case, threads) / seconds
+        kernels = self.kernels()
+        for name, peak in self.products().items():
+            for by, cores in (("fastmlp", 1), ("NumPy", self.machine["threads"])):
+                shares[f"{name}, {by}"] = 1 / kernels[name][by] / peak / cores
+        return [f"{name}: {share:.1%}" for name, share in shares.items() if share > MOST]

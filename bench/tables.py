@@ -1,0 +1,181 @@
+"""The tables of README.md and bench/RESULTS.md, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bench.peers import OWN
+from bench.results import FRESH, Case, Results
+
+AGED = "after 100 epochs"
+
+INTRODUCTION = """Written by `python -m bench.report` from what `pytest bench` measured, in one run on one machine;
+[README.md](../README.md) says how to repeat it, [NOTES.md](NOTES.md) what was learned."""
+STEPS = """Microseconds for one step: forward pass, backpropagation and Adam, float32. Same weights, batches, order,
+loss and rate for all, losses asserted to agree before; the rounds of all alternate, and each one's best counts. In
+brackets the share of the floor, from 1 % on: the larger of FLOPs over the FMA peak and bytes over the bandwidth of
+memory, as [workloads.py](workloads.py) counts them."""
+KERNELS = "Products in shares of the FMA peak of one core, everything else in nanoseconds a number."
+
+
+def readme_steps(results: Results) -> str:
+    """Two tables of training steps, on all threads and on one: each library at its best, and how far ahead."""
+    return "\n\n".join(
+        f"On {threads_text(results, threads)}:\n\n{steps_at_best(results, threads)}" for threads in ("all", 1)
+    )
+
+
+def steps_at_best(results: Results, threads: Any) -> str:
+    names = list(dict.fromkeys(who for case in results.steps for who, _ in case.columns()))
+    names.sort(key=lambda who: (who != "fastmlp", who in OWN))  # fastmlp first, the reference last
+    head = ("network", "batch", *names, "best peer / fastmlp", "floor / fastmlp")
+    rows = []
+    for case in results.steps:
+        own, ahead = case.best("fastmlp", threads), case.ahead(threads)
+        share = f"{results.floor(case, threads) / own:.0%}" if own else ""
+        times = (short(case.best(who, threads)) for who in names)
+        rows.append((case.name, str(case.rows), *times, f"**{ahead:.2f} x**" if ahead else "", share))
+    return markdown(head, rows)
+
+
+def readme_rest(results: Results) -> str:
+    """Prediction, start and memory in three sentences."""
+    said = []
+    for case in (results.predictions[:1] + results.predictions[-1:]) if results.predictions else ():
+        times = {who: seconds for who, _ in case.columns() if (seconds := case.best(who, "all"))}
+        one = f"{case.rows:,} row" + "s" * (case.rows > 1)
+        said.append(f"Predicting {one} of {case.name} takes {in_others(times, in_units)}.")
+    start = start_seconds(results)
+    if {"warm", "none"} <= start.keys():
+        said.append(
+            f"From `import` to the first finished epoch it takes {start['warm']:.2f} s, and {start['none']:.1f} s "
+            "where nothing is compiled yet."
+        )
+    for name, held in memory(results).items():
+        said.append(f"A process that trains {name} holds at most {in_others(held, megabytes)}.")
+    return " ".join(said)
+
+
+def in_others(values: Mapping[str, float], text: Callable[[float], str]) -> str:
+    """ "1 us (JAX 2 us, PyTorch 3 us)": fastmlp's, and what the peers have, the best first."""
+    others = sorted((value, who) for who, value in values.items() if who not in OWN)
+    told = f" ({', '.join(f'{who} {text(value)}' for value, who in others)})" if others else ""
+    return f"{text(values['fastmlp'])}{told}"
+
+
+def full(results: Results) -> str:
+    """All that was measured: bench/RESULTS.md."""
+    parts = [
+        "# Results",
+        INTRODUCTION,
+        machine_line(results),
+        "## Training steps",
+        STEPS,
+    ]
+    for age in (FRESH, AGED):
+        for threads in (1, "all"):
+            if table := every_time(results, results.steps, threads, age, "batch"):
+                parts += [f"### {threads_text(results, threads).capitalize()}, weights {age}", table]
+    if results.predictions:
+        parts += ["## Predictions", "Microseconds for one call from Python, and the share of the FMA peak."]
+        for threads in (1, "all"):
+            parts += [f"### {threads_text(results, threads).capitalize()}"]
+            parts += [every_time(results, results.predictions, threads, FRESH, "rows")]
+    for name, held in memory(results).items():
+        rows = [(who, megabytes(count)) for who, count in sorted(held.items(), key=lambda pair: pair[1])]
+        parts += ["## Memory", f"The most that a process holds which trains {name}, Python and all."]
+        parts += [markdown(("", "peak"), rows)]
+    if start := start_seconds(results):
+        names = {"none": "from an empty cache, everything compiled", "warm": "from a warm cache"}
+        rows = [(names[cache], f"{seconds:.2f} s") for cache, seconds in start.items()]
+        parts += ["## Start", markdown(("import to first finished epoch", "seconds"), rows)]
+    if results.kernels():
+        parts += ["## Each kernel alone, beside NumPy", KERNELS, kernels(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def every_time(results: Results, cases: Sequence[Case], threads: Any, age: str, rows: str) -> str:
+    """Every way of everybody on just so many threads; nothing where nothing was measured."""
+    columns = list(dict.fromkeys(column for case in cases for column in case.columns(age)))
+    lines = []
+    for case in cases:
+        times = [case.seconds.get((who, way, threads, age)) for who, way in columns]
+        if any(times):
+            lines.append((case.name, f"{case.rows}", *(with_share(t, results.floor(case, threads)) for t in times)))
+    return markdown(("network", rows, *(f"{who} {way}".strip() for who, way in columns)), lines) if lines else ""
+
+
+def with_share(seconds: float | None, floor: float) -> str:
+    """The time, and from 1 % on the share of its floor."""
+    if seconds and floor / seconds >= 0.01:
+        return f"{short(seconds)} ({floor / seconds:.0%})"
+    return short(seconds)
+
+
+def kernels(results: Results) -> str:
+    """Kernels alone: products in shares of the FMA peak, the others in nanoseconds a number, beside NumPy."""
+    peaks, rows = results.products(), []
+    for name, seconds in results.kernels().items():
+        ours, numpy = (
+            f"{1 / s / peaks[name]:.0%} of peak" if name in peaks else f"{s * 1e9:.2f} ns"
+            for s in (seconds["fastmlp"], seconds["NumPy"])
+        )
+        rows.append((name, ours, numpy, f"{seconds['NumPy'] / seconds['fastmlp']:.1f} x"))
+    return markdown(("kernel", "fastmlp", "NumPy", "faster"), rows)
+
+
+def start_seconds(results: Results) -> dict[str, float]:
+    """Seconds from import to the first finished epoch, by what the cache held."""
+    return {info["start"]: info["seconds"] for info in results.infos if "start" in info}
+
+
+def memory(results: Results) -> dict[str, dict[str, int]]:
+    """Of each network, with its batch, who held how many bytes at most."""
+    found: dict[str, dict[str, int]] = {}
+    for info in (info for info in results.infos if "memory" in info):
+        found.setdefault(f"{info['memory']} at batch {info['batch']}", {})[info["who"]] = info["bytes"]
+    return found
+
+
+def machine_line(results: Results) -> str:
+    """Where it was measured, and the limits that were found there."""
+    machine = results.machine
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    giga = {name: value / 1e9 for name, value in machine.items() if name.startswith(("peak", "bandwidth"))}
+    return (
+        f"Measured on {machine['cpu']} ({machine['system']}), {machine['threads']} threads ({machine['layer']}). In "
+        f"the same run: FMA peak of one core {giga['peak_float32']:.0f} GFLOP/s in float32 and "
+        f"{giga['peak_float64']:.0f} in float64, of all threads {giga['peak_float32_all']:.0f} in float32; memory is "
+        f"read at {giga['bandwidth']:.0f} GB/s by one thread and {giga['bandwidth_all']:.0f} by all. {versions}."
+    )
+
+
+def threads_text(results: Results, threads: Any) -> str:
+    """ "1 thread", or how many there are."""
+    count = results.machine["threads"] if threads == "all" else threads
+    return f"{count} thread" + "s" * (count > 1)
+
+
+def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table, numbers to the right."""
+    lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def megabytes(count: float) -> str:
+    """Bytes in whole MB."""
+    return f"{count / 1e6:,.0f} MB"
+
+
+def in_units(seconds: float) -> str:
+    """Three digits, in a unit that suits."""
+    return f"{short(seconds)} us" if seconds < 1e-3 else f"{short(seconds * 1e-3)} ms"
+
+
+def short(seconds: float | None) -> str:
+    """Microseconds, three digits."""
+    if seconds is None:
+        return ""
+    microseconds = seconds * 1e6
+    return f"{microseconds:.1f}" if microseconds < 100 else f"{microseconds:,.0f}"

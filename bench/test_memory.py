@@ -1,0 +1,35 @@
+"""The most memory that a process holds while it trains the largest network: Python, library, data and all.
+
+The time that the table shows is that of the process, from its start to the end of the second epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.peers import MEMORY, Competitor
+from bench.worker import Worker
+from bench.workloads import LARGEST
+
+
+@pytest.mark.parametrize("who", MEMORY, ids=lambda who: who.name)
+def test_memory(benchmark: Any, who: Competitor) -> None:
+    if who.missing:
+        pytest.skip(who.missing)
+    benchmark.group = f"memory of training {LARGEST.name}, batch {LARGEST.batch_size}"
+    held = benchmark.pedantic(peak_memory, args=(who,), rounds=1)
+    benchmark.extra_info.update(memory=LARGEST.name, batch=LARGEST.batch_size, who=who.name, bytes=held)
+
+
+def peak_memory(who: Competitor) -> int:
+    """Bytes at the peak of two epochs on all threads, in a process of its own."""
+    worker = Worker("Training", who, LARGEST, None)
+    try:
+        worker.answer()
+        worker.do("losses", 2)
+        held: int = worker.do("peak_memory")
+    finally:
+        worker.close()
+    return held

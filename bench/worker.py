@@ -1,0 +1,238 @@
+"""A competitor in a process of its own: it waits for a word, does one short round and waits again.
+
+Most libraries fix their threads when they load, so each number of threads is a process too. One of all the workers runs
+at a time; the others wait at a pipe. A library's idle threads spin for a while before they sleep: OpenBLAS's for 100 ms
+(the reference, scikit-learn), ONNX Runtime's for 32, PyTorch's for 4, JAX's and fastmlp's not at all. Hence `REST`.
+
+The file is both ends: `Worker` starts the process and asks, `main` is what runs in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.peers import Competitor, Unavailable
+from bench.workloads import Workload
+
+ROOT = Path(__file__).parent.parent
+REST = 0.12  # seconds after a round on several threads
+PATIENCE = 300.0  # seconds for an answer; the longest wait is for torch.compile, 30 s on 2 cores
+
+
+def processors() -> list[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+class Worker:
+    """The near end.
+
+    Parameters
+    ----------
+    job : str
+        What it does: "Training" or "Prediction", a class of this file.
+    competitor : Competitor
+        Who does it.
+    workload : Workload
+        On what.
+    threads : int, optional
+        1, or as many as there are.
+    """
+
+    def __init__(self, job: str, competitor: Competitor, workload: Workload, threads: int | None) -> None:
+        environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        if threads:
+            environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+            environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+        task = {
+            "job": job,
+            "module": competitor.module,
+            "way": competitor.way,
+            "threads": threads,
+            "workload": vars(workload),
+        }
+        command = [sys.executable, "-m", "bench.worker", json.dumps(task)]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process: Any = subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
+        self.who, self._late = f"{competitor}, {threads_text(threads)}", False
+
+    def ask(self, method: str, *arguments: Any) -> None:
+        """Have it do something; `answer` tells when it is done."""
+        pickle.dump((method, arguments), self._process.stdin)
+        self._process.stdin.flush()
+
+    def answer(self) -> Any:
+        """What was asked for; the first answer says that it is ready.
+
+        Raises
+        ------
+        Unavailable
+            If the competitor lacks something, or takes longer than `PATIENCE`.
+        RuntimeError
+            If it fails.
+        """
+        timer = threading.Timer(PATIENCE, self._give_up)
+        timer.start()
+        try:
+            kind, content = pickle.load(self._process.stdout)
+        except EOFError:
+            if self._late:
+                raise Unavailable(f"{self.who}: took longer than {PATIENCE:.0f} s") from None
+            raise RuntimeError(f"{self.who}: the process ended with {self._process.wait()}") from None
+        finally:
+            timer.cancel()
+        if kind == "unavailable":
+            raise Unavailable(f"{self.who}: {content}")
+        if kind == "failed":
+            raise RuntimeError(f"{self.who}:\n{content}")
+        return content
+
+    def do(self, method: str, *arguments: Any) -> Any:
+        """Ask and wait."""
+        self.ask(method, *arguments)
+        return self.answer()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def _give_up(self) -> None:
+        self._late = True
+        self._process.kill()
+
+
+def threads_text(threads: int | None) -> str:
+    """How the tables name a number of threads."""
+    return "all threads" if threads is None else f"{threads} thread" + "s" * (threads > 1)
+
+
+# The far end --------------------------------------------------------------------------------------------------------
+
+
+class Job:
+    """Something that is done again and again.
+
+    Parameters
+    ----------
+    count : int
+        How many of what is timed one turn does: steps, or calls.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._seconds = 0.0  # of a turn
+
+    def turns(self, count: int) -> None:
+        raise NotImplementedError
+
+    def round(self, seconds: float) -> float:
+        """Do as many turns as take so long, at least one; returns the seconds of one step or call."""
+        turns = max(1, round(seconds / self._seconds)) if self._seconds else 1
+        started = time.perf_counter()
+        self.turns(turns)
+        self._seconds = (time.perf_counter() - started) / turns
+        return self._seconds / self._count
+
+
+class Training(Job):
+    """A turn is an epoch."""
+
+    def __init__(self, module: Any, workload: Workload, threads: int | None, **way: str) -> None:
+        super().__init__(workload.steps)
+        self._train = module.trainer(workload, threads, **way)
+        self._epochs = 0
+
+    def turns(self, count: int) -> None:
+        self.losses(count)
+
+    def losses(self, epochs: int) -> list[float]:
+        """Train; returns the mean loss of each epoch's steps."""
+        self._epochs += epochs
+        return [float(loss) for loss in self._train(epochs)]
+
+    def grow(self, age: int) -> None:
+        """Train until so many epochs are done."""
+        self.turns(max(1, age - self._epochs))
+
+    def peak_memory(self) -> int:
+        """The most bytes that this process has held at a time."""
+        status = Path("/proc/self/status")
+        if status.exists():  # ru_maxrss would remember the parent's memory, of which Linux starts a child as a copy
+            return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
+        import resource  # not on Windows
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+
+
+class Prediction(Job):
+    """A turn is a call."""
+
+    def __init__(self, module: Any, workload: Workload, threads: int | None, **way: str) -> None:
+        super().__init__(1)
+        self._predict = module.predictor(workload, threads, **way)
+
+    def turns(self, count: int) -> None:
+        predict = self._predict
+        for _ in range(count):
+            predict()
+
+    def outputs(self) -> Any:
+        """What it predicts."""
+        return np.asarray(self._predict())
+
+
+def main(task: dict[str, Any]) -> None:
+    """Do what is asked for on standard input, until that ends."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no reply
+    job: Any = None
+
+    def reply(work: Callable[[], Any]) -> None:
+        try:
+            answer = ("done", work())
+        except Unavailable as reason:
+            answer = ("unavailable", str(reason))
+        except Exception:
+            answer = ("failed", traceback.format_exc())
+        pickle.dump(answer, replies)
+        replies.flush()
+
+    def start() -> None:
+        nonlocal job
+        threads, way = task["threads"], {"way": task["way"]} if task["way"] else {}
+        if threads and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, processors()[-threads:])  # JAX takes all that it may; the first has the interrupts
+        module = importlib.import_module(f"bench.peers.{task['module']}")
+        workload = Workload(**{**task["workload"], "sizes": tuple(task["workload"]["sizes"])})
+        job = {"Training": Training, "Prediction": Prediction}[task["job"]](module, workload, threads, **way)
+
+    reply(start)
+    while job is not None:
+        try:
+            method, arguments = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        reply(lambda: getattr(job, method)(*arguments))  # noqa: B023
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
