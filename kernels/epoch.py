@@ -6,6 +6,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.finite import count_not_finite
 from fastmlp.kernels.forward import share
+from fastmlp.kernels.panels import copy_past_caches
 from fastmlp.kernels.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.simd import floats_at, ints_at, reals_at, shift
 
@@ -28,11 +29,9 @@ def keep_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     kept = reals_at(plan[at.SNAPSHOT], weights)
     kept_slots = shift(kept, plan[at.SLOT_STRIDE])
     first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
-    for i in range(first, last):
-        kept[i] = weights[i]
+    copy_past_caches(shift(kept, first), shift(weights, first), last - first)
     first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
-    for i in range(first, last):
-        kept_slots[i] = slots[i]
+    copy_past_caches(shift(kept_slots, first), shift(slots, first), last - first)
 
 
 @inline

@@ -95,6 +95,25 @@ def _swapped(emit: Emitter, rows: list[Vector], distances: Sequence[int]) -> lis
 
 
 @instruction
+def copy_past_caches(emit: Emitter, out: Any, numbers: Any, count: Any) -> None:
+    """`out[:count] = numbers[:count]`, what is copied being wanted so seldom that it should not displace anything.
+
+    Both lie at whole panels, and room and count are whole panels too.
+    """
+    builder = emit.builder
+    once = builder.module.add_metadata([INT32(1)])
+
+    def panel(i: Any) -> list[Any]:
+        place = builder.mul(i, INT(PANEL))
+        stored = emit.store(emit.load(numbers, place), out, place)
+        stored.align = PANEL * emit.element_bytes
+        stored.set_metadata("nontemporal", once)
+        return []
+
+    emit.loop(builder.ashr(count, INT(4)), [], panel)
+
+
+@instruction
 def sum_of_rows(emit: Emitter, out: Any, panel: Any, rows: Any) -> None:
     """`out[:] = sum over r of panel[r, :]`: rows 0, 4, 8 ... in one chain of additions, 1, 5, 9 ... in the next."""
     builder = emit.builder

@@ -112,10 +112,11 @@ class Emitter:
         value.align = self.element_bytes
         return Vector(self, value)
 
-    def store(self, vector: Vector, pointer: Any, *offsets: Any) -> None:
-        """Put the lanes there."""
-        place = self._as_vector(self.at(pointer, *offsets))
-        self.builder.store(vector.value, place).align = self.element_bytes
+    def store(self, vector: Vector, pointer: Any, *offsets: Any) -> Any:
+        """Put the lanes there; returns LLVM's instruction."""
+        stored = self.builder.store(vector.value, self._as_vector(self.at(pointer, *offsets)))
+        stored.align = self.element_bytes
+        return stored
 
     def store_padded(self, vector: Vector, pointer: Any, *offsets: Any) -> None:
         """Put the lanes there, and zeros behind them up to the width of a panel."""
