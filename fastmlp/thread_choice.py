@@ -11,9 +11,10 @@ class ThreadChoice:
     """Serial or parallel, by what was measured: on a busy machine two threads can be hundreds of times slower than one.
 
     The bits are the same either way. The first calls are serial. Then parallel is tried: by one step, which wakes the
-    threads (0.3 ms), and if that was cheap by some more, which show what they are worth; what is faster runs on. Trials
-    may take a tenth of the time: one that lost a millisecond is repeated after ten milliseconds of serial work. Where
-    the serial calls themselves had to wait for a processor, a trial is expected to lose 50 ms, which was measured with
+    threads (0.3 ms), and if that was cheap by some more, which show what they are worth; what is faster runs on. The
+    first trial may take a tenth of the time, so it comes after ten milliseconds of serial work, and each that failed
+    leaves the next half of that share: where threads do not pay, a fit of a second loses 1 %. Where the serial calls
+    themselves had to wait for a processor, a trial is expected to lose 50 ms, which was measured with
     four busy neighbours on two cores.
 
     Parallel calls get longer step by step, so that a neighbour who comes, or a trial that was lucky, costs little. They
@@ -26,6 +27,7 @@ class ThreadChoice:
     WAITING = 0.9  # of its time a thread has a processor on a machine that is not busy
     CLEARLY = 0.9  # parallel calls that take less than this share of a serial one need no comparison
     LONGEST = 64  # parallel calls between two comparisons
+    FEWEST = 32  # how much rarer trials become at most
     SERIAL_CALL, PARALLEL_CALL, COMPARISON = 0.05, 0.01, 0.005  # seconds that calls may take
 
     def __init__(self, most: int = 1, rows: int = 0, clock: Callable[[], float] = time.thread_time) -> None:
@@ -35,6 +37,7 @@ class ThreadChoice:
         self._watched: float | None = None  # those of them in which this thread was watched
         self._own_from = self._own = 0.0  # and what it had of a processor in these
         self._price = 0.0  # what the last parallel call lost
+        self._rarer = 1  # how much rarer trials have become, one after the other having failed
         self._woken = False  # whether that was the step that wakes the threads, and they woke at once
         self._length = 0.0  # of the last parallel call, if it was faster than a serial one
         self._since_comparison, self._wait = 0, 2
@@ -79,6 +82,8 @@ class ThreadChoice:
             self._price = max(0.0, seconds - steps * self._best(False))
             self._woken = not (preferred or self._woken) and 0.0 < self._price < self.CALM_PRICE
             self._length = 0.0 if self._price else seconds
+            if not self._woken:
+                self._rarer = min(2 * self._rarer, self.FEWEST) if self._price else 1
             self._serial, self._watched = 0.0, None
             self._since_comparison += 1
         else:
@@ -106,7 +111,7 @@ class ThreadChoice:
     def _expected_price(self) -> float:
         """What the next trial may lose: as much as the last one, and more where serial calls wait for a processor."""
         busy = self._watched is not None and self._own < self.WAITING * self._watched
-        return max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
+        return self._rarer * max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
 
     def _prefers_parallel(self) -> bool:
         return self._best(True) < self._best(False)
