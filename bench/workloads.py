@@ -106,7 +106,7 @@ WORKLOADS = (
     Workload((64, 64, 64, 1), 128, 4096, output="linear"),
     Workload((784, 128, 10), 64, 4096),
     Workload((784, 256, 256, 256, 10), 128, 4096),
-    Workload((1024, 1024, 1024, 1024, 10), 512, 2048),
+    Workload((1024, 1024, 1024, 1024, 10), 512, 4096),
     Workload((4, 32, 16, 4), 10000, 10000, activation="tanh", output="linear"),
     Workload((64, 64, 64, 64, 64, 64, 64), 16384, 16384, output="linear"),
     Workload((30, 800, 400, 2), 32, 544),

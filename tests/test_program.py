@@ -61,7 +61,7 @@ def test_a_layer_whose_activation_mixes_units_is_done_by_rows() -> None:
 )
 def test_grouped_rows_train_as_the_reference_does(optimizer: Any) -> None:
     rows = 3000
-    assert cut_of(architecture(LONG, dtype="float64"), rows).groups == 2
+    assert cut_of(architecture(LONG, dtype="float64"), rows).groups == 4
     rng = np.random.default_rng(0)
     X, y, weights = rng.normal(size=(2 * rows + 37, 9)), rng.integers(0, 3, 2 * rows + 37), rng.uniform(0, 2, 6037)
     networks = [

@@ -1,0 +1,151 @@
+"""A model of a step's time against the number of cores, checked at one and all threads of what `pytest bench` measured.
+
+Run it from the root of the checkout after the report: `python -m bench.cores` writes the table in bench/NOTES.md.
+
+A step takes, on p cores, the sum over its phases (`fastmlp.program`) of
+
+- the largest share's part of the work, at the speed that one thread was measured at: shares are 16 rows, groups of rows,
+  16 rows of a panel of 16 units, or blocks of 16 x 16 weights, so there may be fewer than cores;
+- what that share reads of what other cores have written: of the weights all but its own where it works by rows, of the
+  activations and deltas all but its own otherwise, a cache line after the other;
+- a meeting of all: every member adds 1 to one number, one after the other, and sees one other number change.
+
+Not in it: memory slower than the caches (one thread's speed has it, but cores share it), clocks that fall with load.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.report import replaced
+from bench.results import RESULTS, Case, Results
+from bench.tables import markdown, short
+from bench.workloads import WORKLOADS, Workload
+from fastmlp import Network
+from fastmlp.architecture import Architecture, Layer
+from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.program import cut_of, program
+
+NOTES = Path(__file__).with_name("NOTES.md")
+CORES = (1, 2, 4, 8, 16, 32, 64)
+LINE_SECONDS = 4e-9  # a line of 64 bytes out of another core's cache: 2 to 9 ns were seen in traces of two threads
+MEETING, MEMBER = 0.25e-6, 0.05e-6  # seconds: 0.3 to 0.4 us of a phase were seen to go by between two threads' shares
+GAIN = 1.25  # what twice the cores must bring to be worth it
+
+
+class Part(NamedTuple):
+    """A share's work in a phase: its part of all FLOPs, and the lines that it reads from others."""
+
+    flops: float
+    lines: float
+
+
+def seconds(work: Workload, cores: int, speed: float) -> float:
+    """A step by that many cores, where one does `speed` floating-point operations a second."""
+    architecture = Network(list(work.sizes), activation=work.activation, output=work.output, seed=0).architecture
+    groups = cut_of(architecture, work.batch_size).groups
+    total = 0.0
+    for phase in program(architecture, cores, groups > 0)[2:]:
+        name = phase.region.function.__name__
+        parts = parts_of(name, phase.layer, architecture, work.batch_size, groups, cores)
+        total += max(part.flops / speed + part.lines * LINE_SECONDS for part in parts)
+        total += MEETING + MEMBER * cores if cores > 1 else 0.0
+    return total
+
+
+def parts_of(name: str, first: int, architecture: Architecture, rows: int, groups: int, cores: int) -> Iterator[Part]:
+    """What each core does in a phase."""
+    others = 1.0 - 1.0 / cores
+    layers = architecture.layers
+    row_parts = groups or -(-rows // PANEL)
+    for core in range(cores):
+        if name == "rows_region":
+            share = of(row_parts, core, cores) / row_parts
+            flops = sum(flops_of(layers[i], rows) * (2 if i else 1) for i in range(first, len(layers)))
+            weights = sum(2 * weight_lines(layer) for layer in layers[first:])
+            flops += sum(flops_of(layer, rows) for layer in layers) if groups else 0.0
+            yield Part(flops * share, weights * others if share else 0.0)
+        elif name == "forward_region":
+            items = panels(layers[first].units) * -(-rows // PANEL)
+            share = of(items, core, cores) / items
+            yield Part(flops_of(layers[first], rows) * share, rows * layers[first].inputs / 16 * others)
+        elif name == "delta_region":
+            items = panels(layers[first].inputs) * -(-rows // PANEL)
+            share = of(items, core, cores) / items
+            lines = rows * layers[first].units / 16 + weight_lines(layers[first]) * share
+            yield Part(flops_of(layers[first], rows) * share, lines * others)
+        elif name == "tiles_region" and groups:
+            share = sum(of(blocks(layer), core, cores) for layer in layers)
+            yield Part(0.0, share * BLOCK / 16 * groups * others)
+        elif name == "tiles_region":
+            yield tiles_part(layers, rows, core, cores)
+        else:
+            yield Part(0.0, 0.0)
+
+
+def tiles_part(layers: tuple[Layer, ...], rows: int, core: int, cores: int) -> Part:
+    """The blocks of one core: a run of each layer's, whose inputs it reads, and the deltas that are not its own."""
+    flops = lines = 0.0
+    for layer in layers:
+        own = of(blocks(layer), core, cores)
+        flops += flops_of(layer, rows) * own / blocks(layer)
+        read = min(own, panels(layer.inputs)) + -(-own // panels(layer.inputs))
+        lines += read * rows * (1.0 - 1.0 / cores)
+    return Part(flops, lines)
+
+
+def of(items: int, core: int, cores: int) -> int:
+    """How many of the items are that core's."""
+    return items * (core + 1) // cores - items * core // cores
+
+
+def panels(count: int) -> int:
+    return -(-count // PANEL)
+
+
+def blocks(layer: Layer) -> int:
+    return panels(layer.inputs) * panels(layer.units)
+
+
+def weight_lines(layer: Layer) -> float:
+    return blocks(layer) * BLOCK / 16
+
+
+def flops_of(layer: Layer, rows: int) -> float:
+    return 2.0 * rows * layer.inputs * layer.units
+
+
+def table(results: Results) -> str:
+    """What the model says of every workload, what was measured, and up to how many cores it is worth it."""
+    rows = []
+    for work in (*WORKLOADS, Workload((784, 256, 256, 256, 10), 32, 64)):
+        case = next((c for c in results.steps if (c.name, c.rows) == (work.name, work.batch_size)), None)
+        speed = speed_of(case, results)
+        times = [seconds(work, cores, speed) for cores in CORES]
+        worth = next((n for n, a, b in zip(CORES, times, times[1:], strict=False) if a < GAIN * b), CORES[-1])
+        measured = [case.best("fastmlp", threads) if case else None for threads in (1, "all")]
+        told = [short(found) if found else "" for found in measured]
+        rows.append((work.name, str(work.batch_size), *told, *map(short, times), str(worth)))
+    head = ("network", "batch", "measured, 1", "measured, all", *(f"{n} cores" for n in CORES), "worth it up to")
+    return markdown(head, rows)
+
+
+def speed_of(case: Case | None, results: Results) -> float:
+    """Of one thread; where nothing was measured, nine tenths of the FMA peak."""
+    own = case.best("fastmlp", 1) if case else None
+    return case.flops / own if case and own else 0.9 * float(results.machine["peak_float32"])
+
+
+def main() -> int:
+    """Write the table; returns the exit code."""
+    found = Results(RESULTS.read_text())
+    NOTES.write_text(replaced(NOTES.read_text(), "cores", table(found)))
+    print(f"wrote {NOTES.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
