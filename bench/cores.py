@@ -4,8 +4,8 @@ Run it from the root of the checkout after the report: `python -m bench.cores` w
 
 A step takes, on p cores, the sum over its phases (`fastmlp.program`) of
 
-- the largest share's part of the work, at the speed that one thread was measured at: shares are 16 rows, groups of rows,
-  16 rows of a panel of 16 units, or blocks of 16 x 16 weights, so there may be fewer than cores;
+- the largest share's part of the work, at the speed measured on one thread: shares are 16 rows, groups of rows, 16 rows
+  of a panel of 16 units, or blocks of 16 x 16 weights, so there may be fewer than cores;
 - what that share reads of what other cores have written: of the weights all but its own where it works by rows, of the
   activations and deltas all but its own otherwise, a cache line after the other;
 - a meeting of all: every member adds 1 to one number, one after the other, and sees one other number change.
