@@ -50,7 +50,7 @@ class Competitor:
 
 
 FASTMLP = Competitor("fastmlp", "ours", ("fastmlp",))
-REFERENCE = Competitor("reference", "reference", ("fastmlp",))
+REFERENCE = Competitor("reference", "textbook", ("fastmlp",))
 EAGER = Competitor("PyTorch", "pytorch", ("torch",), "eager")
 COMPILED = Competitor("PyTorch", "pytorch", ("torch",), "compiled")
 JAX = Competitor("JAX", "xla", ("jax",))
