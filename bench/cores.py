@@ -77,7 +77,7 @@ def parts_of(name: str, first: int, architecture: Architecture, rows: int, group
             share = of(items, core, cores) / items
             lines = rows * layers[first].units / 16 + weight_lines(layers[first]) * share
             yield Part(flops_of(layers[first], rows) * share, lines * others)
-        elif name == "tiles_region" and groups:
+        elif name == "groups_region":
             share = sum(of(blocks(layer), core, cores) for layer in layers)
             yield Part(0.0, share * BLOCK / 16 * groups * others)
         elif name == "tiles_region":

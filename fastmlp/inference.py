@@ -159,7 +159,7 @@ def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gra
         flops = forward_flops(architecture, len(piece))
         _run(plan, at.ROWS_REGION, flops)
         if gradients:
-            _run(plan, at.TILES_REGION, flops)
+            _run(plan, at.GRADIENTS_REGION, flops)
         with np.errstate(all="ignore"):  # infinity and NaN are answers
             losses += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
     return losses / sum_of_weights if sum_of_weights > 0 else 0.0
@@ -170,7 +170,7 @@ def _penalties(plan: Plan) -> float:
     if not plan.parameters.architecture.penalised:
         return 0.0
     plan.words[at.PENALISED], plan.words[at.ROWS] = 1, 0
-    _run(plan, at.TILES_REGION, 0.0)
+    _run(plan, at.GRADIENTS_REGION, 0.0)
     return float(plan.buffer(at.TILE_PENALTIES).sum())
 
 

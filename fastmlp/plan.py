@@ -17,13 +17,15 @@ from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ACTIVATIONS, ActivationKernels
+from fastmlp.kernels.gradients import gradients_region
+from fastmlp.kernels.groups import group_products
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.losses import EXACT_PAIRS, LOSSES, SCRATCH_LANES, SCRATCH_MATRICES, output_seed
 from fastmlp.kernels.optimizers import UPDATES
 from fastmlp.kernels.predict import predict_region
 from fastmlp.kernels.rows import rows_region
 from fastmlp.kernels.threads import available
-from fastmlp.kernels.tiles import group_products, product, tiles_region
+from fastmlp.kernels.tiles import product
 from fastmlp.kernels.user_functions import activation_kernels, loss_kernel
 from fastmlp.losses import OwnLoss
 from fastmlp.parameters import Parameters, address, aligned_zeros, panels
@@ -112,7 +114,6 @@ class Plan:
         words[at.SLOT_COUNT] = len(parameters.slots)
         words[at.BACKWARD] = self.purpose != "prediction"
         clipping = training and architecture.optimizer.global_clipnorm is not None
-        words[at.UPDATING] = training and not clipping
         words[at.ADDING] = not training
         words[at.CLIPPING] = clipping
         words[at.PENALISED] = architecture.penalised
@@ -183,7 +184,7 @@ class Plan:
         self.numbers[at.CLIP_VALUE], self.numbers[at.CLIP_NORM] = value or math.inf, norm or math.inf
         if purpose != "jacobian":
             update = UPDATES[optimizer.kernel]
-            words[at.TILES_REGION] = tiles_region.address(dtype)
+            words[at.GRADIENTS_REGION] = gradients_region.address(dtype) if purpose == "gradients" else 0
             words[at.PRODUCT] = product.address(dtype)
             words[at.PRODUCT_UPDATE] = update.product_update.address(dtype)
             words[at.UPDATE] = update.update.address(dtype)

@@ -12,9 +12,11 @@ from fastmlp.architecture import Architecture
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.epoch import check_region, keep_region
+from fastmlp.kernels.gradients import gradients_region, update_region
+from fastmlp.kernels.groups import groups_region
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.rows import rows_region
-from fastmlp.kernels.tiles import tiles_region, update_region
+from fastmlp.kernels.tiles import tiles_region
 from fastmlp.kernels.units import delta_region, forward_region, inputs_region
 
 CACHE_BYTES = 1 << 20  # of a core of its own
@@ -65,9 +67,10 @@ def program(architecture: Architecture, threads: int, grouped: bool) -> list[Pha
     phases.append(Phase(rows_region, heavy, at.TAKE_LOSSES))
     phases += [Phase(delta_region, index) for index in range(heavy - 1, 0, -1)]
     if clipping:
-        phases += [Phase(tiles_region, then=at.CHOOSE_FACTOR), Phase(update_region, then=at.END_STEP)]
+        phases += [Phase(groups_region if grouped else gradients_region, then=at.CHOOSE_FACTOR)]
+        phases += [Phase(update_region, then=at.END_STEP)]
     else:
-        phases.append(Phase(tiles_region, then=at.END_STEP))
+        phases += [Phase(groups_region if grouped else tiles_region, then=at.END_STEP)]
     return phases
 
 

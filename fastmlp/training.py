@@ -17,6 +17,8 @@ from fastmlp.kernels import (
     crew,
     epoch,
     finite,
+    gradients,
+    groups,
     losses,
     optimizers,
     orthogonal,
@@ -119,7 +121,7 @@ class Trainer:
         self.parameters = plan.parameters
         flops = step_flops(self.parameters.architecture, feed.batch_size)
         most = plan.threads if flops > SERIAL_FLOPS else 1
-        self.choice = plan.choice(at.TILES_REGION, most, feed.batch_size)
+        self.choice = plan.choice(at.PROGRAM, most, feed.batch_size)
         self.seconds = flops / FLOPS_PER_SECOND
         self._drivers = {False: train_serial.function_for(_INT64)}
         if self.choice.most > 1:
@@ -227,7 +229,22 @@ def batch_loss(result: NDArray[np.float64]) -> float:
 
 def warmup() -> int:
     """Compile every kernel, or load it from the cache, in both dtypes; returns how many there are."""
-    modules = (activations, crew, epoch, finite, losses, optimizers, orthogonal, predict, random, rows, tiles, units)
+    modules = (
+        activations,
+        crew,
+        epoch,
+        finite,
+        gradients,
+        groups,
+        losses,
+        optimizers,
+        orthogonal,
+        predict,
+        random,
+        rows,
+        tiles,
+        units,
+    )
     found = {id(kernel): kernel for module in modules for kernel in _kernels_in(vars(module).values())}
     count = 0
     for kernel in found.values():

@@ -37,8 +37,7 @@ PLAN_WORDS = (
     TILES,  # blocks of weights of all layers
     PARAMETERS,  # elements of the parameter vector
     BACKWARD,  # 0 where the rows region ends with the loss
-    UPDATING,  # 1: each block is updated at once; 0: its gradient goes to GRADIENT
-    ADDING,  # 1 where it is added to what stands there
+    ADDING,  # 1 where a gradient is added to what stands in GRADIENT
     CLIPPING,  # 1 where a step updates only when the norm of the whole gradient is known
     PENALISED,  # 1 where l1 and l2 join in
     SHUFFLED,  # 1: a new order each epoch
@@ -80,13 +79,13 @@ PLAN_WORDS = (
     SAMPLE_WEIGHTS,  # float64, or 0
     OUTPUT,
     ROWS_REGION,  # addresses of kernels from here on
-    TILES_REGION,
+    GRADIENTS_REGION,
     GROUP_PRODUCTS,
     LOSS,
     PRODUCT,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(69))
+) = tuple(range(68))
 HEAD = 72
 
 # A row of the program: a phase's kernel, the layer that it is about, and what is to be done once it is over. The first

@@ -4,9 +4,6 @@ each.
 The block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each
 block has one owner and one order of summation. A block waits, held, until the product of the next one, in whose
 shadow its update runs; then its transpose, which the next step's deltas need, is written.
-
-Only where a step must know its whole gradient first, to clip its norm, are gradients written to a buffer, and a second
-region updates.
 """
 
 from __future__ import annotations
@@ -33,27 +30,7 @@ def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     for index in range(plan[at.LAYERS]):
         first, last, count = share_of_layer(plan, index, thread)
         if first < last:
-            if plan[at.GROUPS] != 0:
-                add_groups(weights, plan, step, index, first, last, before, scratch)
-            elif plan[at.UPDATING] != 0:
-                update_blocks(weights, plan, step, index, first, last, before, scratch)
-            else:
-                write_gradients(weights, plan, step, index, first, last, before, scratch)
-        before += count
-    restore_denormals(control)
-
-
-@kernel()
-def update_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """The same share, where a step updates only when the norm of the whole gradient is known."""
-    control = flush_denormals()
-    scratch = own_scratch(weights, plan, thread)
-    take_constants(scratch, step)
-    before = 0
-    for index in range(plan[at.LAYERS]):
-        first, last, count = share_of_layer(plan, index, thread)
-        for block in range(first, last):
-            update_scaled(weights, plan, index, block, scratch)
+            update_blocks(weights, plan, step, index, first, last, before, scratch)
         before += count
     restore_denormals(control)
 
@@ -112,46 +89,6 @@ def update_blocks(
     write_transposed(weights, plan, index, last - 1)
 
 
-@inline
-def write_gradients(
-    weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
-) -> None:
-    """Write the gradients of these rows to the gradient buffer, or add them there; nothing is updated."""
-    layer = layer_row(plan, index)
-    buffer = reals_at(plan[at.GRADIENT], weights)
-    for block in range(first, last):
-        panel, inputs = place_of(layer, block)
-        a, delta = operands(weights, plan, index, inputs, panel, 0)
-        sums = shift(buffer, layer[at.W] + block * BLOCK)
-        start = sums if plan[at.ADDING] != 0 else scratch
-        used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
-        call(plan[at.PRODUCT], (sums, start, a, delta, plan[at.ROWS], *used))
-        if plan[at.PENALISED] != 0:
-            penalise(weights, plan, step, index, block, before, sums)
-        if inputs == 0:
-            bias_gradient = shift(scratch, at.WORK)
-            bias_sums = shift(buffer, layer[at.B] + panel * PANEL)
-            sum_of_rows(bias_gradient, delta, plan[at.ROWS])
-            for i in range(PANEL):
-                bias_sums[i] = bias_gradient[i] + (bias_sums[i] if plan[at.ADDING] != 0 else 0.0)
-        if plan[at.CLIPPING] != 0:
-            note_squares(weights, plan, index, block, before)
-
-
-@inline
-def note_squares(weights: Reals, plan: Ints, index: int, block: int, before: int) -> None:
-    """The sum of the squares of a block's gradient, and of the biases' beside the first of a panel."""
-    layer = layer_row(plan, index)
-    panel, inputs = place_of(layer, block)
-    buffer = reals_at(plan[at.GRADIENT], weights)
-    total = shift(floats_at(plan[at.TILE_SQUARES]), before + block)
-    total[0] = 0.0
-    rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)  # the rest comes of padding
-    add_squares(shift(buffer, layer[at.W] + block * BLOCK), rows, 1.0, total)
-    if inputs == 0 and layer[at.USES_BIAS] != 0:
-        add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
-
-
 @kernel()
 def product(out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs: int, units: int) -> None:
     """A block of `start + A^T delta`, of which that many inputs and units are used; what else it has is padding."""
@@ -159,66 +96,6 @@ def product(out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs:
         block_product(out, start, a, delta, rows, inputs)
     else:
         narrow_block_product(out, start, a, delta, rows, inputs)
-
-
-@kernel()
-def group_products(weights: Reals, plan: Ints, group: int, first: int, rows: int, scratch: Reals) -> None:
-    """Add the gradients of a chunk of rows, which lie in the buffers from `first`, to those of their group."""
-    gradients = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
-    db = shift(scratch, at.WORK)
-    for index in range(plan[at.LAYERS]):
-        layer = layer_row(plan, index)
-        for block in range(layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]):
-            panel, inputs = place_of(layer, block)
-            a, delta = operands(weights, plan, index, inputs, panel, first)
-            sums = shift(gradients, layer[at.W] + block * BLOCK)
-            used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
-            call(plan[at.PRODUCT], (sums, sums, a, delta, rows, *used))
-            if inputs == 0:
-                bias_sums = shift(gradients, layer[at.B] + panel * PANEL)
-                sum_of_rows(db, delta, rows)
-                for i in range(PANEL):
-                    bias_sums[i] += db[i]
-
-
-@inline
-def add_groups(
-    weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
-) -> None:
-    """Add up what the groups of rows brought, group after group, and update, unless the norm is to be known first."""
-    layer = layer_row(plan, index)
-    keeps = plan[at.CLIPPING] != 0
-    for block in range(first, last):
-        panel, inputs = place_of(layer, block)
-        place = layer[at.W] + block * BLOCK
-        gradient = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
-        sum_of_groups(weights, plan, place, BLOCK, gradient)
-        if plan[at.PENALISED] != 0:
-            penalise(weights, plan, step, index, block, before, gradient)
-        if not keeps:
-            rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
-            update_here(weights, plan, place, BLOCK, rows, gradient, shift(scratch, at.STEP_CONSTANTS))
-            write_transposed(weights, plan, index, block)
-        if inputs == 0 and layer[at.USES_BIAS] != 0:
-            place = layer[at.B] + panel * PANEL
-            db = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
-            sum_of_groups(weights, plan, place, PANEL, db)
-            if not keeps:
-                update_here(weights, plan, place, PANEL, 1, db, shift(scratch, at.BIAS_CONSTANTS))
-        if keeps:
-            note_squares(weights, plan, index, block, before)
-
-
-@inline
-def sum_of_groups(weights: Reals, plan: Ints, place: int, count: int, out: Reals) -> None:
-    """The sum over the groups, in their order, of the `count` gradients at `place`."""
-    sums = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), place)
-    for i in range(count):
-        out[i] = sums[i]
-    for group in range(1, plan[at.GROUPS]):
-        more = shift(sums, group * plan[at.PARAMETERS])
-        for i in range(count):
-            out[i] += more[i]
 
 
 @inline
@@ -229,30 +106,6 @@ def update_here(
     clip(plan, gradient, count)
     slots = shift(reals_at(plan[at.SLOTS], weights), place)
     call(plan[at.UPDATE], (shift(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
-
-
-@inline
-def update_scaled(weights: Reals, plan: Ints, index: int, block: int, scratch: Reals) -> None:
-    """Update one block, and the biases beside the first of a panel, by their gradient times this step's factor."""
-    layer = layer_row(plan, index)
-    panel, inputs = place_of(layer, block)
-    place = layer[at.W] + block * BLOCK
-    rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
-    update_by_buffer(weights, plan, place, BLOCK, rows, shift(scratch, at.STEP_CONSTANTS))
-    write_transposed(weights, plan, index, block)
-    if inputs == 0 and layer[at.USES_BIAS] != 0:
-        place = layer[at.B] + panel * PANEL
-        update_by_buffer(weights, plan, place, PANEL, 1, shift(scratch, at.BIAS_CONSTANTS))
-
-
-@inline
-def update_by_buffer(weights: Reals, plan: Ints, place: int, count: int, rows: int, constants: Reals) -> None:
-    """Update `rows` rows of the `count` parameters at `place` by what the gradient buffer holds for them."""
-    gradient = shift(reals_at(plan[at.GRADIENT], weights), place)
-    factor = real_like(floats_at(plan[at.NUMBERS])[at.CLIP_FACTOR], weights)
-    for i in range(count):
-        gradient[i] *= factor
-    update_here(weights, plan, place, count, rows, gradient, constants)
 
 
 @inline

@@ -44,10 +44,10 @@ def test_heavy_layers_are_done_by_units_where_there_are_threads() -> None:
     assert names(program(architecture(BIG), 1, False)) == [*ends, ("rows", 0), ("tiles", 0)]
     forward = [("inputs", 0), ("forward", 0), ("forward", 1)]
     assert names(program(architecture(BIG), 2, False)) == [*ends, *forward, ("rows", 2), ("delta", 1), ("tiles", 0)]
-    assert names(program(architecture(BIG), 2, True)) == [*ends, ("rows", 0), ("tiles", 0)]
+    assert names(program(architecture(BIG), 2, True)) == [*ends, ("rows", 0), ("groups", 0)]
     assert names(program(architecture([64, 64, 8]), 2, False)) == [*ends, ("rows", 0), ("tiles", 0)]
     clipped = program(architecture(BIG, optimizer=Adam(global_clipnorm=1.0)), 2, False)
-    assert names(clipped)[-2:] == [("tiles", 0), ("update", 0)]
+    assert names(clipped)[-2:] == [("gradients", 0), ("update", 0)]
     assert [phase.then for phase in clipped][-2:] == [at.CHOOSE_FACTOR, at.END_STEP]
 
 
