@@ -87,7 +87,7 @@ def weight_products(
     product: int, out: Reals, a: Reals, w: Reals, slots: Reals, constants: Reals, rows: int, turns: int
 ) -> None:
     for _ in range(turns):
-        call(product, (out, out, a, a, rows, w, slots, BLOCK, out, constants, PANEL))
+        call(product, (out, a, a, rows, w, slots, BLOCK, out, constants, PANEL))
 
 
 def update_arguments(settings: Optimizer, dtype: Any) -> list[Any]:
