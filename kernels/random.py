@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -17,7 +18,7 @@ from fastmlp.kernels._jit import Floats, Ints, inline, kernel
 WEIGHTS_DRAW, BIASES_DRAW, SHUFFLE_DRAW, DROPOUT_DRAW, SPLIT_DRAW = range(1, 6)
 
 # Hexadecimal constants of SplitMix64, as the signed numbers that have the same bits.
-_GOLDEN = 0x9E3779B97F4A7C15 - 2**64
+GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 _FIRST = 0xBF58476D1CE4E5B9 - 2**64
 _SECOND = 0x94D049BB133111EB - 2**64
 
@@ -52,26 +53,41 @@ def _sum(_typing_context: Any, a: Any, b: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-@inline
-def _mix(z: int) -> int:
-    z = _product(z ^ _shifted_right(z, 30), _FIRST)
-    z = _product(z ^ _shifted_right(z, 27), _SECOND)
-    return z ^ _shifted_right(z, 31)
+def mixed(builder: Any, z: Any) -> Any:
+    """SplitMix64's finaliser of a word, or of each lane of a vector of words; LLVM is promised nothing here either."""
+    lanes = getattr(z.type, "count", None)
+
+    def constant(number: int) -> Any:
+        return ir.Constant(z.type, [number] * lanes if lanes else number)
+
+    for bits, factor in ((30, _FIRST), (27, _SECOND)):
+        z = builder.mul(builder.xor(z, builder.lshr(z, constant(bits))), constant(factor))
+    return builder.xor(z, builder.lshr(z, constant(31)))
+
+
+@intrinsic
+def _mix(_typing_context: Any, z: Any) -> Any:
+    """The same in a kernel."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return mixed(builder, *arguments)
+
+    return types.int64(types.int64), generate
 
 
 @inline
 def key(seed: int, purpose: int, counter: int, layer: int) -> int:
     """The key of one stream."""
-    k = _mix(_sum(seed, _GOLDEN))
-    k = _mix(_sum(k ^ purpose, _GOLDEN))
-    k = _mix(_sum(k ^ counter, _GOLDEN))
-    return _mix(_sum(k ^ layer, _GOLDEN))
+    k = _mix(_sum(seed, GOLDEN))
+    k = _mix(_sum(k ^ purpose, GOLDEN))
+    k = _mix(_sum(k ^ counter, GOLDEN))
+    return _mix(_sum(k ^ layer, GOLDEN))
 
 
 @inline
 def bits(stream: int, element: int) -> int:
     """64 random bits."""
-    return _mix(_sum(stream, _product(_GOLDEN, element + 1)))
+    return _mix(_sum(stream, _product(GOLDEN, element + 1)))
 
 
 @inline

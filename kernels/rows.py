@@ -10,6 +10,7 @@ import math
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.dropout import drop_out
 from fastmlp.kernels.forward import (
     forward_layer,
     gather_inputs,
@@ -22,7 +23,6 @@ from fastmlp.kernels.forward import (
 )
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import panels_to_row, row_to_panels
-from fastmlp.kernels.random import DROPOUT_DRAW, key, uniform
 from fastmlp.kernels.simd import (
     call,
     floats_at,
@@ -108,33 +108,6 @@ def gather_targets(weights: Reals, plan: Ints, position: int, first: int, rows: 
             row_weights[r] = sample_weights[row]
         else:
             row_weights[r] = 1.0
-
-
-@inline
-def drop_out(
-    weights: Reals, plan: Ints, index: int, from_panel: int, to_panel: int, start: int, first: int, rows: int
-) -> None:
-    """`A = D o g(Z)`, where the layer has dropout: D is drawn for (step, layer) at (row of the batch, unit)."""
-    layer = layer_row(plan, index)
-    if layer[at.MASK] < 0:
-        return
-    state = ints_at(plan[at.STATE])
-    share = layer_numbers(plan, index)[at.DROPOUT]
-    stream = key(state[at.SEED], DROPOUT_DRAW, state[at.STEP] + 1, index)
-    kept = 1.0 / (1.0 - share)
-    stride = plan[at.CAPACITY] * PANEL
-    buffer = reals_at(plan[at.ACTIVATIONS], weights)
-    for panel in range(from_panel, to_panel):
-        for r in range(rows):
-            place = panel * stride + (first + r) * PANEL
-            mask = shift(buffer, layer[at.MASK] + place)
-            a = shift(buffer, layer[at.A] + place)
-            g = shift(buffer, layer[at.G] + place)
-            element = (start + r) * layer[at.UNITS] + panel * PANEL
-            for i in range(PANEL):
-                mask[i] = kept if uniform(stream, element + i) >= share else 0.0
-            for i in range(PANEL):
-                a[i] = g[i] * mask[i]
 
 
 @inline

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.dropout import drop_out
 from fastmlp.kernels.forward import forward_panels, gather_inputs, layer_row, own_scratch, share
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.rows import delta_panels, drop_out
+from fastmlp.kernels.rows import delta_panels
 from fastmlp.kernels.simd import flush_denormals, restore_denormals
 
 

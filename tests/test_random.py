@@ -13,9 +13,11 @@ from numba.core.ccallback import CFunc
 from fastmlp import Dense, Network, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
 from fastmlp.initializers import INITIALIZERS, Initializer
 from fastmlp.kernels import random as compiled
-from fastmlp.kernels._jit import OPTIONS, Floats, Ints, Kernel
+from fastmlp.kernels._jit import OPTIONS, Floats, Ints, Kernel, Reals
+from fastmlp.kernels.dropout import drop_panel, least
 from fastmlp.kernels.orthogonal import draw_orthogonal, room
 from fastmlp.kernels.random import normal_quantile
+from fastmlp.kernels.simd import real_like
 from fastmlp.reference import Network as Reference
 from fastmlp.reference import random
 
@@ -95,19 +97,44 @@ def test_a_network_begins_with_the_weights_of_the_reference(name: str, dtype: st
                 assert_same_bits(b, c)
 
 
+def dropped(a: Reals, mask: Reals, g: Reals, rows: int, units: int, stream: int, element: int, share: float) -> None:
+    drop_panel(a, mask, g, rows, units, stream, element, least(share), real_like(1.0 / (1.0 - share), a))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_masks_are_those_of_the_reference_whatever_the_share(dtype: str) -> None:
+    """Shares at a number that was drawn, one step to either side of it, and finer than the numbers are."""
+    rows, units, kernel = 37, 40, kernel_of(dropped)
+    for seed in SEEDS:
+        key = random.key(seed, random.DROPOUT, 3, 1)
+        u = random.uniform(key, (rows, units))
+        at_hits = [float(x) for hit in (u.min(), u[5, 17], u.max()) for x in np.nextafter(hit, (0.0, hit, 1.0))]
+        for share in (*at_hits, 0.2, 0.5, 1e-3, 2.0**-53, 3 * 2.0**-55, 1e-300, 1.0 - 2.0**-53):
+            expected = random.dropout_mask(key, (rows, units), share).astype(dtype)
+            for first in (0, 16):
+                a, mask = np.full((2, rows + 1, 16), -123.0, dtype)
+                g = np.random.default_rng(0).normal(size=(rows, 16)).astype(dtype)
+                run(kernel, dtype, a, mask, g, rows, units, key, first, share)
+                assert_same_bits(mask[:-1], expected[:, first : first + 16])
+                assert_same_bits(a[:-1], g * mask[:-1])
+                assert (a[-1] == -123.0).all()
+                assert (mask[-1] == -123.0).all()
+
+
 def hash_once(out: Ints, seed: int, counter: int) -> None:
     out[0] = compiled.bits(compiled.key(seed, 1, counter, 2), 3)
 
 
-def test_a_hash_promises_nobody_that_it_does_not_overflow() -> None:
+@pytest.mark.parametrize(("function", "steps", "kind"), [(hash_once, 10, "i64"), (dropped, 2, "<16 x i64>")])
+def test_a_hash_promises_nobody_that_it_does_not_overflow(function: Any, steps: int, kind: str) -> None:
     """LLVM may do anything with a product marked nsw that wraps around, and on another processor would."""
-    kernel = kernel_of(hash_once)
-    signature = kernel.signature(np.dtype(np.int64))
+    kernel = kernel_of(function)
+    signature = kernel.signature(kernel.dtypes[0])
     compiled_here: Any = CFunc(kernel.function, (signature.args, signature.return_type), {}, dict(OPTIONS))
     compiled_here.compile()
-    steps = re.findall(r"= (?:mul|add) .*", compiled_here.inspect_llvm())
-    assert sum(step.startswith("= mul") for step in steps) >= 10
-    assert not [step for step in steps if "nsw" in step or "nuw" in step]
+    found = [line for line in re.findall(r"= (?:mul|add) .*", compiled_here.inspect_llvm()) if f" {kind} " in line]
+    assert sum(step.startswith("= mul") for step in found) >= steps
+    assert not [step for step in found if "nsw" in step or "nuw" in step]
 
 
 def weights_of(
