@@ -85,6 +85,12 @@ class Plan:
         """The buffer whose address stands in that word of the plan."""
         return self._buffers[word]
 
+    def fits(self, rows: int, threads: int) -> bool:
+        """Whether it serves that many rows and threads, and with the bits that a plan made for them would have."""
+        if rows > self.rows or threads != self.threads:
+            return False
+        return rows == self.rows or _cut(self.parameters.architecture, self.purpose, rows) == self.cut
+
     def choice(self, region: int, most: int, rows: int) -> ThreadChoice:
         """What was measured of threads for that region, with at most so many and that many rows at a time."""
         known = self._choices.get(region)
@@ -320,7 +326,7 @@ class Plans:
         """A plan for at least that many rows at a time."""
         plan = self._plans.get(purpose)
         threads = self.thread_count()
-        if plan is None or plan.rows < rows or plan.threads != threads:
+        if plan is None or not plan.fits(rows, threads):
             self._plans.pop(purpose, None)  # its memory goes before the new one is taken
             plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads)
         return plan

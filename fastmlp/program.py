@@ -43,11 +43,13 @@ class Cut(NamedTuple):
 
 def cut_of(architecture: Architecture, rows: int) -> Cut:
     """Groups where what a batch makes of the layers fills more than caches hold, and the weights are few."""
+    if rows < 4 * GROUP_ROWS:
+        return Cut(0, CHUNK)
     item = architecture.dtype.itemsize
     units = sum(_padded(layer.units) for layer in architecture.layers)
     row_bytes = (_padded(architecture.inputs) + 2 * units) * item
     weights = sum(_padded(layer.inputs) * _padded(layer.units) for layer in architecture.layers)
-    if rows * row_bytes < 2 * CACHE_BYTES or weights * item > CACHE_BYTES // 2 or rows < 4 * GROUP_ROWS:
+    if rows * row_bytes < 2 * CACHE_BYTES or weights * item > CACHE_BYTES // 2:
         return Cut(0, CHUNK)
     groups = 1 << (min(MOST_GROUPS, rows // GROUP_ROWS, GROUP_BYTES // (weights * item))).bit_length() - 1
     most = min(CHUNK, max(CACHE_BYTES // 2 // row_bytes, PANEL))

@@ -70,3 +70,15 @@ def test_grouped_rows_train_as_the_reference_does(optimizer: Any) -> None:
     for network in networks:
         network.fit(X, y, batch_size=rows, epochs=2, sample_weight=weights)
     assert largest_error(*(network.get_weights() for network in networks)) <= 1e-9
+
+
+def test_a_batch_is_cut_as_its_own_size_says_whatever_was_trained_before() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9000, 9)).astype(np.float32), rng.integers(0, 3, 9000)
+    used = Network(LONG, output="softmax", seed=3)
+    for rows in (9000, 3000, 2999, 100):
+        fresh = Network(LONG, output="softmax", seed=3)
+        used.reinitialize(3)
+        for network in (used, fresh):
+            network.train_on_batch(X[:rows], y[:rows])
+        assert largest_error(*(network.get_weights() for network in (used, fresh))) == 0

@@ -37,6 +37,7 @@ from fastmlp import (
     losses,
     parameters,
     plan,
+    program,
     register_activation,
     register_loss,
     registration,
@@ -46,7 +47,7 @@ from fastmlp import sample_weights as weights_module
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels import layout as at
 from fastmlp.kernels._jit import Reals
-from fastmlp.kernels.layout import BLOCK
+from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.panels import panels_to_row, row_to_panels
 from fastmlp.kernels.simd import shift
 from fastmlp.losses import Loss
@@ -164,7 +165,7 @@ MODULES = (data, feeding, few_rows, inference, parameters, plan, registration, t
 
 DIRTY = (
     at.ACTIVATIONS, at.DELTAS, at.TARGETS, at.ROW_WEIGHTS, at.ROW_LOSSES, at.TILE_PENALTIES, at.TILE_SQUARES,
-    at.GRADIENT, at.SNAPSHOT, at.SCRATCH,
+    at.GRADIENT, at.GROUP_GRADIENTS, at.SNAPSHOT, at.CREW, at.SCRATCH,
 )  # fmt: skip
 """Buffers of a plan that may hold anything at first; of the scratch, what is behind its block of zeros."""
 
@@ -175,12 +176,12 @@ def guarded(side: str) -> Iterator[Guard]:
     guard = Guard(side)
     allocate = plan.Plan._allocate
 
-    def allocate_dirty(self: plan.Plan, architecture: Any) -> None:
-        allocate(self, architecture)
+    def allocate_dirty(self: plan.Plan, sizes: Any) -> None:
+        allocate(self, sizes)
         for word in set(DIRTY) & self._buffers.keys():
             buffer = self.buffer(word)
             clean = BLOCK if word == at.SCRATCH else 0
-            buffer.reshape(self.threads if clean else 1, -1)[:, clean:] = np.nan
+            buffer.reshape(self.threads if clean else 1, -1)[:, clean:].view(np.uint8)[:] = PATTERN[0]
 
     step = guard.copy(inference._STEP)
     with ExitStack() as changes:
@@ -281,6 +282,17 @@ class Case:
             f"{self.output}, {self.loss}, {self.rule}"
         )
 
+    @contextmanager
+    def way(self) -> Iterator[bool]:
+        """Small as it is, it may train as a large network or a large batch does; whether it does so."""
+        way, groups = self.number // 3 % 3, 1 + self.number % 4
+        with ExitStack() as changes:
+            if way == 1:
+                changes.enter_context(mock.patch.object(program, "HEAVY_BLOCKS", 1))
+            if way == 2:
+                changes.enter_context(mock.patch.object(plan, "cut_of", lambda *_: program.Cut(groups, PANEL)))
+            yield way > 0
+
     def results(self, place: Callable[[Array, int | None], Array]) -> str:
         """The digest of all that the network computes; `place` puts the user's arrays somewhere."""
         loss: Loss = LOSSES[self.loss]
@@ -301,7 +313,8 @@ class Case:
             if staged:  # one batch at a time
                 changes.enter_context(mock.patch.object(data, "STAGE_BYTES", 1))
             try:
-                batch_size = 1 + n % 17 if self.rows <= ROWS[-1] else self.rows // 2 + 1
+                large = changes.enter_context(self.way())
+                batch_size = self.rows // 2 + 1 if large or self.rows > ROWS[-1] else 1 + n % 17
                 history = network.fit(**rows, **split, epochs=2, batch_size=batch_size, shuffle=n % 5 != 0)
                 found.append(history.history["loss"])
             except NonFiniteLossError as error:
