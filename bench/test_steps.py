@@ -23,7 +23,7 @@ MANY = 3e12  # floating-point operations of 100 epochs: what has more, half a mi
 
 # Losses are compared in the last of so many epochs, or of those that make so many steps. Roundings differ, and Adam
 # makes a whole step of each where it learns single rows by heart: in 784-256-256-256-10 losses differ by 4e-5 after 32
-# steps and by 1e-3 after 96, in 1024-1024-1024-1024-10 by 1e-4 in the third epoch and by 2e-3 in the fifth, float64
+# steps and by 1e-3 after 96, in 1024-1024-1024-1024-10 by 1e-4 after 12 steps and by 1e-3 after 24, float64
 # from float32 as well. Another order of the batches changes them by 1e-2, a rate that is 10 % larger by 2e-3.
 EPOCHS, STEPS, TOLERANCE = 3, 20, 5e-4
 

@@ -290,7 +290,7 @@ class Case:
             if way == 1:
                 changes.enter_context(mock.patch.object(program, "HEAVY_BLOCKS", 1))
             if way == 2:
-                changes.enter_context(mock.patch.object(plan, "cut_of", lambda *_: program.Cut(groups, PANEL)))
+                changes.enter_context(mock.patch.object(plan, "cut_of", return_value=program.Cut(groups, PANEL)))
             yield way > 0
 
     def results(self, place: Callable[[Array, int | None], Array]) -> str:
