@@ -12,6 +12,7 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.simd import INT, INT32, Emitter, Vector, fma, instruction
 
 FEW = 4  # columns of a block that are turned without its others
+LINE = 64  # bytes of the cache's lines, at which all buffers begin
 
 
 @instruction
@@ -98,7 +99,8 @@ def _swapped(emit: Emitter, rows: list[Vector], distances: Sequence[int]) -> lis
 def copy_past_caches(emit: Emitter, out: Any, numbers: Any, count: Any) -> None:
     """`out[:count] = numbers[:count]`, what is copied being wanted so seldom that it should not displace anything.
 
-    Both lie at whole panels, and room and count are whole panels too.
+    Both lie at whole panels, and room and count are whole panels too. A store that is told of no alignment would go
+    element by element; a panel of float64 begins a line of the cache, but not always a pair of lines.
     """
     builder = emit.builder
     once = builder.module.add_metadata([INT32(1)])
@@ -106,7 +108,7 @@ def copy_past_caches(emit: Emitter, out: Any, numbers: Any, count: Any) -> None:
     def panel(i: Any) -> list[Any]:
         place = builder.mul(i, INT(PANEL))
         stored = emit.store(emit.load(numbers, place), out, place)
-        stored.align = PANEL * emit.element_bytes
+        stored.align = LINE
         stored.set_metadata("nontemporal", once)
         return []
 
