@@ -69,6 +69,7 @@ class FewRows:
         self._forward(*self._arguments)
         if words[at.BROKEN]:
             check_finite(X, self._dtype, "X")
+            raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
         return outputs.copy()
 
     def _place(self, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:

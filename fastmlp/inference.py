@@ -66,6 +66,7 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
         _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
         if words[at.BROKEN]:
             check_finite(X, architecture.dtype, "X")
+            raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
     return out
 
 
