@@ -26,7 +26,8 @@ from bench.tables import markdown, short
 from bench.workloads import WORKLOADS, Workload
 from fastmlp import Network
 from fastmlp.architecture import Architecture, Layer
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.layout import BLOCK
+from fastmlp.parameters import panels
 from fastmlp.program import cut_of, program
 
 NOTES = Path(__file__).with_name("NOTES.md")
@@ -60,7 +61,7 @@ def parts_of(name: str, first: int, architecture: Architecture, rows: int, group
     """What each core does in a phase."""
     others = 1.0 - 1.0 / cores
     layers = architecture.layers
-    row_parts = groups or -(-rows // PANEL)
+    row_parts = groups or panels(rows)
     for core in range(cores):
         if name == "rows_region":
             share = of(row_parts, core, cores) / row_parts
@@ -69,11 +70,11 @@ def parts_of(name: str, first: int, architecture: Architecture, rows: int, group
             flops += sum(flops_of(layer, rows) for layer in layers) if groups else 0.0
             yield Part(flops * share, weights * others if share else 0.0)
         elif name == "forward_region":
-            items = panels(layers[first].units) * -(-rows // PANEL)
+            items = panels(layers[first].units) * panels(rows)
             share = of(items, core, cores) / items
             yield Part(flops_of(layers[first], rows) * share, rows * layers[first].inputs / 16 * others)
         elif name == "delta_region":
-            items = panels(layers[first].inputs) * -(-rows // PANEL)
+            items = panels(layers[first].inputs) * panels(rows)
             share = of(items, core, cores) / items
             lines = rows * layers[first].units / 16 + weight_lines(layers[first]) * share
             yield Part(flops_of(layers[first], rows) * share, lines * others)
@@ -100,10 +101,6 @@ def tiles_part(layers: tuple[Layer, ...], rows: int, core: int, cores: int) -> P
 def of(items: int, core: int, cores: int) -> int:
     """How many of the items are that core's."""
     return items * (core + 1) // cores - items * core // cores
-
-
-def panels(count: int) -> int:
-    return -(-count // PANEL)
 
 
 def blocks(layer: Layer) -> int:

@@ -18,6 +18,7 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.rows import rows_region
 from fastmlp.kernels.tiles import tiles_region
 from fastmlp.kernels.units import delta_region, forward_region, inputs_region
+from fastmlp.parameters import panels
 
 CACHE_BYTES = 1 << 20  # of a core of its own
 CHUNK = 256  # rows that go through all layers together, at most
@@ -82,10 +83,10 @@ def _layers_by_units(architecture: Architecture) -> int:
     for index, layer in enumerate(architecture.layers):
         if layer.activation.mixes_units:
             break
-        if _padded(layer.inputs) * _padded(layer.units) // at.BLOCK >= HEAVY_BLOCKS:
+        if panels(layer.inputs) * panels(layer.units) >= HEAVY_BLOCKS:
             found = index + 1
     return found
 
 
 def _padded(count: int) -> int:
-    return -(-count // PANEL) * PANEL
+    return panels(count) * PANEL

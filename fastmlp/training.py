@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -10,26 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp import kernels
 from fastmlp.feeding import Source
 from fastmlp.flops import SERIAL_FLOPS, step_flops
-from fastmlp.kernels import (
-    activations,
-    crew,
-    epoch,
-    finite,
-    gradients,
-    groups,
-    losses,
-    optimizers,
-    orthogonal,
-    predict,
-    random,
-    rows,
-    threads,
-    tiles,
-    units,
-)
 from fastmlp.kernels import layout as at
+from fastmlp.kernels import threads
 from fastmlp.kernels._jit import Kernel
 from fastmlp.kernels.activations import ActivationKernels
 from fastmlp.kernels.crew import crew_member, train_parallel, train_serial
@@ -229,22 +216,8 @@ def batch_loss(result: NDArray[np.float64]) -> float:
 
 def warmup() -> int:
     """Compile every kernel, or load it from the cache, in both dtypes; returns how many there are."""
-    modules = (
-        activations,
-        crew,
-        epoch,
-        finite,
-        gradients,
-        groups,
-        losses,
-        optimizers,
-        orthogonal,
-        predict,
-        random,
-        rows,
-        tiles,
-        units,
-    )
+    names = (found.name for found in pkgutil.iter_modules(kernels.__path__))
+    modules = [importlib.import_module(f"{kernels.__name__}.{name}") for name in names]
     found = {id(kernel): kernel for module in modules for kernel in _kernels_in(vars(module).values())}
     count = 0
     for kernel in found.values():

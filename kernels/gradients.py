@@ -15,6 +15,7 @@ from fastmlp.kernels.tiles import (
     share_of_layer,
     take_constants,
     update_here,
+    used_of,
     write_transposed,
 )
 
@@ -57,7 +58,7 @@ def write_gradient(
     a, delta = operands(weights, plan, index, inputs, panel, 0)
     sums = shift(buffer, layer[at.W] + block * BLOCK)
     start = sums if plan[at.ADDING] != 0 else scratch
-    used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
+    used = used_of(layer, inputs, panel)
     call(plan[at.PRODUCT], (sums, start, a, delta, plan[at.ROWS], *used))
     if plan[at.PENALISED] != 0:
         penalise(weights, plan, step, index, block, before, sums)

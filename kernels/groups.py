@@ -19,6 +19,7 @@ from fastmlp.kernels.tiles import (
     share_of_layer,
     take_constants,
     update_here,
+    used_of,
     write_transposed,
 )
 
@@ -34,7 +35,7 @@ def group_products(weights: Reals, plan: Ints, group: int, first: int, rows: int
             panel, inputs = place_of(layer, block)
             a, delta = operands(weights, plan, index, inputs, panel, first)
             sums = shift(gradients, layer[at.W] + block * BLOCK)
-            used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
+            used = used_of(layer, inputs, panel)
             call(plan[at.PRODUCT], (sums, sums, a, delta, rows, *used))
             if inputs == 0:
                 bias_sums = shift(gradients, layer[at.B] + panel * PANEL)

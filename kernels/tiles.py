@@ -69,7 +69,7 @@ def update_blocks(
         panel, inputs = place_of(layer, block)
         a, delta = operands(weights, plan, index, inputs, panel, 0)
         waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
-        used = (layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL)
+        used = used_of(layer, inputs, panel)
         if held_rows > 0 and min(used) > PANEL // 2:
             call(plan[at.PRODUCT_UPDATE], (gradient, a, delta, plan[at.ROWS], *waiting))
         else:  # a product of 8 inputs or units takes half as long alone, less than what the shadow would save
@@ -113,6 +113,12 @@ def place_of(layer: Ints, block: int) -> tuple[int, int]:
     """The panel of units and the panel of inputs that a block of the layer's W stands for."""
     panel = block // layer[at.INPUT_PANELS]
     return panel, block - panel * layer[at.INPUT_PANELS]
+
+
+@inline
+def used_of(layer: Ints, inputs: int, panel: int) -> tuple[int, int]:
+    """How many inputs and units there are from a block of W on; where that is less than 16, the rest is padding."""
+    return layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL
 
 
 @inline
