@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from fastmlp._checks import number, whole_number
 
@@ -29,10 +29,13 @@ class Described:
         Of the class.
     least, below : float
         The range of its floats, [least, below).
+    later : tuple of str
+        Fields that a file may lack, since it is older than they are: these have their defaults.
     """
 
     name = ""
     least, below = 0.0, math.inf
+    later: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -97,7 +100,7 @@ def from_dict(stored: Any, table: Mapping[str, T], what: str) -> T:
         raise TypeError(f"{what} must be described by its name and numbers, got {stored!r}")
     name = stored["name"]
     known = find(name, table, what)
-    if stored.keys() != known.to_dict().keys():
+    if stored.keys() | set(known.later) != known.to_dict().keys():
         raise ValueError(f"{what} {name!r} is described by {', '.join(known.to_dict())}, got {', '.join(stored)}")
     numbers = {key: value for key, value in stored.items() if key != "name"}
     return dataclasses.replace(known, **numbers) if numbers else known

@@ -148,6 +148,7 @@ def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gra
     architecture = plan.parameters.architecture
     sum_of_weights = float(len(X)) if weights is None else total(weights)
     plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
+    plan.numbers[at.PENALTY_FACTOR] = plan.numbers[at.SCALE] if plan.words[at.AVERAGED] else 1.0
     plan.words[at.PENALISED] = 0
     losses = 0.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
@@ -176,7 +177,6 @@ def _penalties(plan: Plan) -> float:
 
 
 _STEP = np.zeros(at.STEP_ROW)
-_STEP[at.PENALTY_FACTOR] = 1.0
 _STEP_ADDRESS = address(_STEP)
 
 

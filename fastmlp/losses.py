@@ -39,6 +39,12 @@ class MeanSquaredError(Loss):
     name = "mean_squared_error"
 
 
+class HalfSquaredError(Loss):
+    """The sum over the outputs of `(a - y)^2 / 2`, whose gradient is `a - y`: as in scikit-learn and many textbooks."""
+
+    name = "half_squared_error"
+
+
 class MeanAbsoluteError(Loss):
     """The mean over the outputs of `|a - y|`."""
 
@@ -74,6 +80,14 @@ class Poisson(Loss):
     """The mean over the outputs of `a - y log(a)`: y counts what is expected to happen a times."""
 
     name = "poisson"
+    targets = "counts"
+    partner = "exponential"
+
+
+class HalfPoissonDeviance(Loss):
+    """The sum over the outputs of `y log(y / a) - y + a`, half of Poisson's deviance: 0 where a is y."""
+
+    name = "half_poisson_deviance"
     targets = "counts"
     partner = "exponential"
 
@@ -154,10 +168,12 @@ LOSSES: dict[str, Loss] = {
     loss.name: loss
     for loss in (
         MeanSquaredError(),
+        HalfSquaredError(),
         MeanAbsoluteError(),
         Huber(),
         LogCosh(),
         Poisson(),
+        HalfPoissonDeviance(),
         Hinge(),
         BinaryCrossentropy(),
         CategoricalCrossentropy(),

@@ -49,6 +49,8 @@ class Plan:
         The most rows at a time: of a batch, or of what each thread predicts at once.
     threads : int
         Into how many shares the regions are cut.
+    averaged_penalties : bool
+        Whether penalties too are divided by the sum of the weights of the rows, as scikit-learn's are.
 
     Raises
     ------
@@ -56,7 +58,9 @@ class Plan:
         If its buffers take more than there is; nothing is taken then.
     """
 
-    def __init__(self, parameters: Parameters, purpose: Purpose, rows: int, threads: int) -> None:
+    def __init__(
+        self, parameters: Parameters, purpose: Purpose, rows: int, threads: int, averaged_penalties: bool = False
+    ) -> None:
         self.parameters = parameters
         self.purpose = purpose
         self.rows = rows
@@ -75,6 +79,7 @@ class Plan:
         self._fill_layers(architecture)
         self._allocate(sizes)
         self._fill_kernels(architecture)
+        self.words[at.AVERAGED] = averaged_penalties
 
     @property
     def nbytes(self) -> int:
@@ -311,11 +316,17 @@ class Plans:
         The network's memory.
     threads : int or None
         The most threads that the user wants; None leaves it to the library.
+
+    Attributes
+    ----------
+    averaged_penalties : bool
+        Of plans that are made from now on, as in `Plan`.
     """
 
     def __init__(self, parameters: Parameters, threads: int | None) -> None:
         self.parameters = parameters
         self.threads = threads
+        self.averaged_penalties = False
         self._plans: dict[Purpose, Plan] = {}
 
     def thread_count(self) -> int:
@@ -328,5 +339,5 @@ class Plans:
         threads = self.thread_count()
         if plan is None or not plan.fits(rows, threads):
             self._plans.pop(purpose, None)  # its memory goes before the new one is taken
-            plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads)
+            plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads, self.averaged_penalties)
         return plan

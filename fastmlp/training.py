@@ -72,9 +72,8 @@ class StepConstants:
             steps = np.arange(step, step + rows)
             with np.errstate(over="ignore", under="ignore"):  # a rate may fade, whatever the user has NumPy raise
                 constants = self.optimizer.constants(steps)
-                self.table[:rows, at.CONSTANTS + at.DECAY] = self.optimizer.decay(steps)
-            self.table[:rows, at.PENALTY_FACTOR] = 1.0
-            self.table[:rows, at.CONSTANTS : at.CONSTANTS + constants.shape[1]] = constants
+                self.table[:rows, at.DECAY] = self.optimizer.decay(steps)
+            self.table[:rows, : constants.shape[1]] = constants
             self.first, self.last = step, step + rows
         return self.address + (step - self.first) * at.STEP_ROW * 8
 

@@ -29,7 +29,7 @@ def gradients_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> N
     for index in range(plan[at.LAYERS]):
         first, last, count = share_of_layer(plan, index, thread)
         for block in range(first, last):
-            write_gradient(weights, plan, step, index, block, before, scratch)
+            write_gradient(weights, plan, index, block, before, scratch)
         before += count
     restore_denormals(control)
 
@@ -48,9 +48,7 @@ def update_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None
 
 
 @inline
-def write_gradient(
-    weights: Reals, plan: Ints, step: Floats, index: int, block: int, before: int, scratch: Reals
-) -> None:
+def write_gradient(weights: Reals, plan: Ints, index: int, block: int, before: int, scratch: Reals) -> None:
     """Write a block's gradient of these rows to the gradient buffer, or add it there, and the biases' beside it."""
     layer = layer_row(plan, index)
     buffer = reals_at(plan[at.GRADIENT], weights)
@@ -61,7 +59,7 @@ def write_gradient(
     used = used_of(layer, inputs, panel)
     call(plan[at.PRODUCT], (sums, start, a, delta, plan[at.ROWS], *used))
     if plan[at.PENALISED] != 0:
-        penalise(weights, plan, step, index, block, before, sums)
+        penalise(weights, plan, index, block, before, sums)
     if inputs == 0:
         bias_gradient = shift(scratch, at.WORK)
         bias_sums = shift(buffer, layer[at.B] + panel * PANEL)

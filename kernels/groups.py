@@ -54,13 +54,13 @@ def groups_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None
     for index in range(plan[at.LAYERS]):
         first, last, count = share_of_layer(plan, index, thread)
         for block in range(first, last):
-            add_groups(weights, plan, step, index, block, before, scratch)
+            add_groups(weights, plan, index, block, before, scratch)
         before += count
     restore_denormals(control)
 
 
 @inline
-def add_groups(weights: Reals, plan: Ints, step: Floats, index: int, block: int, before: int, scratch: Reals) -> None:
+def add_groups(weights: Reals, plan: Ints, index: int, block: int, before: int, scratch: Reals) -> None:
     """Add up what the groups of rows brought, group after group, and update, unless the norm is to be known first."""
     layer = layer_row(plan, index)
     keeps = plan[at.CLIPPING] != 0
@@ -69,7 +69,7 @@ def add_groups(weights: Reals, plan: Ints, step: Floats, index: int, block: int,
     gradient = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
     sum_of_groups(weights, plan, place, BLOCK, gradient)
     if plan[at.PENALISED] != 0:
-        penalise(weights, plan, step, index, block, before, gradient)
+        penalise(weights, plan, index, block, before, gradient)
     if not keeps:
         rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
         update_here(weights, plan, place, BLOCK, rows, gradient, shift(scratch, at.STEP_CONSTANTS))

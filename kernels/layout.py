@@ -40,6 +40,7 @@ PLAN_WORDS = (
     ADDING,  # 1 where a gradient is added to what stands in GRADIENT
     CLIPPING,  # 1 where a step updates only when the norm of the whole gradient is known
     PENALISED,  # 1 where l1 and l2 join in
+    AVERAGED,  # 1 where penalties too are divided by the sum of the weights of a step's rows
     SHUFFLED,  # 1: a new order each epoch
     SAMPLES,  # rows of an epoch
     STAGED_FROM,  # position in the epoch of the first row that X holds
@@ -85,7 +86,7 @@ PLAN_WORDS = (
     PRODUCT,
     PRODUCT_UPDATE,
     UPDATE,
-) = tuple(range(68))
+) = tuple(range(69))
 HEAD = 72
 
 # A row of the program: a phase's kernel, the layer that it is about, and what is to be done once it is over. The first
@@ -136,13 +137,13 @@ NUMBER_WORDS = (
     CLIP_NORM,  # the largest norm of the whole gradient likewise
     CLIP_FACTOR,  # what this step's gradient is multiplied by
     SUM_OF_WEIGHTS,  # of this step's rows
-) = (0, 1, 4, 5, 6, 7, 8)
+    PENALTY_FACTOR,  # of l1 and l2 in this step: 1, or SCALE where they are averaged
+) = (0, 1, 4, 5, 6, 7, 8, 9)
 NUMBER_HEAD = 16
 LAYER_NUMBERS = (THRESHOLD, DROPOUT, L1, L2, ACTIVATION_PARAMETERS) = (0, 1, 2, 3, 4)
 NUMBER_LAYER = 8
 
-# A row of the per-step table: a factor of the penalties, then the optimizer's constants, the decay of weights last.
-STEP_WORDS = (PENALTY_FACTOR, CONSTANTS) = (0, 1)
+# A row of the per-step table: the optimizer's constants, the decay of weights last.
 CONSTANT_COUNT = 7
 DECAY = CONSTANT_COUNT - 1  # among the constants: what weights are multiplied with, and biases are not
 STEP_ROW = 8

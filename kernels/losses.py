@@ -106,6 +106,18 @@ def squared_error_gradient(a: float, y: float) -> float:
 
 
 @scalar
+def half_squared_error(a: float, y: float) -> float:
+    """`(a - y)^2 / 2`."""
+    return half(a) * (a - y) * (a - y)
+
+
+@scalar
+def half_squared_error_gradient(a: float, y: float) -> float:
+    """`a - y`."""
+    return a - y
+
+
+@scalar
 def absolute_error(a: float, y: float) -> float:
     """`|a - y|`."""
     return abs(a - y)
@@ -177,6 +189,24 @@ def poisson_loss_gradient(z: float, y: float) -> float:
 
 
 @scalar
+def entropy_term(y: float) -> float:
+    """`y log y`, 0 for 0."""
+    return y * log(y if y > zero(y) else one(y))
+
+
+@scalar
+def half_poisson_deviance(a: float, y: float) -> float:
+    """`y log(y / a) - y + a`."""
+    return entropy_term(y) - y + poisson(a, y)
+
+
+@scalar
+def half_deviance_loss(z: float, y: float) -> float:
+    """Half of Poisson's deviance of e^z: `y (log y - z) - y + e^z`."""
+    return entropy_term(y) - y + poisson_loss(z, y)
+
+
+@scalar
 def hinge(a: float, y: float) -> float:
     """`max(1 - s a, 0)`, s = 1 where y > 0, else -1."""
     margin = one(a) - (a if y > zero(a) else -a)
@@ -232,12 +262,6 @@ def categorical_crossentropy(a: float, y: float) -> float:
 def categorical_crossentropy_gradient(a: float, y: float) -> float:
     """`-y / a`, 0 where a was clipped."""
     return -y / clipped(a) if clipped(a) == a else zero(a) * a
-
-
-@scalar
-def entropy_term(y: float) -> float:
-    """`y log y`, 0 for 0."""
-    return y * log(y if y > zero(y) else one(y))
 
 
 @scalar
@@ -320,10 +344,12 @@ output_seed = by_element("output_seed", nothing, chosen)
 # What each loss is computed by: from A, or with its partner activation from Z.
 LOSSES: dict[str, Kernel] = {
     "mean_squared_error": by_element("mean_squared_error", squared_error, squared_error_gradient, mean=True),
+    "half_squared_error": by_element("half_squared_error", half_squared_error, half_squared_error_gradient),
     "mean_absolute_error": by_element("mean_absolute_error", absolute_error, absolute_error_gradient, mean=True),
     "huber": by_element("huber", huber, huber_gradient, mean=True),
     "log_cosh": by_element("log_cosh", log_cosh, log_cosh_gradient, mean=True),
     "poisson": by_element("poisson", poisson, poisson_gradient, mean=True),
+    "half_poisson_deviance": by_element("half_poisson_deviance", half_poisson_deviance, poisson_gradient),
     "hinge": by_element("hinge", hinge, hinge_gradient, mean=True),
     "binary_crossentropy": by_element(
         "binary_crossentropy", binary_crossentropy, binary_crossentropy_gradient, smoothing=OF_TWO
@@ -335,6 +361,7 @@ LOSSES: dict[str, Kernel] = {
 }
 EXACT_PAIRS: dict[str, Kernel] = {
     "poisson": by_element("exponential with poisson", poisson_loss, poisson_loss_gradient, mean=True),
+    "half_poisson_deviance": by_element("half_deviance_loss", half_deviance_loss, poisson_loss_gradient),
     "binary_crossentropy": by_element("logistic_loss", logistic_loss, logistic_loss_gradient, smoothing=OF_TWO),
     "categorical_crossentropy": softmax_pair("softmax_crossentropy", OF_ALL, less_entropy=False),
     "kl_divergence": softmax_pair("softmax_divergence", NO_SMOOTHING, less_entropy=True),

@@ -80,7 +80,7 @@ def result_row(plan: Ints, results: Floats) -> Floats:
 
 @inline
 def choose_rows(plan: Ints) -> None:
-    """Say which rows this step takes, and the reciprocal of the sum of their weights."""
+    """Say which rows this step takes, the reciprocal of the sum of their weights, and how much penalties count."""
     done = ints_at(plan[at.STATE])[at.BATCH_OF_EPOCH] * plan[at.BATCH]
     plan[at.POSITION] = done - plan[at.STAGED_FROM]
     plan[at.ROWS] = min(plan[at.BATCH], plan[at.SAMPLES] - done)
@@ -88,6 +88,7 @@ def choose_rows(plan: Ints) -> None:
     numbers = floats_at(plan[at.NUMBERS])
     numbers[at.SCALE] = 1.0 / total if total >= LEAST_WEIGHT else 0.0
     numbers[at.SUM_OF_WEIGHTS] = total
+    numbers[at.PENALTY_FACTOR] = numbers[at.SCALE] if plan[at.AVERAGED] != 0 else 1.0
 
 
 @inline

@@ -30,7 +30,7 @@ def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     for index in range(plan[at.LAYERS]):
         first, last, count = share_of_layer(plan, index, thread)
         if first < last:
-            update_blocks(weights, plan, step, index, first, last, before, scratch)
+            update_blocks(weights, plan, index, first, last, before, scratch)
         before += count
     restore_denormals(control)
 
@@ -39,7 +39,7 @@ def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
 def take_constants(scratch: Reals, step: Floats) -> None:
     """The optimizer's constants of this step; biases do not decay."""
     for i in range(at.CONSTANT_COUNT):
-        scratch[at.STEP_CONSTANTS + i] = scratch[at.BIAS_CONSTANTS + i] = step[at.CONSTANTS + i]
+        scratch[at.STEP_CONSTANTS + i] = scratch[at.BIAS_CONSTANTS + i] = step[i]
     scratch[at.BIAS_CONSTANTS + at.DECAY] = 1.0
 
 
@@ -55,9 +55,7 @@ def share_of_layer(plan: Ints, index: int, thread: int) -> tuple[int, int, int]:
 
 
 @inline
-def update_blocks(
-    weights: Reals, plan: Ints, step: Floats, index: int, first: int, last: int, before: int, scratch: Reals
-) -> None:
+def update_blocks(weights: Reals, plan: Ints, index: int, first: int, last: int, before: int, scratch: Reals) -> None:
     """Gradient and update of the blocks `first` to `last` of one layer."""
     layer = layer_row(plan, index)
     slots = reals_at(plan[at.SLOTS], weights)
@@ -79,7 +77,7 @@ def update_blocks(
             write_transposed(weights, plan, index, block - 1)
         held, held_rows = layer[at.W] + block * BLOCK, min(PANEL, layer[at.INPUTS] - inputs * PANEL)
         if plan[at.PENALISED] != 0:
-            penalise(weights, plan, step, index, block, before, gradient)
+            penalise(weights, plan, index, block, before, gradient)
         clip(plan, gradient, BLOCK)
         if inputs == 0 and layer[at.USES_BIAS] != 0:
             update_bias(weights, plan, index, panel, delta, scratch)
@@ -164,11 +162,11 @@ def clip(plan: Ints, gradient: Reals, count: int) -> None:
 
 
 @inline
-def penalise(weights: Reals, plan: Ints, step: Floats, index: int, block: int, before: int, gradient: Reals) -> None:
+def penalise(weights: Reals, plan: Ints, index: int, block: int, before: int, gradient: Reals) -> None:
     """`dW += l1 sign(W) + l2 W`, and the penalty `l1 sum|W| + l2 / 2 sum W^2` of the block before the step."""
     numbers = layer_numbers(plan, index)
-    l1 = numbers[at.L1] * step[at.PENALTY_FACTOR]
-    l2 = numbers[at.L2] * step[at.PENALTY_FACTOR]
+    factor = floats_at(plan[at.NUMBERS])[at.PENALTY_FACTOR]
+    l1, l2 = numbers[at.L1] * factor, numbers[at.L2] * factor
     penalty = shift(floats_at(plan[at.TILE_PENALTIES]), before + block)
     penalty[0] = 0.0
     w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)

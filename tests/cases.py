@@ -56,6 +56,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adagrad from 0.1": Adagrad(0.05, initial_accumulator_value=0.1),
     "adadelta": Adadelta(),
     "adam": Adam(0.01),
+    "epsilon hat": Adam(0.01, epsilon=1e-3, epsilon_hat=True),
     "amsgrad": Adam(0.01, beta_2=0.9, amsgrad=True),
     "adamw": AdamW(0.01, weight_decay=0.1),
     "adamw amsgrad": AdamW(0.01, weight_decay=0.1, amsgrad=True),

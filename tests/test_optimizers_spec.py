@@ -64,7 +64,7 @@ LEAST = "must be at least 0 and finite, got "
 EPSILON = "must be finite and at least 1e-30, got "
 SWITCH = "must be True or False, got "
 BAD: list[tuple[type[Optimizer], dict[str, Any], type[Exception], str]] = [
-    (SGD, {"momentum": 1.0}, ValueError, f"sgd: momentum {SHARE}1.0"),
+    (SGD, {"momentum": 1.5}, ValueError, "sgd: momentum must be at least 0 and at most 1, got 1.5"),
     (SGD, {"momentum": -0.1}, ValueError, f"sgd: momentum {LEAST}-0.1"),
     (SGD, {"momentum": "0.9"}, TypeError, "sgd: momentum must be a number, got '0.9' of type str"),
     (SGD, {"nesterov": True}, ValueError, "sgd: momentum must be positive with nesterov=True, got 0.0"),
@@ -82,6 +82,7 @@ BAD: list[tuple[type[Optimizer], dict[str, Any], type[Exception], str]] = [
     (Adam, {"beta_2": NAN}, ValueError, f"adam: beta_2 {LEAST}nan"),
     (Adam, {"epsilon": 0}, ValueError, f"adam: epsilon {EPSILON}0.0"),
     (Adam, {"amsgrad": None}, ValueError, f"adam: amsgrad {SWITCH}None"),
+    (Adam, {"epsilon_hat": 1}, ValueError, f"adam: epsilon_hat {SWITCH}1"),
     (AdamW, {"weight_decay": -0.1}, ValueError, f"adamw: weight_decay {LEAST}-0.1"),
     (AdamW, {"weight_decay": INF}, ValueError, f"adamw: weight_decay {LEAST}inf"),
     (AdamW, {"beta_1": 2}, ValueError, f"adamw: beta_1 {SHARE}2.0"),
@@ -120,7 +121,8 @@ def test_there_is_a_bad_case_for_every_number() -> None:
     numbers = {(type(o), key) for o in TABLE.values() for key in o.to_dict()}
     common = {"name", "learning_rate", "clipvalue", "global_clipnorm"}
     asked = {(kind, key) for kind, given, *_ in BAD for key in given}
-    inherited = {(AdamW, key) for key in ("beta_2", "epsilon", "amsgrad")} | {(Nadam, "beta_1"), (Nadam, "epsilon")}
+    of_adam = ("beta_2", "epsilon", "amsgrad", "epsilon_hat")
+    inherited = {(AdamW, key) for key in of_adam} | {(Nadam, "beta_1"), (Nadam, "epsilon")}
     assert {(kind, key) for kind, key in numbers if key not in common} == asked | inherited
 
 

@@ -229,6 +229,8 @@ def test_activations_have_their_published_values(name: str, z: float, a: float) 
     ("huber 0.2", [0.1, 1], [0, 0], (0.005 + 0.18) / 2), ("log_cosh", [1, 0], [0, 0], math.log(math.cosh(1)) / 2),
     ("log_cosh", [1e-4], [0], 0.5e-8), ("log_cosh", [1000], [0], 1000 - math.log(2)),
     ("poisson", [2, 1], [3, 0], (2 - 3 * math.log(2) + 1) / 2), ("hinge", [0.5, 2, -3], [1, -1, 0], (0.5 + 3 + 0) / 3),
+    ("half_squared_error", [1, 4], [3, 1], (4 + 9) / 2),
+    ("half_poisson_deviance", [2, 1], [3, 0], 3 * math.log(1.5) - 3 + 2 + 1),
     ("kl_divergence", [0.5, 0.5], [0.9, 0.1], 0.9 * math.log(1.8) + 0.1 * math.log(0.2)),
     ("kl_divergence", [0.5, 0.5], [1, 0], math.log(2)),
     ("binary_crossentropy smoothed", [0.5, 0.9], [1, 1], -math.log(0.5) - 0.9 * math.log(0.9) - 0.1 * math.log(0.1)),
@@ -253,7 +255,11 @@ def scalar_adam(o: Adam, w: float, gradients: list[float]) -> float:
     for t, g in enumerate(gradients, 1):
         m = o.beta_1 * m + (1 - o.beta_1) * g
         v = o.beta_2 * v + (1 - o.beta_2) * g * g
-        w -= o.learning_rate * m / (1 - o.beta_1**t) / (math.sqrt(v / (1 - o.beta_2**t)) + o.epsilon)
+        if o.epsilon_hat:
+            rate = o.learning_rate * math.sqrt(1 - o.beta_2**t) / (1 - o.beta_1**t)
+            w -= rate * m / (math.sqrt(v) + o.epsilon)
+        else:
+            w -= o.learning_rate * m / (1 - o.beta_1**t) / (math.sqrt(v / (1 - o.beta_2**t)) + o.epsilon)
     return w
 
 
@@ -337,6 +343,7 @@ def scalar_lion(o: Lion, w: float, gradients: list[float]) -> float:
     (SGD(0.1, momentum=0.9, nesterov=True), scalar_sgd),
     (Adam(), scalar_adam),
     (Adam(0.02, beta_1=0.5, beta_2=0.9, epsilon=1e-3), scalar_adam),
+    (Adam(0.02, beta_2=0.9, epsilon=1e-3, epsilon_hat=True), scalar_adam),
 ])  # fmt: skip
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-6), ("float64", 1e-14)])
 def test_ten_steps_of_an_optimizer_follow_its_scalar_formula(

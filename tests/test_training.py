@@ -63,7 +63,9 @@ def test_a_short_run_in_float32_is_that_of_the_reference(name: str) -> None:
     assert all(tensor.dtype == np.float32 for tensor in tensors(network.get_weights()))
 
 
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", "binary_crossentropy", "kl_divergence", "poisson"])
+@pytest.mark.parametrize(
+    "loss", ["categorical_crossentropy", "binary_crossentropy", "kl_divergence", "poisson", "half_poisson_deviance"]
+)
 def test_steps_asked_for_one_by_one_are_those_of_the_reference(loss: str) -> None:
     case = next(case for name, case in PAIRS.items() if name.endswith(f"-{loss}") and not case.centred)
     network, reference = case.make(Network, "float64"), case.make(Reference, "float64")

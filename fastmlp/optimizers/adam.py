@@ -45,6 +45,9 @@ class _Moments(Optimizer):
 class Adam(_Moments):
     """Adam (Kingma and Ba, 2015), as PyTorch computes it: epsilon stands beside the corrected square root.
 
+    With `epsilon_hat` it stands beside the root of v as it is, as at the end of section 2 of the paper, in Keras and in
+    scikit-learn: `w = w - learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)`.
+
     `m = beta_1 m + (1 - beta_1) g`, `v = beta_2 v + (1 - beta_2) g^2`,
     `w = w - learning_rate * (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)`.
 
@@ -58,13 +61,17 @@ class Adam(_Moments):
         Keeps the division finite; at least 1e-30, so that float32 can hold it.
     amsgrad : bool
         Divide by the largest v so far (Reddi et al., 2018).
+    epsilon_hat : bool
+        Where epsilon stands.
     clipvalue, global_clipnorm : float, optional
         As in `Optimizer`.
     """
 
     amsgrad: bool = False
+    epsilon_hat: bool = False
 
     name = "adam"
+    later = ("epsilon_hat",)
 
     @property
     def kernel(self) -> str:
@@ -80,7 +87,8 @@ class Adam(_Moments):
         """`[beta_1, beta_2, -step size, epsilon]`, the corrections of both moments folded into the last two."""
         root = self._root_correction(steps)
         first = (1 - self.beta_1) / (1 - powers(self.beta_1, steps))
-        return columns(steps, self.beta_1, self.beta_2, -self.rates(steps) * first / root, self.epsilon / root)
+        beside = np.sqrt(1 - self.beta_2) if self.epsilon_hat else root
+        return columns(steps, self.beta_1, self.beta_2, -self.rates(steps) * first / root, self.epsilon / beside)
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,7 +99,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon, amsgrad, clipvalue, global_clipnorm
+    learning_rate, beta_1, beta_2, epsilon, amsgrad, epsilon_hat, clipvalue, global_clipnorm
         As in `Adam`.
     weight_decay : float
         The share of the weights, times the learning rate, that each step takes away.

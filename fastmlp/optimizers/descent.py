@@ -21,7 +21,7 @@ class SGD(Optimizer):
     learning_rate : float or Schedule
         The size of a step.
     momentum : float
-        The share of the last velocity that is kept, in [0, 1).
+        The share of the last velocity that is kept, in [0, 1].
     nesterov : bool
         Look ahead along the velocity; needs momentum.
     clipvalue, global_clipnorm : float, optional
@@ -36,7 +36,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_shares("momentum")
+        require(0 <= self.momentum <= 1, self, "momentum", self.momentum, "at least 0 and at most 1")
         require(self.momentum > 0 or not self.nesterov, self, "momentum", self.momentum, "positive with nesterov=True")
 
     @property

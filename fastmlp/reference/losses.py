@@ -27,6 +27,16 @@ def mean_squared_error_gradient(A: Array, y: Array) -> Array:
     return 2 * (A - y) / A.shape[1]
 
 
+def half_squared_error(A: Array, y: Array) -> Array:
+    """`sum_k (a_k - y_k)^2 / 2`."""
+    return ((A - y) ** 2).sum(axis=1) / 2
+
+
+def half_squared_error_gradient(A: Array, y: Array) -> Array:
+    """`a_k - y_k`."""
+    return A - y
+
+
 def mean_absolute_error(A: Array, y: Array) -> Array:
     """`mean_k |a_k - y_k|`."""
     return np.abs(A - y).mean(axis=1)
@@ -69,6 +79,16 @@ def poisson_gradient(A: Array, y: Array) -> Array:
     """`(1 - y_k / a_k) / outputs`; a_k that was clipped counts as constant in the logarithm."""
     C = _positive(A)
     return (1 - np.where(A == C, y / C, 0)) / A.shape[1]
+
+
+def half_poisson_deviance(A: Array, y: Array) -> Array:
+    """`sum_k [y_k log(y_k / a_k) - y_k + a_k]`, 0 log 0 = 0."""
+    return (A - y - y * np.log(_positive(A))).sum(axis=1) - _entropy(y)
+
+
+def half_poisson_deviance_gradient(A: Array, y: Array) -> Array:
+    """`1 - y_k / a_k`, clipped as that of `poisson`."""
+    return poisson_gradient(A, y) * A.shape[1]
 
 
 def hinge(A: Array, y: Array) -> Array:
@@ -164,10 +184,12 @@ class Formula(NamedTuple):
 
 LOSSES = {
     "mean_squared_error": Formula(mean_squared_error, mean_squared_error_gradient),
+    "half_squared_error": Formula(half_squared_error, half_squared_error_gradient),
     "mean_absolute_error": Formula(mean_absolute_error, mean_absolute_error_gradient, kink=_distance),
     "huber": Formula(huber, huber_gradient, kink=_beyond_delta),
     "log_cosh": Formula(log_cosh, log_cosh_gradient),
     "poisson": Formula(poisson, poisson_gradient),
+    "half_poisson_deviance": Formula(half_poisson_deviance, half_poisson_deviance_gradient),
     "hinge": Formula(hinge, hinge_gradient, kink=_margin),
     "binary_crossentropy": Formula(binary_crossentropy, binary_crossentropy_gradient),
     "categorical_crossentropy": Formula(categorical_crossentropy, categorical_crossentropy_gradient),
@@ -226,6 +248,16 @@ def exponential_poisson_delta(A: Array, y: Array) -> Array:
     return (A - y) / A.shape[1]
 
 
+def exponential_half_poisson_deviance(Z: Array, y: Array) -> Array:
+    """`sum_k [e^z_k - y_k z_k - y_k + y_k log y_k]`."""
+    return (np.exp(Z) - y * Z - y).sum(axis=1) - _entropy(y)
+
+
+def exponential_half_poisson_deviance_delta(A: Array, y: Array) -> Array:
+    """`a_k - y_k`."""
+    return A - y
+
+
 class ExactPair(NamedTuple):
     """`value(Z, y, *numbers) -> (n,)` and `delta(A, y, *numbers) -> delta`."""
 
@@ -240,6 +272,9 @@ EXACT_PAIRS = {
     ),
     ("softmax", "kl_divergence"): ExactPair(softmax_kl_divergence, softmax_categorical_crossentropy_delta),
     ("exponential", "poisson"): ExactPair(exponential_poisson, exponential_poisson_delta),
+    ("exponential", "half_poisson_deviance"): ExactPair(
+        exponential_half_poisson_deviance, exponential_half_poisson_deviance_delta
+    ),
 }
 
 # ---------------------------------------------------------------------------------------------------------------------

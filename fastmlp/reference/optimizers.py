@@ -63,13 +63,17 @@ def adadelta(settings: Adadelta, rate: float, w: Array, g: Array, slots: Slots, 
 
 
 def adam(settings: Adam, rate: float, w: Array, g: Array, slots: Slots, t: int) -> None:
-    """`w = w - rate m_hat / (sqrt(v_hat) + epsilon)`, the hats taking the start at 0 out of the means m, v."""
+    """`w = w - rate m_hat / (sqrt(v_hat) + epsilon)`, the hats taking the start at 0 out of the means m, v.
+
+    With `epsilon_hat` epsilon is added to `sqrt(v)`, before `sqrt(1 - beta_2^t)` divides the sum.
+    """
     m_hat, v_hat = corrected_moments(settings, g, slots, t)
     if settings.amsgrad:
         largest, v_corrected = slots["v_max"], 1 - settings.beta_2**t
         largest[...] = np.maximum(largest, slots["v"])
         v_hat = largest / v_corrected
-    w -= rate * m_hat / (np.sqrt(v_hat) + settings.epsilon)
+    epsilon = settings.epsilon / np.sqrt(1 - settings.beta_2**t) if settings.epsilon_hat else settings.epsilon
+    w -= rate * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def adamw(settings: AdamW, rate: float, w: Array, g: Array, slots: Slots, t: int) -> None:
