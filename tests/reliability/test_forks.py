@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from behaviour import run_python
+from behaviour import UNMEASURED, run_python
 from conftest import Tried
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -30,7 +30,7 @@ TORN = "RuntimeError: this network was being fitted by another thread when this 
 
 def run(code: str, seconds: float = 60.0, **variables: str) -> list[str]:
     """The lines that the code prints in a process of its own."""
-    said = {"NUMBA_NUM_THREADS": "2", **variables}
+    said = {"NUMBA_NUM_THREADS": "2", **UNMEASURED, **variables}
     return run_python(COMMON + textwrap.dedent(code), *WARNINGS, seconds=seconds, **said)[0].splitlines()
 
 

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from behaviour import bits, run_python, small_data, small_network
+from behaviour import UNMEASURED, bits, run_python, small_data, small_network
 from conftest import Tried
 
 from fastmlp import Callback
@@ -92,9 +92,6 @@ def check(network):
     assert parts(network) == seen[whole.step]
     assert network.epoch == EPOCHS
 """
-
-# An exception that comes while coverage holds its own lock leaves it locked, and the process waits for itself for ever.
-UNMEASURED = dict.fromkeys(("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"))
 
 AT_RANDOM_TIMES = """
 def interrupted_after(seconds, network):
