@@ -48,6 +48,7 @@ from fastmlp.parameters import LayerWeights, Parameters
 from fastmlp.plan import Plan, Plans, buffer_sizes, bytes_of
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
+from fastmlp.schedules import Schedule
 from fastmlp.training import NonFiniteLossError, StepConstants, Trainer, batch_loss
 
 Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
@@ -161,6 +162,31 @@ class Network:
     def step(self) -> int:
         """How many steps of the optimizer are done."""
         return int(self._parameters.state[at.STEP])
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step: the optimizer's number, or what its schedule gives.
+
+        Set a number or a `Schedule`, for which the steps done count, and the next step takes it, within a fit too if a
+        callback sets it. It takes its place in `architecture.optimizer`, and so in files, copies and `repr`; what the
+        optimizer remembers stays. An epoch that is undone, since its loss became NaN, does not bring an older one back.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If what is set is neither a schedule nor a number of at least 0; then nothing is changed.
+        RuntimeError
+            If it is set while another thread is fitting this network.
+        """
+        with self._use.turn, self._use.lock:
+            return self.architecture.optimizer.rate(self.step + 1)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | Schedule) -> None:
+        with HeldSignals(), self._use.changing():
+            changed = self.architecture.with_learning_rate(rate)
+            self.architecture = self._parameters.architecture = changed
+            self._constants.use(changed.optimizer)
 
     def get_weights(self) -> list[LayerWeights]:
         """Copies of each layer's (W, b): shapes (inputs, units) and (units,), None without bias."""
