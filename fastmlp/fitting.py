@@ -17,7 +17,7 @@ from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.progress import Progress
-from fastmlp.training import MOST_STEPS, NonFiniteLossError, Trainer, batch_loss, epoch_losses
+from fastmlp.training import MOST_STEPS, EpochLosses, NonFiniteLossError, Trainer, batch_loss
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
@@ -44,6 +44,8 @@ class Fitting:
         The line.
     signals : HeldSignals
         What holds them.
+    losses : function
+        Makes the losses of epochs of the results of steps.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Fitting:
         callbacks: Sequence[Callback],
         progress: Progress,
         signals: HeldSignals,
+        losses: EpochLosses,
     ) -> None:
         self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
-        self.callbacks, self.progress, self.signals = callbacks, progress, signals
+        self.callbacks, self.progress, self.signals, self.losses = callbacks, progress, signals, losses
         self.by_batch = [each for each in callbacks if each.every_steps and _overrides(each, "on_train_batch_end")]
         self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
         self.validated = tuple(f"val_{name}" for name in validated)
@@ -93,7 +96,7 @@ class Fitting:
         error = self._run(min(most, self._steps_until_asked()))
         results = trainer.results[: trainer.done]
         finished = max(int(state[at.EPOCH]) - epoch, 0)  # without one that was undone
-        losses = epoch_losses(results, batch, feed.steps_per_epoch)[:finished]
+        losses = self.losses(results, batch, feed.steps_per_epoch)[:finished]
         ended = [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
         try:
             if error is None and self.by_batch:

@@ -9,7 +9,7 @@ import functools
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,13 +49,21 @@ from fastmlp.plan import Plan, Plans, buffer_sizes, bytes_of
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp.schedules import Schedule
-from fastmlp.training import NonFiniteLossError, StepConstants, Trainer, batch_loss
+from fastmlp.training import EpochLosses, NonFiniteLossError, StepConstants, Trainer, batch_loss, epoch_losses
 
 Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
 
 Held = tuple[Table, Targets, Weights | None]
 """Those that are evaluated after each epoch; of large arrays, rows that stay where they are."""
+
+
+class Validation(NamedTuple):
+    """What is measured after each epoch: the rows, the metrics, and those among them that the user asked for."""
+
+    rows: Held
+    metrics: Chosen
+    asked: Chosen
 
 
 class Network:
@@ -494,33 +502,47 @@ class Network:
             data = Arrays(checked, targets, with_class_weights(weights, table, targets), rows)
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
+        asked = {} if metrics is None else of_table(chosen)
+        held = None if validation is None else Validation(validation, chosen, asked)
+        return self._train(data, epochs, batch_size, shuffle, listeners, verbose, held)
+
+    def _train(
+        self,
+        data: Arrays | Chunks,
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        callbacks: Sequence[Callback],
+        verbose: bool | int | str,
+        validation: Validation | None = None,
+        losses: EpochLosses = epoch_losses,
+    ) -> History:
+        """A fit whose arguments are checked; `losses` makes those of epochs of the results of steps."""
         progress = Progress(verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
         with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
             self._require_finite()
-            asked = {} if metrics is None else of_table(chosen)
-            plan = signals.released(self._prepare, progress, batch_size, validation, chosen, asked)
+            plan = signals.released(self._prepare, progress, batch_size, validation)
             feed = data.feed(plan, batch_size, shuffle)
             self._resume_or_begin_epoch(*data.identity(batch_size))
             trainer = signals.released(Trainer, plan, feed, self._constants, signals.released, self._use.step)
             history = self.history = History()
             self.stop_training = False
-            validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
-            validated = () if validation is None else ("loss", *chosen)
-            Fitting(self, history, trainer, validate, validated, listeners, progress, signals).run(epochs)
+            validate = validation and functools.partial(self._evaluate, *validation.rows, validation.metrics)
+            validated = ("loss", *validation.metrics) if validation else ()
+            Fitting(self, history, trainer, validate, validated, callbacks, progress, signals, losses).run(epochs)
             return history
 
-    def _prepare(
-        self, progress: Progress, batch_size: int, validation: Held | None, chosen: Chosen, asked: Chosen
-    ) -> Plan:
+    def _prepare(self, progress: Progress, batch_size: int, validation: Validation | None) -> Plan:
         """The plan of a fit; compiles what is needed the first time, and tries the metrics that were asked for."""
         progress.prepare()
         plan = self._plans.get("training", batch_size)
         if validation is not None:
-            self._require_room(len(validation[0]), chosen)
-            inference.prepare(self._plans, len(validation[0]))
-            if asked:
-                self._evaluate(*validation, asked)  # refuses now what would not suit after an epoch
+            rows = len(validation.rows[0])
+            self._require_room(rows, validation.metrics)
+            inference.prepare(self._plans, rows)
+            if validation.asked:
+                self._evaluate(*validation.rows, validation.asked)  # refuses now what would not suit after an epoch
         return plan
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -201,6 +201,10 @@ class Trainer:
         words[at.READY] = 0
 
 
+EpochLosses = Callable[[NDArray[np.float64], int, int], list[float]]
+"""Of the results of some steps, the batch of the first, and the steps of an epoch: the losses of the epochs that end."""
+
+
 def epoch_losses(results: NDArray[np.float64], first_batch: int, steps_per_epoch: int) -> list[float]:
     """The losses of the epochs that end within these results; `first_batch` is the batch of the first row."""
     ends = results[steps_per_epoch - 1 - first_batch :: steps_per_epoch]
