@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         StepDecay,
         Warmup,
     )
+    from fastmlp.sklearn import MLPClassifier, MLPRegressor
     from fastmlp.training import NonFiniteLossError
 
 
@@ -80,6 +81,8 @@ __all__ = [
     "register_loss",
 ]
 
+# MLPClassifier and MLPRegressor are left out: `from fastmlp import *` must not need scikit-learn.
+
 # In a checkout the compiled code lies beside this package, not in it (see package-dir in pyproject.toml).
 if not (Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
@@ -107,6 +110,8 @@ _HOMES = {
     "InverseTimeDecay": "schedules",
     "LeakyReLU": "activations",
     "Lion": "optimizers",
+    "MLPClassifier": "sklearn",
+    "MLPRegressor": "sklearn",
     "ModelCheckpoint": "callbacks",
     "ModelFormatError": "model_file",
     "Nadam": "optimizers",
@@ -143,4 +148,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return sorted({*__all__, "__version__"})
+    return sorted({*_HOMES, "__version__"})

@@ -202,7 +202,7 @@ class Trainer:
 
 
 EpochLosses = Callable[[NDArray[np.float64], int, int], list[float]]
-"""Of the results of some steps, the batch of the first, and the steps of an epoch: the losses of the epochs that end."""
+"""Of results of steps, the batch of the first, and the steps of an epoch: the losses of the epochs that end there."""
 
 
 def epoch_losses(results: NDArray[np.float64], first_batch: int, steps_per_epoch: int) -> list[float]:

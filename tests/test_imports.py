@@ -70,7 +70,11 @@ def face_may(found: Import, file: str) -> bool:
     return plain(found.name) or top in ("numpy", "fastmlp") or (top in EXTRAS and found.lazy)
 
 
-RULES = {"kernels": kernels_may, "reference": reference_may, "face": face_may}
+def sklearn_may(found: Import, file: str) -> bool:
+    return face_may(found, file) or found.name.split(".")[0] in ("sklearn", "scipy")
+
+
+RULES = {"kernels": kernels_may, "reference": reference_may, "face": face_may, "sklearn": sklearn_may}
 
 
 def violations(room: str, source: str, file: str = "file.py") -> list[str]:
@@ -80,8 +84,8 @@ def violations(room: str, source: str, file: str = "file.py") -> list[str]:
 def files(room: str) -> list[Path]:
     package = ROOT / "fastmlp"
     kernels = package / "kernels" if (package / "kernels").is_dir() else ROOT / "kernels"
-    folder = {"kernels": kernels, "reference": package / "reference", "face": package}[room]
-    others = [ROOT / "fastmlp" / "reference", kernels] if room == "face" else []
+    rooms = {"kernels": kernels, "reference": package / "reference", "sklearn": package / "sklearn", "face": package}
+    folder, others = rooms[room], [path for name, path in rooms.items() if name != room] if room == "face" else []
     return [path for path in sorted(folder.rglob("*.py")) if not any(path.is_relative_to(other) for other in others)]
 
 
@@ -105,6 +109,9 @@ def files(room: str) -> list[Path]:
         ("face", "import numba", "system.py"),
         ("face", "def f():\n    import numba", "network.py"),
         ("face", "def f():\n    import pandas", "network.py"),
+        ("face", "def f():\n    import scipy", "network.py"),
+        ("sklearn", "import pandas", "file.py"),
+        ("sklearn", "from fastmlp.reference import Network", "file.py"),
         ("face", "if TYPE_CHECKING:\n    pass\nelse:\n    import matplotlib", "plot.py"),
     ],
 )
@@ -122,6 +129,7 @@ def test_what_is_allowed_is_no_violation() -> None:
     assert not violations("face", "if TYPE_CHECKING:\n    from matplotlib.axes import Axes")
     assert not violations("face", "def f():\n    import numba", "system.py")
     assert not violations("face", "from fastmlp.reference import Network", "gradient_check.py")
+    assert not violations("sklearn", "import scipy.optimize\nfrom sklearn.base import BaseEstimator")
 
 
 @pytest.mark.parametrize("room", RULES)
