@@ -19,7 +19,7 @@ from fastmlp import inference, memory, storage, summary
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
-from fastmlp.callbacks import Callback
+from fastmlp.callbacks import Callback, ProgressBar
 from fastmlp.chunks import Chunks, ChunkSource
 from fastmlp.data import (
     Table,
@@ -99,6 +99,9 @@ class Network:
         Of the last `fit`, also of one that was interrupted.
     stop_training : bool
         A callback sets it to end the fit after the epoch.
+    stop_at_once : bool
+        A callback sets it to end the fit after the steps under way, within the epoch, which the next fit finishes as
+        after Ctrl-C; nothing is raised.
 
     Raises
     ------
@@ -139,7 +142,7 @@ class Network:
         self.architecture: Architecture = parameters.architecture
         self.threads = threads
         self.history: History | None = None
-        self.stop_training = False
+        self.stop_training = self.stop_at_once = False
         self._parameters = parameters
         self._plans = Plans(self._parameters, self.threads)
         self._few_rows = FewRows(self._parameters)
@@ -458,7 +461,8 @@ class Network:
         callbacks : iterable of Callback
             Called in this order.
         verbose : {"auto", True, False}
-            Whether to show a line of progress; "auto" does in a terminal.
+            Whether to show a line of progress; "auto" does in a terminal. With a `ProgressBar` among the callbacks
+            it is shown anyway, once.
 
         Returns
         -------
@@ -494,7 +498,8 @@ class Network:
             data = Arrays(checked, targets, with_class_weights(weights, table, targets), rows)
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        progress = Progress(verbose, epochs, data.samples)
+        shown = any(isinstance(callback, ProgressBar) for callback in listeners)
+        progress = Progress(True if shown and verbose in (0, "auto") else verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
         with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
             self._require_finite()
@@ -504,7 +509,7 @@ class Network:
             self._resume_or_begin_epoch(*data.identity(batch_size))
             trainer = signals.released(Trainer, plan, feed, self._constants, signals.released, self._use.step)
             history = self.history = History()
-            self.stop_training = False
+            self.stop_training = self.stop_at_once = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
             validated = () if validation is None else ("loss", *chosen)
             Fitting(self, history, trainer, validate, validated, listeners, progress, signals).run(epochs)
