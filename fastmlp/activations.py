@@ -25,6 +25,8 @@ class Activation(Described):
         The loss that follows from this activation on the last layer.
     limits : tuple of float, or None
         Where it is an S between two limits, these: near them it is flat, and no gradient comes through.
+    rectifies : bool
+        True where every z below 0 gives 0, and lets no gradient through.
     mixes_units : bool
         True where one output depends on every unit of the layer (softmax), so that the derivative is a Jacobian.
     """
@@ -32,6 +34,7 @@ class Activation(Described):
     weight_init = "glorot_uniform"
     output_loss = "mean_squared_error"
     limits: ClassVar[tuple[float, float] | None] = None
+    rectifies = False
     mixes_units = False
 
     @property
@@ -51,6 +54,7 @@ class ReLU(Activation):
 
     name = "relu"
     weight_init = "he_uniform"
+    rectifies = True
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class ReLU6(Activation):
 
     name = "relu6"
     weight_init = "he_uniform"
+    rectifies = True
 
 
 @dataclass(frozen=True)

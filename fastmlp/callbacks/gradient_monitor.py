@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._checks import whole_number
+from fastmlp.activations import Activation
 from fastmlp.callbacks.base import Callback
 
 SATURATED = 0.97
@@ -24,8 +25,8 @@ class GradientMonitor(Callback):
     - "weight_norm": the root of the sum of squares of W.
     - "gradient_norm": the same of dW, the exact gradient of the loss of these rows, penalties included, dropout off.
     - "activation_rms": the root mean square of the layer's outputs.
-    - "dead": the share of units that are 0 for every row, as those of relu are whose z is never positive: they learn
-      nothing from these rows.
+    - "dead": the share of units of relu or relu6 that are 0 for every row: their z is never positive, so they learn
+      nothing from these rows (Lu et al., 2020). NaN for other activations.
     - "saturated": the share of (row, unit) pairs within 1.5 % of the range from one of the limits of sigmoid,
       hard_sigmoid or tanh: |a| > 0.97 for tanh, where courses draw the line. There g'(z) is less than 6 % of what it
       is at z = 0, for sigmoid and tanh alike; hard_sigmoid is flat, or about to be. NaN for other activations.
@@ -91,13 +92,13 @@ class GradientMonitor(Callback):
         network = self.network
         _, gradients = network.loss_and_gradients(self.X, self.y)
         outputs = [*network.hidden_activations(self.X), network.predict(self.X)]
-        limits = [layer.activation.limits for layer in network.architecture.layers]
+        activations = [layer.activation for layer in network.architecture.layers]
         measured = {
             "weight_norm": [_norm(W) for W, _ in network.get_weights()],
             "gradient_norm": [_norm(dW) for dW, _ in gradients],
             "activation_rms": [_norm(A) / math.sqrt(A.size) for A in outputs],
-            "dead": [float(np.mean(~A.any(axis=0))) for A in outputs],
-            "saturated": [_saturated(A, between) for A, between in zip(outputs, limits, strict=True)],
+            "dead": [_dead(A, g) for A, g in zip(outputs, activations, strict=True)],
+            "saturated": [_saturated(A, g) for A, g in zip(outputs, activations, strict=True)],
         }
         for name, values in measured.items():
             self.history[name].append(values)
@@ -109,8 +110,12 @@ def _norm(array: NDArray[Any]) -> float:
     return float(np.linalg.norm(array.astype(np.float64)))
 
 
-def _saturated(A: NDArray[Any], limits: tuple[float, float] | None) -> float:
-    if limits is None:
+def _dead(A: NDArray[Any], activation: Activation) -> float:
+    return float(np.mean(~A.any(axis=0))) if activation.rectifies else math.nan
+
+
+def _saturated(A: NDArray[Any], activation: Activation) -> float:
+    if activation.limits is None:
         return math.nan
-    low, high = limits
+    low, high = activation.limits
     return float(np.mean(np.abs(A - (low + high) / 2) > SATURATED * (high - low) / 2))
