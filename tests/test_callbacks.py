@@ -174,13 +174,15 @@ WITHOUT_BATCHES: dict[str, Callable[[Path], Callback]] = {
 
 
 def calls_of_the_trainer(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) -> tuple[int, Network]:
-    calls: list[int] = []
-    run = Trainer.run
+    calls, run = list[int](), Trainer.run
+
+    def counted(trainer: Trainer, most: int) -> Any:
+        calls.append(most)
+        return run(trainer, most)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "run", lambda *arguments: (calls.append(1), run(*arguments))[1])
-        patch.setattr(
-            "fastmlp.thread_choice.ThreadChoice.call_seconds", lambda self: 1e9
-        )  # calls as long as they may be
+        patch.setattr(Trainer, "run", counted)
+        patch.setattr("fastmlp.thread_choice.ThreadChoice.call_seconds", lambda self: 1e9)  # as long as they may be
         network = fitted(*callbacks, epochs=5)
     return len(calls), network
 
