@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastmlp.activations import ELU, GELU, LeakyReLU
-    from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint
+    from fastmlp.callbacks import (
+        Callback,
+        CSVLogger,
+        EarlyStopping,
+        GradientMonitor,
+        LambdaCallback,
+        ModelCheckpoint,
+        ProgressBar,
+        ReduceLROnPlateau,
+        TimeLimit,
+    )
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
     from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
@@ -31,7 +41,8 @@ if TYPE_CHECKING:
         StepDecay,
         Warmup,
     )
-    from fastmlp.sklearn import MLPClassifier, MLPRegressor
+    from fastmlp.sklearn import MLPClassifier as MLPClassifier
+    from fastmlp.sklearn import MLPRegressor as MLPRegressor
     from fastmlp.training import NonFiniteLossError
 
 
@@ -46,6 +57,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BinaryCrossentropy",
+    "CSVLogger",
     "Callback",
     "CategoricalCrossentropy",
     "Constant",
@@ -55,10 +67,12 @@ __all__ = [
     "Dense",
     "EarlyStopping",
     "ExponentialDecay",
+    "GradientMonitor",
     "History",
     "Huber",
     "InverseScaling",
     "InverseTimeDecay",
+    "LambdaCallback",
     "LeakyReLU",
     "Lion",
     "ModelCheckpoint",
@@ -69,11 +83,14 @@ __all__ = [
     "OneCycle",
     "Orthogonal",
     "PolynomialDecay",
+    "ProgressBar",
     "RMSprop",
     "RandomNormal",
     "RandomUniform",
+    "ReduceLROnPlateau",
     "Schedule",
     "StepDecay",
+    "TimeLimit",
     "TruncatedNormal",
     "Warmup",
     "check_gradients",
@@ -93,6 +110,7 @@ _HOMES = {
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "BinaryCrossentropy": "losses",
+    "CSVLogger": "callbacks",
     "Callback": "callbacks",
     "CategoricalCrossentropy": "losses",
     "Constant": "initializers",
@@ -104,10 +122,12 @@ _HOMES = {
     "EarlyStopping": "callbacks",
     "ExponentialDecay": "schedules",
     "GELU": "activations",
+    "GradientMonitor": "callbacks",
     "History": "history",
     "Huber": "losses",
     "InverseScaling": "schedules",
     "InverseTimeDecay": "schedules",
+    "LambdaCallback": "callbacks",
     "LeakyReLU": "activations",
     "Lion": "optimizers",
     "MLPClassifier": "sklearn",
@@ -120,12 +140,15 @@ _HOMES = {
     "OneCycle": "schedules",
     "Orthogonal": "initializers",
     "PolynomialDecay": "schedules",
+    "ProgressBar": "callbacks",
     "RMSprop": "optimizers",
     "RandomNormal": "initializers",
     "RandomUniform": "initializers",
+    "ReduceLROnPlateau": "callbacks",
     "SGD": "optimizers",
     "Schedule": "schedules",
     "StepDecay": "schedules",
+    "TimeLimit": "callbacks",
     "TruncatedNormal": "initializers",
     "Warmup": "schedules",
     "check_gradients": "gradient_check",

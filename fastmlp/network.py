@@ -19,7 +19,7 @@ from fastmlp import inference, memory, storage, summary
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
-from fastmlp.callbacks import Callback
+from fastmlp.callbacks import Callback, ProgressBar
 from fastmlp.chunks import Chunks, ChunkSource
 from fastmlp.data import (
     Table,
@@ -107,6 +107,9 @@ class Network:
         Of the last `fit`, also of one that was interrupted.
     stop_training : bool
         A callback sets it to end the fit after the epoch.
+    stop_at_once : bool
+        A callback sets it to end the fit after the steps under way, within the epoch, which the next fit finishes as
+        after Ctrl-C; nothing is raised.
 
     Raises
     ------
@@ -147,7 +150,7 @@ class Network:
         self.architecture: Architecture = parameters.architecture
         self.threads = threads
         self.history: History | None = None
-        self.stop_training = False
+        self.stop_training = self.stop_at_once = False
         self._parameters = parameters
         self._plans = Plans(self._parameters, self.threads)
         self._few_rows = FewRows(self._parameters)
@@ -466,7 +469,8 @@ class Network:
         callbacks : iterable of Callback
             Called in this order.
         verbose : {"auto", True, False}
-            Whether to show a line of progress; "auto" does in a terminal.
+            Whether to show a line of progress; "auto" does in a terminal. With a `ProgressBar` among the callbacks
+            it is shown anyway, once.
 
         Returns
         -------
@@ -486,7 +490,7 @@ class Network:
             If this network is being fitted already, by another thread or by the fit whose callback this is.
         """
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
-        listeners, chosen = _check_callbacks(callbacks), choose(metrics, self.architecture.loss)
+        listeners, chosen = check_callbacks(callbacks), choose(metrics, self.architecture.loss)
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
         validation = self._held(validation_data, validation_split)
@@ -518,7 +522,8 @@ class Network:
         losses: EpochLosses = epoch_losses,
     ) -> History:
         """A fit whose arguments are checked; `losses` makes those of epochs of the results of steps."""
-        progress = Progress(verbose, epochs, data.samples)
+        shown = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        progress = Progress(True if shown and verbose in (0, "auto") else verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
         with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
             self._require_finite()
@@ -527,7 +532,7 @@ class Network:
             self._resume_or_begin_epoch(*data.identity(batch_size))
             trainer = signals.released(Trainer, plan, feed, self._constants, signals.released, self._use.step)
             history = self.history = History()
-            self.stop_training = False
+            self.stop_training = self.stop_at_once = False
             validate = validation and functools.partial(self._evaluate, *validation.rows, validation.metrics)
             validated = ("loss", *validation.metrics) if validation else ()
             Fitting(self, history, trainer, validate, validated, callbacks, progress, signals, losses).run(epochs)
@@ -709,7 +714,8 @@ class Network:
         return copy.deepcopy(self)
 
 
-def _check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
+def check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
+    """The callbacks as a list; TypeError where something is none."""
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list of callbacks, callbacks=[...], got {callbacks!r}")
     listeners = list(callbacks)

@@ -25,11 +25,13 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastmlp import inference
 from fastmlp.activations import Activation
+from fastmlp.callbacks import Callback
 from fastmlp.data import Targets, check_targets
 from fastmlp.feeding import Arrays
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.losses import Loss
+from fastmlp.network import check_callbacks
 from fastmlp.optimizers import Optimizer
 from fastmlp.sample_weights import check_weights
 from fastmlp.sklearn import networks
@@ -120,6 +122,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_validation()
+        callbacks = check_callbacks(self.callbacks or ())
         weights = self._weights(sample_weight, y, incremental)
         rows, validation = self._split(X, y, weights)
         batch_size = self._rows_of_a_batch(len(rows))
@@ -127,10 +130,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
         architecture = compiled.network.architecture
         data = Arrays(_table(X), self._targets(y, architecture), check_weights(weights, len(y)), rows)
         conventions = Conventions(self, rows, validation, incremental)
+        epochs = 1 if incremental else self.max_iter
         losses = EpochLoss(len(rows), batch_size, self._share_of_loss())
         self.n_iter_ = 0
         try:
-            self.history_ = self._run(compiled, data, incremental, batch_size, conventions, losses)
+            self.history_ = self._run(compiled, data, epochs, batch_size, [conventions, *callbacks], losses)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except NonFiniteLossError as error:
@@ -144,15 +148,13 @@ class CompiledMLP(BaseMultilayerPerceptron):
         self,
         compiled: Compiled,
         data: Arrays,
-        incremental: bool,
+        epochs: int,
         batch_size: int,
-        conventions: Conventions,
+        callbacks: list[Callback],
         losses: EpochLoss,
     ) -> History:
         network = compiled.network
         network._parameters.state[at.BATCH_OF_EPOCH] = 0  # an epoch that was interrupted is not gone on with
-        epochs = 1 if incremental else self.max_iter
-        callbacks = [conventions, *(self.callbacks or ())]
         return network._train(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), None, losses)
 
     def _diverge(self, error: NonFiniteLossError) -> None:
