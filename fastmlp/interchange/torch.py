@@ -245,14 +245,20 @@ def _flat(module: Any, place: str) -> Iterator[Placed]:
     """The modules of a Sequential and of those within, in their order."""
     from torch import nn
 
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        _require_no_hooks(place, module)
+        for index, each in enumerate(module):
+            yield from _flat(each, f"{place}.{index}" if place else str(index))
+    elif type(module) is nn.Identity:
+        _require_no_hooks(place, module)
+    else:
+        yield place, module
+
+
+def _require_no_hooks(place: str, module: Any) -> None:
     if module._forward_hooks or module._forward_pre_hooks:
         hint = "such as those of weight_norm or prune; remove them first"
         raise ValueError(f"{_named(place, module)} has forward hooks, which a fastmlp network has not, {hint}")
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        for index, each in enumerate(module):
-            yield from _flat(each, f"{place}.{index}" if place else str(index))
-    elif not isinstance(module, nn.Identity):
-        yield place, module
 
 
 def _named(place: str, module: Any) -> str:
@@ -288,6 +294,7 @@ def _layers(modules: list[Placed]) -> list[_Layer]:
             _add_dropout(place, module, layers)
         else:
             _add_activation(place, module, layers)
+        _require_no_hooks(place, module)
     if not layers:
         raise ValueError("module must hold at least one Linear, got none")
     if layers[-1].dropout:
