@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from behaviour import ROOT
 from cases import DTYPES, Array
 from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_activation, rows
 
@@ -101,6 +102,21 @@ def test_weights_have_the_bits_of_the_network(dtype: str, tmp_path: Path) -> Non
     source += "int main(void) { fwrite(mlp_W0, sizeof mlp_W0, 1, stdout); return 0; }\n"
     done = subprocess.run([program(tmp_path, to_c(net), source, dtype)], capture_output=True, check=True)
     assert done.stdout == net.get_weights()[0][0].tobytes()
+
+
+@compiled
+def test_the_programs_of_the_readme_and_of_the_header_compile(tmp_path: Path) -> None:
+    net = Network([30, 16, 2], output="softmax", seed=0)
+    [source] = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(source.splitlines()) == 6
+    said = subprocess.run([program(tmp_path, to_c(net), source, "float32")], capture_output=True, text=True, check=True)
+    expected = net.predict(np.zeros((1, 30)))[0]
+    assert [float(number) for number in said.stdout.split()] == pytest.approx(
+        expected.tolist(), rel=1e-5
+    )  # %g: 6 digits
+    [usage] = re.findall(r"#include \"mlp\.h\"\n(.*?predict.*?\n)", to_c(net), re.DOTALL)
+    lines = "\n".join(line.removeprefix(" *") for line in usage.splitlines())
+    program(tmp_path, to_c(net), f'#include "mlp.h"\nint main(void) {{ {lines} return y[0] < 0; }}\n', "float32")
 
 
 @compiled

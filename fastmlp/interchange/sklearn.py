@@ -14,6 +14,7 @@ from fastmlp.activations import Activation
 from fastmlp.interchange.exports import Weighted, said, weighted_layers
 from fastmlp.interchange.extras import needed_by
 from fastmlp.layers import Dense
+from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 
@@ -34,21 +35,27 @@ _OUTPUTS = {
 _INSTEAD = "fastmlp.to_onnx(fastmlp.from_sklearn(estimator)) converts the network alone"
 
 
-def from_sklearn(estimator: Any, *, optimizer: str | Optimizer | None = None, seed: int | None = None) -> Network:
+def from_sklearn(
+    estimator: Any,
+    *,
+    loss: str | Loss | None = None,
+    optimizer: str | Optimizer | None = None,
+    seed: int | None = None,
+) -> Network:
     """A network with the layers and weights of a fitted multi-layer perceptron.
 
     Its outputs are numbered: output k of a classifier is `estimator.classes_[k]`. A binary classifier has one sigmoid
     output, the probability of `estimator.classes_[1]`, so that `estimator.classes_[net.predict_classes(X)]` are labels
-    either way. The network has the dtype of `coefs_`. The loss follows from the output; what else is of training,
-    `alpha` and the solver, is not carried over.
+    either way. The network has the dtype of `coefs_`. What is of training, `alpha` and the solver, is not carried over.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
         Of `sklearn.neural_network` or of `fastmlp.sklearn`, fitted. A step of a pipeline before it, a scaler perhaps,
         stays with you.
-    optimizer, seed : optional
-        As in `Network`, for further training.
+    loss, optimizer, seed : optional
+        As in `Network`, for further training. The loss that follows from the output is scikit-learn's: cross-entropy,
+        squared error (without its factor of 1/2) or Poisson's.
 
     Returns
     -------
@@ -63,25 +70,35 @@ def from_sklearn(estimator: Any, *, optimizer: str | Optimizer | None = None, se
         If it is anything else.
     ValueError
         If it is not fitted.
+
+    Examples
+    --------
+    >>> estimator = MLPClassifier([32]).fit(X, labels)
+    >>> net = from_sklearn(estimator)
+    >>> estimator.classes_[net.predict_classes(X)]
     """
     with needed_by("from_sklearn", "fastmlp[sklearn]"):
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
         kind = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
-        hint = ": the last step of a pipeline, the best_estimator_ of a search"
-        raise TypeError(f"estimator must be a fitted MLPClassifier or MLPRegressor{hint}, got {kind}")
+        hint = "the last step of a pipeline, the best_estimator_ of a search"
+        raise TypeError(f"estimator must be a fitted MLPClassifier or MLPRegressor, got {kind}; give {hint}")
     if not hasattr(estimator, "coefs_"):
         raise ValueError(f"this {type(estimator).__name__} is not fitted; call fit first")
-    hidden, output = _ours(estimator.activation), _ours(estimator.out_activation_)
     coefs = estimator.coefs_
-    network = Network(
-        [len(coefs[0]), *(Dense(W.shape[1], hidden) for W in coefs[:-1]), Dense(coefs[-1].shape[1], output)],
-        optimizer=optimizer,
-        seed=seed,
-        dtype=coefs[0].dtype,
-    )
+    chosen = [*_per_layer(estimator.activation, len(coefs) - 1), estimator.out_activation_]
+    layers = [Dense(W.shape[1], _ours(each)) for W, each in zip(coefs, chosen, strict=True)]
+    network = Network([len(coefs[0]), *layers], loss=loss, optimizer=optimizer, seed=seed, dtype=coefs[0].dtype)
     network.set_weights(list(zip(coefs, estimator.intercepts_, strict=True)))
     return network
+
+
+def _per_layer(given: Any, layers: int) -> list[str | Activation]:
+    """The activations of the hidden layers; of `fastmlp.sklearn` there may be one for each."""
+    found = [given] * layers if isinstance(given, (str, Activation)) else list(given)
+    if len(found) != layers:
+        raise ValueError(f"estimator has {layers} hidden layers, but {len(found)} activations: {found!r:.200}")
+    return found
 
 
 def _ours(activation: str | Activation) -> Activation:
@@ -131,6 +148,8 @@ def to_sklearn(network: Network, classes: ArrayLike | None = None, feature_names
     linear, values                  MLPRegressor(loss="squared_error")
     exponential, counts             MLPRegressor(loss="poisson")
     ==============================  =====================================================================
+
+    Of two classes that are equally probable, `predict` takes the first of the sorted, as scikit-learn does.
 
     Predictions do not depend on the loss: a Huber network becomes a regressor too, whose `partial_fit` goes on with
     the squared error.
@@ -247,9 +266,9 @@ def register_with_skl2onnx() -> None:
     """Teach skl2onnx the estimators of `fastmlp.sklearn`, alone and as steps of a Pipeline.
 
     Call it once in a process, then `skl2onnx.to_onnx(pipeline, X[:1])` converts. The work is done by skl2onnx's own
-    converters, so what those do not know, or get wrong, raises ValueError in the conversion: activations other than
-    identity, relu, logistic and tanh, Poisson's loss, regressors of several outputs, and multilabel problems of two
-    labels. `to_onnx` knows all of these of a network, `to_onnx(from_sklearn(estimator))`.
+    converters, so what those do not know, or get wrong, raises ValueError in the conversion: hidden activations other
+    than identity, relu, logistic and tanh, one for all layers; Poisson's loss; scores of a hinge loss; regressors of
+    several outputs; multilabel problems of two labels. `to_onnx(from_sklearn(estimator))` converts all of these.
 
     Raises
     ------
@@ -289,13 +308,17 @@ def _require_convertible(estimator: Any) -> None:
     """Refuse what skl2onnx 1.20 fails at, or converts to something else."""
     from sklearn.base import is_classifier
 
-    known = (*_HIDDEN.values(), "softmax")
-    for what in ("activation", "out_activation_"):
-        if getattr(estimator, what) not in known:
-            found = f"{type(estimator).__name__} has {what} {getattr(estimator, what)!r}"
-            raise ValueError(f"{found}, which skl2onnx does not know. There are: {', '.join(known)}; {_INSTEAD}")
-    outputs = estimator.n_outputs_
-    # Several columns become one; of two labels of a row the first is taken for the second's absence.
-    wrong = outputs == 2 and estimator.out_activation_ == "logistic" if is_classifier(estimator) else outputs > 1
-    if wrong:
-        raise ValueError(f"{type(estimator).__name__} has {outputs} outputs, which skl2onnx gets wrong; {_INSTEAD}")
+    kind, classifies = type(estimator).__name__, is_classifier(estimator)
+    outputs, output = estimator.n_outputs_, estimator.out_activation_
+    known = {
+        "activation": [*_HIDDEN.values()],
+        "out_activation_": ["logistic", "softmax"] if classifies else ["identity"],
+    }
+    for what, names in known.items():
+        found = getattr(estimator, what)
+        if not isinstance(found, str) or found not in names:
+            there = f"skl2onnx has {', '.join(names)} there"
+            raise ValueError(f"{kind} cannot be converted with {what}={found!r:.200}, {there}; {_INSTEAD}")
+    # It makes one column of several, and of two labels of a row takes the first for the absence of the second.
+    if (outputs == 2 and output == "logistic") if classifies else outputs > 1:
+        raise ValueError(f"{kind} cannot be converted with {outputs} outputs, which skl2onnx gets wrong; {_INSTEAD}")
