@@ -27,7 +27,7 @@ OPSET = 17  # what ONNX Runtime reads since 1.12
 OLDEST_OPSET = 13  # where Softmax became that of one axis
 SIZE_LIMIT = 2**31 - 2**20  # bytes of all parameters: protobuf holds 2 GB, names and nodes included
 
-_ERFC_END = 6.5  # erfc is 4e-20 there, less than what float64 keeps of 1
+_ERFC_END = 6.5  # beyond, erfc is below 4e-20, and e^(-x^2) makes little of whatever the polynomial says
 _ERFC_DEGREE = 18  # 2e-15 from erfc; higher degrees come no nearer
 
 
@@ -229,13 +229,13 @@ def _gelu(graph: _Graph, z: str) -> str:
     if not graph.wide:
         error = graph.add("Erf", graph.add("Mul", z, math.sqrt(0.5)))
         return graph.add("Mul", z, graph.add("Mul", graph.add("Add", error, 1.0), 0.5))
-    size = graph.add("Min", graph.add("Abs", z), _ERFC_END * math.sqrt(2))
+    size = graph.add("Abs", z)
     tail = _erfc(graph, graph.add("Mul", size, math.sqrt(0.5)))
     return graph.add("Sub", graph.add("Relu", z), graph.add("Mul", graph.add("Mul", size, 0.5), tail))
 
 
 def _erfc(graph: _Graph, x: str) -> str:
-    """The complementary error function between 0 and its end, `e^(-x^2) p(u)` with u from -1 to 1."""
+    """The complementary error function from 0 on, `e^(-x^2) p(u)`; up to its end u goes from 1 to -1."""
     middle, half = _erfc_range()
     t = graph.add("Div", 1.0, graph.add("Add", graph.add("Mul", x, 0.5), 1.0))
     u = graph.add("Mul", graph.add("Sub", t, middle), 1.0 / half)
