@@ -179,7 +179,7 @@ def test_it_is_scored_pickled_cloned_and_put_into_pipelines_as_any_other() -> No
 
 
 def test_columns_have_their_names() -> None:
-    import pandas
+    pandas = pytest.importorskip("pandas")
 
     names = list("abcde")
     estimator = to_sklearn(net_for("linear", 1), feature_names=names)
