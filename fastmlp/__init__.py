@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fastmlp.gradient_check import check_gradients
     from fastmlp.history import History
     from fastmlp.initializers import Constant, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
+    from fastmlp.interchange.c import to_c
+    from fastmlp.interchange.onnx import to_onnx
+    from fastmlp.interchange.sklearn import from_sklearn, register_with_skl2onnx, to_sklearn
+    from fastmlp.interchange.torch import from_torch, to_torch
     from fastmlp.layers import Dense
     from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber
     from fastmlp.model_file import ModelFormatError
@@ -94,8 +98,15 @@ __all__ = [
     "TruncatedNormal",
     "Warmup",
     "check_gradients",
+    "from_sklearn",
+    "from_torch",
     "register_activation",
     "register_loss",
+    "register_with_skl2onnx",
+    "to_c",
+    "to_onnx",
+    "to_sklearn",
+    "to_torch",
 ]
 
 # MLPClassifier and MLPRegressor are left out: `from fastmlp import *` must not need scikit-learn.
@@ -152,8 +163,15 @@ _HOMES = {
     "TruncatedNormal": "initializers",
     "Warmup": "schedules",
     "check_gradients": "gradient_check",
+    "from_sklearn": "interchange.sklearn",
+    "from_torch": "interchange.torch",
     "register_activation": "registration",
     "register_loss": "registration",
+    "register_with_skl2onnx": "interchange.sklearn",
+    "to_c": "interchange.c",
+    "to_onnx": "interchange.onnx",
+    "to_sklearn": "interchange.sklearn",
+    "to_torch": "interchange.torch",
 }
 
 

@@ -15,7 +15,7 @@ SPECS = (
     "_checks", "_described", "_plain_math", "activations", "losses", "optimizers", "schedules", "initializers",
     "layers", "architecture", "metrics",
 )  # fmt: skip
-EXTRAS = {"matplotlib", "sklearn", "onnx", "torch"}
+EXTRAS = {"matplotlib", "sklearn", "onnx", "skl2onnx", "torch"}
 COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "generated_jit", "stencil", "jitclass"}
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent

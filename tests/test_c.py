@@ -1,0 +1,170 @@
+"""The C header compiles without a warning and predicts as its network does, to the same weights."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from behaviour import ROOT
+from cases import DTYPES, Array
+from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_activation, rows
+
+from fastmlp import Dense, Network, to_c
+from fastmlp.activations import ACTIVATIONS, Activation
+from fastmlp.interchange import c as exporter
+
+COMPILER = next(filter(None, map(shutil.which, ("gcc", "clang", "cc"))), "")
+OPTIONS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+
+compiled = pytest.mark.skipif(not COMPILER, reason="there is no C compiler: neither gcc, clang nor cc was found")
+
+PREDICTOR = """\
+#include <stdio.h>
+#include "mlp.h"
+
+int main(void)
+{
+    static REAL x[MLP_INPUTS], y[MLP_OUTPUTS];
+    while (fread(x, sizeof x, 1, stdin) == 1) {
+        mlp_predict(x, y);
+        fwrite(y, sizeof y, 1, stdout);
+    }
+    return 0;
+}
+"""
+
+
+def program(folder: Path, header: str, source: str, dtype: str, *options: str) -> Path:
+    """The compiled source, beside the header that it includes."""
+    (folder / "mlp.h").write_text(header)
+    (folder / "main.c").write_text(source.replace("REAL", "float" if dtype == "float32" else "double"))
+    arguments = [COMPILER, *OPTIONS, *options, "main.c", "-o", "main", "-lm"]
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "main"
+
+
+def answer(executable: Path, X: Array, outputs: int) -> Array:
+    done = subprocess.run([executable], input=X.tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return np.frombuffer(done.stdout, X.dtype).reshape(len(X), outputs)
+
+
+def predictions(folder: Path, net: Network, X: Array, *options: str) -> Array:
+    """What the header's function says of each row."""
+    executable = program(folder, to_c(net), PREDICTOR, X.dtype.name, *options)
+    return answer(executable, X, net.architecture.outputs)
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", OWN_NUMBERS.values(), ids=OWN_NUMBERS)
+def test_predictions_are_those_of_the_network(activation: Activation, dtype: str, tmp_path: Path) -> None:
+    net, X = network(activation, dtype), rows(dtype)
+    assert difference(predictions(tmp_path, net, X), net.predict(X)) <= TOLERANCE[dtype]
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", OWN_NUMBERS.values(), ids=OWN_NUMBERS)
+def test_small_and_large_numbers_are_kept(activation: Activation, dtype: str, tmp_path: Path) -> None:
+    net, X = far(activation, dtype)
+    assert difference(predictions(tmp_path, net, X), net.predict(X)) <= TOLERANCE[dtype]
+
+
+@compiled
+def test_it_reads_and_writes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    kinds = [each for each in ACTIVATIONS.values() if each.name != "exponential"]
+    net = Network([5, *(Dense(3 + index % 4, kind) for index, kind in enumerate(kinds))], seed=0)
+    X = np.concatenate([rows("float32"), np.full((1, 5), 1e30, np.float32)])
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    trial = subprocess.run([COMPILER, *SANITIZERS, "main.c"], cwd=tmp_path, capture_output=True)
+    if trial.returncode:
+        pytest.skip("this compiler has no sanitizers")
+    assert difference(predictions(tmp_path, net, X, *SANITIZERS), net.predict(X)) <= TOLERANCE["float32"]
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_weights_have_the_bits_of_the_network(dtype: str, tmp_path: Path) -> None:
+    net = Network([1, Dense(13, "tanh"), 1], dtype=dtype, seed=0)
+    tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    values = [0.0, -0.0, 1.0, 1 / 3, -0.1, tiny, -tiny, huge, -huge, 1e20, 123456789.0, np.pi, 2.0**-30]
+    (_, b), last = net.get_weights()
+    net.set_weights([(np.array([values]), b), last])
+    source = '#include <stdio.h>\n#include "mlp.h"\n'
+    source += "int main(void) { fwrite(mlp_W0, sizeof mlp_W0, 1, stdout); return 0; }\n"
+    done = subprocess.run([program(tmp_path, to_c(net), source, dtype)], capture_output=True, check=True)
+    assert done.stdout == net.get_weights()[0][0].tobytes()
+
+
+@compiled
+def test_the_programs_of_the_readme_and_of_the_header_compile(tmp_path: Path) -> None:
+    net = Network([30, 16, 2], output="softmax", seed=0)
+    [source] = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(source.splitlines()) == 6
+    said = subprocess.run([program(tmp_path, to_c(net), source, "float32")], capture_output=True, text=True, check=True)
+    expected = net.predict(np.zeros((1, 30)))[0]
+    assert [float(number) for number in said.stdout.split()] == pytest.approx(
+        expected.tolist(), rel=1e-5
+    )  # %g: 6 digits
+    [usage] = re.findall(r"#include \"mlp\.h\"\n(.*?predict.*?\n)", to_c(net), re.DOTALL)
+    lines = "\n".join(line.removeprefix(" *") for line in usage.splitlines())
+    program(tmp_path, to_c(net), f'#include "mlp.h"\nint main(void) {{ {lines} return y[0] < 0; }}\n', "float32")
+
+
+@compiled
+def test_two_networks_in_one_program_under_their_names(tmp_path: Path) -> None:
+    first, second = (Network([2, 3, 1], activation="elu", seed=seed) for seed in (0, 1))
+    to_c(first, tmp_path / "first.h", name="first")
+    to_c(second, tmp_path / "second.h", name="second")
+    main = (
+        '#include <stdio.h>\n#include "first.h"\n#include "second.h"\n#include "first.h"\n#include "mlp.h"\n'
+        "int main(void) { const float x[FIRST_INPUTS] = {1, 2}; float y[2];\n"
+        "first_predict(x, y); second_predict(x, y + SECOND_OUTPUTS); fwrite(y, sizeof y, 1, stdout); return 0; }\n"
+    )
+    X = np.array([[1, 2]], np.float32)
+    found = answer(program(tmp_path, to_c(first), main, "float32"), X, 2)
+    assert difference(found, np.concatenate([first.predict(X), second.predict(X)], axis=1)) <= 1e-6
+
+
+def test_every_built_in_activation_is_there() -> None:
+    assert exporter.FUNCTIONS.keys() == {"gelu_tanh", *ACTIVATIONS}
+
+
+def test_it_needs_one_header_and_no_more_code_than_its_layers() -> None:
+    text = to_c(Network([5, 16, 7, 3], output="sigmoid", seed=0))
+    assert re.findall(r"#include.*", text) == ['#include "mlp.h"', "#include <math.h>"]  # the first as an example
+    assert re.findall(r"static inline \w+ (\w+)\(", text) == ["mlp_dense", "mlp_relu", "mlp_sigmoid", "mlp_predict"]
+    assert {"#define MLP_INPUTS 5", "#define MLP_OUTPUTS 3", "#define MLP_SCRATCH 23"} <= set(text.splitlines())
+    assert max(map(len, text.splitlines())) <= 120
+    assert "5 -> 16, relu" in text
+
+
+def test_the_file_is_the_text(tmp_path: Path) -> None:
+    text = to_c(network(ACTIVATIONS["gelu"]), tmp_path / "mlp.h")
+    assert (tmp_path / "mlp.h").read_text() == text
+    assert [each.name for each in tmp_path.iterdir()] == ["mlp.h"]
+
+
+@pytest.mark.parametrize("name", ["", "2mlp", "_mlp", "my-net", "net!", "nét", "mlp\n", "a" * 41])
+def test_names_that_c_does_not_take_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="name must be up to 40 letters, digits and underscores"):
+        to_c(network(ACTIVATIONS["relu"]), name=name)
+
+
+def test_bad_arguments_are_refused(tmp_path: Path) -> None:
+    given: Any = 3
+    with pytest.raises(TypeError, match="name must be a string, got 3"):
+        to_c(network(ACTIVATIONS["relu"]), name=given)
+    with pytest.raises(TypeError, match=r"to_c takes a fastmlp\.Network, got builtins\.int"):
+        to_c(given)
+    with own_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered "):
+        to_c(net, tmp_path / "mlp.h")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,265 @@
+"""Networks go to PyTorch and come back with the same weights, predictions and gradients."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import DTYPES, tensors
+from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_activation, rows
+
+from fastmlp import ELU, GELU, Dense, LeakyReLU, Network, from_torch, to_torch
+from fastmlp.activations import ACTIVATIONS, Activation
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+CARRIED = {name: activation for name, activation in OWN_NUMBERS.items() if activation.name != "exponential"}
+"""torch has no module for the exponential."""
+
+
+def predictions(module: Any, X: Any) -> Any:
+    module.eval()
+    with torch.no_grad():
+        return module(torch.from_numpy(X)).numpy()
+
+
+def linears(*between: Any) -> Any:
+    """A module with these between its two Linear."""
+    return nn.Sequential(nn.Linear(5, 4), *between, nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", CARRIED.values(), ids=CARRIED)
+def test_predictions_are_those_of_the_network(activation: Activation, dtype: str) -> None:
+    net = network(activation, dtype)
+    for made, X in ((net, rows(dtype)), far(activation, dtype)):
+        assert difference(predictions(to_torch(made), X), made.predict(X)) <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", CARRIED.values(), ids=CARRIED)
+def test_there_and_back_is_the_same_network(activation: Activation, dtype: str) -> None:
+    net = network(activation, dtype)
+    back = from_torch(to_torch(net), seed=net.seed)
+    assert back.architecture == net.architecture
+    assert [each.tobytes() for each in tensors(back.get_weights())] == [
+        each.tobytes() for each in tensors(net.get_weights())
+    ]
+
+
+@pytest.mark.parametrize("activation", CARRIED.values(), ids=CARRIED)
+def test_gradients_are_those_of_autograd(activation: Activation) -> None:
+    net = Network([5, Dense(9, activation), Dense(4, activation, use_bias=False), 3], dtype="float64", seed=4)
+    y = np.random.default_rng(5).normal(size=(50, 3))
+    # torch's slope of Hardsigmoid is a float32 1 / 6, in float64 too.
+    tolerance = 1e-7 if activation.name == "hard_sigmoid" else 1e-9
+    compare_gradients(net, to_torch(net), y, nn.MSELoss(), tolerance=tolerance)
+
+
+Y = np.random.default_rng(6)
+LOGITS: dict[str, tuple[str, Any, Any]] = {
+    "softmax": ("CrossEntropyLoss", Y.integers(0, 3, 50), 1),
+    "sigmoid": ("BCEWithLogitsLoss", Y.integers(0, 2, (50, 3)).astype(np.float64), 3),
+    "exponential": ("PoissonNLLLoss", Y.poisson(2, (50, 3)).astype(np.float64), 1),
+}
+
+
+@pytest.mark.parametrize("output", LOGITS)
+def test_gradients_from_logits_are_those_of_torchs_losses(output: str) -> None:
+    """`scale` is what turns torch's mean over the outputs into our sum."""
+    loss, y, scale = LOGITS[output]
+    net = Network([5, Dense(9, "tanh"), 3], output=output, dtype="float64", seed=4)
+    module = to_torch(net, logits=True)
+    assert type(module[-1]) is nn.Linear
+    compare_gradients(net, module, y, getattr(nn, loss)(), scale)
+    back = from_torch(module, output=output, seed=4)
+    assert back.architecture == net.architecture
+    assert difference(back.predict(rows("float64")), net.predict(rows("float64"))) == 0
+
+
+def compare_gradients(
+    net: Network, module: Any, y: Any, loss: Callable[..., Any], scale: float = 1, tolerance: float = 1e-9
+) -> None:
+    X = rows("float64")
+    value = scale * loss(module(torch.from_numpy(X)), torch.from_numpy(y))
+    value.backward()
+    own, gradients = net.loss_and_gradients(X, y)
+    assert own == pytest.approx(value.item(), rel=tolerance)
+    found = [each.grad.numpy().T for each in module.parameters()]
+    for ours, theirs in zip(tensors(gradients), found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(1, float(np.abs(theirs).max())))
+
+
+def test_dropout_is_a_module_that_drops_in_training_alone() -> None:
+    net = network(ACTIVATIONS["relu"])
+    module = to_torch(net)
+    assert [type(each).__name__ for each in module] == ["Linear", "ReLU", "Linear", "ReLU", "Dropout", "Linear", "ReLU"]
+    assert module.training
+    assert module[4].p == 0.2
+    X = torch.from_numpy(rows("float32"))
+    assert not torch.equal(module(X), module(X))
+    assert torch.equal(module.eval()(X), module(X))
+
+
+def test_nothing_is_shared_and_nothing_else_changes() -> None:
+    net = network(ACTIVATIONS["relu"])
+    before, state = net.predict(rows("float32")), torch.get_rng_state()
+    module = to_torch(net).train(False)
+    assert torch.equal(state, torch.get_rng_state())
+    copy = from_torch(module)
+    assert not module.training
+    with torch.no_grad():
+        for each in module.parameters():
+            assert each.requires_grad
+            each.zero_()
+    assert (net.predict(rows("float32")) == before).all()
+    assert (copy.predict(rows("float32")) == before).all()
+    net.set_weights([(W + 1, b) for W, b in net.get_weights()])
+    assert not any(each.any() for each in module.parameters())
+
+
+def test_modules_in_modules_and_those_that_do_nothing_are_read() -> None:
+    inner = nn.Sequential(nn.Linear(5, 4, bias=False), nn.Identity(), nn.Dropout(0.0), nn.ELU(0.7), nn.Dropout(0.25))
+    module = nn.Sequential(nn.Dropout(0.0), nn.Sequential(inner), nn.Sequential(nn.Linear(4, 2), nn.Identity()))
+    net = from_torch(module, seed=0)
+    first, last = net.architecture.layers
+    assert (first.activation, first.dropout, first.use_bias) == (ELU(0.7), 0.25, False)
+    assert (last.activation.name, net.architecture.loss.name) == ("linear", "mean_squared_error")
+    assert difference(net.predict(rows("float32")), predictions(module, rows("float32"))) <= 1e-5
+
+
+def test_a_single_linear_is_a_network() -> None:
+    module = nn.Linear(5, 2)
+    assert difference(from_torch(module).predict(rows("float32")), predictions(module, rows("float32"))) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (lambda: nn.LeakyReLU(0.3), LeakyReLU(0.3)),
+        (lambda: nn.GELU(), GELU()),
+        (lambda: nn.GELU("tanh"), GELU(approximate=True)),
+        (lambda: nn.Softplus(), ACTIVATIONS["softplus"]),
+        (lambda: nn.Softmax(dim=1), ACTIVATIONS["softmax"]),
+        (lambda: nn.Softmax(dim=-1), ACTIVATIONS["softmax"]),
+        (lambda: nn.Hardsigmoid(inplace=True), ACTIVATIONS["hard_sigmoid"]),
+    ],
+)
+def test_numbers_of_activations_are_read(module: Callable[[], Any], expected: Activation) -> None:
+    made = linears(module())
+    net = from_torch(made)
+    assert net.architecture.layers[0].activation == expected
+    assert difference(net.predict(rows("float32")), predictions(made, rows("float32"))) <= 1e-5
+
+
+@pytest.mark.parametrize("between", [("ReLU", "Dropout"), ("Dropout", "ReLU")])
+def test_dropout_before_relu_is_dropout_behind_it(between: tuple[str, str]) -> None:
+    net = from_torch(linears(*(getattr(nn, name)() for name in between)))
+    layer = net.architecture.layers[0]
+    assert (layer.activation.name, layer.dropout) == ("relu", 0.5)
+
+
+def test_softmax_takes_the_place_of_its_logarithm() -> None:
+    module = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3), nn.LogSoftmax(dim=1))
+    net = from_torch(module, output="softmax")
+    assert net.architecture.loss.name == "categorical_crossentropy"
+    assert difference(net.predict(rows("float32")), np.exp(predictions(module, rows("float32")))) <= 1e-5
+
+
+def test_dtypes_follow_or_are_given() -> None:
+    X = rows("float64")
+    assert from_torch(linears().double()).predict(X).dtype == np.float64
+    assert from_torch(linears(), dtype="float64").predict(X).dtype == np.float64
+    half = linears(nn.ReLU()).to(torch.bfloat16)
+    with pytest.raises(ValueError, match="got bfloat16; give dtype to convert it"):
+        from_torch(half)
+    converted = from_torch(half, dtype="float32")
+    assert difference(converted.predict(rows("float32")), predictions(half.float(), rows("float32"))) <= 1e-5
+
+
+def tied() -> Any:
+    linear = nn.Linear(5, 5)
+    return nn.Sequential(linear, nn.ReLU(), linear)
+
+
+def hooked() -> Any:
+    module = linears()
+    module[0].register_forward_hook(lambda module, inputs, output: output * 2)
+    return module
+
+
+class Own(nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, X: Any) -> Any:
+        return X
+
+
+class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
+    def forward(self, X: Any) -> Any:
+        return 2 * super().forward(X)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: linears(nn.BatchNorm1d(4)), TypeError, "module 1, BatchNorm1d, is nothing .* There are: .*Linear"),
+        (lambda: linears(nn.Sequential(nn.ReLU(), nn.PReLU())), TypeError, r"module 1\.1, PReLU,"),
+        (lambda: linears(nn.Conv1d(4, 4, 1)), TypeError, "module 1, Conv1d,"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), TypeError, r"module 0, Flatten, .*X\.reshape"),
+        (lambda: nn.Sequential(nn.Linear(5, 2), nn.LogSoftmax(dim=1)), TypeError, "1, LogSoftmax, .*output='softmax'"),
+        (Own, TypeError, "the module, Own, is nothing"),
+        (Doubled, TypeError, "the module, Doubled, is nothing"),
+        (lambda: nn.LazyLinear(3), TypeError, "the module, LazyLinear, is nothing"),
+        (lambda: linears(nn.ELU(-1.0)), ValueError, "module 1, ELU, cannot be carried over: elu: alpha must be"),
+        (lambda: linears(nn.LeakyReLU(0.0)), ValueError, "module 1, LeakyReLU, .*slope must be greater than 0"),
+        (lambda: linears(nn.Softplus(beta=2)), ValueError, "module 1, Softplus, .*beta must be 1 .*got 2"),
+        (lambda: linears(nn.Softplus(threshold=5)), ValueError, "threshold at least 20, got 1.* and 5"),
+        (lambda: linears(nn.Softmax(dim=0)), ValueError, "module 1, Softmax, .*dim must be -1 or 1.* got 0"),
+        (lambda: linears(nn.ReLU(), nn.Tanh()), ValueError, "module 2, Tanh, is the second activation"),
+        (lambda: linears(nn.Dropout(), nn.Tanh()), ValueError, "module 2, Tanh, stands behind Dropout"),
+        (lambda: linears(nn.Dropout(), nn.Dropout()), ValueError, "module 2, Dropout, is the second"),
+        (lambda: linears(nn.Dropout(1.0)), ValueError, "module 1, Dropout, drops everything"),
+        (lambda: nn.Sequential(nn.Dropout(), nn.Linear(5, 2)), ValueError, "module 0, Dropout, stands before"),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Linear(5, 2)), ValueError, "module 0, ReLU, stands before"),
+        (lambda: nn.Sequential(nn.Linear(5, 2), nn.Dropout()), ValueError, "module 0, Linear, is the last and has"),
+        (lambda: nn.Sequential(nn.Linear(5, 4), nn.Linear(3, 2)), ValueError, "1, Linear, takes 3 inputs, .* 4 units"),
+        (nn.Sequential, ValueError, "at least one Linear"),
+        (tied, ValueError, "module 2, Linear, shares its weights"),
+        (hooked, ValueError, "module 0, Linear, has forward hooks"),
+        (lambda: linears().double().append(nn.Linear(2, 2)), ValueError, "got float32, float64; give dtype"),
+        (lambda: "model.pt", TypeError, "got 'model.pt' of type str"),
+    ],
+)
+def test_what_cannot_be_carried_over_is_named(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        from_torch(make())
+
+
+def test_losses_and_modules_of_torch_are_refused_with_what_to_give_instead() -> None:
+    with pytest.raises(TypeError, match="in place of MSELoss give 'mean_squared_error'"):
+        from_torch(linears(), loss=nn.MSELoss())
+    with pytest.raises(TypeError, match="in place of CrossEntropyLoss give output='softmax'"):
+        from_torch(linears(), loss=nn.CrossEntropyLoss())
+    with pytest.raises(TypeError, match="output must be of fastmlp; in place of Softmax give its fastmlp name"):
+        from_torch(linears(), output=nn.Softmax(dim=1))
+    with pytest.raises(ValueError, match="output='softmax' contradicts"):
+        from_torch(nn.Sequential(nn.Linear(5, 2), nn.Sigmoid()), output="softmax")
+
+
+def test_an_activation_without_a_module_of_torch_is_named() -> None:
+    with pytest.raises(ValueError, match=r"layer 0 has the activation 'exponential', built in, which torch\.nn"):
+        to_torch(Network([5, Dense(4, "exponential"), 2], seed=0))
+    with own_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*There are: "):
+        to_torch(net)
+    with pytest.raises(TypeError, match=r"to_torch takes a fastmlp\.Network, got torch\.nn"):
+        to_torch(linears())
+
+
+@pytest.mark.parametrize("call", [lambda: from_torch(None), lambda: to_torch(network(ACTIVATIONS["relu"]))])
+def test_without_torch_the_error_names_the_extra(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r'_torch needs torch: pip install "fastmlp\[torch\]"'):
+        call()
