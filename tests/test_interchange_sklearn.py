@@ -5,11 +5,11 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.neural_network
 from cases import DTYPES, Array
 from exchanged import TOLERANCE, difference, own_activation, rows
 from sklearn.base import clone
@@ -20,6 +20,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import fastmlp.sklearn
 from fastmlp import (
     ELU,
     Dense,
@@ -44,14 +45,30 @@ TARGETS: dict[str, Any] = {
 HIDDEN = {"identity": "linear", "relu": "relu", "logistic": "sigmoid", "tanh": "tanh"}
 
 
-def fitted(target: str, activation: str = "relu", dtype: str = "float64", **options: Any) -> Any:
-    """An estimator of scikit-learn after three epochs."""
+def fitted(
+    target: str, activation: Any = "relu", dtype: str = "float64", of: Any = sklearn.neural_network, **options: Any
+) -> Any:
+    """An estimator of scikit-learn's, or of ours, after three epochs."""
     regressor = target in ("one number", "two numbers", "counts")
     loss = {"loss": "poisson"} if target == "counts" else {}
-    kind = MLPRegressor if regressor else MLPClassifier
+    kind = of.MLPRegressor if regressor else of.MLPClassifier
     made = kind(hidden_layer_sizes=[8, 6], activation=activation, max_iter=3, random_state=0, **loss, **options)
     with pytest.warns(ConvergenceWarning):
         return made.fit(X.astype(dtype), TARGETS[target])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_ours_become_the_network_that_they_are(target: str) -> None:
+    estimator = own(target, activation=["gelu", "tanh"])
+    data = X.astype(np.float32)
+    assert difference(from_sklearn(estimator).predict(data), outputs(estimator, data)) <= TOLERANCE["float32"]
+
+
+def test_ours_with_a_hinge_loss_become_a_network_of_scores() -> None:
+    estimator = own("three classes", loss="hinge")
+    data = X.astype(np.float32)
+    net = from_sklearn(estimator, loss="hinge")
+    assert difference(net.predict(data), estimator._forward_pass_fast(data)) <= TOLERANCE["float32"]
 
 
 def outputs(estimator: Any, data: Array) -> Array:
@@ -318,28 +335,14 @@ def test_without_scikit_learn_the_error_names_the_extra() -> None:
 
 
 @pytest.fixture
-def estimators(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Classes of their own, as those of `fastmlp.sklearn` are, known to skl2onnx."""
+def _known_to_skl2onnx() -> None:
     pytest.importorskip("skl2onnx")
-
-    class Classifier(MLPClassifier):
-        pass
-
-    class Regressor(MLPRegressor):
-        pass
-
-    module: Any = ModuleType("fastmlp.sklearn")
-    module.MLPClassifier, module.MLPRegressor = Classifier, Regressor
-    monkeypatch.setitem(sys.modules, "fastmlp.sklearn", module)
     register_with_skl2onnx()
-    return module
 
 
-def own(module: Any, target: str, **options: Any) -> Any:
-    """A fitted estimator, of those classes."""
-    estimator = fitted(target, dtype="float32", **options)
-    estimator.__class__ = module.MLPRegressor if isinstance(estimator, MLPRegressor) else module.MLPClassifier
-    return estimator
+def own(target: str, **options: Any) -> Any:
+    """A fitted estimator of fastmlp.sklearn."""
+    return fitted(target, dtype="float32", of=fastmlp.sklearn, **options)
 
 
 def converted(estimator: Any, data: Array) -> list[Array]:
@@ -353,9 +356,10 @@ def converted(estimator: Any, data: Array) -> list[Array]:
 
 @pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize("target", ["two classes", "three classes", "labels", "one number"])
-def test_pipelines_with_them_convert(target: str, activation: str, estimators: Any) -> None:
+@pytest.mark.usefixtures("_known_to_skl2onnx")
+def test_pipelines_with_them_convert(target: str, activation: str) -> None:
     data = X.astype(np.float32)
-    last = own(estimators, target, activation=activation)
+    last = own(target, activation=activation)
     pipeline = make_pipeline(StandardScaler().fit(data), last)
     found = converted(pipeline, data)
     if target == "one number":
@@ -379,17 +383,19 @@ def test_pipelines_with_them_convert(target: str, activation: str, estimators: A
         ("two numbers", {}, r"with 2 outputs, which skl2onnx gets wrong; fastmlp\.to_onnx\(fastmlp\.from_sklearn"),
     ],
 )
+@pytest.mark.usefixtures("_known_to_skl2onnx")
 def test_what_skl2onnx_does_not_know_or_gets_wrong_is_refused(
-    target: str, changes: dict[str, Any], message: str, estimators: Any
+    target: str, changes: dict[str, Any], message: str
 ) -> None:
-    estimator = own(estimators, target)
+    estimator = own(target)
     vars(estimator).update(changes)
     with pytest.raises(ValueError, match=message):
         converted(estimator, X.astype(np.float32))
 
 
-def test_two_labels_of_a_row_are_refused(estimators: Any) -> None:
-    estimator = own(estimators, "labels")
+@pytest.mark.usefixtures("_known_to_skl2onnx")
+def test_two_labels_of_a_row_are_refused() -> None:
+    estimator = own("labels")
     with pytest.warns(ConvergenceWarning):
         estimator.fit(X, TARGETS["labels"][:, :2])
     with pytest.raises(ValueError, match="with 2 outputs, which skl2onnx gets wrong"):
