@@ -20,6 +20,7 @@ RESULTS = FOLDER / "results.json"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="few and short rounds: to see that everything runs")
+    parser.addoption("--mnist", metavar="FOLDER", help="where MNIST's images and labels are, *.gz; else it is left out")
 
 
 def pytest_configure(config: pytest.Config) -> None:

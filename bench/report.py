@@ -53,6 +53,7 @@ def with_tables(text: str, results: Results) -> str:
     for name, content in (
         ("steps", tables.readme_steps(results)),
         ("rest", tables.readme_rest(results)),
+        ("estimators", tables.estimators(results)),
         ("machine", tables.machine_line(results)),
     ):
         text = replaced(text, name, content)

@@ -16,6 +16,8 @@ STEPS = """Microseconds for one step: forward pass, backpropagation and Adam, fl
 loss and rate for all, losses asserted to agree before; the rounds of all alternate, and each one's best counts. In
 brackets the share of the floor, from 1 % on: the larger of FLOPs over the FMA peak and bytes over the bandwidth of
 memory, as [workloads.py](workloads.py) counts them."""
+ESTIMATORS = """`fit` of MLPClassifier and MLPRegressor with default parameters, float64, from fastmlp.sklearn and from
+scikit-learn, in a process each: the same iterations with the same losses."""
 KERNELS = "Products in shares of the FMA peak of one core, everything else in nanoseconds a number."
 
 
@@ -86,6 +88,8 @@ def full(results: Results) -> str:
         rows = [(who, megabytes(count)) for who, count in sorted(held.items(), key=lambda pair: pair[1])]
         parts += ["## Memory", f"The most that a process holds which trains {name}, Python and all."]
         parts += [markdown(("", "peak"), rows)]
+    if any("fit" in info for info in results.infos):
+        parts += ["## Estimators", ESTIMATORS, estimators(results)]
     if start := start_seconds(results):
         names = {"none": "from an empty cache, everything compiled", "warm": "from a warm cache"}
         rows = [(names[cache], f"{seconds:.2f} s") for cache, seconds in start.items()]
@@ -138,6 +142,20 @@ def memory(results: Results) -> dict[str, dict[str, int]]:
     for info in (info for info in results.infos if "memory" in info):
         found.setdefault(f"{info['memory']} at batch {info['batch']}", {})[info["who"]] = info["bytes"]
     return found
+
+
+def estimators(results: Results) -> str:
+    """What fits with default parameters take in fastmlp.sklearn and in scikit-learn."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for info in (info for info in results.infos if "fit" in info):
+        found.setdefault(info["fit"], {})[info["who"]] = info
+    rows = []
+    for name, by in found.items():
+        own, hers = by["fastmlp"], by["scikit-learn"]
+        size = f"{own['rows']:,} x {own['columns']}"
+        ratio = f"**{hers['seconds'] / own['seconds']:.1f} x**"
+        rows.append((name, size, f"{own['iterations']}", *(f"{each['seconds']:.3g} s" for each in (own, hers)), ratio))
+    return markdown(("data", "rows x columns", "iterations", "fastmlp", "scikit-learn", "faster"), rows)
 
 
 def machine_line(results: Results) -> str:
