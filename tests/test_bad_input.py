@@ -149,7 +149,7 @@ CONSTRUCTION: list[Case] = [
     ("Adam beta_2", made(Adam, beta_2=1.5), ValueError, "adam: beta_2 must be at least 0 and less than 1, got 1.5"),
     ("Adam epsilon", made(Adam, epsilon=0), ValueError, "adam: epsilon must be finite and at least 1e-30, got 0"),
     ("SGD rate", made(SGD, INF), ValueError, "sgd: learning_rate must be at least 0 and finite, got inf"),
-    ("SGD momentum", made(SGD, momentum=1), ValueError, "sgd: momentum must be at least 0 and less than 1, got 1"),
+    ("SGD momentum", made(SGD, momentum=1.1), ValueError, "sgd: momentum must be at least 0 and at most 1, got 1.1"),
     ("SGD nesterov", made(SGD, nesterov=True), ValueError, "sgd: momentum must be positive with nesterov=True"),
     ("SGD nesterov str", made(SGD, momentum=0.5, nesterov="yes"), ValueError, "nesterov must be True or False"),
     ("patience", made(EarlyStopping, patience=0), ValueError, "patience must be at least 1, got 0"),

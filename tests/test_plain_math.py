@@ -29,7 +29,10 @@ PRODUCTS = {
 }
 FACE = Path(fastmlp.__file__).parent
 FACE_FILES = sorted(path.relative_to(FACE).as_posix() for path in FACE.rglob("*.py"))
-PLAIN_FILES = [name for name in FACE_FILES if not name.startswith(("reference/", "kernels/"))]
+# What ONNX Runtime computes has its bits, so the coefficients that it gets there may have theirs from the machine.
+PLAIN_FILES = [
+    name for name in FACE_FILES if not name.startswith(("reference/", "kernels/")) and name != "interchange/onnx.py"
+]
 
 
 def error(got: Array, expected: list[mpmath.mpf]) -> Array:

@@ -107,7 +107,7 @@ class GradientMonitor(Callback):
 
 def _norm(array: NDArray[Any]) -> float:
     """The root of the sum of squares, in float64: squares of float32 may overflow."""
-    return float(np.linalg.norm(array.astype(np.float64)))
+    return float(np.sqrt(np.square(array, dtype=np.float64).sum()))
 
 
 def _dead(A: NDArray[Any], activation: Activation) -> float:

@@ -41,7 +41,7 @@ class EpochLoss:
         if last:
             rows[-1] = self.samples - (steps_per_epoch - 1) * self.batch_size
         before = self._sum if first_batch else 0.0
-        self._sum = before + float((self.share * data + results[:, at.PENALTY]) @ rows)
+        self._sum = before + float(((self.share * data + results[:, at.PENALTY]) * rows).sum())
         return [self._sum / self.samples] if last else []
 
 
