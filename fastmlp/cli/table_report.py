@@ -6,13 +6,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastmlp._texts import shortened
+
 if TYPE_CHECKING:
     from fastmlp.history import History
     from fastmlp.tables import Schema, TrainingTable
 
 MOST_COLUMNS = 40  # of a table that are shown one by one
 MOST_CLASSES = 10  # whose confusion matrix is shown
-_LONGEST_NAME = 30
 _NAMES = {
     "accuracy": "accuracy",
     "f1": "F1 (mean of the classes)",
@@ -68,7 +69,7 @@ def columns(schema: Schema, missing: Mapping[str, int] | None = None) -> list[st
         else:
             kind, last = "number", f"{column.median:g}"
         rows.append(
-            (_cut(column.name), kind, str(column.width), last if missing is None else f"{missing[column.name]:,}")
+            (shortened(column.name), kind, str(column.width), last if missing is None else f"{missing[column.name]:,}")
         )
     lines = [f"  {line}" for line in _aligned(rows, "llrr")]
     if len(schema.columns) > MOST_COLUMNS:
@@ -103,7 +104,7 @@ def figures(found: Mapping[str, Any], schema: Schema) -> str:
         if len(classes) > MOST_CLASSES:
             lines.append(f"  (--json gives the confusion matrix of the {len(classes)} classes)")
         else:
-            lines += _matrix(found["confusion_matrix"], [_cut(name, 14) for name in classes])
+            lines += _matrix(found["confusion_matrix"], [shortened(name, 14) for name in classes])
     return "\n".join([*lines, ""])
 
 
@@ -135,8 +136,4 @@ def _aligned(rows: Sequence[tuple[str, ...]], sides: str) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     """Names one after the other; of many, the first ones."""
     more = " and more" if len(names) > MOST_CLASSES else ""
-    return ", ".join(_cut(name) for name in names[:MOST_CLASSES]) + more
-
-
-def _cut(name: str, most: int = _LONGEST_NAME) -> str:
-    return name if len(name) <= most else name[: most - 3] + "..."
+    return ", ".join(shortened(name) for name in names[:MOST_CLASSES]) + more
