@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from fastmlp._checks import lookup
 from fastmlp._described import Described, find, require
@@ -23,12 +23,18 @@ class Activation(Described):
         The initialiser that a layer with this activation takes by default.
     output_loss : str
         The loss that follows from this activation on the last layer.
+    limits : tuple of float, or None
+        Where it is an S between two limits, these: near them it is flat, and no gradient comes through.
+    rectifies : bool
+        True where every z below 0 gives 0, and lets no gradient through.
     mixes_units : bool
         True where one output depends on every unit of the layer (softmax), so that the derivative is a Jacobian.
     """
 
     weight_init = "glorot_uniform"
     output_loss = "mean_squared_error"
+    limits: ClassVar[tuple[float, float] | None] = None
+    rectifies = False
     mixes_units = False
 
     @property
@@ -48,6 +54,7 @@ class ReLU(Activation):
 
     name = "relu"
     weight_init = "he_uniform"
+    rectifies = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class ReLU6(Activation):
 
     name = "relu6"
     weight_init = "he_uniform"
+    rectifies = True
 
 
 @dataclass(frozen=True)
@@ -157,18 +165,21 @@ class Sigmoid(Activation):
 
     name = "sigmoid"
     output_loss = "binary_crossentropy"
+    limits = (0.0, 1.0)
 
 
 class HardSigmoid(Activation):
     """`min(max(z + 3, 0), 6) / 6`."""
 
     name = "hard_sigmoid"
+    limits = (0.0, 1.0)
 
 
 class Tanh(Activation):
     """The hyperbolic tangent."""
 
     name = "tanh"
+    limits = (-1.0, 1.0)
 
 
 class Softmax(Activation):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import LOSSES, Loss
 from fastmlp.optimizers import Optimizer
+from fastmlp.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,16 @@ class Architecture:
     def penalised(self) -> bool:
         """Whether some layer has an l1 or l2 penalty."""
         return any(layer.l1 or layer.l2 for layer in self.layers)
+
+    def with_learning_rate(self, rate: float | Schedule) -> Architecture:
+        """The same network, learning at this rate.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is neither a schedule nor a number of at least 0.
+        """
+        return replace(self, optimizer=replace(self.optimizer, learning_rate=rate))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain names and numbers, as a model file stores them."""

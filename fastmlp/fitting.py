@@ -29,7 +29,7 @@ class Fitting:
     Parameters
     ----------
     network : Network
-        Whose `stop_training` ends the fit.
+        Whose `stop_training` and `stop_at_once` end the fit.
     history : History
         What is seen goes there.
     trainer : Trainer
@@ -60,6 +60,7 @@ class Fitting:
         self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
         self.callbacks, self.progress, self.signals = callbacks, progress, signals
         self.by_batch = [each for each in callbacks if each.every_steps and _overrides(each, "on_train_batch_end")]
+        self.by_call = [each for each in callbacks if _overrides(each, "on_steps_end")]
         self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
         self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
@@ -74,7 +75,7 @@ class Fitting:
         started = time.perf_counter()
         try:
             self._tell("on_train_begin")
-            while state[at.EPOCH] < last and not (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0):
+            while state[at.EPOCH] < last and not self._stopped():
                 if self.by_epoch and state[at.BATCH_OF_EPOCH] == 0:
                     self._tell("on_epoch_begin", int(state[at.EPOCH]))
                 self._advance(first, last)
@@ -84,6 +85,12 @@ class Fitting:
             raise
         finally:
             self.history.seconds = time.perf_counter() - started
+
+    def _stopped(self) -> bool:
+        """Whether a callback has ended the fit; not where weights overflowed, which the next steps find and undo."""
+        if self.trainer.parameters.state[at.BATCH_OF_EPOCH] == 0:
+            return self.network.stop_training or self.network.stop_at_once
+        return self.network.stop_at_once and self.trainer.parameters.are_finite()
 
     def _advance(self, first: int, last: int) -> None:
         """One call of the trainer, and what follows from it, also when it ends by an exception."""
@@ -98,6 +105,8 @@ class Fitting:
         try:
             if error is None and self.by_batch:
                 self._tell_batch(batch + trainer.done - 1, {"loss": batch_loss(results[-1])})
+            if error is None and self.by_call:
+                self.signals.released(_tell, self.by_call, "on_steps_end", batch + trainer.done - 1)
             for logs in ended if self.validation is not None else ():
                 logs |= self._validate()
         finally:  # an epoch that is done stands in the history, if need be without what was not measured
@@ -106,7 +115,7 @@ class Fitting:
                     self.history.add(place, logs)
         for place, logs in enumerate(ended, epoch) if self.callbacks else ():
             self._tell("on_epoch_end", place, logs)
-        ends = state[at.EPOCH] == last or (self.network.stop_training and state[at.BATCH_OF_EPOCH] == 0)
+        ends = state[at.EPOCH] == last or self._stopped()
         self._show(int(state[at.EPOCH]) - first, finished=error is None and bool(ends))
         if error is not None:
             try:

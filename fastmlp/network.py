@@ -19,7 +19,7 @@ from fastmlp import inference, memory, notebook, storage, summary
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
-from fastmlp.callbacks import Callback
+from fastmlp.callbacks import Callback, ProgressBar
 from fastmlp.chunks import Chunks, ChunkSource
 from fastmlp.data import (
     Table,
@@ -48,6 +48,7 @@ from fastmlp.parameters import LayerWeights, Parameters
 from fastmlp.plan import Plan, Plans, buffer_sizes, bytes_of
 from fastmlp.progress import Progress
 from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
+from fastmlp.schedules import Schedule
 from fastmlp.training import NonFiniteLossError, StepConstants, Trainer, batch_loss
 
 Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
@@ -98,6 +99,9 @@ class Network:
         Of the last `fit`, also of one that was interrupted.
     stop_training : bool
         A callback sets it to end the fit after the epoch.
+    stop_at_once : bool
+        A callback sets it to end the fit after the steps under way, within the epoch, which the next fit finishes as
+        after Ctrl-C; nothing is raised.
 
     Raises
     ------
@@ -138,7 +142,7 @@ class Network:
         self.architecture: Architecture = parameters.architecture
         self.threads = threads
         self.history: History | None = None
-        self.stop_training = False
+        self.stop_training = self.stop_at_once = False
         self._parameters = parameters
         self._plans = Plans(self._parameters, self.threads)
         self._few_rows = FewRows(self._parameters)
@@ -161,6 +165,31 @@ class Network:
     def step(self) -> int:
         """How many steps of the optimizer are done."""
         return int(self._parameters.state[at.STEP])
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step: the optimizer's number, or what its schedule gives.
+
+        Set a number or a `Schedule`, for which the steps done count, and the next step takes it, within a fit too if a
+        callback sets it. It takes its place in `architecture.optimizer`, and so in files, copies and `repr`; what the
+        optimizer remembers stays. An epoch that is undone, since its loss became NaN, does not bring an older one back.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If what is set is neither a schedule nor a number of at least 0; then nothing is changed.
+        RuntimeError
+            If it is set while another thread is fitting this network.
+        """
+        with self._use.turn, self._use.lock:
+            return self.architecture.optimizer.rate(self.step + 1)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | Schedule) -> None:
+        with HeldSignals(), self._use.changing():
+            changed = self.architecture.with_learning_rate(rate)
+            self.architecture = self._parameters.architecture = changed
+            self._constants.use(changed.optimizer)
 
     def get_weights(self) -> list[LayerWeights]:
         """Copies of each layer's (W, b): shapes (inputs, units) and (units,), None without bias."""
@@ -436,7 +465,8 @@ class Network:
         callbacks : iterable of Callback
             Called in this order.
         verbose : {"auto", True, False}
-            Whether to show a line of progress; "auto" does in a terminal.
+            Whether to show a line of progress; "auto" does in a terminal. With a `ProgressBar` among the callbacks
+            it is shown anyway, once.
 
         Returns
         -------
@@ -472,7 +502,8 @@ class Network:
             data = Arrays(checked, targets, with_class_weights(weights, table, targets), rows)
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        progress = Progress(verbose, epochs, data.samples)
+        shown = any(isinstance(callback, ProgressBar) for callback in listeners)
+        progress = Progress(True if shown and verbose in (0, "auto") else verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
         with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
             self._require_finite()
@@ -482,7 +513,7 @@ class Network:
             self._resume_or_begin_epoch(*data.identity(batch_size))
             trainer = signals.released(Trainer, plan, feed, self._constants, signals.released, self._use.step)
             history = self.history = History()
-            self.stop_training = False
+            self.stop_training = self.stop_at_once = False
             validate = None if validation is None else functools.partial(self._evaluate, *validation, chosen)
             validated = () if validation is None else ("loss", *chosen)
             Fitting(self, history, trainer, validate, validated, listeners, progress, signals).run(epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -154,6 +155,14 @@ class Progress(StatusLine):
         if cells < SHORTEST_BAR:
             return f"{head} {text}"[:width]
         return f"{head} [{'=' * int(cells * done / self.epochs):{cells}}] {text}"
+
+
+def announce(text: str) -> None:
+    """Print a line, in place of the line of progress where that may stand; a new one of that will follow."""
+    with contextlib.suppress(OSError, ValueError):  # a closed terminal must not end a training run
+        if sys.stdout is not None and sys.stdout.isatty():
+            text = "\r" + text.ljust(_width())
+        print(text, flush=True)
 
 
 def _width() -> int:

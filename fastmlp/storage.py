@@ -128,6 +128,8 @@ def load(path: str | Path) -> tuple[Parameters, str | None]:
 def best_of(path: str | Path, architecture: Architecture, monitor: str) -> float | None:
     """The best value of a figure that a file holds of the training of this network; None if it holds none.
 
+    The learning rate may be another: it changes within a training.
+
     Raises
     ------
     OSError
@@ -136,7 +138,10 @@ def best_of(path: str | Path, architecture: Architecture, monitor: str) -> float
     try:
         metadata, _ = model_file.read(path)
         best = json.loads(metadata[_BEST])
-        same = json.loads(metadata["architecture"]) == architecture.to_dict() and best["monitor"] == monitor
+        described = [json.loads(metadata["architecture"]), architecture.to_dict()]
+        for each in described:
+            del each["optimizer"]["learning_rate"]
+        same = described[0] == described[1] and best["monitor"] == monitor
         return float(best["value"]) if same else None
     except (FileNotFoundError, ModelFormatError, KeyError, TypeError, ValueError, RecursionError):
         return None

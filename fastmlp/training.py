@@ -56,13 +56,16 @@ class StepConstants:
     """The rows of per-step scalars, made for many steps at a time; beside them, room for the rows of results."""
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
         self.table = aligned_zeros(2 * MOST_STEPS * at.STEP_ROW, np.float64).reshape(-1, at.STEP_ROW)
         self.address = address(self.table)
         self.results = aligned_zeros(MOST_STEPS * at.RESULT_ROW, np.float64).reshape(-1, at.RESULT_ROW)
         self.results_address = address(self.results)
-        self.first = -1
-        self.last = -1
+        self.use(optimizer)
+
+    def use(self, optimizer: Optimizer) -> None:
+        """From the next step on make them for this optimizer, whose kernel and slots are those of the one before."""
+        self.optimizer = optimizer
+        self.first = self.last = -1  # nothing of the table holds any more
 
     def address_of(self, step: int, count: int) -> int:
         """Where the rows of `count` steps from `step` (counted from 1) lie."""

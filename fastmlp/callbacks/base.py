@@ -11,9 +11,32 @@ if TYPE_CHECKING:
 class Callback:
     """The base class: every method does nothing, override what you need.
 
-    `fit` calls its callbacks in the order given. Where no callback overrides `on_train_batch_end`, many steps run in
-    one call of a kernel; where one does, each step comes back to Python, which costs some microseconds. What a callback
-    raises ends the fit, as Ctrl-C does: the network is that of a finished step, and later callbacks are not called.
+    Order. A fit calls its callbacks in the order given, all of them at one event before any at the next::
+
+        on_train_begin
+            on_epoch_begin
+                on_train_batch_end      after the steps that it asks for
+                on_steps_end            after each call of the kernels, some 50 ms of steps at most
+            on_epoch_end                the epoch is validated and stands in the history
+        on_train_end
+
+    An epoch that an earlier fit was interrupted in is finished first, without `on_epoch_begin`.
+
+    Cost. Where no callback overrides `on_train_batch_end`, many steps run in one call of a kernel, and no other event
+    changes that; where one does, each step that it asks for comes back to Python, which costs some microseconds.
+
+    Stopping. `network.stop_training = True`, set at any event, ends the fit after the epoch: set at `on_train_begin` or
+    `on_epoch_end` before the next one, else after the one under way. `network.stop_at_once = True` ends it after the
+    steps under way; the epoch is not in the history and the next fit on the same data finishes it, to the same bits.
+    Either way the callbacks after this one still hear of the event, and all of `on_train_end`. Several may set them;
+    each fit sets both to False before `on_train_begin`.
+
+    Exceptions. What a callback raises ends the fit, as Ctrl-C does. No callback hears anything any more: not those
+    after it of this event, and nobody of `on_train_end`. The network is that of a finished step, with finite weights;
+    an epoch whose weights were not is undone. `network.history` holds every finished epoch, also the one whose
+    `on_epoch_end` raised. Files are as the callbacks before it have left them, whole: at `on_epoch_end` a
+    `ModelCheckpoint` or `CSVLogger` that stands before it has saved the epoch, one behind it has not. The same holds
+    where the loss becomes NaN; `on_epoch_end` was called for the epochs before alone.
 
     Attributes
     ----------
@@ -21,7 +44,8 @@ class Callback:
         `on_train_batch_end` is called after each step whose number, counted since the network was made, is a multiple
         of it: after every one unless you set it, never where it is 0. The steps between run in one call.
     network : Network
-        The network that is fitted. Set `network.stop_training = True` to end the fit after this epoch.
+        The network that is fitted. Read it, `set_weights`, set its `learning_rate`, `stop_training` or `stop_at_once`;
+        to fit it is refused.
     entries : tuple of str
         The names that `logs` has at the end of an epoch.
     """
@@ -44,3 +68,9 @@ class Callback:
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """After a step; `logs` holds "loss", that of the batch as it was before the step, penalties included."""
+
+    def on_steps_end(self, batch: int) -> None:
+        """After some steps of an epoch, the last of them `batch`: at most some 50 ms of them, or one that takes longer.
+
+        How many they are depends on the machine, so decide by the clock here and not by counting.
+        """

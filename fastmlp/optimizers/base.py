@@ -100,6 +100,10 @@ class Optimizer(Described, ABC):
         """The learning rate of each step, counted from 1."""
         return resolve(self.learning_rate).rates(steps - 1)
 
+    def rate(self, step: int) -> float:
+        """The learning rate of one step, counted from 1."""
+        return float(self.rates(np.array([step]))[0])
+
     def _require_shares(self, *names: str) -> None:
         for name in names:
             value = getattr(self, name)

@@ -27,8 +27,8 @@ from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import activations, data, losses, random
 from fastmlp.reference.activations import Array
-from fastmlp.reference.losses import EXACT_PAIRS, penalty, penalty_gradient
 from fastmlp.reference.optimizers import empty_slots, limited, update
+from fastmlp.schedules import Schedule
 
 Parameters: TypeAlias = list[tuple[Array, Array | None]]
 Rows: TypeAlias = tuple[Array, Array, NDArray[np.float64]]
@@ -213,19 +213,19 @@ class Network:
         """The loss of each sample, (n,), penalties not included."""
         pair, loss = self._pair(), self.architecture.loss
         if pair is not None:
-            return EXACT_PAIRS[pair].value(trace.Z[-1], y, *loss.parameters)
+            return losses.EXACT_PAIRS[pair].value(trace.Z[-1], y, *loss.parameters)
         return losses.formula_of(loss).value(trace.A[-1], y, *loss.parameters)
 
     def penalty(self) -> float:
         """The penalties of all layers together."""
         layers = zip(self.W, self.architecture.layers, strict=True)
-        return sum(penalty(W, layer.l1, layer.l2) for W, layer in layers)
+        return sum(losses.penalty(W, layer.l1, layer.l2) for W, layer in layers)
 
     def _output_delta(self, trace: Trace, y: Array) -> Array:
         """The derivative of each sample's loss with respect to the last Z, (n, outputs)."""
         pair, loss = self._pair(), self.architecture.loss
         if pair is not None:
-            return EXACT_PAIRS[pair].delta(trace.A[-1], y, *loss.parameters)
+            return losses.EXACT_PAIRS[pair].delta(trace.A[-1], y, *loss.parameters)
         dA = losses.formula_of(loss).gradient(trace.A[-1], y, *loss.parameters)
         return self._through_activation(-1, dA, trace)
 
@@ -243,7 +243,7 @@ class Network:
         deltas = self._backward(self._output_delta(trace, y) * share[:, None].astype(y.dtype), trace)
         gradients: Parameters = []
         for layer, W, b, A, delta in zip(self.architecture.layers, self.W, self.b, trace.A[:-1], deltas, strict=True):
-            dW = A.T @ delta + penalty_gradient(W, layer.l1, layer.l2)
+            dW = A.T @ delta + losses.penalty_gradient(W, layer.l1, layer.l2)
             db = None if b is None else delta.sum(axis=0)
             gradients.append((dW, db))
         return gradients
@@ -279,6 +279,15 @@ class Network:
         return jacobian
 
     # Training --------------------------------------------------------------------------------------------------------
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step; set a number or a `Schedule`, and what the optimizer remembers stays."""
+        return self.architecture.optimizer.rate(self.step + 1)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | Schedule) -> None:
+        self.architecture = self.architecture.with_learning_rate(rate)
 
     def _train(self, X: Array, y: Array, weights: NDArray[np.float64]) -> tuple[Array, float]:
         """One step of the optimizer; returns the samples' losses and the penalty, both from before it."""

@@ -119,8 +119,7 @@ OPTIMIZERS: dict[str, Update] = {
 def update(optimizer: Optimizer, w: Array, g: Array, slots: Slots, t: int) -> None:
     """Step t of any of them on a weight matrix (inputs, units) or the biases (units,) of a layer."""
     settings = optimizer if w.ndim == 2 else optimizer.for_biases()
-    rate = float(optimizer.rates(np.array([t]))[0])
-    OPTIMIZERS[optimizer.name](settings, rate, w, g, slots, t)
+    OPTIMIZERS[optimizer.name](settings, optimizer.rate(t), w, g, slots, t)
 
 
 def empty_slots(optimizer: Optimizer, w: Array) -> Slots:

@@ -299,6 +299,7 @@ CHANGES: dict[str, Callable[[Network], Any]] = {
     "fit": lambda n: n.fit(X, LABELS),
     "train_on_batch": lambda n: n.train_on_batch(X, LABELS),
     "set_weights": lambda n: n.set_weights(small_network().get_weights()),
+    "learning_rate": lambda n: setattr(n, "learning_rate", 0.5),
     "reinitialize": lambda n: n.reinitialize(3),
 }
 
