@@ -170,8 +170,9 @@ def page_of(training: Training) -> str:
     else:
         _add_classes(page, training, training.classes)
     page.heading("Gradients")
+    watched = len(np.asarray(training.monitor.y))
     page.paragraph(
-        f"Layer by layer after each epoch, on {len(training.monitor.X)} of the training rows. A gradient that is "
+        f"Layer by layer after each epoch, on {watched} of the training rows. A gradient that is "
         "smaller by orders of magnitude in the first layers than in the last ones vanishes; dead units, which are 0 in "
         "all these rows, learn nothing."
     )

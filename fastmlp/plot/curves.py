@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DECADES_FOR_LOG = 100  # losses that span more than this factor are hard to read on a linear axis
+_FACTOR_FOR_LOG = 100  # losses that span more than this factor are hard to read on a linear axis
+_FACTOR_FOR_POWERS = 1000  # values that span more have enough ticks at the powers of 10
+_LEAST_FACTOR = 2.0  # norms that span less may have no round number among them on a logarithmic axis
 _QUANTITIES = {
     "weight_norm": "norm of W",
     "gradient_norm": "norm of dW",
@@ -127,7 +129,7 @@ def gradient_norms(
     Returns
     -------
     Figure
-        With a line a layer in each panel, on logarithmic axes, except shares.
+        With a line a layer in each panel, on logarithmic axes, except shares and what hardly differs.
 
     Raises
     ------
@@ -143,7 +145,7 @@ def gradient_norms(
         raise ValueError(f"one ax has room for one quantity; choose with what=, one of {', '.join(quantities)}")
     columns = 2 if len(quantities) > 1 else 1
     rows = -(-len(quantities) // columns)
-    canvas = Canvas(path, ax, theme, (6 * columns, 3.6 * rows + 0.4) if columns > 1 else (8, 5))
+    canvas = Canvas(path, ax, theme, (4.7 * columns, 3 * rows + 0.4) if columns > 1 else (8, 5))
     panels = [canvas.axes()] if columns == 1 else canvas.panels(columns, rows)
     epochs = np.asarray(monitor.epoch) + 1
     for axes, (name, values) in zip(panels, quantities.items(), strict=False):
@@ -258,12 +260,17 @@ def _draw(axes: Axes, values: _Values, style: Mapping[str, Any], epochs: Any = N
 
 def _scale(axes: Axes, values: _Values) -> None:
     known = values[np.isfinite(values)]
-    if known.min() > 0 and known.max() > _DECADES_FOR_LOG * known.min():
-        _logarithmic(axes)
+    if known.min() > 0 and known.max() > _FACTOR_FOR_LOG * known.min():
+        _logarithmic(axes, known.max() / known.min())
 
 
-def _logarithmic(axes: Axes) -> None:
+def _logarithmic(axes: Axes, factor: float) -> None:
+    """A logarithmic axis for values that span this factor; where that is small, more of it than the powers of 10."""
+    from matplotlib.ticker import LogLocator
+
     axes.set_yscale("log")
+    if factor < _FACTOR_FOR_POWERS:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if factor > 10 else (1, 2, 3, 4, 5, 6, 8)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
 
@@ -307,8 +314,11 @@ def _draw_layers(canvas: Canvas, axes: Axes, epochs: Any, values: _Values, name:
     if name in _SHARES:
         axes.set_ylim(-0.03, 1.03)
     elif (known > 0).any():
-        _logarithmic(axes)
-        known = np.where(known > 0, known, np.nan)  # 0 has no place on a logarithmic axis
+        positive = known[known > 0]
+        factor = positive.max() / positive.min()
+        if factor > _LEAST_FACTOR:
+            _logarithmic(axes, factor)
+            known = np.where(known > 0, known, np.nan)  # 0 has no place there
     for layer in range(known.shape[1]):
         _draw(axes, known[:, layer], canvas.line(layer), epochs, 1.6)
     canvas.labels(axes, "epoch", "")

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _MOST_NUMBERS = 30  # classes whose cells hold numbers
 _MOST_TICKS = 60  # classes that are all named
 _DARKEST = 0.6  # opacity of a cell; ink is legible on it in both themes
+_WIDEST = 10.0  # inches of a matrix
 _MOST_CURVES = 10  # with a name and a colour
+_MOST_MORE = 90  # curves without
 _MOST_POINTS = 5000
 _SHARES_OF = {"true": 1, "pred": 0, "all": None}
 
@@ -80,18 +82,18 @@ def confusion_matrix(
     shown = np.unique(np.concatenate([np.asarray(y_true), np.asarray(y_pred)])) if labels is None else labels
     names = named(np.asarray(shown).tolist() if display_labels is None else display_labels, len(counts), "classes")
     values = counts if normalize is None else _shares(counts, _SHARES_OF[normalize])
-    texts = [[_number(value) for value in row] for row in values]
-    cell = _cell_size(texts)
+    texts = [[_number(value) for value in row] for row in values] if len(names) <= _MOST_NUMBERS else []
+    cell = _cell_size(texts) if texts else _WIDEST / len(names)
     room = 1.2 + 0.085 * max(map(len, names))  # for names and titles
     canvas = Canvas(path, ax, theme, (cell * len(names) + room, cell * len(names) + room))
     axes = canvas.axes()
     if ax is not None:
         cell = axes.get_window_extent().width / canvas.figure.dpi / len(names)
     _draw_cells(canvas, axes, values)
-    if len(names) <= _MOST_NUMBERS:
+    if texts:
         _write_cells(canvas, axes, texts, cell)
     _name_classes(axes, names)
-    largest = "" if len(names) <= _MOST_NUMBERS else f" (the darkest cell: {_number(values.max())})"
+    largest = "" if texts else f" (the darkest cell: {_number(values.max())})"
     canvas.labels(axes, f"predicted{largest}", "true")
     canvas.title(axes, title or "")
     return canvas.done()
@@ -150,7 +152,7 @@ def roc_curves(
     named_ones = curves if len(curves) <= _MOST_CURVES else drawn[: _MOST_CURVES - 1]
     rest = [] if named_ones is curves else drawn[len(named_ones) :]
     handles, names = [], []
-    for curve in rest:
+    for curve in rest[evenly(len(rest), _MOST_MORE)]:
         handles = axes.plot(curve.across, curve.up, color=canvas.palette.muted, linewidth=0.8, alpha=0.6)
     if rest:
         names.append(f"{len(rest)} more: AUC {rest[0].area:.3f} to {rest[-1].area:.3f}")
@@ -258,7 +260,7 @@ def _draw_cells(canvas: Canvas, axes: Axes, values: NDArray[Any]) -> None:
 def _cell_size(texts: Sequence[Sequence[str]]) -> float:
     """Inches: as wide as the longest number, and the whole matrix neither tiny nor huge."""
     longest = max(len(text) for row in texts for text in row)
-    return min(max(0.5, 0.11 * longest, 3.2 / len(texts)), 10.0 / len(texts))
+    return min(max(0.5, 0.11 * longest, 3.2 / len(texts)), _WIDEST / len(texts))
 
 
 def _write_cells(canvas: Canvas, axes: Axes, texts: Sequence[Sequence[str]], cell: float) -> None:
