@@ -83,7 +83,7 @@ def roc_curve(
     Returns
     -------
     false_positive_rate, true_positive_rate, thresholds : arrays
-        From 0, at a threshold of infinity, to 1; a point for each different score.
+        From 0, at a threshold of infinity, to 1; a point for each different score, but those of weight 0.
 
     Raises
     ------
@@ -93,10 +93,11 @@ def roc_curve(
     true, values, weights = _scored(y_true, scores, sample_weight)
     if values.ndim != 1:
         raise ValueError(f"roc_curve needs scores of shape (n,), got {values.shape}; give it one column at a time")
-    found, false = _passed(true == 1, values, weights)
-    if found[-1] <= 0 or false[-1] <= 0:
+    kept = weights > 0
+    if len(np.unique(true[kept])) < 2:
         raise ValueError("roc_curve needs samples of weight in the class and outside of it")
-    return false / false[-1], found / found[-1], np.append(np.inf, np.unique(values)[::-1])
+    found, false = _passed(true[kept] == 1, values[kept], weights[kept])
+    return false / false[-1], found / found[-1], np.append(np.inf, np.unique(values[kept])[::-1])
 
 
 def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

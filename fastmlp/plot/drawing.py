@@ -24,6 +24,7 @@ _MOST_UNITS = 10  # of a column that are drawn; of more, the first 5 and the las
 _FIRST, _LAST = 5, 4
 _MOST_COLUMNS = 14  # of more layers the first and the last ones
 _STEP, _LEAST_STEP = 1.5, 0.9  # inches from column to column: of few layers, and of many
+_CHARACTER = 0.075  # inches of a description
 _WIDTH = 12.0  # inches that many layers share
 
 
@@ -98,10 +99,11 @@ def network(
     for left, right in itertools.pairwise(columns):
         if right.layer == left.layer + 1:
             _draw_weights(canvas, axes, left, right, weights[right.layer - 1][0])
-    for column in columns:
+    texts = [_lines(None if column.layer == 0 else layers[column.layer - 1]) for column in columns]
+    slanted = _CHARACTER * max(len(line) for lines in texts for line in lines) > step - 0.1
+    for column, lines in zip(columns, texts, strict=True):
         _draw_units(canvas, axes, column)
-        layer = None if column.layer == 0 else layers[column.layer - 1]
-        _describe(canvas, axes, column, -most / 2 - 0.25, layer, slanted=step < _STEP)
+        _describe(canvas, axes, column, -most / 2 - 0.25, lines, slanted)
     for left, right in itertools.pairwise(columns):
         if right.layer > left.layer + 1:
             _text(canvas, axes, (left.place + right.place) / 2, 0, f"{right.layer - left.layer - 1} more\nlayers")
@@ -168,13 +170,16 @@ def _draw_units(canvas: Canvas, axes: Axes, column: _Column) -> None:
         axes.plot([column.place] * 3, dots, "o", color=ink, markersize=2.2, markeredgewidth=0, zorder=2)
 
 
-def _describe(canvas: Canvas, axes: Axes, column: _Column, below: float, layer: Layer | None, *, slanted: bool) -> None:
+def _lines(layer: Layer | None) -> list[str]:
+    """What stands below a column, under its size; None is the input."""
+    if layer is None:
+        return ["inputs"]
+    dropout = [f"dropout {layer.dropout:g}"] if layer.dropout else []
+    return [shortened(layer.activation.label, 18), *dropout, *([] if layer.use_bias else ["no bias"])]
+
+
+def _describe(canvas: Canvas, axes: Axes, column: _Column, below: float, lines: Sequence[str], slanted: bool) -> None:
     _text(canvas, axes, column.place, below, f"{column.units:,}", size=11, weight="bold")
-    lines = ["inputs"] if layer is None else [shortened(layer.activation.label, 18)]
-    if layer is not None and layer.dropout:
-        lines.append(f"dropout {layer.dropout:g}")
-    if layer is not None and not layer.use_bias:
-        lines.append("no bias")
     if slanted:  # beside one another they would overlap
         turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
         _text(canvas, axes, column.place + 0.2, below - 0.9, ", ".join(lines), size=8.5, **turned)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_NUMBERS = 30  # classes whose cells hold numbers
 _MOST_TICKS = 60  # classes that are all named
-_DARKEST = 0.6  # opacity of a cell; ink is legible on it in both themes
+_DARKEST = 0.5  # opacity of a cell; ink is legible on it in both themes
 _WIDEST = 10.0  # inches of a matrix
 _MOST_CURVES = 10  # with a name and a colour
 _MOST_MORE = 90  # curves without
