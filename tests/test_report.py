@@ -215,6 +215,8 @@ def test_a_report_changes_nothing_of_the_model(folder: Path) -> None:
 
 
 def test_json_names_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--json", "--epochs", "2", "--report", "report.html"]) == 0
+    assert "report.html" in json.loads(capsys.readouterr().out)["files"]
     for given, expected in ((["--report", "report.html"], "report.html"), ([], None)):
         assert main(["train", "flats.csv", "--target", "sold", "--json", *QUICK, *given]) == 0
         assert json.loads(capsys.readouterr().out)["report"] == expected
@@ -269,6 +271,7 @@ def test_what_would_fail_fails_before_the_training(
     ("where", "error", "reason"),
     [
         ("fastmlp.plot.network", RuntimeError("no ink"), "no ink"),
+        ("fastmlp.plot.network", MemoryError(), "MemoryError"),
         ("fastmlp.cli.html_report.write_atomically", OSError(28, "No space left on device"), "No space left on device"),
     ],
 )
@@ -292,7 +295,9 @@ def test_a_report_that_fails_loses_neither_model_nor_figures(
         shown = capsys.readouterr()
         assert shown.err.endswith(f"fastmlp: the model is saved, but not the report, report.html: {reason}\n")
         assert "accuracy" in shown.out
-        assert not as_json or json.loads(shown.out)["seed"] == 0
+        if as_json:
+            told = json.loads(shown.out)
+            assert told["report"] is None if data else "report.html" not in told["files"]
         assert (folder / "kept.safetensors").stat().st_size > 0
         (folder / "kept.safetensors").unlink()
     assert (folder / "report.html").read_text() == "older"

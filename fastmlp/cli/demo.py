@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from fastmlp import History, Network
     from fastmlp.callbacks import GradientMonitor
+    from fastmlp.cli.html_report import Training
     from fastmlp.datasets import Dataset
 
     Rows = NDArray[np.intp]
@@ -60,36 +61,54 @@ def _train(arguments: argparse.Namespace) -> None:
         print(report.opening(data, parts, arguments.seed), flush=True)
     network, history, monitor = fit(data, parts[0], parts[1], arguments, verbose=0 if silent else "auto")
 
-    y, outputs = data.y[parts[2]], network.predict(data.X[parts[2]])
-    results = report.score(y, outputs)
+    outputs = network.predict(data.X[parts[2]])
+    results = report.score(data.y[parts[2]], outputs)
     files, missing = _write(network, history, arguments.out)
+    if not arguments.json:
+        print(report.table(results, history.history, history.seconds, data.target_names))
+        print("\n".join(f"wrote {file}" for file in files), flush=True)
+    failure = None
+    if monitor is not None:
+        failure = html_report.write(
+            arguments, lambda: _as_training(arguments, data, parts, network, history, monitor, results, outputs)
+        )
+        files += [arguments.report] if failure is None else []
     if arguments.json:
         numbers = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
         print(json.dumps({**results, **numbers, "files": files, "seed": arguments.seed}))
-    else:
-        print(report.table(results, history.history, history.seconds, data.target_names))
-        print("\n".join(f"wrote {file}" for file in files))
     if missing:
         print(missing, file=sys.stderr if arguments.json else sys.stdout)
-    if monitor is not None:
-        opening = report.opening(data, parts, arguments.seed)
-        training = html_report.Training(
-            title="Breast Cancer Wisconsin (Diagnostic)",
-            command=arguments.command,
-            data=[opening],
-            columns=[],
-            network=network,
-            history=history,
-            judged=f"On {len(y)} rows that it has never seen ({data.target_names[1]} is positive).",
-            figures=report.named(results),
-            y=y,
-            outputs=outputs,
-            classes=data.target_names,
-            monitor=monitor,
-        )
-        html_report.write(arguments.report, lambda: training)
-        if not arguments.json:
-            print(f"wrote {arguments.report}")
+    if failure is not None:
+        raise failure
+
+
+def _as_training(
+    arguments: argparse.Namespace,
+    data: Dataset,
+    parts: tuple[Rows, Rows, Rows],
+    network: Network,
+    history: History,
+    monitor: GradientMonitor,
+    results: dict[str, Any],
+    outputs: NDArray[Any],
+) -> Training:
+    """What the report tells: outputs are those for the test rows."""
+    from fastmlp.cli import demo_report, html_report
+
+    return html_report.Training(
+        title="Breast Cancer Wisconsin (Diagnostic)",
+        command=arguments.command,
+        data=[demo_report.opening(data, parts, arguments.seed)],
+        columns=[],
+        network=network,
+        history=history,
+        judged=f"On {len(outputs)} rows that it has never seen ({data.target_names[1]} is positive).",
+        figures=demo_report.named(results),
+        y=data.y[parts[2]],
+        outputs=outputs,
+        classes=data.target_names,
+        monitor=monitor,
+    )
 
 
 def split(y: NDArray[np.int64], seed: int) -> tuple[Rows, Rows, Rows]:

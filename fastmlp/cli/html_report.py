@@ -127,21 +127,27 @@ def of_table(
     )
 
 
-def write(path: str, gather: Callable[[], Training]) -> None:
-    """Write the report of what `gather` gives, whole or not at all.
+def write(arguments: argparse.Namespace, gather: Callable[[], Training]) -> ReportError | None:
+    """Write the report of what `gather` gives to `arguments.report`, whole or not at all, and say so.
 
-    Raises
-    ------
-    ReportError
-        If anything goes wrong; a training is not lost by it.
+    Returns
+    -------
+    ReportError or None
+        What went wrong, to be raised when all else is told: a training is not lost by its report.
     """
+    path = arguments.report
     try:
         page = page_of(gather())
         # Names of files need not be Unicode; what is not shows as an escape.
         write_atomically(path, [page.encode("utf-8", "backslashreplace")])
     except Exception as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ReportError(f"the model is saved, but not the report, {path}: {reason}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        failure = ReportError(f"the model is saved, but not the report, {path}: {reason or type(error).__name__}")
+        failure.__cause__ = error
+        return failure
+    if not arguments.json:
+        print(f"wrote {path}")
+    return None
 
 
 def page_of(training: Training) -> str:

@@ -13,6 +13,7 @@ from fastmlp.cli.interrupts import told_if_nothing_written
 
 if TYPE_CHECKING:
     from fastmlp.callbacks import GradientMonitor
+    from fastmlp.cli.html_report import ReportError
     from fastmlp.history import History
     from fastmlp.tables import TabularModel, TrainingTable
 
@@ -192,17 +193,19 @@ def _train(arguments: argparse.Namespace, path: str) -> None:
     history = _fit(arguments, model, table, batch_size, verbose, monitor)
     figures = model.validation_figures(table)
     model.save(path)
-    if arguments.json:
-        about = {"model": path, "report": arguments.report, "seed": arguments.seed}
-        print(json.dumps(_described(table, history, figures) | about), flush=True)
-    else:
+    if not arguments.json:
         print(report.course(history))
         if figures is not None:
             print(f"On the {figures['rows']:,} rows kept out of training:\n")
             print(report.figures(figures, table.schema))
         print(f"wrote {path}", flush=True)
-    if monitor is not None:  # last, so that the results are there whatever becomes of it
-        _write_report(arguments, model, table, batch_size, history, monitor)
+    failure = _write_report(arguments, model, table, batch_size, history, monitor)
+    if arguments.json:
+        written = arguments.report if failure is None else None
+        about = {"model": path, "report": written, "seed": arguments.seed}
+        print(json.dumps(_described(table, history, figures) | about))
+    if failure is not None:
+        raise failure
     if not arguments.json:
         print(f"next: fastmlp predict {report.quoted(path)} {report.quoted(arguments.data)}")
 
@@ -257,16 +260,17 @@ def _write_report(
     table: TrainingTable,
     batch_size: int,
     history: History,
-    monitor: GradientMonitor,
-) -> None:
+    monitor: GradientMonitor | None,
+) -> ReportError | None:
+    """Write the report, if one is asked for; what became of it, since the model is saved and the rest is to be told."""
+    if monitor is None:
+        return None
     from fastmlp.cli import html_report
 
-    html_report.write(
-        arguments.report,
-        lambda: html_report.of_table(model, table, arguments, batch_size, history, monitor),
-    )
-    if not arguments.json:
-        print(f"wrote {arguments.report}")
+    def gather() -> html_report.Training:
+        return html_report.of_table(model, table, arguments, batch_size, history, monitor)
+
+    return html_report.write(arguments, gather)
 
 
 def _described(table: TrainingTable, history: History, figures: dict[str, Any] | None) -> dict[str, Any]:

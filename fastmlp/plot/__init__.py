@@ -3,7 +3,7 @@
 Every function takes its data, then `path` and, by name, `ax`, `title` and `theme`, and returns a matplotlib `Figure`:
 
 - `path` is a PNG or SVG file to write, by its suffix; None writes none,
-- `ax` is a matplotlib `Axes` to draw into; None makes a figure,
+- `ax` is a matplotlib `Axes` to draw into, whose figure keeps its own ground; None makes a figure,
 - `title` stands above the picture,
 - `theme` is "light" or "dark", or "auto" for an SVG file that follows the reader's choice.
 
