@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 import signal
@@ -173,13 +174,15 @@ WITHOUT_BATCHES: dict[str, Callable[[Path], Callback]] = {
 
 
 def calls_of_the_trainer(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) -> tuple[int, Network]:
-    calls: list[int] = []
-    run = Trainer.run
+    calls, run = list[int](), Trainer.run
+
+    def counted(trainer: Trainer, most: int) -> Any:
+        calls.append(most)
+        return run(trainer, most)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "run", lambda *arguments: (calls.append(1), run(*arguments))[1])
-        patch.setattr(
-            "fastmlp.thread_choice.ThreadChoice.call_seconds", lambda self: 1e9
-        )  # calls as long as they may be
+        patch.setattr(Trainer, "run", counted)
+        patch.setattr("fastmlp.thread_choice.ThreadChoice.call_seconds", lambda self: 1e9)  # as long as they may be
         network = fitted(*callbacks, epochs=5)
     return len(calls), network
 
@@ -191,6 +194,14 @@ def test_who_wants_no_batches_costs_no_call_and_no_bit(
     calls, network = calls_of_the_trainer(monkeypatch, WITHOUT_BATCHES[name](tmp_path))
     assert calls == 5  # one an epoch
     assert bits(network) == bits(fitted(epochs=5))
+
+
+@pytest.mark.parametrize("name", WITHOUT_BATCHES)
+def test_a_copy_does_the_same(name: str, tmp_path: Path) -> None:
+    """As scikit-learn copies what an estimator is given."""
+    network = fitted(copy.deepcopy(WITHOUT_BATCHES[name](tmp_path)))
+    assert bits(network) == bits(fitted())
+    assert len(list(tmp_path.iterdir())) == (name in ("CSVLogger", "ModelCheckpoint"))
 
 
 @pytest.mark.parametrize(("every", "calls"), [(1, 5 * STEPS), (STEPS, 5), (0, 5), (4, 5 + 5)])
@@ -395,6 +406,14 @@ def test_in_a_terminal_a_reduction_takes_the_place_of_the_line_of_progress(monke
         "epoch 3: learning",
         "epoch 3/3 [========================]",
     ]
+
+
+def test_a_terminal_that_closes_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Terminal()
+    closed.close()
+    for stream in (closed, None):
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert fitted(ReduceLROnPlateau("loss", patience=1, min_delta=1e9, verbose=True)).epoch == 3
 
 
 # CSVLogger -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastmlp import Network
+from fastmlp import Network, callbacks
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.cli import main
 from fastmlp.initializers import INITIALIZERS
@@ -91,6 +91,11 @@ def test_every_activation_and_loss_is_named() -> None:
         assert name in README
     for name in INITIALIZERS:
         assert name.split("_")[0] in README
+
+
+def test_every_callback_is_named() -> None:
+    for name in callbacks.__all__:
+        assert f"| `{name}` |" in README
 
 
 def test_lines_that_it_names_hold_what_it_says() -> None:

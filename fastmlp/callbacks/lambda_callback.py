@@ -38,6 +38,7 @@ class LambdaCallback(Callback):
 
     def __init__(
         self,
+        *,
         on_train_begin: Callable[[], Any] | None = None,
         on_train_end: Callable[[], Any] | None = None,
         on_epoch_begin: Callable[[int], Any] | None = None,

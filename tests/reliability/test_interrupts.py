@@ -348,7 +348,7 @@ def test_ctrl_c_at_random_times_of_a_fit(moments: int, tried: Tried) -> None:
 
 
 @posix
-@pytest.mark.parametrize("places", [30, pytest.param(10**9, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("places", [60, pytest.param(10**9, marks=pytest.mark.heavy)])
 def test_ctrl_c_wherever_python_looks_for_it_in_a_fit(places: int, tried: Tried) -> None:
     code = f"PLACES = {places}\n" + COMMON + AT_EVERY_PLACE + FIT_AT_EVERY_PLACE
     said, _ = run_python(code, "-W", "error", seconds=600)
