@@ -440,6 +440,8 @@ def test_of_many_points_some_are_shown_and_r2_is_that_of_all():
     [
         ("confusion_matrix", ([0, 1], [0]), "y_true and y_pred must both have shape"),
         ("confusion_matrix", ([], []), "n > 0"),
+        ("confusion_matrix", ([0, 1], np.eye(2)), r"y_pred must hold labels.*shape \(2, 2\).*predict_classes"),
+        ("roc_curves", (np.eye(2), [0, 1]), r"y_true must have shape \(n,\) and scores .*, got \(2, 2\) and \(2,\)"),
         (
             "confusion_matrix",
             ([0, 1], [0, 1], {"normalize": "rows"}),

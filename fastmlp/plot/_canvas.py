@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastmlp._files import write_atomically
 from fastmlp._texts import shortened
-from fastmlp.plot._themes import DARK_RULES, Palette, palette_of
+from fastmlp.plot._themes import DARK_RULES, palette_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -193,6 +193,3 @@ def _suffix(path: str | os.PathLike[str]) -> str:
     if suffix not in _SUFFIXES:
         raise ValueError(f"path must end in .png or .svg, got {os.fspath(path)!r}")
     return suffix
-
-
-__all__ = ["PLAIN", "Canvas", "Palette", "evenly", "named", "require_matplotlib", "written"]

@@ -78,6 +78,12 @@ def confusion_matrix(
     """
     if normalize is not None and normalize not in _SHARES_OF:
         raise ValueError(f"normalize must be None, 'true', 'pred' or 'all', got {normalize!r}")
+    for name, given in (("y_true", y_true), ("y_pred", y_pred)):
+        if np.ndim(given) == 2:
+            raise ValueError(
+                f"{name} must hold labels, (n,), got shape {np.shape(given)}; rows of probabilities become labels by "
+                "argmax(axis=1), and Network.predict_classes gives them"
+            )
     counts = metrics.confusion_matrix(y_true, y_pred, labels=labels)
     shown = np.unique(np.concatenate([np.asarray(y_true), np.asarray(y_pred)])) if labels is None else labels
     names = named(np.asarray(shown).tolist() if display_labels is None else display_labels, len(counts), "classes")
@@ -321,7 +327,7 @@ def _curves(y_true: ArrayLike, scores: ArrayLike, display_labels: Sequence[objec
     else:
         names = [""] if display_labels is None else named(display_labels, 2, "classes")[1:]
         positive = values[:, 1] if values.ndim == 2 and values.shape[1] == 2 else values
-        return [_drawn(names[0], true.ravel(), positive)]
+        return [_drawn(names[0], true.ravel() if true.shape[1:] == (1,) else true, positive)]
     names = named(display_labels, len(columns), "classes")
     found = [_curve(name, *column) for name, column in zip(names, columns, strict=True)]
     if not any(curve.exists for curve in found):
