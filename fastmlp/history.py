@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fastmlp import notebook
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fastmlp.plot import Theme
 
 
 @dataclass
@@ -29,6 +39,27 @@ class History:
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        metric: str = "loss",
+        ax: Axes | None = None,
+        title: str | None = "Learning curves",
+        theme: Theme = "light",
+    ) -> Figure:
+        """Draw a metric of every epoch and mark the best one.
+
+        Parameters, result and errors are those of `fastmlp.plot.learning_curves`.
+        """
+        from fastmlp.plot import learning_curves
+
+        return learning_curves(self, path, metric=metric, ax=ax, title=title, theme=theme)
+
+    def _repr_html_(self) -> str:
+        """A table of its entries, each with a small curve, for notebooks."""
+        return notebook.of_history(self.history, len(self.epoch), self.seconds)
 
     def __repr__(self) -> str:
         """The last value of each entry."""

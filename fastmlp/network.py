@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp import inference, memory, storage, summary
+from fastmlp import inference, memory, notebook, storage, summary
 from fastmlp._checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
@@ -271,6 +271,10 @@ class Network:
     def __repr__(self) -> str:
         """The layers, loss, optimizer, dtype and seed."""
         return summary.line(self.architecture)
+
+    def _repr_html_(self) -> str:
+        """The table of `summary`, for notebooks."""
+        return notebook.of_network(self.architecture)
 
     def memory(self, batch_size: int = 32) -> int:
         """How many bytes a fit with batches of that size takes: parameters, slots, buffers and tables.

@@ -5,23 +5,35 @@ from __future__ import annotations
 from fastmlp.architecture import Architecture, Layer
 
 HEAD = ("layer", "units", "activation", "options", "parameters")
+NUMBERS = ("units", "parameters")
+"""The columns of numbers."""
 
 
-def table(architecture: Architecture) -> str:
-    """The layers one below the other, then the number of parameters, dtype, loss, optimizer and seed."""
-    rows = [HEAD, ("input", str(architecture.inputs), "", "", "")]
-    rows += [_row(index, layer) for index, layer in enumerate(architecture.layers, 1)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    aligned = [str.rjust if name in ("units", "parameters") else str.ljust for name in HEAD]
-    lines = [
-        "  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)) for row in rows
-    ]
-    total, rule = sum(layer.parameters for layer in architecture.layers), "-" * len(lines[0])
-    last = (
+def rows(architecture: Architecture) -> list[tuple[str, ...]]:
+    """The cells under `HEAD`, a row for the input and one for each layer."""
+    first = ("input", str(architecture.inputs), "", "", "")
+    return [first, *(_row(index, layer) for index, layer in enumerate(architecture.layers, 1))]
+
+
+def totals(architecture: Architecture) -> str:
+    """The number of parameters, dtype, loss, optimizer and seed."""
+    total = sum(layer.parameters for layer in architecture.layers)
+    return (
         f"{total:,} parameters, {architecture.dtype.name}; {architecture.loss.label}; {architecture.optimizer}; "
         f"seed {architecture.seed}"
     )
-    return "\n".join(line.rstrip() for line in [lines[0], rule, *lines[1:], rule, last])
+
+
+def table(architecture: Architecture) -> str:
+    """The layers one below the other, then the totals."""
+    cells = [HEAD, *rows(architecture)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    aligned = [str.rjust if name in NUMBERS else str.ljust for name in HEAD]
+    lines = [
+        "  ".join(align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)) for row in cells
+    ]
+    rule = "-" * len(lines[0])
+    return "\n".join(line.rstrip() for line in [lines[0], rule, *lines[1:], rule, totals(architecture)])
 
 
 def line(architecture: Architecture) -> str:

@@ -84,6 +84,18 @@ def test_roc_auc_of_several_classes_is_the_mean_of_each_against_the_rest(rng, we
     assert metrics.roc_auc(CLASSES[0], scores, weights) == close(expected)
 
 
+@weighted
+@pytest.mark.parametrize("digits", [1, 15], ids=["ties", "no ties"])
+def test_the_roc_curve_has_a_point_for_each_different_score(rng, weights, digits):
+    scores = rng.normal(BINARY[0], 1.0).round(digits)
+    expected = peer.roc_curve(BINARY[0], scores, sample_weight=weights, drop_intermediate=False)
+    found = metrics.roc_curve(BINARY[0], scores, weights)
+    assert len(found[2]) == len(np.unique(scores if weights is None else scores[weights > 0])) + 1
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
+    assert np.trapezoid(found[1], found[0]) == close(metrics.roc_auc(BINARY[0], scores, weights))
+
+
 @pytest.mark.parametrize(("scores", "area"), [([0.1, 0.9], 1.0), ([0.9, 0.1], 0.0), ([0.5, 0.5], 0.5)])
 def test_roc_auc_reaches_its_ends_and_its_middle(scores, area):
     assert metrics.roc_auc([0, 1], scores) == area
@@ -263,6 +275,8 @@ def test_evaluate_of_numbers_gives_mean_absolute_error_and_r2(rng, weights):
         (lambda: metrics.roc_auc([1, 1], [0.1, 0.2]), "in the class and outside"),
         (lambda: metrics.roc_auc([0, 1], [0.1, 0.2], [0.0, 1.0]), "in the class and outside"),
         (lambda: metrics.roc_auc([0, 1], [0.1, np.nan]), "NaN"),
+        (lambda: metrics.roc_curve([1, 1], [0.1, 0.2]), "roc_curve needs samples of weight in the class and outside"),
+        (lambda: metrics.roc_curve([0, 1], np.eye(2)), r"needs scores of shape \(n,\), got \(2, 2\)"),
         (lambda: metrics.roc_auc([0, 2], [0.1, 0.2]), r"from 0 to 1, got \[2\]"),
         (lambda: metrics.roc_auc([0, 1], [0.1]), r"got \(2,\) and \(1,\)"),
         (lambda: metrics.top_k_accuracy([0, 1], np.eye(2), k=2), r"more than 2 classes, got shape \(2, 2\)"),

@@ -183,7 +183,12 @@ def test_validation_figures_are_those_of_the_rows_kept_out(tmp_path: Path) -> No
     assert found["rows"] == len(table.X_validation) == 24
     scaled = np.abs(model.network.predict(table.X_validation)[:, 0] - table.y_validation).mean()
     assert found["mean_absolute_error"] == pytest.approx(scaled * target.deviation, rel=1e-5)  # type: ignore[union-attr]
-    assert model.validation_figures(prepare(flats(tmp_path / "a.csv"), "price", validation=0, verbose=False)) is None
+    y, outputs = model.answers(table)
+    assert model.figures(y, outputs) == found
+    assert np.abs(outputs[:, 0] - y).mean() == pytest.approx(found["mean_absolute_error"])
+    whole = prepare(flats(tmp_path / "a.csv"), "price", validation=0, verbose=False)
+    assert model.validation_figures(whole) is None
+    assert len(TabularModel.for_table(whole).answers(whole)[0]) == 120
 
 
 def test_a_sample_is_rows_of_the_file_decided_by_the_seed(files: Path) -> None:
@@ -289,7 +294,7 @@ def test_a_table_of_another_schema_is_refused(tmp_path: Path) -> None:
     first, second = (prepare(flats(tmp_path / "a.csv", seed=seed), "price", verbose=False) for seed in (0, 1))
     assert first.schema.width == second.schema.width
     model = TabularModel.for_table(first)
-    for use in (model.fit, model.validation_figures):
+    for use in (model.fit, model.validation_figures, model.answers):
         with pytest.raises(ValueError, match=r"a\.csv was prepared by other columns, means or categories"):
             use(second)
     assert model.network.history is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end a training
             stream.reconfigure(errors="backslashreplace")
     try:
-        arguments = _parser().parse_args(argv)
+        given = list(sys.argv[1:] if argv is None else argv)
+        arguments = _parser().parse_args(given)
+        arguments.command = shlex.join(["fastmlp", *given])
         arguments.run(arguments)
         if sys.stdout is not None:  # a program may be started without one
             sys.stdout.flush()

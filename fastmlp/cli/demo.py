@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fastmlp import History, Network
+    from fastmlp.callbacks import GradientMonitor
+    from fastmlp.cli.html_report import Training
     from fastmlp.datasets import Dataset
 
     Rows = NDArray[np.intp]
@@ -45,6 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     require_writable(arguments.out + SUFFIX)
+    if arguments.report:
+        from fastmlp.cli import html_report
+
+        html_report.require(arguments.report)
     from fastmlp.cli import demo_report as report
     from fastmlp.datasets import load_breast_cancer
 
@@ -53,18 +59,56 @@ def _train(arguments: argparse.Namespace) -> None:
     silent = arguments.quiet or arguments.json
     if not silent:
         print(report.opening(data, parts, arguments.seed), flush=True)
-    network, history = fit(data, parts[0], parts[1], arguments, verbose=0 if silent else "auto")
+    network, history, monitor = fit(data, parts[0], parts[1], arguments, verbose=0 if silent else "auto")
 
-    results = report.score(data.y[parts[2]], network.predict(data.X[parts[2]]))
+    outputs = network.predict(data.X[parts[2]])
+    results = report.score(data.y[parts[2]], outputs)
     files, missing = _write(network, history, arguments.out)
+    if not arguments.json:
+        print(report.table(results, history.history, history.seconds, data.target_names))
+        print("\n".join(f"wrote {file}" for file in files), flush=True)
+    failure = None
+    if monitor is not None:
+        failure = html_report.write(
+            arguments, lambda: _as_training(arguments, data, parts, network, history, monitor, results, outputs)
+        )
+        files += [arguments.report] if failure is None else []
     if arguments.json:
         numbers = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
         print(json.dumps({**results, **numbers, "files": files, "seed": arguments.seed}))
-    else:
-        print(report.table(results, history.history, history.seconds, data.target_names))
-        print("\n".join(f"wrote {file}" for file in files))
     if missing:
         print(missing, file=sys.stderr if arguments.json else sys.stdout)
+    if failure is not None:
+        raise failure
+
+
+def _as_training(
+    arguments: argparse.Namespace,
+    data: Dataset,
+    parts: tuple[Rows, Rows, Rows],
+    network: Network,
+    history: History,
+    monitor: GradientMonitor,
+    results: dict[str, Any],
+    outputs: NDArray[Any],
+) -> Training:
+    """What the report tells: outputs are those for the test rows."""
+    from fastmlp.cli import demo_report, html_report
+
+    return html_report.Training(
+        title="Breast Cancer Wisconsin (Diagnostic)",
+        command=arguments.command,
+        data=[demo_report.opening(data, parts, arguments.seed)],
+        columns=[],
+        network=network,
+        history=history,
+        judged=f"On {len(outputs)} rows that it has never seen ({data.target_names[1]} is positive).",
+        figures=demo_report.named(results),
+        y=data.y[parts[2]],
+        outputs=outputs,
+        classes=data.target_names,
+        monitor=monitor,
+    )
 
 
 def split(y: NDArray[np.int64], seed: int) -> tuple[Rows, Rows, Rows]:
@@ -90,12 +134,15 @@ def split(y: NDArray[np.int64], seed: int) -> tuple[Rows, Rows, Rows]:
 
 def fit(
     data: Dataset, train: Rows, validation: Rows, arguments: argparse.Namespace, verbose: Any
-) -> tuple[Network, History]:
-    """A network that has learned from the training rows and takes measurements as they are, and its history.
+) -> tuple[Network, History, GradientMonitor | None]:
+    """A network that has learned from the training rows and takes measurements as they are, its history and a monitor.
+
+    There is a monitor where a report is asked for; it saw the network before standardisation was folded into it.
 
     Hidden layers and their l2, learning rate, batch size and patience were chosen by the validation rows of 16 seeds.
     """
     from fastmlp import Adam, Dense, EarlyStopping, Network
+    from fastmlp.callbacks import Callback
 
     mean, deviation = data.X[train].mean(axis=0), data.X[train].std(axis=0)
     X = (data.X - mean) / deviation
@@ -104,18 +151,25 @@ def fit(
         optimizer=Adam(arguments.learning_rate),
         seed=arguments.seed,
     )
+    callbacks: list[Callback] = [EarlyStopping(patience=arguments.patience)]
+    monitor = None
+    if arguments.report:
+        from fastmlp.cli.html_report import monitor_of
+
+        monitor = monitor_of(X[train], data.y[train])
+        callbacks.append(monitor)
     history = network.fit(
         X[train],
         data.y[train],
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         validation_data=(X[validation], data.y[validation]),
-        callbacks=[EarlyStopping(patience=arguments.patience)],
+        callbacks=callbacks,
         verbose=verbose,
     )
     (W, b), *rest = network.get_weights()
     network.set_weights([fold_standardisation(W, b, mean, deviation), *rest])
-    return network, history
+    return network, history, monitor
 
 
 def fold_standardisation(W: Any, b: Any, mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:

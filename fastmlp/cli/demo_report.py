@@ -41,6 +41,11 @@ def score(y: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, Any]:
     }
 
 
+def named(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The names of the figures in words, and their values."""
+    return [(name, f"{results[key]:.4f}") for key, name in _NAMES.items()]
+
+
 def table(
     results: Mapping[str, Any], curves: Mapping[str, Sequence[float]], seconds: float, classes: Sequence[str]
 ) -> str:
@@ -51,7 +56,7 @@ def table(
         "",
         f"On {sum(map(sum, matrix))} rows that it has never seen ({classes[1]} is positive):",
         "",
-        *(f"  {name:<10} {results[key]:8.4f}" for key, name in _NAMES.items()),
+        *(f"  {name:<10} {value:>8}" for name, value in named(results)),
         "",
         f"  {'':<17} {'predicted':>10}",
         f"  {'':<17} {classes[0]:>10} {classes[1]:>10}",

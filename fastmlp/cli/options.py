@@ -152,7 +152,14 @@ def file_name(text: str) -> str:
     return text
 
 
-def require_writable(path: str, *read: str) -> None:
+def html_name(text: str) -> str:
+    """The path of a page."""
+    if not text.lower().endswith((".html", ".htm")):
+        raise argparse.ArgumentTypeError(f"must be a file that ends in .html, got {text!r}")
+    return file_name(text)
+
+
+def require_writable(path: str, *read: str, option: str = "--out") -> None:
     """Fail before the work and not after it.
 
     Raises
@@ -161,9 +168,9 @@ def require_writable(path: str, *read: str) -> None:
         If the folder where `path` goes is missing or cannot be written to, if `path` is a folder, a device or a pipe,
         or one of the files that are read.
     """
-    _files.require_writable(path, "--out")
+    _files.require_writable(path, option)
     if os.path.exists(path) and any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
-        raise FileExistsError(errno.EEXIST, "--out would replace a file that is read; give another name", path)
+        raise FileExistsError(errno.EEXIST, f"{option} would replace a file that is read; give another name", path)
 
 
 def _float(text: str) -> float:

@@ -6,13 +6,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastmlp._texts import shortened
+
 if TYPE_CHECKING:
     from fastmlp.history import History
     from fastmlp.tables import Schema, TrainingTable
 
 MOST_COLUMNS = 40  # of a table that are shown one by one
 MOST_CLASSES = 10  # whose confusion matrix is shown
-_LONGEST_NAME = 30
 _NAMES = {
     "accuracy": "accuracy",
     "f1": "F1 (mean of the classes)",
@@ -30,50 +31,64 @@ def quoted(path: str) -> str:
 
 def opening(table: TrainingTable, seed: int, batch_size: int) -> str:
     """What was read, what is going to be learned, and how to choose otherwise."""
+    return "\n".join([size(table), "", *columns(table.schema, table.missing), "", *plan(table, seed, batch_size), ""])
+
+
+def size(table: TrainingTable) -> str:
+    """How large the file is."""
     from fastmlp.tables.reader import SEPARATORS
-    from fastmlp.tables.schema import ClassTarget
 
     separator = SEPARATORS.get(table.separator, repr(table.separator))
-    target = table.schema.target
-    lines = [
-        f"{table.path}: {table.rows:,} rows, {len(table.schema.columns) + 1} columns (separator: {separator})",
-        "",
-        *columns(table.schema, table.missing),
-        "",
-    ]
-    if table.constant:
-        lines.append(f"Always the same and so of no use: {_some(table.constant)}.")
-    if isinstance(target, ClassTarget):
-        task, other = f"classification, {len(target.classes)} classes: {_some(target.classes)}", "regression"
-        open_choice = target.numeric
-    else:
-        task, other, open_choice = "regression, numbers", "classification", True
-    hint = f" (--task {other} for the other)" if table.chosen and open_choice else ""
-    lines.append(f"Target {target.name}: {task}{hint}.")
+    return f"{table.path}: {table.rows:,} rows, {len(table.schema.columns) + 1} columns (separator: {separator})"
+
+
+def plan(table: TrainingTable, seed: int, batch_size: int) -> list[str]:
+    """Sentences: which columns are of no use, what is predicted, and how many rows train."""
+    constant = [f"Always the same and so of no use: {_some(table.constant)}."] if table.constant else []
     kept_out = (
         f"{len(table.X_validation):,} are kept out to validate" if len(table.X_validation) else "none is kept out"
     )
-    lines.append(f"With seed {seed}: {len(table.X):,} rows train in batches of {batch_size}, {kept_out}.")
-    return "\n".join([*lines, ""])
+    split = f"With seed {seed}: {len(table.X):,} rows train in batches of {batch_size}, {kept_out}."
+    return [*constant, _task(table), split]
+
+
+def _task(table: TrainingTable) -> str:
+    """What is predicted, and how to choose otherwise."""
+    from fastmlp.tables.schema import ClassTarget
+
+    target = table.schema.target
+    if isinstance(target, ClassTarget):
+        chosen, other = f"classification, {len(target.classes)} classes: {_some(target.classes)}", "regression"
+        open_choice = target.numeric
+    else:
+        chosen, other, open_choice = "regression, numbers", "classification", True
+    hint = f" (--task {other} for the other)" if table.chosen and open_choice else ""
+    return f"Target {target.name}: {chosen}{hint}."
 
 
 def columns(schema: Schema, missing: Mapping[str, int] | None = None) -> list[str]:
-    """A line for each column: its kind, the inputs that it makes, and how many of its values are missing."""
+    """A line for each column, as `column_rows` has them."""
+    return [f"  {line}" for line in _aligned(column_rows(schema, missing), "llrr")]
+
+
+def column_rows(schema: Schema, missing: Mapping[str, int] | None = None) -> list[tuple[str, ...]]:
+    """A head, and for each column its kind, the inputs that it makes, and how many of its values are missing.
+
+    Where nobody counted what is missing, the median stands in place of it.
+    """
     from fastmlp.tables.schema import CategoryColumn
 
-    rows = [("column", "kind", "inputs", "missing" if missing is not None else "median")]
+    rows: list[tuple[str, ...]] = [("column", "kind", "inputs", "missing" if missing is not None else "median")]
     for column in schema.columns[:MOST_COLUMNS]:
         if isinstance(column, CategoryColumn):
             kind, last = f"{len(column.categories)} categories", "a category" if column.missing else ""
         else:
             kind, last = "number", f"{column.median:g}"
-        rows.append(
-            (_cut(column.name), kind, str(column.width), last if missing is None else f"{missing[column.name]:,}")
-        )
-    lines = [f"  {line}" for line in _aligned(rows, "llrr")]
+        last = last if missing is None else f"{missing[column.name]:,}"
+        rows.append((shortened(column.name), kind, str(column.width), last))
     if len(schema.columns) > MOST_COLUMNS:
-        lines.append(f"  and {len(schema.columns) - MOST_COLUMNS} more columns")
-    return lines
+        rows.append((f"and {len(schema.columns) - MOST_COLUMNS} more columns", "", "", ""))
+    return rows
 
 
 def course(history: History) -> str:
@@ -94,17 +109,23 @@ def figures(found: Mapping[str, Any], schema: Schema) -> str:
     """The figures one below the other, then the confusion matrix with the names of its classes."""
     from fastmlp.tables.schema import ClassTarget
 
-    shares = isinstance(schema.target, ClassTarget)
-    values = {name: found[key] for key, name in _NAMES.items() if found.get(key) is not None}
-    lines = [f"  {name:<24}{value:>12{'.4f' if shares else '.6g'}}" for name, value in values.items()]
+    lines = [f"  {name:<24}{value:>12}" for name, value in named_figures(found, schema)]
     if isinstance(schema.target, ClassTarget):
         classes = schema.target.classes
         lines.append("")
         if len(classes) > MOST_CLASSES:
             lines.append(f"  (--json gives the confusion matrix of the {len(classes)} classes)")
         else:
-            lines += _matrix(found["confusion_matrix"], [_cut(name, 14) for name in classes])
+            lines += _matrix(found["confusion_matrix"], [shortened(name, 14) for name in classes])
     return "\n".join([*lines, ""])
+
+
+def named_figures(found: Mapping[str, Any], schema: Schema) -> list[tuple[str, str]]:
+    """The names of the figures in words, and their values: shares to four places, numbers to six digits."""
+    from fastmlp.tables.schema import ClassTarget
+
+    places = ".4f" if isinstance(schema.target, ClassTarget) else ".6g"
+    return [(name, format(found[key], places)) for key, name in _NAMES.items() if found.get(key) is not None]
 
 
 def _matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:
@@ -135,8 +156,4 @@ def _aligned(rows: Sequence[tuple[str, ...]], sides: str) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     """Names one after the other; of many, the first ones."""
     more = " and more" if len(names) > MOST_CLASSES else ""
-    return ", ".join(_cut(name) for name in names[:MOST_CLASSES]) + more
-
-
-def _cut(name: str, most: int = _LONGEST_NAME) -> str:
-    return name if len(name) <= most else name[: most - 3] + "..."
+    return ", ".join(shortened(name) for name in names[:MOST_CLASSES]) + more

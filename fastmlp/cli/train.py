@@ -6,13 +6,14 @@ import argparse
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastmlp.cli import demo, options
 from fastmlp.cli.interrupts import told_if_nothing_written
 
 if TYPE_CHECKING:
+    from fastmlp.callbacks import GradientMonitor
+    from fastmlp.cli.html_report import ReportError
     from fastmlp.history import History
     from fastmlp.tables import TabularModel, TrainingTable
 
@@ -111,6 +112,13 @@ def _add_options_of_both(parser: argparse.ArgumentParser) -> None:
         type=options.file_name,
         metavar="PREFIX",
     )
+    option(
+        "--report",
+        "write a page with data, network, learning curves and how good it is; needs fastmlp[plot]",
+        "none",
+        type=options.html_name,
+        metavar="FILE.html",
+    )
     options.add_output_options(parser)
 
 
@@ -139,6 +147,10 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     path = (arguments.out or "model").removesuffix(options.SUFFIX) + options.SUFFIX
     with told_if_nothing_written(path):
         options.require_writable(path, arguments.data)
+        if arguments.report:
+            from fastmlp.cli import html_report
+
+            html_report.require(arguments.report, arguments.data)
         _train(arguments, path)
 
 
@@ -177,18 +189,25 @@ def _train(arguments: argparse.Namespace, path: str) -> None:
         print(report.opening(table, arguments.seed, batch_size))
         model.network.summary()
         print(flush=True)
-    history = _fit(arguments, model, table, batch_size, verbose)
+    monitor = _monitor(arguments, table)
+    history = _fit(arguments, model, table, batch_size, verbose, monitor)
     figures = model.validation_figures(table)
     model.save(path)
+    if not arguments.json:
+        print(report.course(history))
+        if figures is not None:
+            print(f"On the {figures['rows']:,} rows kept out of training:\n")
+            print(report.figures(figures, table.schema))
+        print(f"wrote {path}", flush=True)
+    failure = _write_report(arguments, model, table, batch_size, history, monitor)
     if arguments.json:
-        print(json.dumps(_described(table, history, figures) | {"model": path, "seed": arguments.seed}))
-        return
-    print(report.course(history))
-    if figures is not None:
-        print(f"On the {figures['rows']:,} rows kept out of training:\n")
-        print(report.figures(figures, table.schema))
-    print(f"wrote {path}")
-    print(f"next: fastmlp predict {report.quoted(path)} {report.quoted(arguments.data)}")
+        written = arguments.report if failure is None else None
+        about = {"model": path, "report": written, "seed": arguments.seed}
+        print(json.dumps(_described(table, history, figures) | about))
+    if failure is not None:
+        raise failure
+    if not arguments.json:
+        print(f"next: fastmlp predict {report.quoted(path)} {report.quoted(arguments.data)}")
 
 
 def _model(arguments: argparse.Namespace, table: TrainingTable) -> TabularModel:
@@ -210,13 +229,48 @@ def _model(arguments: argparse.Namespace, table: TrainingTable) -> TabularModel:
 
 
 def _fit(
-    arguments: argparse.Namespace, model: TabularModel, table: TrainingTable, batch_size: int, verbose: bool | str
+    arguments: argparse.Namespace,
+    model: TabularModel,
+    table: TrainingTable,
+    batch_size: int,
+    verbose: bool | str,
+    monitor: GradientMonitor | None,
 ) -> History:
     from fastmlp import EarlyStopping
     from fastmlp.callbacks import Callback
 
-    callbacks: Sequence[Callback] = [EarlyStopping(patience=arguments.patience)] if len(table.X_validation) else []
+    callbacks: list[Callback] = [EarlyStopping(patience=arguments.patience)] if len(table.X_validation) else []
+    if monitor is not None:
+        callbacks.append(monitor)
     return model.fit(table, epochs=arguments.epochs, batch_size=batch_size, callbacks=callbacks, verbose=verbose)
+
+
+def _monitor(arguments: argparse.Namespace, table: TrainingTable) -> GradientMonitor | None:
+    """What a report needs to be seen while the network trains."""
+    if not arguments.report:
+        return None
+    from fastmlp.cli import html_report
+
+    return html_report.monitor_of(table.X, table.y)
+
+
+def _write_report(
+    arguments: argparse.Namespace,
+    model: TabularModel,
+    table: TrainingTable,
+    batch_size: int,
+    history: History,
+    monitor: GradientMonitor | None,
+) -> ReportError | None:
+    """Write the report, if one is asked for; what became of it, since the model is saved and the rest is to be told."""
+    if monitor is None:
+        return None
+    from fastmlp.cli import html_report
+
+    def gather() -> html_report.Training:
+        return html_report.of_table(model, table, arguments, batch_size, history, monitor)
+
+    return html_report.write(arguments, gather)
 
 
 def _described(table: TrainingTable, history: History, figures: dict[str, Any] | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ zero, counts as 0.
 """
 
 from fastmlp.metrics.classification import accuracy, confusion_matrix, f1, precision, recall
-from fastmlp.metrics.probabilities import log_loss, roc_auc, top_k_accuracy
+from fastmlp.metrics.probabilities import log_loss, roc_auc, roc_curve, top_k_accuracy
 from fastmlp.metrics.regression import mean_absolute_error, mean_squared_error, pearson, r2, root_mean_squared_error
 from fastmlp.metrics.table import METRICS, evaluate
 
@@ -23,6 +23,7 @@ __all__ = [
     "r2",
     "recall",
     "roc_auc",
+    "roc_curve",
     "root_mean_squared_error",
     "top_k_accuracy",
 ]

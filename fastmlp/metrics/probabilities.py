@@ -66,6 +66,40 @@ def roc_auc(y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | Non
     return float(np.mean([_area(true == c, column, weights) for c, column in enumerate(values.T)]))
 
 
+def roc_curve(
+    y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[Floats, Floats, Floats]:
+    """The ROC curve: at each threshold, the shares of the negative and of the positive samples that reach it.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        0 or 1.
+    scores : array-like of shape (n,)
+        The higher, the more positive.
+    sample_weight : array-like of shape (n,), optional
+        Weights; None weighs all alike.
+
+    Returns
+    -------
+    false_positive_rate, true_positive_rate, thresholds : arrays
+        From 0, at a threshold of infinity, to 1; a point for each different score, but those of weight 0.
+
+    Raises
+    ------
+    ValueError
+        As in `roc_auc`, or if the scores have several columns.
+    """
+    true, values, weights = _scored(y_true, scores, sample_weight)
+    if values.ndim != 1:
+        raise ValueError(f"roc_curve needs scores of shape (n,), got {values.shape}; give it one column at a time")
+    kept = weights > 0
+    if len(np.unique(true[kept])) < 2:
+        raise ValueError("roc_curve needs samples of weight in the class and outside of it")
+    found, false = _passed(true[kept] == 1, values[kept], weights[kept])
+    return false / false[-1], found / found[-1], np.append(np.inf, np.unique(values[kept])[::-1])
+
+
 def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """The weighted mean of `-sum_c y_c log p_c`, where y_c is 1 for the sample's class and 0 for others.
 
@@ -132,10 +166,19 @@ def _check_labels(true: NDArray[Any], classes: int) -> None:
 
 def _area(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> float:
     """The area under the ROC curve, by the trapezoids between the distinct scores."""
+    found, false = _passed(positive, scores, weights)
+    if found[-1] <= 0 or false[-1] <= 0:
+        raise ValueError("roc_auc needs samples of weight in the class and outside of it")
+    return float(np.trapezoid(found, false) / (found[-1] * false[-1]))
+
+
+def _passed(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """The weight of the positive and of the other samples that score at least so much, for each score downwards.
+
+    They begin with 0, for a score that no sample has.
+    """
     order = np.argsort(-scores, kind="stable")
     last_of_tie = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
     found = np.cumsum((weights * positive)[order])[last_of_tie]
     false = np.cumsum((weights * ~positive)[order])[last_of_tie]
-    if found[-1] <= 0 or false[-1] <= 0:
-        raise ValueError("roc_auc needs samples of weight in the class and outside of it")
-    return float(np.trapezoid(np.append(0.0, found), np.append(0.0, false)) / (found[-1] * false[-1]))
+    return np.append(0.0, found), np.append(0.0, false)

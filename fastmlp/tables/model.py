@@ -182,11 +182,22 @@ class TabularModel:
 
     def validation_figures(self, table: TrainingTable) -> dict[str, Any] | None:
         """The same of the rows that the table kept out; None if there are none; errors as in `fit`."""
-        if not len(table.X_validation):
-            return None
+        return self.figures(*self.answers(table)) if len(table.X_validation) else None
+
+    def answers(self, table: TrainingTable) -> tuple[NDArray[Any], NDArray[Any]]:
+        """What is true of the rows that the table kept out, and the outputs for them; of all rows if none are kept out.
+
+        Both as `Figures.add` takes them; errors as in `fit`.
+        """
         self._require_own(table)
+        kept_out = len(table.X_validation) > 0
+        X, y = (table.X_validation, table.y_validation) if kept_out else (table.X, table.y)
+        return self._in_unit(y), self.outputs(X)
+
+    def figures(self, y: NDArray[Any], outputs: NDArray[Any]) -> dict[str, Any]:
+        """The same of the answers for any rows."""
         figures = Figures(self.schema)
-        figures.add(self._in_unit(table.y_validation), self.outputs(table.X_validation))
+        figures.add(y, outputs)
         return figures.result()
 
     def _require_own(self, table: TrainingTable) -> None:
