@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, BaseOptimizer, SGDOptimizer
@@ -324,7 +324,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """What early stopping watches."""
         if self.scoring is None:
-            return float(super()._score(X, y, sample_weight=sample_weight))
+            predicted = np.asarray(self._predict(X, check_input=False))
+            if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
+                return float("nan")
+            metric = accuracy_score if is_classifier(self) else r2_score
+            return float(metric(y, predicted, sample_weight=sample_weight))
         if self.scoring == "loss":
             network = self._current().network
             targets = self._targets(self._as_learned(y), network.architecture)

@@ -66,6 +66,7 @@ class Conventions(Callback):
         self.estimator, self.rows, self.validation, self.incremental = estimator, rows, validation, incremental
         self._training = rows.copy()
         self._order = np.arange(len(rows))
+        self._rate = float(estimator._optimizer.learning_rate)
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Shuffle, on top of the last shuffle, as `sklearn.utils.shuffle` draws."""
@@ -114,9 +115,9 @@ class Conventions(Callback):
         return stopping
 
     def _follow_rate(self) -> None:
-        """Let the network take the learning rate that scikit-learn's SGD has now."""
+        """Let the network take the learning rate of scikit-learn's SGD where that has changed; a callback may, too."""
         estimator = self.estimator
-        if estimator.optimizer is None and estimator.solver == "sgd":
-            rate = float(estimator._optimizer.learning_rate)
-            if rate != self.network.learning_rate:
-                self.network.learning_rate = rate
+        rate = float(estimator._optimizer.learning_rate)
+        if rate != self._rate and estimator.optimizer is None and estimator.solver == "sgd":
+            self.network.learning_rate = rate
+        self._rate = rate
