@@ -146,7 +146,7 @@ def lion(w: Array, g: Array, m: Array, unused: Array, t: int) -> tuple[Array, Ar
         (Adadelta(0.1, rho=0.95, epsilon=1e-3), adadelta),
         (Lion(0.1), lion),
     ],
-    ids=repr,
+    ids=["momentum", "Nesterov", "Adam", "AdamW", "Nadam", "Adadelta", "Lion"],
 )
 def test_optimizers_follow_kerass_formulas(optimizer: Optimizer, rule: Rule) -> None:
     net = Network([5, Dense(3, use_bias=False)], optimizer=optimizer, dtype="float64", seed=0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import fastmlp
 from fastmlp import Network, callbacks
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.cli import main
@@ -72,6 +73,21 @@ def test_what_is_not_run_is_of_keras_and_parses(page: str) -> None:
         assert (kind == "python no-run") == (kind.startswith("python") and imports(code, "keras"))
         if kind == "python no-run":
             ast.parse(code)
+
+
+def test_what_the_tables_of_the_guide_offer_can_be_made() -> None:
+    """In the second column: networks, layers, optimizers, callbacks and what else is a call of a public name."""
+    names = {name: getattr(fastmlp, name) for name in fastmlp.__all__}
+    sizes = {"inputs": 3, "classes": 2, "outputs": 2, "labels": 2, "steps": 9, "n": 2, "other": 0.1, "rate": 0.1}
+    numbers = {"lr": 0.1, "lr0": 0.01, "c": 0.1, "alpha": 0.1, "batch_size": 2, "delta": 0.5}
+    made = 0
+    for row in re.findall(r"^\| .* \|$", GUIDE, re.MULTILINE):
+        cells = row.split(" | ")
+        for code in re.findall(r"`(\w+\([^`]*\))`", cells[1]) if len(cells) < 4 else ():
+            if code.split("(")[0] in names and "..." not in code:
+                assert eval(code, {**names, **sizes, **numbers}) is not None, code
+                made += 1
+    assert made > 40
 
 
 def test_the_training_that_must_not_be_lost_ends_with_a_file_that_is_complete(
