@@ -1,7 +1,8 @@
-"""What the README says, done: its example runs, its commands are two, the files and tables that it names are there."""
+"""What the README and the guide say, done: examples run, commands are two, the files and tables named are there."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import fastmlp
 from fastmlp import Network, callbacks
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.cli import main
@@ -19,9 +21,29 @@ from fastmlp.losses import LOSSES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+GUIDE = (ROOT / "docs" / "coming-from.md").read_text()
+PAGES = {"README.md": README, "docs/coming-from.md": GUIDE}
+
+# "python no-run" is code for what the tests do not have, Keras: it is read, but not run.
+FENCES = ("python", "python no-run", "bash", "console", "c")
 
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def fenced(page: str) -> list[tuple[str, str]]:
+    """What stands behind the opening fence of each piece of code, and the code."""
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
+
+
+EXAMPLES = [code for kind, code in fenced("README.md") if kind == "python"]
+GUIDES_EXAMPLES = [code for kind, code in fenced("docs/coming-from.md") if kind == "python"]
+RUN = {
+    f"{page}, example {number}": code
+    for page, examples in zip(PAGES, (EXAMPLES, GUIDES_EXAMPLES), strict=True)
+    for number, code in enumerate(examples)
+}
+
+
+def imports(code: str, package: str) -> bool:
+    return re.search(rf"^(import|from) {package}\b", code, re.MULTILINE) is not None
 
 
 @pytest.fixture
@@ -35,10 +57,37 @@ def _tables_as_they_were() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_tables_as_they_were")
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_every_example_runs(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", RUN)
+def test_every_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if imports(RUN[name], "torch"):
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
-    exec(compile(EXAMPLES[number], f"README.md, example {number}", "exec"), {"__name__": "example"})
+    exec(compile(RUN[name], name, "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_not_run_is_of_keras_and_parses(page: str) -> None:
+    assert PAGES[page].count("```") == 2 * len(fenced(page))
+    for kind, code in fenced(page):
+        assert kind in FENCES
+        assert (kind == "python no-run") == (kind.startswith("python") and imports(code, "keras"))
+        if kind == "python no-run":
+            ast.parse(code)
+
+
+def test_what_the_tables_of_the_guide_offer_can_be_made() -> None:
+    """In the second column: networks, layers, optimizers, callbacks and what else is a call of a public name."""
+    names = {name: getattr(fastmlp, name) for name in fastmlp.__all__}
+    sizes = {"inputs": 3, "classes": 2, "outputs": 2, "labels": 2, "steps": 9, "n": 2, "other": 0.1, "rate": 0.1}
+    numbers = {"lr": 0.1, "lr0": 0.01, "c": 0.1, "alpha": 0.1, "batch_size": 2, "delta": 0.5}
+    made = 0
+    for row in re.findall(r"^\| .* \|$", GUIDE, re.MULTILINE):
+        cells = row.split(" | ")
+        for code in re.findall(r"`(\w+\([^`]*\))`", cells[1]) if len(cells) < 4 else ():
+            if code.split("(")[0] in names and "..." not in code:
+                assert eval(code, {**names, **sizes, **numbers}) is not None, code
+                made += 1
+    assert made > 40
 
 
 def test_the_training_that_must_not_be_lost_ends_with_a_file_that_is_complete(
@@ -106,9 +155,19 @@ def test_lines_that_it_names_hold_what_it_says() -> None:
         assert code in line, f"{file}:{number}; python -m bench.report writes the numbers anew"
 
 
-def test_files_that_it_names_exist() -> None:
-    named = set(re.findall(r"\]\(([\w./]+)\)", README))
-    named |= set(re.findall(r"`((?:fastmlp|kernels|bench)/[\w./]+\.(?:py|md))`", README))
-    assert len(named) >= 4
-    for name in named:
-        assert (ROOT / name).exists(), name
+def anchors(page: Path) -> set[str]:
+    """What its headings are reached by, as GitHub makes it of them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_headings_that_it_names_exist(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)", PAGES[page])
+    links += [(f"/{name}", "") for name in re.findall(r"`((?:fastmlp|kernels|bench)/[\w./]+\.(?:py|md))`", PAGES[page])]
+    assert len(links) >= 4
+    for name, anchor in links:
+        file = ROOT / name[1:] if name.startswith("/") else ((ROOT / page).parent / name if name else ROOT / page)
+        assert file.exists(), name
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{name}#{anchor}"
