@@ -215,6 +215,20 @@ def loss_functions() -> Iterator[Row]:
     smooth = BinaryCrossentropy(0.1)
     cases: list[tuple[str, Loss, str, Any, Callable[[Any, Any], Any]]] = [
         ("mean_squared_error", LOSSES["mean_squared_error"], "linear", numbers, F.mse_loss),
+        (
+            "half_squared_error",
+            LOSSES["half_squared_error"],
+            "linear",
+            numbers,
+            lambda z, y: F.mse_loss(z, y, reduction="sum") / 2 / len(z),
+        ),
+        (
+            "half_poisson_deviance",
+            LOSSES["half_poisson_deviance"],
+            "exponential",
+            counts,
+            lambda z, y: (z.exp() - y * z + torch.xlogy(y, y) - y).sum() / len(z),
+        ),
         ("mean_absolute_error", LOSSES["mean_absolute_error"], "linear", numbers, F.l1_loss),
         ("huber", Huber(), "linear", numbers, F.smooth_l1_loss),
         ("huber, 0.3", Huber(0.3), "tanh", numbers, lambda z, y: F.huber_loss(torch.tanh(z), y, delta=0.3)),
