@@ -178,6 +178,27 @@ def test_what_goes_on_with_a_fit_agrees_too(kind: str, solver: str) -> None:
     assert both[1].loss_curve_ == pytest.approx(both[0].loss_curve_, abs=AGREEMENT)
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])  # "tanh" needs another network
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_partial_fit_keeps_the_optimizer_that_it_began_with(solver: str, activation: str) -> None:
+    X, y = samples("number", np.random.default_rng(5), 90, 5)
+    both = pair("number", hidden_layer_sizes=(7,), solver=solver, random_state=1, batch_size=30)
+    others = {"momentum": 0.1, "beta_1": 0.1, "nesterovs_momentum": False, "solver": {"sgd": "adam"}.get(solver, "sgd")}
+    for each in both:
+        each.partial_fit(X, y)
+        each.set_params(alpha=0.5, activation=activation, learning_rate_init=0.1, **others)
+        for _ in range(3):
+            each.partial_fit(X, y)
+    assert difference(*both) <= AGREEMENT
+
+
+def test_partial_fit_after_lbfgs_has_the_optimizer_of_its_solver() -> None:
+    model = quiet(small(warm_start=True), X_IRIS, Y_IRIS)
+    quiet(model.set_params(solver="lbfgs"), X_IRIS, Y_IRIS)
+    model.set_params(solver="sgd").partial_fit(X_IRIS, Y_IRIS)
+    assert isinstance(model._compiled.network.architecture.optimizer, fastmlp.SGD)
+
+
 @pytest.mark.parametrize("kind", ["binary", "names", "labels", "number", "numbers", "counts"])
 def test_lbfgs_sees_the_same_loss_and_gradient(kind: str) -> None:
     rng = np.random.default_rng(6)
@@ -491,6 +512,52 @@ def test_callbacks_progress_and_history(capsys: pytest.CaptureFixture[str]) -> N
     assert "epoch 15/15" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_learning_rate_that_a_callback_sets_stays(solver: str) -> None:
+    rates = []
+
+    class Slower(Callback):
+        def on_epoch_begin(self, epoch: int) -> None:
+            rates.append(self.network.learning_rate)
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            if epoch == 1:
+                self.network.learning_rate = 1e-5
+
+    quiet(small(solver=solver, callbacks=[Slower()]).set_params(max_iter=5), X_IRIS, Y_IRIS)
+    assert rates == [0.01, 0.01, 1e-5, 1e-5, 1e-5]
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_scorer_of_ones_own_gets_targets_shaped_as_predictions(given: bool, column: bool) -> None:
+    """Their difference would otherwise be a matrix, and its mean no error at all."""
+    X, y = samples("number", np.random.default_rng(5), 90, 5)
+    shapes = []
+
+    def scorer(model: Any, X: Array, y: Array) -> float:
+        shapes.append((y.shape, model.predict(X).shape))
+        return -float(np.abs(model.predict(X) - y).mean())
+
+    model = ours.MLPRegressor(hidden_layer_sizes=(4,), early_stopping=True, scoring=scorer, max_iter=2, random_state=0)
+    y = y.reshape(-1, 1) if column else y
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y, **({"X_val": X[:20], "y_val": y[:20]} if given else {}))
+    assert shapes == [((20 if given else 9,),) * 2] * 2
+
+
+def test_the_best_weights_are_those_of_this_fit_alone() -> None:
+    X, y = samples("number", np.random.default_rng(5), 90, 5)
+    model = quiet(ours.MLPRegressor(hidden_layer_sizes=(8,), max_iter=40, random_state=0, warm_start=True), X, y)
+    twin = copy.deepcopy(model)
+    model.set_params(restore_best_weights=True)
+    for each in (model, twin):
+        quiet(each.set_params(max_iter=3), X, 10 * y)  # whose losses, which fall, are above those of the first fit
+    assert model.best_loss_ < min(model.loss_curve_[-3:]) == model.loss_curve_[-1]
+    assert difference(model, twin) == 0
+
+
 def test_threads_change_no_bit() -> None:
     X, y = load_digits(return_X_y=True)
     one, two = (quiet(ours.MLPClassifier((128, 64), max_iter=3, random_state=0, n_threads=n), X, y) for n in (1, 2))
@@ -500,6 +567,7 @@ def test_threads_change_no_bit() -> None:
 BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
     ({"activation": "swish2"}, {}, ValueError, "unknown activation 'swish2'; did you mean 'mish'"),
     ({"activation": ["relu", "tanh"]}, {}, ValueError, "one for each of the 1 hidden layers"),
+    ({"activation": np.array(["relu"])}, {}, ValueError, "'activation' parameter of MLPClassifier must be"),
     ({"dropout": [0.1, 0.2]}, {}, ValueError, "one for each of the 1 hidden layers"),
     ({"dropout": 1.0}, {}, ValueError, "'dropout' parameter"),
     ({"optimizer": "adamm"}, {}, ValueError, "unknown optimizer 'adamm'"),
@@ -517,6 +585,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
     ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": Y_IRIS + 1}, ValueError, "y_val has classes that y does not"),
     ({"early_stopping": True}, {"X_val": X_IRIS[:, :2], "y_val": Y_IRIS}, ValueError, "X has 2 features"),
     ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": Y_IRIS[:9]}, ValueError, "inconsistent numbers of samples"),
+    ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": np.eye(3)[Y_IRIS]}, ValueError, "y_val must have 1 column"),
     ({}, {"sample_weight": -np.ones(150)}, ValueError, "sample_weight must be at least 0"),
 ]
 
@@ -527,6 +596,28 @@ def test_what_does_not_suit_is_told(
 ) -> None:
     with pytest.raises(error, match=message):
         ours.MLPClassifier((8,), max_iter=2).set_params(**parameters).fit(X_IRIS, Y_IRIS, **arguments)
+
+
+@pytest.mark.parametrize("parameters", [row[0] for row in BAD if not row[1] and "class_weight" not in row[0]])
+def test_parameters_that_do_not_suit_leave_the_fit_before(parameters: dict[str, Any]) -> None:
+    model = quiet(small(), X_IRIS, Y_IRIS)
+    before = [w.copy() for w in model.coefs_]
+    with pytest.raises((ValueError, TypeError)):
+        model.set_params(random_state=1, **parameters).fit(X_IRIS, Y_IRIS)
+    assert all((new == old).all() for new, old in zip(model.coefs_, before, strict=True))
+
+
+def test_no_dropout_of_each_layer_suits_lbfgs() -> None:
+    for none in ([0.0], np.zeros(1)):
+        quiet(small(solver="lbfgs", dropout=none), X_IRIS, Y_IRIS)
+
+
+@pytest.mark.parametrize("name", ["early_stopping", "restore_best_weights"])
+def test_partial_fit_which_sees_some_samples_knows_no_best_weights(name: str) -> None:
+    model = small(**{name: True})
+    with pytest.raises(ValueError, match=f"partial_fit does not support {name}=True"):
+        model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+    assert not hasattr(model, "coefs_")
 
 
 def test_without_scikit_learn_the_error_names_the_extra() -> None:
