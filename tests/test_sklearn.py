@@ -35,6 +35,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import fastmlp
 from fastmlp import AdamW, Callback, CategoricalCrossentropy, CosineDecay, Huber, LeakyReLU
 from fastmlp import sklearn as ours
+from fastmlp.sklearn.lbfgs import Objective
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -375,6 +376,27 @@ def test_ctrl_c_ends_a_fit_with_what_was_learned() -> None:
     np.testing.assert_array_equal(model.predict_proba(X_IRIS), other.predict_proba(X_IRIS))
 
 
+def test_ctrl_c_leaves_the_last_iteration_of_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient(Objective):
+        calls = 0
+
+        def __call__(self, packed: Array) -> tuple[float, Array]:
+            Impatient.calls += 1
+            if Impatient.calls == 9:
+                raise KeyboardInterrupt
+            return super().__call__(packed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fastmlp.sklearn.base.Objective", Impatient)
+        model = small(solver="lbfgs")
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X_IRIS, Y_IRIS)
+    assert model.n_iter_ == len(model.loss_curve_) > 2
+    other = quiet(small(solver="lbfgs").set_params(max_iter=model.n_iter_), X_IRIS, Y_IRIS)
+    assert difference(model, other) == 0
+    assert model.loss_ == other.loss_
+
+
 def test_a_fit_that_diverges_says_so_and_keeps_finite_weights() -> None:
     y = 1e3 * X_IRIS[:, 0]
     model = ours.MLPRegressor(activation="identity", solver="sgd", learning_rate_init=10.0, random_state=0)
@@ -526,6 +548,36 @@ def test_a_learning_rate_that_a_callback_sets_stays(solver: str) -> None:
 
     quiet(small(solver=solver, callbacks=[Slower()]).set_params(max_iter=5), X_IRIS, Y_IRIS)
     assert rates == [0.01, 0.01, 1e-5, 1e-5, 1e-5]
+
+
+@pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
+@pytest.mark.parametrize("early", [False, True])
+def test_a_copy_that_a_callback_makes_is_that_of_its_epoch(early: bool, copied: Callable[[Any], Any]) -> None:
+    copies = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            if epoch == 2:
+                callbacks, model.callbacks = model.callbacks, None
+                copies.append(copied(model))
+                model.callbacks = callbacks
+
+    model = small(callbacks=[Keep()], early_stopping=early)
+    quiet(model, X_IRIS, Y_IRIS, **({"X_val": X_IRIS, "y_val": Y_IRIS} if early else {}))
+    same = quiet(small().set_params(max_iter=3), X_IRIS, Y_IRIS)
+    assert difference(copies[0], same) == 0
+    assert "_given_validation" not in vars(copies[0])  # data of the fit that was under way
+
+
+def test_a_fit_in_a_callback_of_itself_hides_no_error() -> None:
+    class Again(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            quiet(model.set_params(callbacks=None), X_IRIS, Y_IRIS)
+            raise ZeroDivisionError
+
+    model = small(callbacks=[Again()])
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X_IRIS, Y_IRIS)
 
 
 @pytest.mark.parametrize("column", [False, True])

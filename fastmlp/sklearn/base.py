@@ -112,7 +112,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         try:
             return super().fit(X, y, sample_weight)
         finally:
-            del self._given_validation
+            self.__dict__.pop("_given_validation", None)  # a fit in a callback may have taken it away
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         """X and y as a fit takes them; `reset` says whether it begins anew."""
@@ -135,6 +135,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
         networks.hidden_activations(self.activation, hidden)
         networks.dropout_rates(self.dropout, hidden)
         networks.update_rule(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what is of a fit under way, whose callback may copy or pickle the estimator."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_given_validation"}
 
     # The two ways to fit ---------------------------------------------------------------------------------------------
 

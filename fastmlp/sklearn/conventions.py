@@ -92,7 +92,7 @@ class Conventions(Callback):
         estimator.loss_curve_.append(estimator.loss_)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
-        if self.validation is not None or self._restoring:
+        if self.validation is not None or self._restoring or estimator.callbacks:  # who copy the estimator, say
             estimator._refresh_weights()
         estimator._update_no_improvement_count(self.validation is not None, *(self.validation or (None, None, None)))
         if self._restoring and estimator.loss_ < self._least:

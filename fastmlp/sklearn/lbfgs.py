@@ -75,11 +75,17 @@ class Objective:
 
 
 def minimise(objective: Objective, estimator: Any) -> NDArray[np.float64]:
-    """The weights at which L-BFGS ends; the estimator gets its loss, the losses of all iterations and their number."""
+    """The weights at which L-BFGS ends; the estimator gets its loss, the losses of all iterations and their number.
+
+    Where Ctrl-C ends it, it has those of the last iteration, with its weights.
+    """
     estimator.loss_curve_ = []
 
     def note(intermediate_result: Any) -> None:
-        estimator.loss_curve_.append(float(intermediate_result.fun))
+        estimator.coefs_, estimator.intercepts_ = objective.unpack(intermediate_result.x)
+        estimator.loss_ = float(intermediate_result.fun)
+        estimator.loss_curve_.append(estimator.loss_)
+        estimator.n_iter_ = len(estimator.loss_curve_)
 
     prints = {}
     if sp_version < parse_version("1.15"):  # since then it is silent and the option deprecated
