@@ -35,6 +35,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import fastmlp
 from fastmlp import AdamW, Callback, CategoricalCrossentropy, CosineDecay, Huber, LeakyReLU
 from fastmlp import sklearn as ours
+from fastmlp.sklearn.lbfgs import Objective
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -178,6 +179,27 @@ def test_what_goes_on_with_a_fit_agrees_too(kind: str, solver: str) -> None:
             each.partial_fit(X[:50], y[:50])
     assert difference(*both) <= AGREEMENT
     assert both[1].loss_curve_ == pytest.approx(both[0].loss_curve_, abs=AGREEMENT)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])  # "tanh" needs another network
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_partial_fit_keeps_the_optimizer_that_it_began_with(solver: str, activation: str) -> None:
+    X, y = samples("number", np.random.default_rng(5), 90, 5)
+    both = pair("number", hidden_layer_sizes=(7,), solver=solver, random_state=1, batch_size=30)
+    others = {"momentum": 0.1, "beta_1": 0.1, "nesterovs_momentum": False, "solver": {"sgd": "adam"}.get(solver, "sgd")}
+    for each in both:
+        each.partial_fit(X, y)
+        each.set_params(alpha=0.5, activation=activation, learning_rate_init=0.1, **others)
+        for _ in range(3):
+            each.partial_fit(X, y)
+    assert difference(*both) <= AGREEMENT
+
+
+def test_partial_fit_after_lbfgs_has_the_optimizer_of_its_solver() -> None:
+    model = quiet(small(warm_start=True), X_IRIS, Y_IRIS)
+    quiet(model.set_params(solver="lbfgs"), X_IRIS, Y_IRIS)
+    model.set_params(solver="sgd").partial_fit(X_IRIS, Y_IRIS)
+    assert isinstance(model._compiled.network.architecture.optimizer, fastmlp.SGD)
 
 
 @pytest.mark.parametrize("kind", ["binary", "names", "labels", "number", "numbers", "counts"])
@@ -356,6 +378,27 @@ def test_ctrl_c_ends_a_fit_with_what_was_learned() -> None:
     np.testing.assert_array_equal(model.predict_proba(X_IRIS), other.predict_proba(X_IRIS))
 
 
+def test_ctrl_c_leaves_the_last_iteration_of_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient(Objective):
+        calls = 0
+
+        def __call__(self, packed: Array) -> tuple[float, Array]:
+            Impatient.calls += 1
+            if Impatient.calls == 9:
+                raise KeyboardInterrupt
+            return super().__call__(packed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fastmlp.sklearn.base.Objective", Impatient)
+        model = small(solver="lbfgs")
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X_IRIS, Y_IRIS)
+    assert model.n_iter_ == len(model.loss_curve_) > 2
+    other = quiet(small(solver="lbfgs").set_params(max_iter=model.n_iter_), X_IRIS, Y_IRIS)
+    assert difference(model, other) == 0
+    assert model.loss_ == other.loss_
+
+
 def test_a_fit_that_diverges_says_so_and_keeps_finite_weights() -> None:
     y = 1e3 * X_IRIS[:, 0]
     model = ours.MLPRegressor(activation="identity", solver="sgd", learning_rate_init=10.0, random_state=0)
@@ -499,21 +542,80 @@ def test_callbacks_progress_and_history(capsys: pytest.CaptureFixture[str]) -> N
     assert "epoch 15/15" in capsys.readouterr().err
 
 
-def test_a_callback_changes_the_learning_rate_for_good() -> None:
-    class Halved(Callback):
-        rates: list[float]
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_a_learning_rate_that_a_callback_sets_stays(solver: str) -> None:
+    rates = []
 
-        def on_train_begin(self) -> None:
-            self.rates = []
+    class Slower(Callback):
+        def on_epoch_begin(self, epoch: int) -> None:
+            rates.append(self.network.learning_rate)
 
         def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-            self.network.learning_rate /= 2
-            self.rates.append(self.network.learning_rate)
+            if epoch == 1:
+                self.network.learning_rate = 1e-5
 
-    for solver in ("sgd", "adam"):
-        halved = Halved()
-        quiet(small(solver=solver, callbacks=[halved]), X_IRIS, Y_IRIS)
-        assert halved.rates == [0.01 / 2**epochs for epochs in range(1, 16)]
+    quiet(small(solver=solver, callbacks=[Slower()]).set_params(max_iter=5), X_IRIS, Y_IRIS)
+    assert rates == [0.01, 0.01, 1e-5, 1e-5, 1e-5]
+
+
+@pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
+@pytest.mark.parametrize("early", [False, True])
+def test_a_copy_that_a_callback_makes_is_that_of_its_epoch(early: bool, copied: Callable[[Any], Any]) -> None:
+    copies = []
+
+    class Keep(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            if epoch == 2:
+                callbacks, model.callbacks = model.callbacks, None
+                copies.append(copied(model))
+                model.callbacks = callbacks
+
+    model = small(callbacks=[Keep()], early_stopping=early)
+    quiet(model, X_IRIS, Y_IRIS, **({"X_val": X_IRIS, "y_val": Y_IRIS} if early else {}))
+    same = quiet(small().set_params(max_iter=3), X_IRIS, Y_IRIS)
+    assert difference(copies[0], same) == 0
+    assert "_given_validation" not in vars(copies[0])  # data of the fit that was under way
+
+
+def test_a_fit_in_a_callback_of_itself_hides_no_error() -> None:
+    class Again(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            quiet(model.set_params(callbacks=None), X_IRIS, Y_IRIS)
+            raise ZeroDivisionError
+
+    model = small(callbacks=[Again()])
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X_IRIS, Y_IRIS)
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_scorer_of_ones_own_gets_targets_shaped_as_predictions(given: bool, column: bool) -> None:
+    """Their difference would otherwise be a matrix, and its mean no error at all."""
+    X, y = samples("number", np.random.default_rng(5), 90, 5)
+    shapes = []
+
+    def scorer(model: Any, X: Array, y: Array) -> float:
+        shapes.append((y.shape, model.predict(X).shape))
+        return -float(np.abs(model.predict(X) - y).mean())
+
+    model = ours.MLPRegressor(hidden_layer_sizes=(4,), early_stopping=True, scoring=scorer, max_iter=2, random_state=0)
+    y = y.reshape(-1, 1) if column else y
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y, **({"X_val": X[:20], "y_val": y[:20]} if given else {}))
+    assert shapes == [((20 if given else 9,),) * 2] * 2
+
+
+def test_the_best_weights_are_those_of_this_fit_alone() -> None:
+    X, y = samples("number", np.random.default_rng(5), 90, 5)
+    model = quiet(ours.MLPRegressor(hidden_layer_sizes=(8,), max_iter=40, random_state=0, warm_start=True), X, y)
+    twin = copy.deepcopy(model)
+    model.set_params(restore_best_weights=True)
+    for each in (model, twin):
+        quiet(each.set_params(max_iter=3), X, 10 * y)  # whose losses, which fall, are above those of the first fit
+    assert model.best_loss_ < min(model.loss_curve_[-3:]) == model.loss_curve_[-1]
+    assert difference(model, twin) == 0
 
 
 def test_threads_change_no_bit() -> None:
@@ -525,6 +627,7 @@ def test_threads_change_no_bit() -> None:
 BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
     ({"activation": "swish2"}, {}, ValueError, "unknown activation 'swish2'; did you mean 'mish'"),
     ({"activation": ["relu", "tanh"]}, {}, ValueError, "one for each of the 1 hidden layers"),
+    ({"activation": np.array(["relu"])}, {}, ValueError, "'activation' parameter of MLPClassifier must be"),
     ({"dropout": [0.1, 0.2]}, {}, ValueError, "one for each of the 1 hidden layers"),
     ({"dropout": 1.0}, {}, ValueError, "'dropout' parameter"),
     ({"optimizer": "adamm"}, {}, ValueError, "unknown optimizer 'adamm'"),
@@ -542,6 +645,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
     ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": Y_IRIS + 1}, ValueError, "y_val has classes that y does not"),
     ({"early_stopping": True}, {"X_val": X_IRIS[:, :2], "y_val": Y_IRIS}, ValueError, "X has 2 features"),
     ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": Y_IRIS[:9]}, ValueError, "inconsistent numbers of samples"),
+    ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": np.eye(3)[Y_IRIS]}, ValueError, "y_val must have 1 column"),
     ({}, {"sample_weight": -np.ones(150)}, ValueError, "sample_weight must be at least 0"),
 ]
 
@@ -552,6 +656,28 @@ def test_what_does_not_suit_is_told(
 ) -> None:
     with pytest.raises(error, match=message):
         ours.MLPClassifier((8,), max_iter=2).set_params(**parameters).fit(X_IRIS, Y_IRIS, **arguments)
+
+
+@pytest.mark.parametrize("parameters", [row[0] for row in BAD if not row[1] and "class_weight" not in row[0]])
+def test_parameters_that_do_not_suit_leave_the_fit_before(parameters: dict[str, Any]) -> None:
+    model = quiet(small(), X_IRIS, Y_IRIS)
+    before = [w.copy() for w in model.coefs_]
+    with pytest.raises((ValueError, TypeError)):
+        model.set_params(random_state=1, **parameters).fit(X_IRIS, Y_IRIS)
+    assert all((new == old).all() for new, old in zip(model.coefs_, before, strict=True))
+
+
+def test_no_dropout_of_each_layer_suits_lbfgs() -> None:
+    for none in ([0.0], np.zeros(1)):
+        quiet(small(solver="lbfgs", dropout=none), X_IRIS, Y_IRIS)
+
+
+@pytest.mark.parametrize("name", ["early_stopping", "restore_best_weights"])
+def test_partial_fit_which_sees_some_samples_knows_no_best_weights(name: str) -> None:
+    model = small(**{name: True})
+    with pytest.raises(ValueError, match=f"partial_fit does not support {name}=True"):
+        model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+    assert not hasattr(model, "coefs_")
 
 
 def test_without_scikit_learn_the_error_names_the_extra() -> None:

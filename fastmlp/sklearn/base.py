@@ -42,7 +42,7 @@ from fastmlp.sklearn.sparse import SparseRows
 from fastmlp.training import NonFiniteLossError
 
 PARAMETERS: dict[str, list[Any]] = {
-    "activation": [str, Activation, "array-like"],
+    "activation": [str, Activation, list, tuple],
     "loss": [str, Loss],
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "optimizer": [str, Optimizer, None],
@@ -56,8 +56,8 @@ PARAMETERS: dict[str, list[Any]] = {
 }
 """What fastmlp adds to scikit-learn's parameters, or takes more of."""
 
-STOCHASTIC = {"dropout": 0.0, "optimizer": None, "clipvalue": None, "global_clipnorm": None, "callbacks": None}
-"""Parameters that do nothing where the solver is lbfgs, and what they are then."""
+STOCHASTIC = ("dropout", "optimizer", "clipvalue", "global_clipnorm", "callbacks")
+"""Parameters that would do nothing where the solver is lbfgs."""
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -112,29 +112,52 @@ class CompiledMLP(BaseMultilayerPerceptron):
         try:
             return super().fit(X, y, sample_weight)
         finally:
-            del self._given_validation
+            self.__dict__.pop("_given_validation", None)  # a fit in a callback may have taken it away
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
+        """X and y as a fit takes them; `reset` says whether it begins anew."""
+        self._check_parameters(incremental, np.size(self.hidden_layer_sizes) if reset else len(self.coefs_) - 1)
+        return super()._validate_input(X, y, incremental, reset)
+
+    def _check_parameters(self, incremental: bool, hidden: int) -> None:
+        """Refuse what does not suit while the weights of an earlier fit are still there."""
+        if incremental:
+            for name in ("early_stopping", "restore_best_weights"):
+                if getattr(self, name):
+                    raise ValueError(f"partial_fit does not support {name}=True")
+        if self.solver == "lbfgs":
+            for name in STOCHASTIC:
+                given = getattr(self, name)
+                if np.any(given) if name == "dropout" else given:
+                    raise ValueError(f"{name} is for the solvers 'sgd' and 'adam', got {given!r} with 'lbfgs'")
+        self._check_validation()
+        check_callbacks(self.callbacks or ())
+        networks.hidden_activations(self.activation, hidden)
+        networks.dropout_rates(self.dropout, hidden)
+        networks.update_rule(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what is of a fit under way, whose callback may copy or pickle the estimator."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_given_validation"}
 
     # The two ways to fit ---------------------------------------------------------------------------------------------
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *others: Any) -> None:
         """The epochs of sgd and adam; the last of `others` is whether this is partial_fit."""
         incremental = bool(others[-1])
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        self._check_validation()
-        callbacks = check_callbacks(self.callbacks or ())
         weights = self._weights(sample_weight, y, incremental)
         rows, validation = self._split(X, y, weights)
         batch_size = self._rows_of_a_batch(len(rows))
         compiled = self._for_training(incremental)
         architecture = compiled.network.architecture
         data = Arrays(_table(X), self._targets(y, architecture), check_weights(weights, len(y)), rows)
-        conventions = Conventions(self, rows, validation, incremental)
+        callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
         epochs = 1 if incremental else self.max_iter
         losses = EpochLoss(len(rows), batch_size, self._share_of_loss())
         self.n_iter_ = 0
         try:
-            self.history_ = self._run(compiled, data, epochs, batch_size, [conventions, *callbacks], losses)
+            self.history_ = self._run(compiled, data, epochs, batch_size, callbacks, losses)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except NonFiniteLossError as error:
@@ -173,11 +196,9 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *others: Any) -> None:
         """L-BFGS over all rows, by SciPy on our loss and gradients."""
-        for name, idle in STOCHASTIC.items():
-            if (given := getattr(self, name)) != idle and given:
-                raise ValueError(f"{name} is for the solvers 'sgd' and 'adam', got {given!r} with 'lbfgs'")
-        self._check_validation()
-        objective = self._objective(self._for_training(False), X, y, self._weights(sample_weight, y, False))
+        compiled = self._for_training(False)
+        del self._optimizer  # partial_fit begins with that of the solver it has then
+        objective = self._objective(compiled, X, y, self._weights(sample_weight, y, False))
         found = minimise(objective, self)
         self.coefs_, self.intercepts_ = objective.unpack(found)
 
@@ -229,6 +250,10 @@ class CompiledMLP(BaseMultilayerPerceptron):
         X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
         y_val = self._checked_targets(y_val)
         check_consistent_length(X_val, y_val)
+        one = is_classifier(self) and not self._label_binarizer.y_type_.startswith("multilabel")
+        columns = 1 if one else self.n_outputs_
+        if y_val.size != len(y_val) * columns:
+            raise ValueError(f"y_val must have {columns} column{'s' * (columns > 1)} as y has, got shape {y_val.shape}")
         return X_val, y_val, None if weights_val is None else _check_sample_weight(weights_val, X_val)
 
     def _rows_of_a_batch(self, samples: int) -> int:
@@ -276,7 +301,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
             networks.hidden_activations(self.activation, hidden),
             networks.named_activation(self.out_activation_),
             self._network_loss(),
-            networks.update_rule(self),
+            self._compiled.network.architecture.optimizer if keep_optimizer else networks.update_rule(self),
             rates,
             float(self.alpha),
             seed,
@@ -343,7 +368,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     def _as_given(self, y: NDArray[Any]) -> Any:
         """Rows of targets as the user gives them."""
-        return y
+        return y.ravel() if self.n_outputs_ == 1 else y
 
     def _as_learned(self, y: Any) -> NDArray[Any]:
         """A row a sample of the user's targets."""

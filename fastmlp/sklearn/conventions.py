@@ -66,7 +66,14 @@ class Conventions(Callback):
         self.estimator, self.rows, self.validation, self.incremental = estimator, rows, validation, incremental
         self._training = rows.copy()
         self._order = np.arange(len(rows))
-        self._rate = float(estimator._optimizer.learning_rate)
+        self._restoring = estimator.restore_best_weights and validation is None
+        self._least = np.inf
+        self._rate = estimator._optimizer.learning_rate
+
+    def on_train_begin(self) -> None:
+        """What an earlier fit remembers as its best is not of this one."""
+        if self._restoring:
+            self.estimator._keep_best()
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Shuffle, on top of the last shuffle, as `sklearn.utils.shuffle` draws."""
@@ -85,10 +92,11 @@ class Conventions(Callback):
         estimator.loss_curve_.append(estimator.loss_)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
-        if self.validation is not None or estimator.restore_best_weights:
+        if self.validation is not None or self._restoring or estimator.callbacks:  # who copy the estimator, say
             estimator._refresh_weights()
         estimator._update_no_improvement_count(self.validation is not None, *(self.validation or (None, None, None)))
-        if self.validation is None and estimator.restore_best_weights and estimator.loss_ == estimator.best_loss_:
+        if self._restoring and estimator.loss_ < self._least:
+            self._least = estimator.loss_
             estimator._keep_best()
         estimator._optimizer.iteration_ends(estimator.t_)
         stopping = estimator._no_improvement_count > estimator.n_iter_no_change and self._stop()
@@ -115,9 +123,7 @@ class Conventions(Callback):
         return stopping
 
     def _follow_rate(self) -> None:
-        """Let the network take the learning rate of scikit-learn's SGD where that has changed; a callback may, too."""
-        estimator = self.estimator
-        rate = float(estimator._optimizer.learning_rate)
-        if rate != self._rate and estimator.optimizer is None and estimator.solver == "sgd":
-            self.network.learning_rate = rate
-        self._rate = rate
+        """Let the network take the learning rate where scikit-learn's SGD has changed it; a callback's stays else."""
+        rate = self.estimator._optimizer.learning_rate
+        if rate != self._rate:
+            self._rate = self.network.learning_rate = rate

@@ -85,8 +85,10 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
     Notes
     -----
     A second fit with warm_start and early stopping that finds no better score gives the best weights of the first back;
-    scikit-learn 1.9 gives its latest ones. Sparse data is computed with as if it were dense, a piece at a time. A fit
-    that diverges ends where the loss became NaN or infinite, with the weights of the beginning of that iteration.
+    scikit-learn 1.9 gives its latest ones. Where X is not scaled a logarithmic loss can be larger than scikit-learn's,
+    which counts no sample for more than 36; the weights are the same. Sparse data is computed with as if it were dense,
+    a piece at a time. A fit that diverges ends where the loss became NaN or infinite, with the weights of the beginning
+    of that iteration.
 
     Examples
     --------
@@ -180,6 +182,10 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         super()._initialize(y, layer_units, dtype)
         if networks.is_margin(self.loss):
             self.out_activation_ = "identity"
+
+    def _check_parameters(self, incremental: bool, hidden: int) -> None:
+        super()._check_parameters(incremental, hidden)
+        networks.is_margin(self.loss)  # refuses a loss that is unknown
 
     def _network_loss(self) -> Loss:
         return networks.classification_loss(self.loss, self.out_activation_)
@@ -379,9 +385,13 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
         partner = self._network_loss().partner
         self.out_activation_ = networks.name_of(networks.named_activation(partner or "linear"))
 
+    def _check_parameters(self, incremental: bool, hidden: int) -> None:
+        super()._check_parameters(incremental, hidden)
+        self._network_loss()  # refuses a loss that is unknown
+
     def _network_loss(self) -> Loss:
         return networks.regression_loss(self.loss)
 
     def _checked_targets(self, y: Any) -> NDArray[Any]:
         y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y_val")
-        return np.asarray(y)
+        return np.asarray(column_or_1d(y, warn=True) if y.ndim == 1 or y.shape[1] == 1 else y)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
-from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
+from sklearn.utils.fixes import parse_version, sp_version
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastmlp import inference
@@ -75,13 +75,21 @@ class Objective:
 
 
 def minimise(objective: Objective, estimator: Any) -> NDArray[np.float64]:
-    """The weights at which L-BFGS ends; the estimator gets its loss, the losses of all iterations and their number."""
+    """The weights at which L-BFGS ends; the estimator gets its loss, the losses of all iterations and their number.
+
+    Where Ctrl-C ends it, it has those of the last iteration, with its weights.
+    """
     estimator.loss_curve_ = []
 
     def note(intermediate_result: Any) -> None:
-        estimator.loss_curve_.append(float(intermediate_result.fun))
+        estimator.coefs_, estimator.intercepts_ = objective.unpack(intermediate_result.x)
+        estimator.loss_ = float(intermediate_result.fun)
+        estimator.loss_curve_.append(estimator.loss_)
+        estimator.n_iter_ = len(estimator.loss_curve_)
 
-    printed = 1 if estimator.verbose is True or estimator.verbose >= 1 else -1
+    prints = {}
+    if sp_version < parse_version("1.15"):  # since then it is silent and the option deprecated
+        prints["iprint"] = 1 if estimator.verbose else -1
     found = scipy.optimize.minimize(
         objective,
         objective.start(),
@@ -92,7 +100,7 @@ def minimise(objective: Objective, estimator: Any) -> NDArray[np.float64]:
             "maxfun": estimator.max_fun,
             "maxiter": estimator.max_iter,
             "gtol": estimator.tol,
-            **_get_additional_lbfgs_options_dict("iprint", printed),
+            **prints,
         },
     )
     estimator.n_iter_ = _check_optimize_result("lbfgs", found, estimator.max_iter)

@@ -72,11 +72,9 @@ class Compiled:
         self._known = []
 
     def remember(self, other: Compiled) -> None:
-        """Take over what another network's optimizer remembers, if it is of the same kind, and its counters."""
+        """Take over what the same optimizer remembers of another network of these shapes, and its counters."""
         own, its = self.network._parameters, other.network._parameters
-        if own.slots.shape == its.slots.shape:
-            own.slots[:], own.state[:] = its.slots, its.state
-            self.network.learning_rate = other.network.architecture.optimizer.learning_rate
+        own.slots[:], own.state[:] = its.slots, its.state
 
     def suits(self, coefs: Sequence[NDArray[Any]]) -> bool:
         """Whether weights of these shapes and dtype are those of this network."""
