@@ -333,11 +333,15 @@ class Plans:
         """How many threads there are to use now."""
         return available(self.threads)
 
+    def discard(self, purpose: Purpose) -> None:
+        """Give back the memory of the plan for that purpose, which will be made anew if it is needed again."""
+        self._plans.pop(purpose, None)
+
     def get(self, purpose: Purpose, rows: int) -> Plan:
         """A plan for at least that many rows at a time."""
         plan = self._plans.get(purpose)
         threads = self.thread_count()
         if plan is None or not plan.fits(rows, threads):
-            self._plans.pop(purpose, None)  # its memory goes before the new one is taken
+            self.discard(purpose)  # its memory goes before the new one is taken
             plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads, self.averaged_penalties)
         return plan

@@ -26,7 +26,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import accuracy_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
@@ -442,6 +442,9 @@ def test_weights_of_classes_are_those_of_their_samples() -> None:
     balanced = quiet(small(class_weight="balanced"), X, y)
     count = np.bincount(y)
     assert difference(balanced, quiet(small(), X, y, sample_weight=len(y) / (2 * count[y]))) <= AGREEMENT
+    stopped = quiet(small(class_weight=factors, early_stopping=True), X, y)
+    right = 57 * np.array(stopped.validation_scores_)  # of the tenth that is kept out: classes weigh there alike
+    np.testing.assert_allclose(right, np.round(right), rtol=0, atol=1e-12)
     with pytest.raises(ValueError, match="class_weight='balanced' needs all samples"):
         small(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
     small(class_weight=factors).partial_fit(X, y, classes=[0, 1])
@@ -490,6 +493,11 @@ def test_a_hinge_loss_tells_classes_by_scores(classes: int) -> None:
     assert not hasattr(model, "predict_proba")
     with pytest.raises(AttributeError, match="predict_proba"):
         model.predict_proba(X)
+    scores = model.decision_function(X)
+    called = (scores > 0).astype(int) if classes == 2 else scores.argmax(axis=1)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[called])
+    assert not hasattr(small(), "decision_function")
+    assert roc_auc_score(y == "x", -scores if classes == 2 else scores[:, 0]) > 0.95
 
 
 def test_an_optimizer_takes_the_place_of_the_solver() -> None:
@@ -616,6 +624,16 @@ def test_the_best_weights_are_those_of_this_fit_alone() -> None:
         quiet(each.set_params(max_iter=3), X, 10 * y)  # whose losses, which fall, are above those of the first fit
     assert model.best_loss_ < min(model.loss_curve_[-3:]) == model.loss_curve_[-1]
     assert difference(model, twin) == 0
+
+
+def test_going_on_with_layers_of_other_sizes_is_refused() -> None:
+    model = quiet(small(warm_start=True), X_IRIS, Y_IRIS)
+    before = model.predict_proba(X_IRIS)
+    model.set_params(hidden_layer_sizes=(8, 4))
+    for go_on in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=r"hidden_layer_sizes are \[8, 4\], but this fit would go on with .*\[8\]"):
+            go_on(X_IRIS, Y_IRIS)
+    np.testing.assert_array_equal(model.set_params(hidden_layer_sizes=8).predict_proba(X_IRIS), before)
 
 
 def test_threads_change_no_bit() -> None:

@@ -116,7 +116,10 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         """X and y as a fit takes them; `reset` says whether it begins anew."""
-        self._check_parameters(incremental, np.size(self.hidden_layer_sizes) if reset else len(self.coefs_) - 1)
+        sizes = np.ravel(self.hidden_layer_sizes).tolist()
+        if not reset and sizes != (known := [w.shape[1] for w in self.coefs_[:-1]]):
+            raise ValueError(f"hidden_layer_sizes are {sizes}, but this fit would go on with layers of {known} units")
+        self._check_parameters(incremental, len(sizes))
         return super()._validate_input(X, y, incremental, reset)
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
@@ -147,7 +150,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         """The epochs of sgd and adam; the last of `others` is whether this is partial_fit."""
         incremental = bool(others[-1])
         weights = self._weights(sample_weight, y, incremental)
-        rows, validation = self._split(X, y, weights)
+        rows, validation = self._split(X, y, sample_weight)
         batch_size = self._rows_of_a_batch(len(rows))
         compiled = self._for_training(incremental)
         architecture = compiled.network.architecture
@@ -164,6 +167,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
             self._diverge(error)
         finally:
             self._refresh_weights()
+            if not incremental:
+                compiled.network._plans.discard("training")
         if self.early_stopping or self.restore_best_weights:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 

@@ -12,6 +12,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from fastmlp.callbacks import Callback
 from fastmlp.losses import Loss
@@ -222,6 +223,13 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
             return super()._predict(X, check_input=check_input)
         scores = self._forward_pass_fast(X, check_input=check_input)
         return self._label_binarizer.inverse_transform(scores.ravel() if self.n_outputs_ == 1 else scores, threshold=0)
+
+    @available_if(lambda estimator: networks.is_margin(estimator.loss))
+    def decision_function(self, X: Any) -> NDArray[Any]:
+        """The scores of a hinge loss, (n_samples,) for two classes, else (n_samples, n_classes); above 0 means yes."""
+        check_is_fitted(self)
+        scores = self._forward_pass_fast(X)
+        return scores.ravel() if self.n_outputs_ == 1 else scores
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> NDArray[Any]:
