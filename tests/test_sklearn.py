@@ -326,6 +326,15 @@ def test_the_importance_of_columns_is_found_by_threads() -> None:
     np.testing.assert_array_equal(parallel, serial)
 
 
+def test_weights_and_validation_samples_are_routed_through_a_pipeline() -> None:
+    X, y, weights = scale(X_CANCER), Y_CANCER, np.linspace(0.1, 2, len(Y_CANCER))
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = small(early_stopping=True).set_fit_request(sample_weight=True, X_val=True, y_val=True)
+        pipeline = quiet(make_pipeline(model), X, y, sample_weight=weights, X_val=X[:50], y_val=y[:50])
+    alone = quiet(small(early_stopping=True), X, y, sample_weight=weights, X_val=X[:50], y_val=y[:50])
+    assert difference(pipeline[-1], alone) == 0
+
+
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
 def test_a_copy_predicts_alike_and_goes_on_alike(copied: Callable[[Any], Any]) -> None:
     model = quiet(small(), X_IRIS, Y_IRIS)
