@@ -31,7 +31,7 @@ from fastmlp.feeding import Arrays
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.losses import Loss
-from fastmlp.network import check_callbacks
+from fastmlp.network import Network, check_callbacks
 from fastmlp.optimizers import Optimizer
 from fastmlp.sample_weights import check_weights
 from fastmlp.sklearn import networks
@@ -298,21 +298,20 @@ class CompiledMLP(BaseMultilayerPerceptron):
         return known
 
     def _compile(self, keep_optimizer: bool) -> Compiled:
-        hidden = len(self.coefs_) - 1
+        """Another network for these weights, whose optimizer remembers what the present one's does, or nothing."""
+        coefs, hidden = self.coefs_, len(self.coefs_) - 1
+        output = networks.named_activation(self.out_activation_)
+        activations = [*networks.hidden_activations(self.activation, hidden), output]
         rates = networks.dropout_rates(self.dropout, hidden)
-        seed = int(self._random_state.randint(np.iinfo(np.int32).max)) if any(rates) else 0
-        compiled = networks.compiled(
-            self.coefs_,
-            networks.hidden_activations(self.activation, hidden),
-            networks.named_activation(self.out_activation_),
-            self._network_loss(),
-            self._compiled.network.architecture.optimizer if keep_optimizer else networks.update_rule(self),
-            rates,
-            float(self.alpha),
-            seed,
-            self.n_threads,
+        network = Network(
+            networks.layers_for(coefs, activations, rates, float(self.alpha)),
+            loss=self._network_loss(),
+            optimizer=self._compiled.network.architecture.optimizer if keep_optimizer else networks.update_rule(self),
+            dtype=coefs[0].dtype,
+            seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(rates) else 0,
+            threads=self.n_threads,
         )
-        compiled.made_of = self._made_of()
+        compiled = Compiled(network, self._made_of())
         if keep_optimizer:
             compiled.remember(self._compiled)
         return compiled

@@ -13,7 +13,6 @@ from fastmlp import inference, losses, optimizers
 from fastmlp._checks import number
 from fastmlp.activations import Activation
 from fastmlp.activations import resolve as activation_of
-from fastmlp.kernels.interrupts import HeldSignals
 from fastmlp.layers import Dense
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss
 from fastmlp.network import Network
@@ -37,17 +36,13 @@ class Compiled:
     ----------
     network : Network
         Of one estimator alone.
-
-    Attributes
-    ----------
     made_of : tuple
         Parameters of the estimator; with others it needs another network.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, made_of: tuple[Any, ...]) -> None:
         network._plans.averaged_penalties = True
-        self.network = network
-        self.made_of: tuple[Any, ...] = ()
+        self.network, self.made_of = network, made_of
         self._known: list[NDArray[Any]] = []
 
     def take(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
@@ -93,8 +88,7 @@ class Compiled:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Build it anew: plans are of a process."""
-        self.__init__(state["network"])  # type: ignore[misc]
-        self.made_of = state["made_of"]
+        self.__init__(state["network"], state["made_of"])  # type: ignore[misc]
 
 
 def _equal(new: NDArray[Any], old: NDArray[Any]) -> bool:
@@ -102,25 +96,14 @@ def _equal(new: NDArray[Any], old: NDArray[Any]) -> bool:
     return new.shape == old.shape and bool((new == old).all())
 
 
-def compiled(
-    coefs: Sequence[NDArray[Any]],
-    hidden: Sequence[Activation],
-    output: Activation,
-    loss: Loss,
-    optimizer: Optimizer,
-    dropout: Sequence[float],
-    alpha: float,
-    seed: int,
-    threads: int | None,
-) -> Compiled:
-    """A network for weights of these shapes, which `Compiled.take` copies in."""
-    activations = [*hidden, output]
+def layers_for(
+    coefs: Sequence[NDArray[Any]], activations: Sequence[Activation], dropout: Sequence[float], alpha: float
+) -> list[int | Dense]:
+    """The layers of a network for weights of these shapes; the last drops nothing."""
     layers: list[int | Dense] = [coefs[0].shape[0]]
     for w, activation, rate in zip(coefs, activations, [*dropout, 0.0], strict=True):
         layers.append(Dense(w.shape[1], activation, dropout=rate, l2=alpha, weight_init="zeros"))
-    with HeldSignals():
-        network = Network(layers, loss=loss, optimizer=optimizer, dtype=coefs[0].dtype, seed=seed, threads=threads)
-    return Compiled(network)
+    return layers
 
 
 def hidden_activations(given: Any, layers: int) -> list[Activation]:
