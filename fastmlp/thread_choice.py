@@ -74,7 +74,9 @@ class ThreadChoice:
         return self.COMPARISON if self.trial() else min(max(until_trial, self.COMPARISON), self.SERIAL_CALL)
 
     def measured(self, parallel: bool, seconds: float, steps: int = 1) -> None:
-        """Take note of the seconds and steps of a call."""
+        """Take note of the seconds and steps of a call, where there is a choice."""
+        if self.most == 1:
+            return
         preferred, compared = self._prefers_parallel(), self.trial()
         if not parallel or preferred or self._woken or seconds / steps < self._best(False):
             self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
@@ -100,7 +102,7 @@ class ThreadChoice:
         Not in the first milliseconds: to ask ends a time slice that has run out, and asked at every call fits of 2 ms
         among four busy neighbours took twice as long.
         """
-        if self.most == 1 or self._serial < self.WATCHED:
+        if self._serial < self.WATCHED:
             return
         if self._watched is None:
             self._watched, self._own_from = 0.0, self._clock()

@@ -32,11 +32,12 @@ class HeldSignals:
     since no handler is called there.
     """
 
-    __slots__ = ("_holding", "_taken", "_thread", "_waiting")
+    __slots__ = ("_holding", "_seen", "_taken", "_thread", "_waiting")
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._holding = False
+        self._seen: list[Any] = []  # the handlers that there were after the last look
         self._taken: set[int] = set()
         self._waiting: list[tuple[Handler, int]] = []
 
@@ -81,10 +82,14 @@ class HeldSignals:
         """
         if threading.current_thread() is not threading.main_thread():
             return
-        for number, handler in zip(_NUMBERS, map(_signal.getsignal, _NUMBERS), strict=True):
+        handlers = list(map(_signal.getsignal, _NUMBERS))
+        if handlers == self._seen:  # nobody has set one: told in 2 us, of the 6 that the rest takes
+            return
+        for number, handler in zip(_NUMBERS, handlers, strict=True):
             if callable(handler) and not self._is_own(handler):
                 self._taken.add(number)
                 _signal.signal(number, functools.partial(self._note, handler))
+        self._seen = list(map(_signal.getsignal, _NUMBERS))
 
     def hand_over(self) -> None:
         """Call the handlers of what has come until now; what they raise ends this."""

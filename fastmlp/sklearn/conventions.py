@@ -34,15 +34,14 @@ class EpochLoss:
 
     def __call__(self, results: NDArray[np.float64], first_batch: int, steps_per_epoch: int) -> list[float]:
         """The loss of the epoch that ends with these steps, if one does; there is at most one."""
-        weight = results[:, at.WEIGHT_SUM]
-        data = np.divide(results[:, at.LOSS_SUM], weight, out=np.zeros(len(results)), where=weight > 0)
-        rows = np.full(len(results), self.batch_size)
-        last = first_batch + len(results) == steps_per_epoch
-        if last:
-            rows[-1] = self.samples - (steps_per_epoch - 1) * self.batch_size
-        before = self._sum if first_batch else 0.0
-        self._sum = before + float(((self.share * data + results[:, at.PENALTY]) * rows).sum())
-        return [self._sum / self.samples] if last else []
+        last, total = steps_per_epoch - 1, self._sum if first_batch else 0.0
+        for batch, result in enumerate(results.tolist(), first_batch):
+            rows = self.batch_size if batch < last else self.samples - last * self.batch_size
+            weight = result[at.WEIGHT_SUM]
+            data = result[at.LOSS_SUM] / weight if weight > 0 else 0.0
+            total += rows * (self.share * data + result[at.PENALTY])
+        self._sum = total
+        return [total / self.samples] if first_batch + len(results) == steps_per_epoch else []
 
 
 class Conventions(Callback):
