@@ -725,5 +725,7 @@ def check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
     listeners = list(callbacks)
     for callback in listeners:
         if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks must be instances of fastmlp.Callback, got {callback!r}")
+            is_class = isinstance(callback, type) and issubclass(callback, Callback)
+            given = f"the class itself; write {callback.__name__}(...)" if is_class else repr(callback)
+            raise TypeError(f"callbacks must be instances of fastmlp.Callback, got {given}")
     return listeners

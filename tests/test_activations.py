@@ -41,6 +41,19 @@ def test_every_activation_of_the_reference_has_its_kernels() -> None:
     assert len(ELEMENTWISE) >= 15
 
 
+@pytest.mark.parametrize("name", [name for name, g in ACTIVATIONS.items() if not g.mixes_units])
+def test_limits_and_what_rectifies_are_those_of_the_formula(name: str) -> None:
+    """By them a `GradientMonitor` finds saturated and dead units; what is not declared it would never find."""
+    activation = ACTIVATIONS[name]
+    z = np.array([-2e9, -1e9, -1.0, -1e-3, 1e9, 2e9])
+    with np.errstate(over="ignore"):
+        a = formulas.ACTIVATIONS[activation.formula].forward(z, *activation.parameters)
+    assert activation.rectifies == (not a[:4].any()), f"rectifies of {type(activation).__name__}"
+    flat = np.isfinite(a).all() and abs(a[0] - a[1]) < 1e-6 > abs(a[5] - a[4])
+    limits = (round(a[0], 6), round(a[5], 6)) if flat and not activation.rectifies else None
+    assert activation.limits == limits, f"limits of {type(activation).__name__}"
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("range_", LOGITS)
 @pytest.mark.parametrize("name", ELEMENTWISE)

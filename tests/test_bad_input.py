@@ -327,7 +327,7 @@ FIT_CASES: list[tuple[str, dict[str, Any], Any, str]] = [
         "callback class",
         {"callbacks": [EarlyStopping]},
         TypeError,
-        "callbacks must be instances of fastmlp.Callback, got",
+        r"callbacks must be instances of fastmlp.Callback, got the class itself; write EarlyStopping\(...\)",
     ),
     ("callback function", {"callbacks": [print]}, TypeError, "callbacks must be instances of fastmlp.Callback, got"),
     ("one callback", {"callbacks": Callback()}, TypeError, r"callbacks must be a list .*callbacks=\[...\]"),

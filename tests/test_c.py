@@ -135,7 +135,7 @@ def test_two_networks_in_one_program_under_their_names(tmp_path: Path) -> None:
 
 
 def test_every_built_in_activation_is_there() -> None:
-    assert exporter.FUNCTIONS.keys() == {"gelu_tanh", *ACTIVATIONS}
+    assert exporter.FUNCTIONS.keys() == {"gelu_tanh", *ACTIVATIONS}, "FUNCTIONS of fastmlp/interchange/c.py"
 
 
 def test_it_needs_one_header_and_no_more_code_than_its_layers() -> None:

@@ -71,6 +71,16 @@ def test_ours_with_a_hinge_loss_become_a_network_of_scores() -> None:
     assert difference(net.predict(data), estimator._forward_pass_fast(data)) <= TOLERANCE["float32"]
 
 
+@pytest.mark.parametrize("target", ["two classes", "three classes", "labels"])
+def test_classes_of_scores_are_those_of_the_estimator(target: str) -> None:
+    """Two classes are told by the sign of a score, not by whether it is a half."""
+    estimator = own(target, loss="hinge")
+    estimator.intercepts_[-1] += 0.25 - np.median(from_sklearn(estimator).predict(X), axis=0)
+    found = from_sklearn(estimator).predict_classes(X)
+    called = found if target == "labels" else estimator.classes_[found]
+    assert (called == estimator.predict(X)).all()
+
+
 def outputs(estimator: Any, data: Array) -> Array:
     """What a network of it predicts."""
     if isinstance(estimator, MLPRegressor):

@@ -45,7 +45,7 @@ def test_small_and_large_numbers_are_kept(activation: Activation, dtype: str) ->
 
 
 def test_every_built_in_activation_is_there() -> None:
-    assert exporter.EXPRESSIONS.keys() == {"gelu_tanh", *ACTIVATIONS}
+    assert exporter.EXPRESSIONS.keys() == {"gelu_tanh", *ACTIVATIONS}, "EXPRESSIONS of fastmlp/interchange/onnx.py"
 
 
 @pytest.mark.parametrize("opset", [13, 17, 21])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from fastmlp import Dense, History, Network, metrics, plot, reference
+from fastmlp import Dense, GradientMonitor, History, Network, metrics, plot, reference
 from fastmlp.plot._themes import DARK, DARK_RULES, LIGHT
 from fastmlp.plot.evaluation import _DARKEST
 
@@ -515,6 +515,8 @@ def test_an_axis_of_norms_has_at_least_two_numbers(factor):
     ("given", "options", "error", "message"),
     [
         (monitor(epochs=0), {}, ValueError, "the monitor has seen no epoch with finite values"),
+        (GradientMonitor([[1.0]], [0]), {}, ValueError, r"no epoch with finite values; fit with callbacks=\[monitor\]"),
+        (GradientMonitor([[1.0]], [0]), {"what": "dead"}, ValueError, "the monitor has seen no epoch"),
         (monitor(), {"what": "loss"}, ValueError, "what must be one of weight_norm, gradient_norm, .*, got 'loss'"),
         (monitor(), {"ax": Figure().subplots()}, ValueError, "one ax has room for one quantity; choose with what="),
         (History(), {}, TypeError, "monitor must be a GradientMonitor, got History"),
@@ -532,8 +534,6 @@ def test_a_monitor_that_cannot_be_drawn_is_refused(given, options, error, messag
 
 
 def test_what_a_gradient_monitor_saw_can_be_drawn():
-    from fastmlp.callbacks import GradientMonitor
-
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
     watching = GradientMonitor(X, y)

@@ -13,6 +13,7 @@ from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_acti
 
 from fastmlp import ELU, GELU, Dense, LeakyReLU, Network, from_torch, to_torch
 from fastmlp.activations import ACTIVATIONS, Activation
+from fastmlp.interchange import torch as exchange
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -38,6 +39,11 @@ def test_predictions_are_those_of_the_network(activation: Activation, dtype: str
     net = network(activation, dtype)
     for made, X in ((net, rows(dtype)), far(activation, dtype)):
         assert difference(predictions(to_torch(made), X), made.predict(X)) <= TOLERANCE[dtype]
+
+
+def test_every_activation_that_torch_has_is_there() -> None:
+    there = exchange._makers(nn).keys()
+    assert there == {"gelu_tanh", *ACTIVATIONS} - {"exponential"}, "_PLAIN of fastmlp/interchange/torch.py"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -230,6 +236,11 @@ class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
         (tied, ValueError, "module 2, Linear, shares its weights"),
         (hooked, ValueError, "module 0, Linear, has forward hooks"),
         (lambda: linears().double().append(nn.Linear(2, 2)), ValueError, "got float32, float64; give dtype"),
+        (
+            lambda: nn.Sequential(nn.Linear(5, 2, device="meta")),
+            ValueError,
+            "module 0, Linear, is on the device 'meta'",
+        ),
         (lambda: "model.pt", TypeError, "got 'model.pt' of type str"),
     ],
 )

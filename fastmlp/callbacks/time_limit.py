@@ -17,7 +17,8 @@ class TimeLimit(Callback):
     compiled the first time. It is looked at every 50 ms or so, or after a step that takes longer, and at the end of
     each epoch; to look costs the steps nothing. Once it is over the epoch has one more second to end. If it does not,
     the fit ends between two steps: that epoch is not in the history, and the next fit on the same data finishes it
-    first, with the bits of a fit without a limit (on chunks it begins anew). Validation and other callbacks are not cut
+    first, with the bits of a fit without a limit (on chunks it begins anew; where `EarlyStopping` has given the best
+    weights back, it is finished from those). Validation and other callbacks are not cut
     short, nor is a wait for data.
 
     Parameters

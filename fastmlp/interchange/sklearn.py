@@ -46,7 +46,8 @@ def from_sklearn(
 
     Its outputs are numbered: output k of a classifier is `estimator.classes_[k]`. A binary classifier has one sigmoid
     output, the probability of `estimator.classes_[1]`, so that `estimator.classes_[net.predict_classes(X)]` are labels
-    either way. The network has the dtype of `coefs_`. What is of training, `alpha` and the solver, is not carried over.
+    either way. With a hinge loss outputs are scores, and `predict_classes` takes them as the estimator does. The
+    network has the dtype of `coefs_`. What is of training, `alpha` and the solver, is not carried over.
 
     Parameters
     ----------
@@ -55,7 +56,9 @@ def from_sklearn(
         stays with you.
     loss, optimizer, seed : optional
         As in `Network`, for further training. The loss that follows from the output is scikit-learn's: cross-entropy,
-        squared error (without its factor of 1/2) or Poisson's.
+        squared error (without its factor of 1/2) or Poisson's. Scores of two classes, or of several labels a row, keep
+        the hinge loss; those of more classes have the squared error unless you give `loss="hinge"`, with which
+        `predict_classes` says of each class by itself whether its score is positive.
 
     Returns
     -------
@@ -88,9 +91,19 @@ def from_sklearn(
     coefs = estimator.coefs_
     chosen = [*_per_layer(estimator.activation, len(coefs) - 1), estimator.out_activation_]
     layers = [Dense(W.shape[1], _ours(each)) for W, each in zip(coefs, chosen, strict=True)]
+    if loss is None and _tells_by_sign(estimator):
+        loss = "hinge"
     network = Network([len(coefs[0]), *layers], loss=loss, optimizer=optimizer, seed=seed, dtype=coefs[0].dtype)
     network.set_weights(list(zip(coefs, estimator.intercepts_, strict=True)))
     return network
+
+
+def _tells_by_sign(estimator: Any) -> bool:
+    """Whether a class is there where its score is positive; of more than two classes the largest score decides."""
+    from sklearn.neural_network import MLPClassifier
+
+    scores = isinstance(estimator, MLPClassifier) and estimator.out_activation_ == "identity"
+    return scores and estimator._label_binarizer.y_type_ != "multiclass"
 
 
 def _per_layer(given: Any, layers: int) -> list[str | Activation]:

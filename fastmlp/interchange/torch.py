@@ -305,6 +305,8 @@ def _layers(modules: list[Placed]) -> list[_Layer]:
 
 
 def _linear(place: str, module: Any, below: list[_Layer]) -> _Layer:
+    if any(parameter.is_meta for parameter in module.parameters()):
+        raise ValueError(f"{_named(place, module)} is on the device 'meta', without numbers; load its weights first")
     if below and below[-1].units != module.in_features:
         raise ValueError(
             f"{_named(place, module)} takes {module.in_features} inputs, below are {below[-1].units} units"

@@ -16,11 +16,16 @@ def labels_of(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArr
     Raises
     ------
     ValueError
-        If there are no samples or the shapes do not match.
+        If there are no samples, the shapes do not match, or one holds names and the other numbers.
     """
     true, pred = np.asarray(y_true), np.asarray(y_pred)
     if true.ndim != 1 or true.shape != pred.shape or not len(true):
         raise ValueError(f"y_true and y_pred must both have shape (n,), n > 0, got {true.shape} and {pred.shape}")
+    if isinstance(true[0], str) != isinstance(pred[0], str):  # no name equals a number: all would be wrong
+        raise ValueError(
+            f"y_true and y_pred must both hold names or both numbers, got {true[:1].tolist()} and {pred[:1].tolist()}; "
+            "classes[predict_classes(X)] are names, with classes = np.unique(names)"
+        )
     return true, pred
 
 

@@ -297,8 +297,8 @@ def _quantities(monitor: _Monitor, what: str | None) -> dict[str, _Values]:
     shape = (len(monitor.epoch), len(monitor.layers))
     found = {}
     for name in monitor.history if what is None else [what]:
-        values = np.asarray(monitor.history[name], np.float64).reshape(-1, shape[1])
-        if values.shape != shape:
+        values = np.asarray(monitor.history[name], np.float64)
+        if values.size and values.shape != shape:
             raise ValueError(
                 f"{name!r} of the monitor must have a number for each epoch and layer, {shape}, got {values.shape}"
             )
