@@ -89,8 +89,11 @@ def test_code_for_another_processor_gives_the_same_bits(cpu: str, what: str, tri
     out, _ = run_python(PRINT.format(what=what), "-W", "error", seconds=600, **variables)
     height, *lines = out.splitlines()
     assert int(height) == TILE_ROWS.get(cpu, 4)  # it was compiled for that processor
-    found = found_by(lines)
-    assert_same(found, here(what))
+    found, expected = found_by(lines), here(what)
+    if library:  # there is no FMA
+        expected = {name: value for name, value in expected.items() if not name.endswith("float64, flushed")}
+        found = {name: value for name, value in found.items() if not name.endswith("float64, flushed")}
+    assert_same(found, expected)
     tried("results of code for another processor, compared bit by bit", len(found))
 
 
