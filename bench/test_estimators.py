@@ -87,7 +87,7 @@ def fits(
     if name == "MNIST" and not folder:
         pytest.skip("no --mnist FOLDER")
     found: dict[str, list[Fit]] = {library: [] for library in LIBRARIES}
-    for number in range(1 + (min(effort.rounds, 3) if name == "MNIST" else effort.rounds)):
+    for number in range(1 + effort.rounds):
         for library, process in processes.items():
             result = process.submit(fit, library, name, str(folder)).result()
             if number:
