@@ -64,6 +64,7 @@ class HeldSignals:
         finally:
             if done:
                 self._holding = False
+                self._seen = []  # own handlers are among them, which hold this object
             else:  # a handler raised, or a signal came before its handler was back
                 self.__exit__()
 
