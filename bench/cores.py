@@ -2,7 +2,7 @@
 
 Run it from the root of the checkout after the report: `python -m bench.cores` writes the table in bench/NOTES.md.
 
-A step takes, on p cores, the sum over its phases (`fastmlp.program`) of
+A step takes, on p cores, the sum over its phases (`fastmlp._engine.step_plan`) of
 
 - the largest share's part of the work, at the speed measured on one thread: shares are 16 rows, groups of rows, 16 rows
   of a panel of 16 units, or blocks of 16 x 16 weights, so there may be fewer than cores;
@@ -25,10 +25,10 @@ from bench.results import RESULTS, Case, Results
 from bench.tables import markdown, short
 from bench.workloads import WORKLOADS, Workload
 from fastmlp import Network
+from fastmlp._engine.parameters import panels
+from fastmlp._engine.step_plan import cut_of, program
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels.layout import BLOCK
-from fastmlp.parameters import panels
-from fastmlp.program import cut_of, program
 
 NOTES = Path(__file__).with_name("NOTES.md")
 CORES = (1, 2, 4, 8, 16, 32, 64)

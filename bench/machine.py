@@ -28,7 +28,7 @@ def description() -> dict[str, Any]:
     from llvmlite import binding
 
     from bench.peak import bytes_per_second, flops_per_second
-    from fastmlp.kernels import threads
+    from fastmlp.kernels.host import threads
 
     count = threads.available()
     return {

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp.kernels._jit import Reals, kernel
-from fastmlp.kernels.simd import Emitter, Vector, fma, instruction
-from fastmlp.parameters import address, aligned_zeros
+from fastmlp._engine.parameters import address, aligned_zeros
+from fastmlp.kernels.host.jit import Reals, kernel
+from fastmlp.kernels.vocabulary.simd import Emitter, Vector, fma, instruction
 
 # Independent accumulators. 6 to 14 give 117 to 118 GFLOP/s in float32 and 58.5 to 59.0 in float64 on a Zen 4; fewer do
 # not hide the latency of an FMA, and 16 of 16 float64 lanes are all 32 registers: they spill and give 54.

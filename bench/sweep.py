@@ -46,7 +46,7 @@ from bench.sweep_report import (
     to_json,
 )
 from fastmlp import Network
-from fastmlp.flops import SERIAL_FLOPS
+from fastmlp._engine.flops import SERIAL_FLOPS
 from fastmlp.reference import Network as Reference
 
 RESULTS = Path(__file__).with_name("sweep.json")

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastmlp.kernels import random
-from fastmlp.kernels._jit import Floats, Reals, arguments_of, kernel
-from fastmlp.kernels.activations import ACTIVATIONS
+from fastmlp._engine.parameters import address, aligned_zeros
+from fastmlp.kernels.host.jit import Floats, Reals, arguments_of, kernel
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
-from fastmlp.kernels.losses import EXACT_PAIRS
-from fastmlp.kernels.optimizers import UPDATES
-from fastmlp.kernels.panels import transpose
-from fastmlp.kernels.product import panel_product
-from fastmlp.kernels.simd import call, flush_denormals, reals_at, restore_denormals, shift
+from fastmlp.kernels.micro.panels import transpose
+from fastmlp.kernels.micro.product import panel_product
+from fastmlp.kernels.operations import random
+from fastmlp.kernels.operations.activations import ACTIVATIONS
+from fastmlp.kernels.operations.losses import EXACT_PAIRS
+from fastmlp.kernels.operations.optimizers import UPDATES
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, reals_at, restore_denormals, shift
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
-from fastmlp.parameters import address, aligned_zeros
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
 from fastmlp.reference.losses import EXACT_PAIRS as PAIRS
 from fastmlp.reference.optimizers import empty_slots

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastmlp._engine.step_runner import NonFiniteLossError
+    from fastmlp._io.model_file import ModelFormatError
     from fastmlp.activations import ELU, GELU, LeakyReLU
     from fastmlp.callbacks import (
         Callback,
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from fastmlp.interchange.torch import from_torch, to_torch
     from fastmlp.layers import Dense
     from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber
-    from fastmlp.model_file import ModelFormatError
     from fastmlp.network import Network
     from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, RMSprop
     from fastmlp.registration import register_activation, register_loss
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     )
     from fastmlp.sklearn import MLPClassifier as MLPClassifier
     from fastmlp.sklearn import MLPRegressor as MLPRegressor
-    from fastmlp.training import NonFiniteLossError
 
 
 __version__ = "0.1.0"
@@ -144,10 +144,10 @@ _HOMES = {
     "MLPClassifier": "sklearn",
     "MLPRegressor": "sklearn",
     "ModelCheckpoint": "callbacks",
-    "ModelFormatError": "model_file",
+    "ModelFormatError": "_io.model_file",
     "Nadam": "optimizers",
     "Network": "network",
-    "NonFiniteLossError": "training",
+    "NonFiniteLossError": "_engine.step_runner",
     "OneCycle": "schedules",
     "Orthogonal": "initializers",
     "PolynomialDecay": "schedules",
@@ -179,7 +179,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import fastmlp` itself costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
-    from fastmlp.kernels.interrupts import HeldSignals
+    from fastmlp.kernels.host.interrupts import HeldSignals
 
     with HeldSignals():  # Numba that was left half loaded cannot be loaded any more
         value = getattr(importlib.import_module(f"fastmlp.{_HOMES[name]}"), name)

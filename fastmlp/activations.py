@@ -1,6 +1,6 @@
 """The activations a layer can have: one table of names and of what each implies for the rest of a network.
 
-The formula of each stands in `fastmlp.reference.activations`, its compiled form in `fastmlp.kernels.activations`.
+`fastmlp.reference.activations` has the formula of each, `fastmlp.kernels.operations.activations` its compiled form.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fastmlp._checks import lookup
-from fastmlp._described import Described, find, require
+from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.settings import Described, find, require
 
 
 @dataclass(frozen=True)

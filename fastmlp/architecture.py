@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp import _described, activations, initializers, losses, optimizers
-from fastmlp._checks import whole_number
+from fastmlp import activations, initializers, losses, optimizers
+from fastmlp._runtime import settings
+from fastmlp._runtime.checks import whole_number
 from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
@@ -167,7 +168,7 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
         width = dense.units
     return build(
         layers,
-        loss=_described.from_dict(stored["loss"], LOSSES, "loss"),
+        loss=settings.from_dict(stored["loss"], LOSSES, "loss"),
         optimizer=optimizers.from_dict(stored["optimizer"]),
         dtype=stored["dtype"],
         seed=stored["seed"],
@@ -177,7 +178,7 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
 def _dense(stored: dict[str, Any]) -> Dense:
     """A layer as `Architecture.to_dict` describes it, which leaves nothing open, as the arguments of `Network` may."""
     numbers = {key: value for key, value in stored.items() if key != "inputs"}
-    numbers["activation"] = _described.from_dict(stored["activation"], ACTIVATIONS, "activation")
+    numbers["activation"] = settings.from_dict(stored["activation"], ACTIVATIONS, "activation")
     for key in ("weight_init", "bias_init"):
         numbers[key] = initializers.from_dict(stored[key])
     return Dense(**numbers)

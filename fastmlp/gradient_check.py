@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import number, whole_number
+from fastmlp._runtime.checks import number, whole_number
 from fastmlp.reference import Network, activations, data, losses
 from fastmlp.reference.activations import Array
 from fastmlp.reference.network import NetworkLike, Parameters, Rows, flat

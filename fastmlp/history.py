@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fastmlp import notebook
+from fastmlp._display import notebook
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,9 +15,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp import _described
-from fastmlp._checks import lookup
-from fastmlp._described import Described, require
+from fastmlp._runtime import settings
+from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.settings import Described, require
 
 LARGEST = 1e30
 """The size that numbers of an initialiser stay below, so that float32 can hold what is drawn."""
@@ -293,4 +293,4 @@ def from_dict(stored: Any) -> Initializer:
     ValueError, TypeError
         If the name is unknown, or a number is missing, unknown or out of range.
     """
-    return _described.from_dict(stored, INITIALIZERS, "initializer")
+    return settings.from_dict(stored, INITIALIZERS, "initializer")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmlp import activations, initializers
-from fastmlp._checks import number, whole_number
+from fastmlp._runtime.checks import number, whole_number
 from fastmlp.activations import Activation
 from fastmlp.initializers import Initializer
 

@@ -1,6 +1,6 @@
 """The losses a network can minimise: one table of names, of the targets each takes and of its exact partner.
 
-The formula of each stands in `fastmlp.reference.losses`, its compiled form in `fastmlp.kernels.losses`.
+The formula of each stands in `fastmlp.reference.losses`, its compiled form in `fastmlp.kernels.operations.losses`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fastmlp._checks import lookup
-from fastmlp._described import Described, find, require
+from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.settings import Described, find, require
 
 Targets = Literal["classes", "binary", "signs", "counts", "values"]
 

@@ -15,13 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp import inference, memory, notebook, storage, summary
-from fastmlp._checks import number, whole_number
-from fastmlp.activations import Activation
-from fastmlp.architecture import Architecture
-from fastmlp.callbacks import Callback, ProgressBar
-from fastmlp.chunks import Chunks, ChunkSource
-from fastmlp.data import (
+from fastmlp._data.arrays import (
     Table,
     Targets,
     check_finite,
@@ -32,24 +26,40 @@ from fastmlp.data import (
     real_array,
     rows_of,
 )
-from fastmlp.exclusive import Exclusive
-from fastmlp.feeding import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
-from fastmlp.few_rows import FewRows
-from fastmlp.fitting import Fitting
+from fastmlp._data.chunks import Chunks, ChunkSource
+from fastmlp._data.feeds import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
+from fastmlp._data.weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
+from fastmlp._display import notebook, summary
+from fastmlp._display.progress import Progress
+from fastmlp._engine import inference
+from fastmlp._engine.few_rows import FewRows
+from fastmlp._engine.fit_loop import Fitting
+from fastmlp._engine.parameters import LayerWeights, Parameters
+from fastmlp._engine.plan import Plan, Plans, buffer_sizes, bytes_of
+from fastmlp._engine.step_runner import (
+    EpochLosses,
+    NonFiniteLossError,
+    StepConstants,
+    Trainer,
+    batch_loss,
+    epoch_losses,
+)
+from fastmlp._io import checkpoint
+from fastmlp._runtime import memory
+from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.locks import Exclusive
+from fastmlp.activations import Activation
+from fastmlp.architecture import Architecture
+from fastmlp.callbacks import Callback, ProgressBar
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
-from fastmlp.kernels import random
-from fastmlp.kernels.interrupts import HeldSignals
+from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp.kernels.operations import random
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table, room
 from fastmlp.optimizers import Optimizer
-from fastmlp.parameters import LayerWeights, Parameters
-from fastmlp.plan import Plan, Plans, buffer_sizes, bytes_of
-from fastmlp.progress import Progress
-from fastmlp.sample_weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp.schedules import Schedule
-from fastmlp.training import EpochLosses, NonFiniteLossError, StepConstants, Trainer, batch_loss, epoch_losses
 
 Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
 """Checked samples: X (n, inputs), targets, weights (n,) or None."""
@@ -665,7 +675,7 @@ class Network:
     ) -> None:
         """Write the network, the description of the table that its inputs are columns of, and its best figure."""
         with self._use.turn, self._use.lock:
-            storage.save(path, self._parameters, optimizer, table, best)
+            checkpoint.save(path, self._parameters, optimizer, table, best)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Network:
@@ -687,7 +697,7 @@ class Network:
     def _load(cls, path: str | Path, threads: int | None = None) -> tuple[Network, str | None]:
         """The network, and the description of the table that its inputs are columns of, if the file holds one."""
         most = None if threads is None else whole_number(threads, "threads")
-        parameters, table = storage.load(path)
+        parameters, table = checkpoint.load(path)
         network = cls.__new__(cls)
         network._adopt(parameters, most)
         return network, table

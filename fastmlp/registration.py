@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import initializers, losses
-from fastmlp._described import Described
+from fastmlp._engine.parameters import address, aligned_zeros, panels
+from fastmlp._runtime.settings import Described
 from fastmlp.activations import ACTIVATIONS, OwnActivation
-from fastmlp.kernels._jit import Kernel
+from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.losses import SCRATCH_LANES, SCRATCH_MATRICES
-from fastmlp.kernels.user_functions import activation_kernels, loss_kernel, versions_of
+from fastmlp.kernels.operations.losses import SCRATCH_LANES, SCRATCH_MATRICES
+from fastmlp.kernels.operations.user_functions import activation_kernels, loss_kernel, versions_of
 from fastmlp.losses import LOSSES, OwnLoss, Targets
-from fastmlp.parameters import address, aligned_zeros, panels
 
 Scalar = Callable[..., float]
 Points = Sequence[tuple[float, ...]]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp import Callback, Dense, Network
-from fastmlp.kernels import code_cache, layout
+from fastmlp.kernels import layout
+from fastmlp.kernels.host import code_cache
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import Dense, activations, losses
+from fastmlp._engine.parameters import address, aligned_zeros
+from fastmlp._engine.plan import buffer_sizes
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import build
 from fastmlp.kernels import layout as at
-from fastmlp.kernels._jit import Ints, Kernel
+from fastmlp.kernels.host.jit import Ints, Kernel
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.simd import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
-from fastmlp.parameters import address, aligned_zeros
-from fastmlp.plan import buffer_sizes
 from fastmlp.reference import losses as formulas
 from fastmlp.schedules import CosineDecay, Warmup
 

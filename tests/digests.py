@@ -11,9 +11,9 @@ import numpy as np
 from cases import DTYPES, tensors
 
 from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
+from fastmlp._engine.step_runner import Trainer
+from fastmlp._engine.thread_tuner import ThreadChoice
 from fastmlp.optimizers import Optimizer
-from fastmlp.thread_choice import ThreadChoice
-from fastmlp.training import Trainer
 
 
 def digest(arrays: Iterable[Any]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from behaviour import ROOT, run_python
 
 SPECS = (
-    "_checks", "_described", "_plain_math", "activations", "losses", "optimizers", "schedules", "initializers",
+    "_runtime.checks", "_runtime.settings", "_runtime.plain_math", "activations", "losses", "optimizers", "schedules", "initializers",
     "layers", "architecture", "metrics",
 )  # fmt: skip
 EXTRAS = {"matplotlib", "sklearn", "onnx", "skl2onnx", "torch"}
@@ -95,13 +95,13 @@ def files(room: str) -> list[Path]:
         ("kernels", "import scipy", "file.py"),
         ("kernels", "from fastmlp import data", "file.py"),
         ("kernels", "from fastmlp.network import Network", "file.py"),
-        ("kernels", "def f():\n    import fastmlp.plan", "file.py"),
+        ("kernels", "def f():\n    import fastmlp._engine.plan", "file.py"),
         ("kernels", "from fastmlp import kernels_of_others", "file.py"),
         ("kernels", "from . import simd", "file.py"),
         ("reference", "import numba", "file.py"),
         ("reference", "from fastmlp.kernels import random", "file.py"),
         ("reference", "from fastmlp import data", "file.py"),
-        ("reference", "def f():\n    from fastmlp.training import Trainer", "file.py"),
+        ("reference", "def f():\n    from fastmlp._engine.step_runner import Trainer", "file.py"),
         ("face", "from fastmlp import reference", "network.py"),
         ("face", "def f():\n    import fastmlp.reference.network", "network.py"),
         ("face", "import matplotlib", "plot.py"),
@@ -168,7 +168,7 @@ def test_options_of_compilation_stand_in_one_module() -> None:
     assert compilations("from numba import cfunc as c")
     assert compilations("from numba import jit\njit(f)")
     found = {path.name: compilations(path.read_text("utf-8")) for room in RULES for path in files(room)}
-    assert [name for name, names in found.items() if names] == ["_jit.py"]
+    assert [name for name, names in found.items() if names] == ["jit.py"]
 
 
 def test_importing_fastmlp_alone_does_not_import_numba() -> None:

@@ -17,8 +17,8 @@ from behaviour import bits, small_data, small_network
 from numpy.typing import NDArray
 
 from fastmlp import SGD, Adam, Dense, Network
+from fastmlp._engine.step_runner import MOST_STEPS
 from fastmlp.kernels import layout
-from fastmlp.training import MOST_STEPS
 
 X, LABELS = small_data()
 

@@ -23,7 +23,7 @@ from digests import always_parallel
 from fastmlp import Dense, LeakyReLU, Network, check_gradients, register_activation, register_loss
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
-from fastmlp.kernels.threads import available
+from fastmlp.kernels.host.threads import available
 from fastmlp.losses import LOSSES
 from fastmlp.reference import Network as Reference
 from fastmlp.registration import _Z
@@ -336,7 +336,7 @@ def test_a_loss_that_is_not_registered_is_not_loaded(tmp_path: Path) -> None:
 
 
 CACHED = """
-from fastmlp.kernels import code_cache
+from fastmlp.kernels.host import code_cache
 import test_registration as own
 def files():
     return sorted(path.name for path in code_cache.directory().iterdir() if path.suffix == ".kernel")

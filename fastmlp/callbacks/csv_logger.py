@@ -7,7 +7,7 @@ import io
 import os
 from pathlib import Path
 
-from fastmlp._files import require_regular
+from fastmlp._io.atomic import require_regular
 from fastmlp.callbacks.base import Callback
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from fastmlp._checks import number, whole_number
+from fastmlp._runtime.checks import number, whole_number
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 
 if TYPE_CHECKING:
-    from fastmlp.parameters import LayerWeights
+    from fastmlp._engine.parameters import LayerWeights
 
 
 class EarlyStopping(Callback):

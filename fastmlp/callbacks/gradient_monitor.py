@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import whole_number
+from fastmlp._runtime.checks import whole_number
 from fastmlp.activations import Activation
 from fastmlp.callbacks.base import Callback
 

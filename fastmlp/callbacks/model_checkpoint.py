@@ -8,9 +8,9 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
-from fastmlp import storage
-from fastmlp._checks import whole_number
-from fastmlp._files import require_writable
+from fastmlp._io import checkpoint
+from fastmlp._io.atomic import require_writable
+from fastmlp._runtime.checks import whole_number
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 from fastmlp.kernels import layout as at
@@ -142,7 +142,7 @@ class ModelCheckpoint(Callback):
         best: float | None = None
         for path in sorted(self._folder.iterdir()):
             if re.fullmatch(pattern, path.name, re.DOTALL) and path.is_file():
-                found = storage.best_of(path, self.network.architecture, self.monitor)
+                found = checkpoint.best_of(path, self.network.architecture, self.monitor)
                 best = found if found is not None and self._watched.better(found, best) else best
         return best
 

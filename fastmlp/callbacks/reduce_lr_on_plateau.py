@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastmlp._checks import number, whole_number
+from fastmlp._display.progress import announce
+from fastmlp._runtime.checks import number, whole_number
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
-from fastmlp.progress import announce
 from fastmlp.schedules import Schedule
 
 

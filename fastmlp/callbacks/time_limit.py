@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fastmlp._checks import number
+from fastmlp._runtime.checks import number
 from fastmlp.callbacks.base import Callback
 
 GRACE = 1.0  # seconds that the epoch under way has to end by itself

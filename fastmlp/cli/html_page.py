@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from fastmlp import notebook
-from fastmlp.plot._inline import STYLE, inline_svg
-from fastmlp.plot._themes import DARK, DARK_RULES, LIGHT, Palette
+from fastmlp._display import notebook
+from fastmlp.plot.inline import STYLE, inline_svg
+from fastmlp.plot.themes import DARK, DARK_RULES, LIGHT, Palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

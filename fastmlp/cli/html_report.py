@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmlp
-from fastmlp import notebook, plot
-from fastmlp._files import write_atomically
+from fastmlp import plot
+from fastmlp._display import notebook
+from fastmlp._io.atomic import write_atomically
 from fastmlp.callbacks import GradientMonitor
 from fastmlp.cli import options, table_report
 from fastmlp.cli.html_page import Page
-from fastmlp.plot._canvas import require_matplotlib
+from fastmlp.plot.canvas import require_matplotlib
 from fastmlp.tables.schema import ClassTarget
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print what `fastmlp.system.describe` found."""
-    from fastmlp import system
+    """Print what `fastmlp._runtime.system.describe` found."""
+    from fastmlp._runtime import system
 
     found = system.describe()
     if arguments.json:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from fastmlp import _files
+from fastmlp._io import atomic
 
 SUFFIX = ".safetensors"
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
@@ -168,7 +168,7 @@ def require_writable(path: str, *read: str, option: str = "--out") -> None:
         If the folder where `path` goes is missing or cannot be written to, if `path` is a folder, a device or a pipe,
         or one of the files that are read.
     """
-    _files.require_writable(path, option)
+    atomic.require_writable(path, option)
     if os.path.exists(path) and any(os.path.exists(other) and os.path.samefile(path, other) for other in read):
         raise FileExistsError(errno.EEXIST, f"{option} would replace a file that is read; give another name", path)
 

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from fastmlp._files import write_atomically
+    from fastmlp._io.atomic import write_atomically
     from fastmlp.tables import TabularModel
 
     path = options.existing_model(arguments.model)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastmlp._texts import shortened
+from fastmlp._display.texts import shortened
 
 if TYPE_CHECKING:
     from fastmlp.history import History

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastmlp
-from fastmlp._files import write_atomically
+from fastmlp._io.atomic import write_atomically
 from fastmlp.interchange.exports import Weighted, said, weighted_layers
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}", re.ASCII)  # C99 tells 63 characters apart, suffixes included

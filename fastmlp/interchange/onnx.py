@@ -17,11 +17,11 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 import fastmlp
-from fastmlp import summary
-from fastmlp._checks import whole_number
-from fastmlp._files import write_atomically
+from fastmlp._display import summary
+from fastmlp._io.atomic import write_atomically
+from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.extras import needed_by
 from fastmlp.interchange.exports import Weighted, said, weighted_layers
-from fastmlp.interchange.extras import needed_by
 
 OPSET = 17  # what ONNX Runtime reads since 1.12
 OLDEST_OPSET = 13  # where Softmax became that of one axis

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import activations
+from fastmlp._runtime.extras import needed_by
 from fastmlp.activations import Activation
 from fastmlp.interchange.exports import Weighted, said, weighted_layers
-from fastmlp.interchange.extras import needed_by
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.network import Network

@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fastmlp import activations
+from fastmlp._runtime.extras import needed_by
 from fastmlp.activations import ACTIVATIONS, ELU, GELU, Activation, LeakyReLU
 from fastmlp.interchange.exports import said, weighted_layers
-from fastmlp.interchange.extras import needed_by
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.network import Network

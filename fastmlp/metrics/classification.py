@@ -11,7 +11,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.metrics._arrays import Floats, labels_of, mean, quotient, weighted_sum, weights_of
+from fastmlp.metrics.arrays import (
+    Floats,
+    labels_of,
+    mean,
+    quotient,
+    weighted_sum,
+    weights_of,
+)
 
 Average = Literal["binary", "macro"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import whole_number
-from fastmlp._plain_math import logarithm
-from fastmlp.metrics._arrays import Floats, mean, weights_of
+from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.plain_math import logarithm
+from fastmlp.metrics.arrays import Floats, mean, weights_of
 
 
 def top_k_accuracy(

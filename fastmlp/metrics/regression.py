@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastmlp.metrics._arrays import Floats, columns_of, mean, quotient, weighted_sum, weights_of
+from fastmlp.metrics.arrays import (
+    Floats,
+    columns_of,
+    mean,
+    quotient,
+    weighted_sum,
+    weights_of,
+)
 
 
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import losses
-from fastmlp._checks import lookup
+from fastmlp._runtime.checks import lookup
 from fastmlp.losses import Loss
 from fastmlp.metrics import classification, probabilities, regression
-from fastmlp.metrics._arrays import columns_of
+from fastmlp.metrics.arrays import columns_of
 
 MetricFunction: TypeAlias = Callable[..., float]
 Reading: TypeAlias = Literal["labels", "ranking", "scores", "probabilities", "numbers"]

@@ -1,6 +1,6 @@
 """The optimizers: frozen objects of their numbers, and the constants that a compiled step takes from them.
 
-The formulas stand in `fastmlp.reference.optimizers`, their compiled form in `fastmlp.kernels.optimizers`. They are
+`fastmlp.reference.optimizers` has the formulas, `fastmlp.kernels.operations.optimizers` their compiled form. They are
 PyTorch's, with its defaults, except that the velocity of SGD contains the learning rate, as in Keras and scikit-learn.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastmlp import _described, schedules
-from fastmlp._checks import lookup
+from fastmlp import schedules
+from fastmlp._runtime import settings
+from fastmlp._runtime.checks import lookup
 from fastmlp.optimizers.adam import Adam, AdamW, Nadam
 from fastmlp.optimizers.adaptive import Adadelta, Adagrad, RMSprop
 from fastmlp.optimizers.base import Optimizer
@@ -60,4 +61,4 @@ def from_dict(stored: dict[str, Any]) -> Optimizer:
     numbers = dict(stored)
     if isinstance(numbers.get("learning_rate"), dict):
         numbers["learning_rate"] = schedules.from_dict(numbers["learning_rate"])
-    return _described.from_dict(numbers, OPTIMIZERS, "optimizer")
+    return settings.from_dict(numbers, OPTIMIZERS, "optimizer")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmlp._plain_math import power, powers
+from fastmlp._runtime.plain_math import power, powers
 from fastmlp.optimizers.base import Floats, Optimizer, Steps, columns
 from fastmlp.schedules import Schedule
 

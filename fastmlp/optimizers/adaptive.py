@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastmlp._described import require
+from fastmlp._runtime.settings import require
 from fastmlp.optimizers.base import Floats, Optimizer, Steps, columns
 from fastmlp.schedules import Schedule
 

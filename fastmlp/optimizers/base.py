@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._checks import number
-from fastmlp._described import Described, require
+from fastmlp._runtime.checks import number
+from fastmlp._runtime.settings import Described, require
 from fastmlp.schedules import Schedule, resolve
 
 Steps = NDArray[np.int64]

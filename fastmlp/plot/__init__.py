@@ -10,10 +10,10 @@ Every function takes its data, then `path` and, by name, `ax`, `title` and `them
 A figure is made without pyplot: no backend is chosen, and nothing must be closed. A notebook shows it.
 """
 
-from fastmlp.plot._themes import Theme
 from fastmlp.plot.curves import gradient_norms, learning_curves
 from fastmlp.plot.drawing import network
 from fastmlp.plot.evaluation import confusion_matrix, predicted_versus_true, roc_curves
+from fastmlp.plot.themes import Theme
 
 __all__ = [
     "Theme",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._texts import shortened
+from fastmlp._display.texts import shortened
 from fastmlp.metrics import METRICS
-from fastmlp.plot._canvas import Canvas
-from fastmlp.plot._themes import Theme
+from fastmlp.plot.canvas import Canvas
+from fastmlp.plot.themes import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

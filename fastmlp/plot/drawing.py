@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._texts import shortened
-from fastmlp.plot._canvas import PLAIN, Canvas
-from fastmlp.plot._themes import Theme
+from fastmlp._display.texts import shortened
+from fastmlp.plot.canvas import PLAIN, Canvas
+from fastmlp.plot.themes import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import metrics
-from fastmlp.plot._canvas import PLAIN, Canvas, evenly, named
-from fastmlp.plot._themes import Theme
+from fastmlp.plot.canvas import PLAIN, Canvas, evenly, named
+from fastmlp.plot.themes import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

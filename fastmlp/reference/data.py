@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import number
+from fastmlp._runtime.checks import number
 from fastmlp.architecture import Architecture
 from fastmlp.reference import random
 from fastmlp.reference.activations import Array

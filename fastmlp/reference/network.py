@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import whole_number
+from fastmlp._runtime.checks import whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._plain_math import horner, logarithm
+from fastmlp._runtime.plain_math import horner, logarithm
 from fastmlp.initializers import Initializer
 from fastmlp.reference.orthogonal import orthogonal
 

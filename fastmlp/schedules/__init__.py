@@ -2,14 +2,14 @@
 
 The rate of a step follows from its number alone, counted from 0 for the first step of the optimizer. So a step far out
 costs what the first one does, and a fit that goes on where another ended goes on with its rates. Every rate has the
-same bits on every machine (`fastmlp._plain_math`).
+same bits on every machine (`fastmlp._runtime.plain_math`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastmlp import _described
+from fastmlp._runtime import settings
 from fastmlp.schedules.base import ConstantRate, Schedule, resolve
 from fastmlp.schedules.cosines import CosineDecay, CosineDecayRestarts, OneCycle
 from fastmlp.schedules.decays import ExponentialDecay, InverseScaling, InverseTimeDecay, PolynomialDecay, StepDecay
@@ -60,4 +60,4 @@ def from_dict(stored: Any) -> Schedule:
     """
     if isinstance(stored, dict) and isinstance(stored.get("schedule"), dict):
         stored = {**stored, "schedule": from_dict(stored["schedule"])}
-    return _described.from_dict(stored, SCHEDULES, "schedule")
+    return settings.from_dict(stored, SCHEDULES, "schedule")

@@ -9,9 +9,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._checks import number
-from fastmlp._described import Described
-from fastmlp._plain_math import power
+from fastmlp._runtime.checks import number
+from fastmlp._runtime.plain_math import power
+from fastmlp._runtime.settings import Described
 
 Floats: TypeAlias = NDArray[np.float64]
 

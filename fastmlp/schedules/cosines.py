@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._described import require
-from fastmlp._plain_math import cosine_of_pi
+from fastmlp._runtime.plain_math import cosine_of_pi
+from fastmlp._runtime.settings import require
 from fastmlp.schedules.base import Floats, Schedule, factor
 
 

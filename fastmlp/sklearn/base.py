@@ -23,23 +23,23 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastmlp import inference
+from fastmlp._data.arrays import Targets, check_targets
+from fastmlp._data.feeds import Arrays
+from fastmlp._data.weights import check_weights
+from fastmlp._engine import inference
+from fastmlp._engine.step_runner import NonFiniteLossError
 from fastmlp.activations import Activation
 from fastmlp.callbacks import Callback
-from fastmlp.data import Targets, check_targets
-from fastmlp.feeding import Arrays
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.losses import Loss
 from fastmlp.network import Network, check_callbacks
 from fastmlp.optimizers import Optimizer
-from fastmlp.sample_weights import check_weights
 from fastmlp.sklearn import networks
 from fastmlp.sklearn.conventions import Conventions, EpochLoss
 from fastmlp.sklearn.lbfgs import Objective, minimise
 from fastmlp.sklearn.networks import Compiled
 from fastmlp.sklearn.sparse import SparseRows
-from fastmlp.training import NonFiniteLossError
 
 PARAMETERS: dict[str, list[Any]] = {
     "activation": [str, Activation, list, tuple],

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.utils.fixes import parse_version, sp_version
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastmlp import inference
-from fastmlp.data import Targets
-from fastmlp.kernels.interrupts import HeldSignals
+from fastmlp._data.arrays import Targets
+from fastmlp._engine import inference
+from fastmlp.kernels.host.interrupts import HeldSignals
 from fastmlp.sklearn.networks import Compiled
 
 

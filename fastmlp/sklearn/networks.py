@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp import inference, losses, optimizers
-from fastmlp._checks import number
+from fastmlp import losses, optimizers
+from fastmlp._engine import inference
+from fastmlp._runtime.checks import number
 from fastmlp.activations import Activation
 from fastmlp.activations import resolve as activation_of
 from fastmlp.layers import Dense

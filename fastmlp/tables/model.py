@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._io.model_file import HEADER_LIMIT, ModelFormatError
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.layers import Dense
-from fastmlp.model_file import HEADER_LIMIT, ModelFormatError
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 from fastmlp.tables import schema as schemas

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._checks import number as checked_number
-from fastmlp._checks import whole_number
+from fastmlp._runtime.checks import number as checked_number
+from fastmlp._runtime.checks import whole_number
 from fastmlp.tables.collect import MOST_CATEGORIES, Kept, collect
 from fastmlp.tables.encode import Matrix, fill, require_moderate
 from fastmlp.tables.errors import TableError

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn
 
-from fastmlp.progress import ReadingProgress
+from fastmlp._display.progress import ReadingProgress
 from fastmlp.tables.errors import TableError, listed
 
 BLOCK = 1024  # rows

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._checks import whole_number
+from fastmlp._runtime.checks import whole_number
 from fastmlp.tables.encode import Encoder, Matrix
 from fastmlp.tables.model import TabularModel
 from fastmlp.tables.reader import Reader

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp._checks import number, whole_number
+from fastmlp._runtime.checks import number, whole_number
 from fastmlp.tables.values import MISSING
 from fastmlp.tables.values import number as parsed
 

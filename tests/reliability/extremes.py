@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from behaviour import Interruption, bits
 
-from fastmlp import SGD, Adam, Callback, Dense, Network, NonFiniteLossError, RMSprop, data
+from fastmlp import (
+    SGD,
+    Adam,
+    Callback,
+    Dense,
+    Network,
+    NonFiniteLossError,
+    RMSprop,
+)
+from fastmlp._data import arrays
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS, Optimizer
@@ -207,10 +216,10 @@ WRITTEN = [np.nan, np.inf, -np.inf, 1e300, -1.0, 1e9, -1e9, 2.0**62]
 
 def rewritten(every: int) -> dict[str, Any]:
     """A callback writes into the data while it is trained on: an error and the weights of before, or finite ones."""
-    wrong, count, usual = [], 0, data.STAGE_BYTES
+    wrong, count, usual = [], 0, arrays.STAGE_BYTES
     everything = itertools.product(PLACES, WRITTEN, ("float32", "float64"), (usual, 200), range(1, 6))
     for case in itertools.islice(everything, None, None, every):
-        place, value, dtype, data.STAGE_BYTES, at = case
+        place, value, dtype, arrays.STAGE_BYTES, at = case
         X, rows, weights = dataset("ordinary", "categorical_crossentropy", dtype)
         y = rows.argmax(axis=1) if place == "labels" else rows
         validation = X.copy(), rows.copy(), weights.copy()
@@ -235,7 +244,7 @@ def rewritten(every: int) -> dict[str, Any]:
         if not (np.isfinite(state["weights"]).all() and np.isfinite(state["slots"]).all()):
             wrong.append(f"{case}: not finite")
         count += 1
-    data.STAGE_BYTES = usual
+    arrays.STAGE_BYTES = usual
     return {"wrong": wrong[:20], "count": count}
 
 

@@ -30,26 +30,31 @@ from fastmlp import (
     Network,
     NonFiniteLossError,
     activations,
-    data,
-    feeding,
-    few_rows,
-    inference,
     losses,
-    parameters,
-    plan,
-    program,
     register_activation,
     register_loss,
     registration,
-    training,
 )
-from fastmlp import sample_weights as weights_module
+from fastmlp._data import arrays, feeds
+from fastmlp._data import weights as weights_module
+from fastmlp._engine import (
+    few_rows,
+    inference,
+    parameters,
+    plan,
+)
+from fastmlp._engine import (
+    step_plan as program,
+)
+from fastmlp._engine import (
+    step_runner as training,
+)
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels import layout as at
-from fastmlp.kernels._jit import Reals
+from fastmlp.kernels.host.jit import Reals
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.panels import panels_to_row, row_to_panels
-from fastmlp.kernels.simd import shift
+from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
+from fastmlp.kernels.vocabulary.simd import shift
 from fastmlp.losses import Loss
 
 PAGE = mmap.PAGESIZE
@@ -160,7 +165,7 @@ class GuardedNumpy:
         return found if found is values else self._guard.copy(found)
 
 
-MODULES = (data, feeding, few_rows, inference, parameters, plan, registration, training, weights_module)
+MODULES = (arrays, feeds, few_rows, inference, parameters, plan, registration, training, weights_module)
 """Where memory for the kernels is allocated."""
 
 DIRTY = (
@@ -311,7 +316,7 @@ class Case:
         found: list[Any] = []
         with ExitStack() as changes:
             if staged:  # one batch at a time
-                changes.enter_context(mock.patch.object(data, "STAGE_BYTES", 1))
+                changes.enter_context(mock.patch.object(arrays, "STAGE_BYTES", 1))
             try:
                 large = changes.enter_context(self.way())
                 batch_size = self.rows // 2 + 1 if large or self.rows > ROWS[-1] else 1 + n % 17

@@ -31,8 +31,8 @@ from fastmlp import (
     RMSprop,
     StepDecay,
     Warmup,
-    storage,
 )
+from fastmlp._io import checkpoint
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
@@ -287,13 +287,13 @@ class Loads:
     def __init__(self) -> None:
         self.refused = self.accepted = 0
         self.peak = 0
-        plain = storage.Parameters
+        plain = checkpoint.Parameters
 
         def at_once(architecture: Any) -> Any:
             self.peak = tracemalloc.get_traced_memory()[1]  # all is validated now
             return plain(architecture)
 
-        storage.Parameters = at_once  # type: ignore[assignment, misc]
+        checkpoint.Parameters = at_once  # type: ignore[assignment, misc]
 
     def load(self, path: Path, measured: bool = False, kind: Any = Network, more: int = 0) -> Any:
         """The network, or None where the file is refused; it may take so many times its header more than others."""

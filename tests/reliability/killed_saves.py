@@ -15,7 +15,8 @@ from pathlib import Path
 from behaviour import small_data, small_network
 from table_files import flats
 
-from fastmlp import Network, _files
+from fastmlp import Network
+from fastmlp._io import atomic
 from fastmlp.tables import TabularModel, prepare
 
 _TRACEME, _SYSCALL, _SETOPTIONS = 0, 24, 0x4200
@@ -45,7 +46,7 @@ def killed_at_stop(number: int, action: Callable[[], None]) -> bool:
     if pid == 0:
         try:
             ptrace(_TRACEME)
-            _files._remove_abandoned.cache_clear()
+            atomic._remove_abandoned.cache_clear()
             os.kill(os.getpid(), signal.SIGSTOP)
             action()
             os._exit(0)

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from behaviour import small_network
 
-from fastmlp import Dense, Network, data
-from fastmlp.kernels._jit import Kernel
-from fastmlp.training import _kernels_in
+from fastmlp import Dense, Network
+from fastmlp._data import arrays
+from fastmlp._engine.step_runner import _kernels_in
+from fastmlp.kernels.host.jit import Kernel
 
 ROWS, COLUMNS, OUTPUTS = 41, 3, 2
 DTYPES = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
@@ -391,11 +392,11 @@ def kernels() -> int:
 def taken(every: int) -> dict[str, Any]:
     """Each `every`-th case of: any kind of array in any dtype and role does as a plain copy of it would."""
     forms = {**FORMS, **frames()}
-    usual = data.STAGE_BYTES, data.SCAN_BYTES
+    usual = arrays.STAGE_BYTES, arrays.SCAN_BYTES
     sizes = {"small": usual, "as if large": (16 * 40, 5 * 12)}
     wrong, count = [], 0
     expected: dict[Any, Any] = {}
-    data.STAGE_BYTES, data.SCAN_BYTES = sizes["as if large"]
+    arrays.STAGE_BYTES, arrays.SCAN_BYTES = sizes["as if large"]
     for role, dtype in itertools.product(ROLES, ("float32", "float64")):  # loads all kernels that arrays decide about
         for entry in entries(role).values():
             entry(network_for(role, dtype), np.asfortranarray(good(role, "float16")))
@@ -403,7 +404,7 @@ def taken(every: int) -> dict[str, Any]:
     where = [(role, entry) for role in ROLES for entry in entries(role)]
     cases = itertools.product(where, ("float32", "float64"), sizes, forms, DTYPES)
     for (role, name), dtype, size, form, given_dtype in itertools.islice(cases, None, None, every):
-        data.STAGE_BYTES, data.SCAN_BYTES = sizes[size]
+        arrays.STAGE_BYTES, arrays.SCAN_BYTES = sizes[size]
         a, entry = good(role, given_dtype), entries(role)[name]
         given, same = forms[form](a), {"zero stride": one_row, "zero strides": one_number}.get(form, np.copy)
         own = plain_copy(role, same(a), dtype)
@@ -420,7 +421,7 @@ def taken(every: int) -> dict[str, Any]:
             wrong.append(f"{case}: changed")
         if kernels() != before:
             wrong.append(f"{case}: a new kernel")
-    data.STAGE_BYTES, data.SCAN_BYTES = usual
+    arrays.STAGE_BYTES, arrays.SCAN_BYTES = usual
     return {"count": count, "wrong": wrong[:20], "kernels": before}
 
 

@@ -31,15 +31,15 @@ from digests import digest, state_of
 from table_files import flats
 
 from fastmlp import Dense, Network, metrics, schedules
+from fastmlp._engine.parameters import aligned_zeros
+from fastmlp._engine.plan import kernels_of
 from fastmlp.cli import main
 from fastmlp.initializers import INITIALIZERS
-from fastmlp.kernels.activations import ACTIVATIONS as ACTIVATION_KERNELS
 from fastmlp.kernels.layout import CONSTANT_COUNT, PANEL
-from fastmlp.kernels.losses import EXACT_PAIRS
-from fastmlp.kernels.losses import LOSSES as LOSS_KERNELS
-from fastmlp.kernels.optimizers import UPDATES
-from fastmlp.parameters import aligned_zeros
-from fastmlp.plan import kernels_of
+from fastmlp.kernels.operations.activations import ACTIVATIONS as ACTIVATION_KERNELS
+from fastmlp.kernels.operations.losses import EXACT_PAIRS
+from fastmlp.kernels.operations.losses import LOSSES as LOSS_KERNELS
+from fastmlp.kernels.operations.optimizers import UPDATES
 
 Found = Iterator[tuple[str, str]]
 """(what was computed, digest) pairs."""

@@ -13,7 +13,7 @@ import pytest
 from behaviour import finish, run_python, start_python
 from conftest import Tried
 
-from fastmlp.kernels import threads
+from fastmlp.kernels.host import threads
 
 THREADS = {"NUMBA_NUM_THREADS": "4", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
@@ -44,7 +44,7 @@ for side, place in (("end", -1), ("begin", 24)):
 """
 
 COMPARE = """
-from fastmlp.kernels import threads
+from fastmlp.kernels.host import threads
 from guarded import cases, compare, {shapes}
 
 counts = (1, 2, 4) if threads.layer() in ("omp", "tbb") else (1,)

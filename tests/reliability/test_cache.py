@@ -22,7 +22,7 @@ from cache_places import AS_ROOT, files_in, folder_in
 from conftest import Tried
 from numba.core.ccallback import CFunc
 
-from fastmlp.kernels._jit import Reals, kernel
+from fastmlp.kernels.host.jit import Reals, kernel
 
 TINY = """
 import numpy as np
@@ -32,7 +32,7 @@ x = np.array([[0.5, -1], [2, 3]], np.float32)
 print(network.predict(x).tobytes().hex())
 """
 TRAIN = TINY + "network.fit(x, x[:, 0], epochs=2)\nprint(network.predict(x).tobytes().hex())\n"
-WHERE = "from fastmlp.kernels import code_cache; print(code_cache.directory())"
+WHERE = "from fastmlp.kernels.host import code_cache; print(code_cache.directory())"
 # Every compilation runs some passes of Numba's compiler, loading runs none.
 COUNT_COMPILED = """
 from numba.core import event
@@ -339,7 +339,7 @@ def test_the_place_is_absolute_whatever_names_it(tmp_path: Path, tried: Tried) -
     """It follows the conventions of the system; what is empty or not absolute counts as unset, as XDG's rules say."""
     code = f"""
 import os, pathlib
-from fastmlp.kernels import code_cache
+from fastmlp.kernels.host import code_cache
 def none(cls): raise RuntimeError('Could not determine home directory.')
 for names in eval(input_):
     os.chdir({str(tmp_path)!r})

@@ -21,9 +21,9 @@ from llvmlite import binding
 from numba.core import config
 
 from fastmlp import Network
-from fastmlp.kernels import code_cache
-from fastmlp.kernels._jit import Kernel
-from fastmlp.training import _kernels_in
+from fastmlp._engine.step_runner import _kernels_in
+from fastmlp.kernels.host import code_cache
+from fastmlp.kernels.host.jit import Kernel
 
 PREDICT = """
 import numpy as np
@@ -31,7 +31,7 @@ from fastmlp import Network
 network = Network([2, 3, 1], seed=0)
 print(network.predict([[0.5, -1], [2, 3]]).tobytes().hex())
 """
-WHERE = "from fastmlp.kernels import code_cache; print(code_cache.directory())"
+WHERE = "from fastmlp.kernels.host import code_cache; print(code_cache.directory())"
 
 
 def predictions() -> str:
@@ -51,7 +51,7 @@ def copied_sources(target: Path) -> Path:
 
 def folder_for(sources: Path) -> str:
     """The name of the folder for the code of these kernels."""
-    spec = importlib.util.spec_from_file_location("fastmlp.kernels.code_cache", sources / "code_cache.py")
+    spec = importlib.util.spec_from_file_location("fastmlp.kernels.host.code_cache", sources / "host" / "code_cache.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -68,7 +68,7 @@ def test_a_change_in_any_file_of_the_kernels_has_a_folder_of_its_own(
     assert first == code_cache.directory().name  # the place of the sources does not matter, their text does
     found = {first}
     files = sorted(sources.glob("*.py"))
-    assert {"_jit.py", "code_cache.py", "step.py", "tiles.py"} < {file.name for file in files}
+    assert {"jit.py", "code_cache.py", "step.py", "blocks.py"} < {file.name for file in files}
     for file in files:
         text = file.read_bytes()
         for changed in (text + b"\n", text + b"# \n", text.replace(b"1", b"2", 1) + b"# " * (b"1" not in text)):
@@ -149,7 +149,7 @@ CHANGED = """
 import sys; sys.dont_write_bytecode = {!r}
 sys.path.insert(0, {!r})
 import numpy as np
-from fastmlp.kernels import _jit
+from fastmlp.kernels.host import jit
 {}
 from fastmlp.kernels import small
 out = np.zeros(1)
@@ -159,7 +159,7 @@ print(out[0])
 """
 SMALL = """
 from __future__ import annotations
-from fastmlp.kernels._jit import Reals, kernel
+from fastmlp.kernels.host.jit import Reals, kernel
 
 @kernel()
 def put(a: Reals) -> None:
@@ -215,7 +215,7 @@ def test_code_from_byte_code_of_another_source_is_not_kept(tmp_path: Path) -> No
 def test_code_made_with_other_flags_meanwhile_is_not_kept(tmp_path: Path) -> None:
     code = CHANGED.format(True, str(tmp_path), "import numba; {}")
     small_sources(tmp_path)
-    change = "from fastmlp.kernels import code_cache; code_cache.directory(); numba.config.BOUNDSCHECK = 1"
+    change = "from fastmlp.kernels.host import code_cache; code_cache.directory(); numba.config.BOUNDSCHECK = 1"
     assert run_python(code.format(change), FASTMLP_CACHE_DIR=str(tmp_path / "cache"))[0].split() == ["1.0"]
     assert not list((tmp_path / "cache").rglob("*.kernel"))
     assert run_python(code.format(""), FASTMLP_CACHE_DIR=str(tmp_path / "cache"))[0].split() == ["1.0"]
@@ -225,7 +225,7 @@ def test_code_made_with_other_flags_meanwhile_is_not_kept(tmp_path: Path) -> Non
 def test_a_kernel_from_elsewhere_is_compiled_anew_when_its_file_changes(tmp_path: Path) -> None:
     text = """
 import numpy as np
-from fastmlp.kernels._jit import Reals, kernel
+from fastmlp.kernels.host.jit import Reals, kernel
 
 @kernel()
 def put(a: Reals) -> None:

@@ -18,7 +18,7 @@ from cases import DTYPES, OPTIMIZERS
 from conftest import Tried
 
 from fastmlp import Callback, EarlyStopping, ModelCheckpoint, Network, NonFiniteLossError
-from fastmlp.training import Trainer
+from fastmlp._engine.step_runner import Trainer
 
 X, LABELS = small_data()
 BATCH, STEPS = 8, 6  # steps of an epoch
@@ -299,9 +299,9 @@ def test_a_file_of_another_training_is_replaced(path: Path, kind: str) -> None:
 
 
 def storage_best(path: Path) -> float | None:
-    from fastmlp import storage
+    from fastmlp._io import checkpoint
 
-    return storage.best_of(path, small_network().architecture, "val_loss")
+    return checkpoint.best_of(path, small_network().architecture, "val_loss")
 
 
 def test_a_best_file_is_an_ordinary_model(path: Path) -> None:

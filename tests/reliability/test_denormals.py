@@ -15,9 +15,9 @@ from digests import always_parallel, big_data, big_network
 from numba import config, prange
 
 from fastmlp import Callback, Network, NonFiniteLossError
-from fastmlp.kernels import threads
-from fastmlp.kernels._jit import Ints
-from fastmlp.kernels.simd import flush_denormals, restore_denormals
+from fastmlp.kernels.host import threads
+from fastmlp.kernels.host.jit import Ints
+from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
 from fastmlp.optimizers import SGD, Adam, Optimizer
 from fastmlp.reference import Network as Reference
 

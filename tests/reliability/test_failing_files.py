@@ -13,7 +13,7 @@ from behaviour import run_python, small_network
 from conftest import Tried
 
 from fastmlp import ModelFormatError, Network
-from fastmlp._files import write_atomically
+from fastmlp._io.atomic import write_atomically
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such limits, rights or pipes")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")

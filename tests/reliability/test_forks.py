@@ -127,7 +127,7 @@ def test_processes_of_a_pool_fit_and_predict_to_the_same_bits(
 
 COMPILING = """
 from fastmlp import Dense, register_activation
-from fastmlp.kernels import _jit
+from fastmlp.kernels.host import jit
 
 def softsign(z):
     return z / (1.0 + abs(z))
@@ -147,11 +147,11 @@ def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
     code = f"""
         register_activation("softsign", softsign, slope)
         expected = {{}}
-        compiling, compile = threading.Event(), _jit.CFunc.compile
+        compiling, compile = threading.Event(), jit.CFunc.compile
         def telling(self):
             compiling.set()
             return compile(self)
-        _jit.CFunc.compile = telling
+        jit.CFunc.compile = telling
         other = threading.Thread(target=lambda: expected.update(float32=own("float32")))
         other.start()
         compiling.wait()
@@ -215,7 +215,7 @@ def test_ctrl_c_while_a_fork_waits_for_a_compilation_leaves_a_child_that_works(t
     """Python forks whatever a handler raises there, so no lock may be missed for it."""
     code = """
         import signal, sys
-        from fastmlp.kernels import _jit, forks
+        from fastmlp.kernels.host import forks, jit
 
         class Told:
             "A lock that tells when the main thread waits for it, and sends Ctrl-C then."
@@ -229,7 +229,7 @@ def test_ctrl_c_while_a_fork_waits_for_a_compilation_leaves_a_child_that_works(t
 
         compiling, compiled = threading.Event(), threading.Event()
         def compile():
-            with _jit.compilation:
+            with jit.compilation:
                 compiling.set()
                 compiled.wait()
         forks._ORDER = (Told(), *forks._ORDER[1:])
@@ -307,7 +307,7 @@ def test_a_network_forked_within_a_step_of_another_thread_says_so(tried: Tried) 
     }
     code = f"""
         import copy, pickle, tempfile
-        from fastmlp.training import Trainer
+        from fastmlp._engine.step_runner import Trainer
         path = tempfile.mktemp()
         net, other, within, forked = fresh(), trained(), threading.Event(), threading.Event()
         before = copy.copy(net)
@@ -366,7 +366,7 @@ def test_a_fork_by_a_callback_goes_on_in_both_processes(tried: Tried) -> None:
 def test_a_network_that_was_forked_while_another_thread_read_it_is_whole(tried: Tried) -> None:
     """Its fit is between two steps, in a callback; who reads it changes nothing."""
     code = """
-        from fastmlp import storage
+        from fastmlp._io import checkpoint
         network, between, reading, done = fresh(), threading.Event(), threading.Event(), threading.Event()
         class Wait(Callback):
             def on_epoch_end(self, epoch, logs):
@@ -376,7 +376,7 @@ def test_a_network_that_was_forked_while_another_thread_read_it_is_whole(tried: 
         fitting.start()
         between.wait()
         expected = digest(network)
-        storage.save = lambda *_: (reading.set(), done.wait())
+        checkpoint.save = lambda *_: (reading.set(), done.wait())
         saving = threading.Thread(target=network.save, args=("model",))
         saving.start()
         reading.wait()
@@ -393,7 +393,7 @@ def test_a_child_of_another_thread_than_the_one_that_fits_hears_signals(tried: T
     """There nobody ends the step within which they would wait."""
     code = """
         import signal
-        from fastmlp.training import Trainer
+        from fastmlp._engine.step_runner import Trainer
         within, forked, plain = threading.Event(), threading.Event(), Trainer._call
         def waiting(self, *arguments):
             Trainer._call = plain

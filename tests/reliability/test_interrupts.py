@@ -20,8 +20,8 @@ from behaviour import UNMEASURED, bits, run_python, small_data, small_network
 from conftest import Tried
 
 from fastmlp import Callback
-from fastmlp.kernels.interrupts import HeldSignals
-from fastmlp.training import Trainer
+from fastmlp._engine.step_runner import Trainer
+from fastmlp.kernels.host.interrupts import HeldSignals
 
 X, LABELS = small_data()
 BATCH = 8
@@ -133,7 +133,7 @@ folder.cleanup()
 
 AT_EVERY_PLACE = """
 import dis, fastmlp
-from fastmlp.kernels import threads
+from fastmlp.kernels.host import threads
 
 ROOMS = (os.path.dirname(fastmlp.__file__), os.path.dirname(threads.__file__))
 places_of = {}
@@ -203,7 +203,7 @@ folder.cleanup()
 
 OTHERS_AT_EVERY_PLACE = """
 import numba
-from fastmlp.thread_choice import ThreadChoice
+from fastmlp._engine.thread_tuner import ThreadChoice
 
 def at_every_place(make, act, allowed, stride=STRIDE):
     "Interrupt `act(make())` at each place, or so many apart; `allowed(network)` says whether that may be left."
@@ -639,7 +639,7 @@ WAITS = """
 import os, signal, sys, threading, time
 import numpy as np
 from fastmlp import Callback, Network
-import fastmlp.feeding, fastmlp.inference
+import fastmlp._data.feeds, fastmlp._engine.inference
 
 def interrupted_by(where, name, function):
     "How many times what `name` names was called again after the first call sent a SIGINT."
@@ -672,8 +672,8 @@ def validating():
 def reading():
     one.fit(X, y, batch_size=4096)
 
-print(interrupted_by(fastmlp.inference, "point_to_inputs", validating), one.epoch, one.history.epoch)
-pieces, taken = fastmlp.feeding.pieces, []
+print(interrupted_by(fastmlp._engine.inference, "point_to_inputs", validating), one.epoch, one.history.epoch)
+pieces, taken = fastmlp._data.feeds.pieces, []
 
 def counted(*arguments):
     for piece in pieces(*arguments):
@@ -682,12 +682,12 @@ def counted(*arguments):
             os.kill(os.getpid(), signal.SIGINT)
         yield piece
 
-fastmlp.feeding.pieces = counted
+fastmlp._data.feeds.pieces = counted
 try:
     reading()
 except KeyboardInterrupt:
     print(len(taken), one.epoch, len(list(pieces(len(X), 8))) > 1)
-fastmlp.feeding.pieces = pieces
+fastmlp._data.feeds.pieces = pieces
 one.fit(small, labels)
 other.fit(small, labels, epochs=3)
 print(all(np.array_equal(a, b) for p, q in zip(one.get_weights(), other.get_weights()) for a, b in zip(p, q)))

@@ -13,8 +13,9 @@ import pytest
 from behaviour import finish, run_python, small_network, start_python
 from conftest import Tried
 
-from fastmlp import Network, _files
-from fastmlp._files import write_atomically
+from fastmlp import Network
+from fastmlp._io import atomic
+from fastmlp._io.atomic import write_atomically
 
 IMPORTS = "import killed_saves\nfrom pathlib import Path\n"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's; a process with threads had better not be forked
@@ -108,11 +109,11 @@ def test_a_save_removes_what_killed_ones_left_and_nothing_else(tmp_path: Path) -
     others = [".fastmlp-0123.tmp", ".fastmlp-0123456789abcdeg.tmp", "a.fastmlp-0123456789abcdef.tmp", ".fastmlp-x"]
     for name in names + others:
         (tmp_path / name).write_bytes(b"half a mod")
-        aged(tmp_path / name, _files.ABANDONED + 5)
-    aged(tmp_path / names[7], _files.ABANDONED - 60)  # its writer may only be about to lock it
+        aged(tmp_path / name, atomic.ABANDONED + 5)
+    aged(tmp_path / names[7], atomic.ABANDONED - 60)  # its writer may only be about to lock it
     folder = tmp_path / ".fastmlp-ffffffffffffffff.tmp"
     folder.mkdir()
-    aged(folder, _files.ABANDONED + 5)
+    aged(folder, atomic.ABANDONED + 5)
     small_network().save(tmp_path / "model")
     assert {file.name for file in tmp_path.iterdir()} == {*others, names[7], folder.name, "model"}
 
@@ -121,11 +122,11 @@ def test_a_save_removes_what_killed_ones_left_and_nothing_else(tmp_path: Path) -
 def test_a_link_or_a_pipe_of_such_a_name_is_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_bytes(b"kept")
-    aged(target, _files.ABANDONED + 5)
+    aged(target, atomic.ABANDONED + 5)
     (tmp_path / LEFT).symlink_to(target)
     pipe = tmp_path / LEFT.replace("0", "f")
     os.mkfifo(pipe)
-    aged(pipe, _files.ABANDONED + 5)
+    aged(pipe, atomic.ABANDONED + 5)
     write_atomically(tmp_path / "new", [b"new"])
     assert target.read_bytes() == b"kept"
     assert (tmp_path / LEFT).is_symlink()
@@ -136,16 +137,16 @@ def test_a_link_or_a_pipe_of_such_a_name_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_finished_while_it_is_looked_at_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer has closed it by then, and is about to rename it."""
     (tmp_path / LEFT).write_bytes(b"whole")
-    aged(tmp_path / LEFT, _files.ABANDONED + 5)
-    monkeypatch.setattr(_files.fcntl, "flock", lambda *_: aged(tmp_path / LEFT, 0))
+    aged(tmp_path / LEFT, atomic.ABANDONED + 5)
+    monkeypatch.setattr(atomic.fcntl, "flock", lambda *_: aged(tmp_path / LEFT, 0))
     write_atomically(tmp_path / "new", [b"new"])
     assert (tmp_path / LEFT).exists()
 
 
 def test_a_folder_is_listed_once_in_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it done at each save, it would take longer than the save where there are 100,000 files."""
-    seconds = 10 * _files.ABANDONED
-    monkeypatch.setattr(_files, "time", SimpleNamespace(time=time.time, monotonic=lambda: seconds))
+    seconds = 10 * atomic.ABANDONED
+    monkeypatch.setattr(atomic, "time", SimpleNamespace(time=time.time, monotonic=lambda: seconds))
     listed, scandir = [], os.scandir
 
     def listing(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -157,15 +158,15 @@ def test_a_folder_is_listed_once_in_ten_minutes(tmp_path: Path, monkeypatch: pyt
         write_atomically(tmp_path / "new", [b"new"])
     assert listed == [tmp_path]
     (tmp_path / LEFT).write_bytes(b"")
-    aged(tmp_path / LEFT, _files.ABANDONED + 5)
-    seconds += _files.ABANDONED
+    aged(tmp_path / LEFT, atomic.ABANDONED + 5)
+    seconds += atomic.ABANDONED
     write_atomically(tmp_path / "new", [b"new"])
     assert [file.name for file in tmp_path.iterdir()] == ["new"]
 
 
 WRITING = """
 import sys
-from fastmlp._files import write_atomically
+from fastmlp._io.atomic import write_atomically
 
 def parts():
     yield b"first" * 1000
@@ -184,7 +185,7 @@ def test_what_another_process_is_writing_is_not_removed_however_old_it_is(tmp_pa
     assert process.stdout.readline() == "begun\n"
     (temporary,) = tmp_path.glob(".fastmlp-*.tmp")
     assert re.fullmatch(r"\.fastmlp-[0-9a-f]{16}\.tmp", temporary.name)
-    aged(temporary, 10 * _files.ABANDONED)
+    aged(temporary, 10 * atomic.ABANDONED)
     write_atomically(tmp_path / "quick", [b"new"])
     assert temporary.exists()
     process.stdin.write("go\n")
@@ -197,7 +198,7 @@ def test_what_another_process_is_writing_is_not_removed_however_old_it_is(tmp_pa
 @posix
 def test_what_cannot_be_removed_stops_no_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / LEFT).write_bytes(b"")
-    aged(tmp_path / LEFT, _files.ABANDONED + 5)
+    aged(tmp_path / LEFT, atomic.ABANDONED + 5)
 
     def refused(*_: object) -> None:
         raise PermissionError(1, "not yours")
@@ -209,6 +210,6 @@ def test_what_cannot_be_removed_stops_no_save(tmp_path: Path, monkeypatch: pytes
         patch.setattr(os, "unlink", refused)
         write_atomically(tmp_path / "one", [b"new"])
         patch.setattr(os, "scandir", unreadable)
-        _files._remove_abandoned.cache_clear()
+        atomic._remove_abandoned.cache_clear()
         write_atomically(tmp_path / "two", [b"new"])
     assert {file.name for file in tmp_path.iterdir()} == {LEFT, "one", "two"}

@@ -16,7 +16,8 @@ import pytest
 from behaviour import bits, run_python, small_data, small_network
 from conftest import Tried
 
-from fastmlp import Callback, Dense, Network, memory
+from fastmlp import Callback, Dense, Network
+from fastmlp._runtime import memory
 
 GB = 10**9
 
@@ -217,7 +218,7 @@ FEW = np.ones((4, 3)), np.ones((4, 2))
 @pytest.mark.parametrize("name", ENORMOUS)
 def test_what_is_enormous_is_told_before_it_is_tried(name: str, monkeypatch: pytest.MonkeyPatch, tried: Tried) -> None:
     if "10**9" in name:  # nobody looks through so many here; the checks themselves are not in question
-        monkeypatch.setattr("fastmlp.data.check_finite", lambda *_: None)
+        monkeypatch.setattr("fastmlp._data.arrays.check_finite", lambda *_: None)
     monkeypatch.setattr(memory, "available", lambda: (GB, "the machine"))
     call, message = ENORMOUS[name]
     tracemalloc.start()
@@ -299,7 +300,7 @@ LIMITED = """
 import resource, sys
 import numpy as np
 from fastmlp import Network
-from fastmlp.training import warmup  # all that maps memory once
+from fastmlp._engine.step_runner import warmup  # all that maps memory once
 
 limit, most = 12 * 10**9, resource.getrlimit(resource.RLIMIT_AS)[1]
 limit = limit if most == resource.RLIM_INFINITY else min(limit, most)

@@ -37,7 +37,7 @@ OLD_LIBRARY = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-FMA,-FMA4"
 
 PRINT = """
 import portable
-from fastmlp.kernels import simd
+from fastmlp.kernels.vocabulary import simd
 print(simd.tile_rows(4))
 for what, found in portable.{what}():
     print(what, found, sep="|")

@@ -28,8 +28,8 @@ from conftest import Tried
 from numba.np.ufunc import parallel
 
 from fastmlp import Callback, Network
-from fastmlp.exclusive import Exclusive
-from fastmlp.kernels import threads
+from fastmlp._runtime.locks import Exclusive
+from fastmlp.kernels.host import threads
 
 X, LABELS = small_data()
 BATCH = 8
@@ -521,8 +521,8 @@ def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, whe
     """The other thread waits for the end of a step, within which the signal comes."""
     code = f"""
         import signal, tempfile
-        from fastmlp.feeding import Feed
-        from fastmlp.training import Trainer
+        from fastmlp._data.feeds import Feed
+        from fastmlp._engine.step_runner import Trainer
         path = tempfile.mktemp()
         network = fresh()
         turn = network._use.turn = Turn(network._use.turn)
@@ -555,7 +555,7 @@ def test_a_handler_of_a_signal_that_came_during_compilation_may_wait_for_who_wai
     code = """
         import signal, tempfile
         from fastmlp import Dense, register_activation
-        from fastmlp.kernels import _jit
+        from fastmlp.kernels.host import jit
 
         def softsign(z):
             return z / (1.0 + abs(z))
@@ -571,14 +571,14 @@ def test_a_handler_of_a_signal_that_came_during_compilation_may_wait_for_who_wai
         lock = network._use.lock = Turn(network._use.lock)
         other = threading.Thread(target=lambda: network.predict(X))
         signal.signal(signal.SIGTERM, lambda *_: network.save(path))
-        compile = _jit.CFunc.compile
+        compile = jit.CFunc.compile
         def with_signal(self):
-            _jit.CFunc.compile = compile
+            jit.CFunc.compile = compile
             other.start()
             lock.taken.wait()
             signal.raise_signal(signal.SIGTERM)
             compile(self)
-        _jit.CFunc.compile = with_signal
+        jit.CFunc.compile = with_signal
         own("float32").predict(X)
         other.join()
         print(os.path.exists(path))

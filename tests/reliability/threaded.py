@@ -14,8 +14,8 @@ import numba
 import numpy as np
 
 from fastmlp import Network
-from fastmlp.kernels import threads as guard
-from fastmlp.thread_choice import ThreadChoice
+from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp.kernels.host import threads as guard
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 64)).astype(np.float32)

@@ -1,0 +1,226 @@
+"""What is asked of a network outside of training: predictions, losses, gradients, the Jacobian of its outputs.
+
+Data goes through the kernels a piece at a time, so that no buffer grows with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp._data.arrays import (
+    Table,
+    Targets,
+    check_finite,
+    lies_ready,
+    own_copy,
+    pieces,
+    ready_if_small,
+    stage_rows,
+)
+from fastmlp._data.feeds import point_to_inputs, point_to_targets
+from fastmlp._data.weights import Weights, total
+from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
+from fastmlp._engine.parameters import address
+from fastmlp._engine.plan import Plan, Plans
+from fastmlp._runtime import memory
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.drivers.team import region_parallel, region_serial
+from fastmlp.kernels.host import threads
+from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL
+from fastmlp.kernels.phases.rows import input_deltas
+
+PREDICT_ROWS = 256  # rows that a thread takes through all layers together
+PIECE_ROWS = 1 << 14  # rows of one call of a driver
+GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
+BUFFER_BYTES = 128 << 20  # what the rows that are under way take at most, as long as there are 16 of them
+
+_FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
+
+
+def prepare(plans: Plans, rows: int) -> None:
+    """Make the plans and load the kernels that a loss and a prediction of that many rows need."""
+    plans.get("gradients", _at_a_time(plans, rows))
+    plans.get("prediction", _predicted_at_a_time(plans, rows, None))
+    for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
+        driver.address(_INT64)
+
+
+def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
+    """The activations (n, units) of a layer, the output layer if None.
+
+    Raises
+    ------
+    ValueError
+        If a value of X is NaN, infinite or too large; the kernels look.
+    """
+    architecture = plans.parameters.architecture
+    index = len(architecture.layers) - 1 if layer is None else layer
+    units = architecture.layers[index].units
+    memory.require(len(X) * units * architecture.dtype.itemsize, *_PREDICTIONS)
+    plan = plans.get("prediction", _predicted_at_a_time(plans, len(X), batch_size))
+    out = np.empty((len(X), units), architecture.dtype)
+    words = plan.words
+    words[at.OUTPUT_LAYER], words[at.OUTPUT_STRIDE] = index, out.shape[1]
+    for start, piece in _pieces(X, architecture.dtype):
+        point_to_inputs(plan, piece)
+        words[at.OUTPUT] = address(out) + start * out.strides[0]
+        words[at.ROWS] = len(piece)
+        words[at.BROKEN] = 0
+        _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
+        if words[at.BROKEN]:
+            check_finite(X, architecture.dtype, "X")
+            raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
+    return out
+
+
+def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
+    """The activations (n, units) of every hidden layer."""
+    architecture = plans.parameters.architecture
+    layers = architecture.layers[:-1]
+    size = len(X) * sum(layer.units for layer in layers) * architecture.dtype.itemsize
+    memory.require(size, "the activations of all hidden layers, (n, units) each,", _PREDICTIONS[1])
+    return [predict(plans, X, layer) for layer in range(len(layers))]
+
+
+def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> float:
+    """The weighted mean of the losses of the rows, penalties included, dropout off."""
+    plan = plans.get("gradients", _at_a_time(plans, len(X)))
+    plan.words[at.BACKWARD] = 0
+    found = _losses(plan, X, targets, weights, gradients=False)
+    return found + _penalties(plan)
+
+
+def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> tuple[float, NDArray[Any]]:
+    """The same loss and its gradient, packed as the parameters are; the next call overwrites it."""
+    plan = plans.get("gradients", _at_a_time(plans, len(X)))
+    plan.words[at.BACKWARD] = 1
+    gradient = plan.buffer(at.GRADIENT)
+    gradient[:] = 0
+    found = _losses(plan, X, targets, weights, gradients=True)
+    return found + _penalties(plan), gradient
+
+
+def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
+    """The derivative of each output with respect to each input, (n, outputs, inputs)."""
+    parameters = plans.parameters
+    architecture = parameters.architecture
+    size = len(X) * architecture.outputs * architecture.inputs * architecture.dtype.itemsize
+    memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
+    plan = plans.get("jacobian", _at_a_time(plans, len(X)))
+    result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
+    plan.numbers[at.SCALE] = 1.0
+    plan.words[at.OUTPUT_STRIDE] = result[:1].size
+    parameters.refresh_transposed()  # a training leaves out that of the first layer
+    for start, piece in _pieces(X, architecture.dtype, plan.rows):
+        for output in range(architecture.outputs):
+            chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
+            chosen[:, output] = 1
+            point_to_inputs(plan, piece)
+            point_to_targets(plan, Targets(None, chosen, architecture), None)
+            plan.words[at.ROWS] = len(piece)
+            _run(plan, at.ROWS_REGION, 0.0)
+            plan.words[at.OUTPUT] = address(result[start:, output])
+            input_deltas.function_for(architecture.dtype)(address(parameters.weights), plan.address)
+    return result
+
+
+_PREDICTIONS = ("the activations of all rows, (n, units),", "fewer rows in a call would take less")
+
+
+def _at_a_time(plans: Plans, rows: int) -> int:
+    """How many rows go forward and back together; a matter of the network alone, since it decides bits of sums."""
+    architecture = plans.parameters.architecture
+    kept = architecture.inputs + 3 * architecture.units
+    return max(min(rows, GRADIENT_ROWS, _whole_panels(kept * architecture.dtype.itemsize)), 1)
+
+
+def _predicted_at_a_time(plans: Plans, rows: int, batch_size: int | None) -> int:
+    """How many rows a thread takes forward together."""
+    architecture = plans.parameters.architecture
+    kept = architecture.inputs + architecture.units
+    usual = min(PREDICT_ROWS, _whole_panels(kept * architecture.dtype.itemsize))
+    return usual if batch_size is None else min(batch_size, max(rows, usual))
+
+
+def _whole_panels(row_bytes: int) -> int:
+    """How many rows of that size have room, at least one panel of them."""
+    return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
+
+
+def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:
+    architecture = plan.parameters.architecture
+    sum_of_weights = float(len(X)) if weights is None else total(weights)
+    plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
+    plan.numbers[at.PENALTY_FACTOR] = plan.numbers[at.SCALE] if plan.words[at.AVERAGED] else 1.0
+    plan.words[at.PENALISED] = 0
+    losses = 0.0
+    for start, piece in _pieces(X, architecture.dtype, plan.rows):
+        rows = slice(start, start + len(piece))
+        own_weights = None if weights is None else own_copy(weights[rows], _FLOAT64)
+        own_targets = targets.take(rows)
+        point_to_inputs(plan, piece)
+        point_to_targets(plan, own_targets, own_weights)
+        plan.words[at.ROWS] = len(piece)
+        flops = forward_flops(architecture, len(piece))
+        _run(plan, at.ROWS_REGION, flops)
+        if gradients:
+            _run(plan, at.GRADIENTS_REGION, flops)
+        with np.errstate(all="ignore"):  # infinity and NaN are answers
+            losses += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
+    return losses / sum_of_weights if sum_of_weights > 0 else 0.0
+
+
+def _penalties(plan: Plan) -> float:
+    """The penalties, after adding their gradient: one more turn through the blocks, with no rows."""
+    if not plan.parameters.architecture.penalised:
+        return 0.0
+    plan.words[at.PENALISED], plan.words[at.ROWS] = 1, 0
+    _run(plan, at.GRADIENTS_REGION, 0.0)
+    return float(plan.buffer(at.TILE_PENALTIES).sum())
+
+
+_STEP = np.zeros(at.STEP_ROW)
+_STEP_ADDRESS = address(_STEP)
+
+
+def _run(plan: Plan, region: int, flops: float) -> None:
+    """One region over the plan, parallel where the work is worth it."""
+    words = plan.words
+    arguments = (int(words[region]), plan.address, _STEP_ADDRESS)
+    if plan.threads == 1 or flops < SERIAL_FLOPS:
+        words[at.THREADS] = 1
+        region_serial.function_for(_INT64)(*arguments)
+        return
+    choice = plan.choice(region, plan.threads, int(words[at.ROWS]))
+    parallel = choice.parallel() and threads.available(plan.threads) > 1
+    words[at.THREADS] = plan.threads if parallel else 1
+    driver = (region_parallel if parallel else region_serial).function_for(_INT64)
+    started = time.perf_counter()
+    with threads.limited_to(plan.threads) if parallel else contextlib.nullcontext():
+        driver(*arguments)
+    choice.measured(parallel, time.perf_counter() - started)
+
+
+def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterable[tuple[int, NDArray[Any]]]:
+    """Pieces of X that lie ready, with the number of their first row; copies where it does not, in the same buffer."""
+    X = ready_if_small(X, dtype)
+    if not lies_ready(X, dtype):
+        return _converted_pieces(X, dtype, most or stage_rows(X.shape[1] * dtype.itemsize, 1))
+    step = most or PIECE_ROWS
+    return [(start, X[start : start + step]) for start in range(0, len(X), step)]
+
+
+def _converted_pieces(X: Table, dtype: np.dtype[Any], step: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
+    for start in range(0, len(X), step):
+        count = min(step, len(X) - start)
+        with np.errstate(all="ignore"):
+            for rows in pieces(count, buffer[:1].nbytes):
+                buffer[rows] = X[start + rows.start : start + rows.stop]
+        yield start, buffer[:count]

@@ -1,0 +1,1 @@
+"""What compiled code needs of the Python process around it: compilation, its cache, threads, forks and signals."""

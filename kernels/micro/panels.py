@@ -1,0 +1,204 @@
+"""Moves numbers between the user's rows and panels, and turns or sums what is in panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.vocabulary.simd import (
+    INT,
+    INT32,
+    Emitter,
+    Vector,
+    fma,
+    instruction,
+)
+
+FEW = 4  # columns of a block that are turned without its others
+LINE = 64  # bytes of the cache's lines, at which all buffers begin
+
+
+@instruction
+def row_to_panels(emit: Emitter, panels: Any, row: Any, columns: Any, stride: Any) -> None:
+    """`panels[p, 0:16] = row[16 p : 16 p + 16]`, the last panel filled up with 0; `stride` from panel to panel."""
+    full, rest = _panels_and_rest(emit, columns)
+
+    def copy(p: Any) -> list[Any]:
+        emit.store(emit.load(row, emit.builder.mul(p, INT(PANEL))), panels, emit.builder.mul(p, stride))
+        return []
+
+    emit.loop(full, [], copy)
+    with emit.builder.if_then(emit.builder.icmp_signed(">", rest, INT(0))):
+        last = emit.at(row, emit.builder.mul(full, INT(PANEL)))
+        emit.store(_load_some(emit, last, rest), panels, emit.builder.mul(full, stride))
+
+
+@instruction
+def panels_to_row(emit: Emitter, row: Any, panels: Any, columns: Any, stride: Any) -> None:
+    """`row[16 p : 16 p + 16] = panels[p, 0:16]`, without the padding of the last panel."""
+    full, rest = _panels_and_rest(emit, columns)
+
+    def copy(p: Any) -> list[Any]:
+        emit.store(emit.load(panels, emit.builder.mul(p, stride)), row, emit.builder.mul(p, INT(PANEL)))
+        return []
+
+    emit.loop(full, [], copy)
+    with emit.builder.if_then(emit.builder.icmp_signed(">", rest, INT(0))):
+        last = emit.at(row, emit.builder.mul(full, INT(PANEL)))
+        _store_some(emit, emit.load(panels, emit.builder.mul(full, stride)), last, rest)
+
+
+@instruction
+def transpose(emit: Emitter, out: Any, block: Any) -> None:
+    """`out[j, i] = block[i, j]` for 16 x 16 elements: four rounds that swap ever larger squares."""
+    rows = [emit.load(block, i * PANEL) for i in range(PANEL)]
+    for i, row in enumerate(_swapped(emit, rows, (1, 2, 4, 8))):
+        emit.store(row, out, i * PANEL)
+
+
+@instruction
+def transpose_few_columns(emit: Emitter, out: Any, block: Any) -> None:
+    """`out[j, i] = block[i, j]` for 16 rows of FEW columns: the first two rounds, on rows i, i + 4 ... side by side."""
+    narrow = emit.narrowed(FEW)
+    rows = [narrow.load(block, i * PANEL) for i in range(PANEL)]
+    for j, column in enumerate(_swapped(emit, [_joined(rows[k::FEW]) for k in range(FEW)], (1, 2))):
+        emit.store(column, out, j * PANEL)
+
+
+@instruction
+def transpose_few_rows(emit: Emitter, out: Any, block: Any) -> None:
+    """`out[i, j] = block[j, i]` for FEW rows of 16 columns, and 0 in the other columns of out."""
+    groups = _swapped(emit, [emit.load(block, j * PANEL) for j in range(FEW)], (1, 2))
+    for i in range(PANEL):
+        first = i // FEW * FEW
+        row = emit.shuffle(groups[i % FEW], emit.zero(), [*range(first, first + FEW), *range(PANEL, 2 * PANEL - FEW)])
+        emit.store(row, out, i * PANEL)
+
+
+def _joined(parts: Sequence[Vector]) -> Vector:
+    """The lanes of all parts, one after the other; there are a power of 2 of them."""
+    if len(parts) == 1:
+        return parts[0]
+    low, high = (_joined(half) for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]))
+    wide = low.emitter.narrowed(2 * low.emitter.lanes)
+    return Vector(wide, low.emitter.shuffle(low, high, range(wide.lanes)).value)
+
+
+def _swapped(emit: Emitter, rows: list[Vector], distances: Sequence[int]) -> list[Vector]:
+    """The rows, with the elements of two of them, so far apart, swapped across the diagonal, round after round."""
+    for distance in distances:
+        low = [lane if not lane & distance else lane - distance + PANEL for lane in range(PANEL)]
+        high = [lane + distance if not lane & distance else lane + PANEL for lane in range(PANEL)]
+        swapped = list(rows)
+        for i in range(len(rows)):
+            if not i & distance:
+                swapped[i] = emit.shuffle(rows[i], rows[i + distance], low)
+                swapped[i + distance] = emit.shuffle(rows[i], rows[i + distance], high)
+        rows = swapped
+    return rows
+
+
+@instruction
+def copy_past_caches(emit: Emitter, out: Any, numbers: Any, count: Any) -> None:
+    """`out[:count] = numbers[:count]`, what is copied being wanted so seldom that it should not displace anything.
+
+    Both lie at whole panels, and room and count are whole panels too. A store that is told of no alignment would go
+    element by element; a panel of float64 begins a line of the cache, but not always a pair of lines.
+    """
+    builder = emit.builder
+    once = builder.module.add_metadata([INT32(1)])
+
+    def panel(i: Any) -> list[Any]:
+        place = builder.mul(i, INT(PANEL))
+        stored = emit.store(emit.load(numbers, place), out, place)
+        stored.align = LINE
+        stored.set_metadata("nontemporal", once)
+        return []
+
+    emit.loop(builder.ashr(count, INT(4)), [], panel)
+
+
+@instruction
+def sum_of_rows(emit: Emitter, out: Any, panel: Any, rows: Any) -> None:
+    """`out[:] = sum over r of panel[r, :]`: rows 0, 4, 8 ... in one chain of additions, 1, 5, 9 ... in the next."""
+    builder = emit.builder
+
+    def four(_: Any, row: Any, *chains: Vector) -> list[Any]:
+        return [emit.at(row, 4 * PANEL), *(chains[i] + emit.load(row, i * PANEL) for i in range(4))]
+
+    def one(_: Any, row: Any, chain: Vector) -> list[Any]:
+        return [emit.at(row, PANEL), chain + emit.load(row)]
+
+    left, *chains = emit.loop(builder.ashr(rows, INT(2)), [panel, *([emit.zero()] * 4)], four)
+    total = (chains[0] + chains[1]) + (chains[2] + chains[3])
+    _, total = emit.loop(builder.and_(rows, INT(3)), [left, total], one)
+    emit.store(total, out)
+
+
+@instruction
+def add_squares(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
+    """`total[0] += factor * sum of x^2` over `rows` times 16 numbers x, in float64, where no square overflows."""
+    _add_sum(emit, values, rows, factor, total, lambda x, sums: fma(x, x, sums))
+
+
+@instruction
+def add_sizes(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
+    """`total[0] += factor * sum of |x|` over `rows` times 16 numbers x, in float64."""
+    _add_sum(emit, values, rows, factor, total, lambda x, sums: sums + x.emitter.call("llvm.fabs", x))
+
+
+def _add_sum(
+    emit: Emitter, values: Any, rows: Any, factor: Any, total: Any, add: Callable[[Vector, Vector], Vector]
+) -> None:
+    """16 sums side by side, each in the order of the rows, then these in their order.
+
+    The penalties of a block and their gradient take 45 ns so, and 280 in one chain of additions.
+    """
+    builder, wide = emit.builder, Emitter(emit.builder, ir.DoubleType())
+
+    def turn(row: Any, sums: Vector) -> list[Vector]:
+        x = emit.load(values, builder.mul(row, INT(PANEL))).value
+        return [add(Vector(wide, x if emit.type == wide.type else builder.fpext(x, wide.type)), sums)]
+
+    (sums,) = emit.loop(rows, [wide.zero()], turn)
+    found = wide.real_constant(0.0)
+    for lane in range(PANEL):
+        found = builder.fadd(found, builder.extract_element(sums.value, INT32(lane)))
+    builder.store(builder.fadd(wide.scalar(total), builder.fmul(factor, found)), total)
+
+
+def _panels_and_rest(emit: Emitter, columns: Any) -> tuple[Any, Any]:
+    return emit.builder.ashr(columns, INT(4)), emit.builder.and_(columns, INT(PANEL - 1))
+
+
+def _first_lanes(emit: Emitter, count: Any) -> Any:
+    """A mask that is true in the first `count` lanes."""
+    kind = ir.VectorType(INT32, emit.lanes)
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = emit.builder.insert_element(undefined, emit.builder.trunc(count, INT32), INT32(0))
+    counts = emit.builder.shuffle_vector(first, undefined, ir.Constant(kind, [0] * emit.lanes))
+    return emit.builder.icmp_signed("<", ir.Constant(kind, list(range(emit.lanes))), counts)
+
+
+def _load_some(emit: Emitter, pointer: Any, count: Any) -> Vector:
+    """The first `count` elements there, 0 in the other lanes; no byte behind them is touched."""
+    mask = _first_lanes(emit, count)
+    place = emit.builder.bitcast(pointer, emit.type.as_pointer())
+    kind = ir.FunctionType(emit.type, [place.type, INT32, mask.type, emit.type])
+    name = f"llvm.masked.load.v{emit.lanes}{emit.suffix}.p0"
+    function = cgutils.get_or_insert_function(emit.builder.module, kind, name)
+    return Vector(emit, emit.builder.call(function, [place, INT32(emit.element_bytes), mask, emit.zero().value]))
+
+
+def _store_some(emit: Emitter, vector: Vector, pointer: Any, count: Any) -> None:
+    """Put the first `count` lanes there."""
+    mask = _first_lanes(emit, count)
+    place = emit.builder.bitcast(pointer, emit.type.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [emit.type, place.type, INT32, mask.type])
+    name = f"llvm.masked.store.v{emit.lanes}{emit.suffix}.p0"
+    function = cgutils.get_or_insert_function(emit.builder.module, kind, name)
+    emit.builder.call(function, [vector.value, place, INT32(emit.element_bytes), mask])

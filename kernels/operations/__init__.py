@@ -1,0 +1,1 @@
+"""Block operations: activations, losses, optimizers, dropout and random numbers."""

@@ -1,0 +1,1 @@
+"""The phases of a step: each is a kernel that does one thread's share of it."""

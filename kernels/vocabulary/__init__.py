@@ -1,0 +1,1 @@
+"""The vocabulary in which the kernels are written: it emits LLVM instructions."""

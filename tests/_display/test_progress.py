@@ -1,0 +1,279 @@
+"""The line of progress says what it should, fits its width, and stays away where nobody watches."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import os
+import subprocess
+import sys
+
+import pytest
+from behaviour import PATIENCE, TIME_LIMIT, environment, run_python, small_data, small_network
+
+from fastmlp import Callback
+from fastmlp._display.progress import Progress
+
+LOGS = {"loss": 0.12345, "val_loss": 12.5}
+X, LABELS = small_data()
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [1, 5, 20, 40, 60, 79, 80, 100, 119, 200])
+@pytest.mark.parametrize("logs", [{}, LOGS, {"loss": 1e30, "val_loss": float("nan")}], ids=["none", "both", "long"])
+def test_line_never_exceeds_the_width(width: int, logs: dict[str, float]) -> None:
+    cases = itertools.product([1, 20, 123456], [0.0, 1e-9, 0.5, 1.0], [0.0, 1e-6, 12.34, 1e7])
+    for epochs, share, seconds in cases:
+        line = Progress(False, epochs, 1000).line(share * epochs, logs, seconds, width)
+        assert len(line) <= width
+        assert line.isprintable()
+
+
+def test_line_shows_epoch_bar_losses_speed_and_time_left() -> None:
+    line = Progress(False, 200, 14_000).line(63.9, {"loss": 0.083, "val_loss": 0.111}, 1.0, 79)
+    assert line == "epoch  64/200 [==       ] loss 0.0830 val_loss 0.1110 895k samples/s 2.1 s left"
+
+
+def test_line_without_room_for_a_bar_has_the_rest() -> None:
+    line = Progress(False, 20, 1000).line(5.0, LOGS, 10.0, 70)
+    assert line == "epoch  6/20 loss 0.1235 val_loss 12.5000 500 samples/s 30.0 s left"
+
+
+@pytest.mark.parametrize(("done", "epoch"), [(0.0, 1), (0.5, 1), (1.0, 2), (19.0, 20), (19.9, 20), (20.0, 20)])
+def test_the_epoch_is_the_one_under_way(done: float, epoch: int) -> None:
+    assert Progress(False, 20, 10).line(done, {}, 1.0, 100).startswith(f"epoch {epoch:2d}/20 [")
+
+
+def test_the_last_line_is_full_and_shows_the_time_taken() -> None:
+    line = Progress(False, 20, 1000).line(20.0, LOGS, 75.0, 110, finished=True)
+    assert line.startswith("epoch 20/20 [========================] ")
+    assert line.endswith(" 267 samples/s 1:15")
+
+
+def test_the_last_line_of_a_fit_that_was_stopped_shows_the_epochs_done_and_the_time_taken() -> None:
+    line = Progress(False, 20, 1000).line(5.0, LOGS, 10.0, 110, finished=True)
+    assert line.startswith("epoch  5/20 [======                  ] ")
+    assert line.endswith(" 500 samples/s 10.0 s")
+
+
+@pytest.mark.parametrize("width", [79, 85, 99, 200])
+def test_the_bar_has_one_width_from_the_first_line_to_the_last(width: int) -> None:
+    progress, lines = Progress(False, 200, 3410), []
+    progress.begin(("loss", "val_loss"))
+    for tick in range(1, 400):
+        logs = {"loss": 9.9 / tick, "val_loss": 9.99 / tick} if tick > 1 else {}
+        lines.append(progress.line(tick / 2, logs, 0.0002 * tick**1.8, width))
+    lines.append(progress.line(200.0, logs, 12.3, width, finished=True))
+    widths = {line.index("]") - line.index("[") - 1 for line in lines}
+    assert len(widths) == 1
+    assert 8 <= min(widths) <= 24
+    assert max(map(len, lines)) <= width
+
+
+def test_a_bar_that_had_to_give_way_does_not_come_back_longer() -> None:
+    progress = Progress(False, 20, 1000)
+    before = progress.line(1.0, {"loss": 1.0}, 1.0, 70)
+    wide = progress.line(2.0, {"loss": 123456.0}, 1.0, 70)
+    after = progress.line(3.0, {"loss": 1.0}, 1.0, 70)
+    cells = [line.index("]") - line.index("[") for line in (before, wide, after)]
+    assert cells[0] > cells[1] == cells[2]
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        *[(0.5, "0.50"), (9.994, "9.99"), (9.996, "10.0"), (99.96, "100"), (500, "500"), (999.4, "999")],
+        *[(999.6, "1.00k"), (12_345, "12.3k"), (895_700, "896k"), (999_600, "1.00M"), (1.234e6, "1.23M")],
+        *[(25e6, "25.0M"), (2.5e9, "2.50G"), (2.5e12, "2500G")],
+    ],
+)
+def test_speed_has_three_digits(rate: float, text: str) -> None:
+    assert f"] {text} samples/s " in Progress(False, 2, 1000).line(1.0, {}, 1000 / rate, 100)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(9.0, " 9.0 s left"), (61.0, " 1:01 left"), (3600.0 * 30 + 62, " 30:01:02 left")]
+)
+def test_time_left_is_readable(seconds: float, text: str) -> None:
+    assert Progress(False, 2, 10).line(1.0, {}, seconds, 100).endswith(text)
+
+
+def test_nothing_is_written_where_standard_error_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    small_network().fit(X, LABELS, epochs=3)
+    assert stream.getvalue() == ""
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verbose", [False, 0])
+def test_nothing_is_written_in_a_terminal_where_it_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, verbose: bool
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    small_network().fit(X, LABELS, epochs=3, verbose=verbose)
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(("verbose", "stream"), [(True, io.StringIO()), (1, io.StringIO()), ("auto", Terminal())])
+def test_a_line_is_written_where_it_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, verbose: bool, stream: io.StringIO
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "110")
+    small_network().fit(X, LABELS, epochs=3, validation_split=0.2, verbose=verbose)
+    said = stream.getvalue()
+    pictures = said.removesuffix("\n").split("\r")[1:]
+    assert said.endswith("\n")
+    assert said.count("\n") == 1
+    assert {len(picture) for picture in pictures} == {109}
+    assert pictures[-1].startswith("epoch 3/3 [========================] loss ")
+    assert " val_loss " in pictures[-1]
+    assert pictures[-1].rstrip().endswith(" s")
+
+
+def test_closing_ends_a_line_that_was_begun() -> None:
+    progress = Progress(True, 2, 10)
+    progress.stream = io.StringIO()
+    progress.update(1.0, LOGS, finished=True)
+    progress.close()
+    assert progress.stream.getvalue().endswith("\n")
+
+
+def test_the_line_is_ended_when_the_fit_ends_by_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tired(Callback):
+        def on_epoch_begin(self, epoch: int) -> None:
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with pytest.raises(KeyboardInterrupt):
+        small_network().fit(X, LABELS, epochs=3, callbacks=[Tired()])
+    assert "\repoch 2/3 " in stream.getvalue()
+    assert stream.getvalue().split("\r")[-1].rstrip().endswith(" left")
+    assert stream.getvalue().endswith("\n")
+    assert stream.getvalue().count("\n") == 1
+
+
+class Stop(Callback):
+    """Ends the fit at this event of epoch 2 of 5."""
+
+    def __init__(self, event: str) -> None:
+        self.event, self.epochs = event, 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.epochs += 1
+        if self.epochs == 2 and self.event == "epoch":
+            self.network.stop_training = True
+
+
+class StopInBatch(Stop):
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        if self.epochs == 1:
+            self.network.stop_training = True
+
+
+@pytest.mark.parametrize("callback", [Stop("epoch"), StopInBatch("batch")], ids=["epoch", "batch"])
+def test_the_last_picture_of_a_fit_that_was_stopped_tells_of_its_end(
+    monkeypatch: pytest.MonkeyPatch, callback: Callback
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("COLUMNS", "110")
+    network = small_network()
+    network.fit(X, LABELS, epochs=5, batch_size=8, callbacks=[callback])
+    assert network.epoch == 2
+    pictures = [picture.strip() for picture in stream.getvalue().split("\r")]
+    assert pictures[-1].startswith("epoch 2/5 [=========               ] loss ")
+    assert pictures[-1].endswith(" s")
+    assert sum(picture.endswith(" s") for picture in pictures) == 1
+
+
+def test_the_first_epoch_is_called_the_first_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watch(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            pass
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    small_network().fit(X, LABELS, epochs=2, batch_size=8, callbacks=[Watch()])
+    epochs = [picture.split()[1] for picture in stream.getvalue().split("\r") if picture.startswith("epoch")]
+    assert epochs[0] == "1/2"
+    assert epochs[-1] == "2/2"
+
+
+def test_a_terminal_that_closes_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = Terminal()
+    closed.close()
+    monkeypatch.setattr(Terminal, "isatty", lambda self: True)
+    monkeypatch.setattr(sys, "stderr", closed)
+    network = small_network()
+    network.fit(X, LABELS, epochs=3)
+    assert network.epoch == 3
+
+
+def test_a_terminal_that_closes_within_the_fit_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Terminal):
+        def write(self, text: str) -> int:
+            if text == "\n":
+                raise BrokenPipeError
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stderr", Broken())
+    network = small_network()
+    network.fit(X, LABELS, epochs=3)
+    assert network.epoch == 3
+
+
+def test_a_process_without_standard_error_can_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
+    network = small_network()
+    network.fit(X, LABELS, epochs=3)
+    assert network.epoch == 3
+
+
+FIT = """
+from behaviour import small_data, small_network
+X, labels = small_data()
+small_network().fit(X, labels, epochs=3, validation_split=0.2)
+"""
+
+
+def test_a_pipe_gets_nothing() -> None:
+    assert run_python(FIT, "-W", "error") == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+def test_a_terminal_gets_one_line_and_its_end() -> None:
+    ours, theirs = os.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", FIT],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+            env=environment(COLUMNS="110"),
+        )
+        os.close(theirs)
+        assert process.wait(TIME_LIMIT * PATIENCE) == 0
+        said = b""
+        with contextlib.suppress(OSError):  # Linux says EIO at the end
+            while piece := os.read(ours, 1 << 16):
+                said += piece
+    finally:
+        os.close(ours)
+    text = said.decode()
+    assert text.endswith("\r\n")
+    assert text.count("\n") == 1
+    assert text.strip().split("\r")[-1].startswith("epoch 3/3 [========================] loss ")

@@ -1,0 +1,369 @@
+"""The command line: what it trains, prints and writes, and the exit code it ends with."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from table_files import write
+
+import fastmlp
+from fastmlp._runtime import system
+from fastmlp.cli import demo_report as report
+from fastmlp.cli import main
+from fastmlp.cli.demo import fold_standardisation, split
+from fastmlp.datasets import load_breast_cancer
+from fastmlp.metrics import accuracy
+
+COMMANDS = ("train", "predict", "evaluate", "check", "summary", "info", "warmup")
+FILES = ["fastmlp-breast-cancer.png", "fastmlp-breast-cancer.safetensors"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(folder):
+    return sorted(file.name for file in folder.iterdir())
+
+
+def printed_json(capsys):
+    """The one object on stdout; anything else there would not parse."""
+    return json.loads(capsys.readouterr().out)
+
+
+def python(*arguments, **settings):
+    root = Path(fastmlp.__file__).parents[1]
+    return subprocess.run([sys.executable, *arguments], cwd=root, capture_output=True, text=True, **settings)
+
+
+def test_train_without_arguments_reaches_95_percent_and_writes_model_and_picture(folder, capsys):
+    assert main(["train"]) == 0
+    shown = capsys.readouterr().out
+    for fact in ("569", "212", "malignant", "seed 0", "accuracy", "precision", "recall", "F1", "ROC AUC", "predicted"):
+        assert fact in shown
+    assert float(shown.split("accuracy")[-1].split()[0]) >= 0.95
+    assert written(folder) == FILES
+    assert all(f"wrote {name}" in shown for name in FILES)
+
+
+def test_train_prints_at_most_80_ascii_columns_where_there_is_no_terminal(capsys):
+    assert main(["train", "--epochs", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.isascii()
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_train_json_is_one_object_with_every_figure(folder, capsys, seed):
+    assert main(["train", "--json", "--seed", seed, "--out", str(folder / "model")]) == 0
+    found = printed_json(capsys)
+    assert set(found) == {
+        *("test_accuracy", "precision", "recall", "f1", "roc_auc", "confusion_matrix"),
+        *("epochs", "seconds", "files", "seed"),
+    }
+    assert found["test_accuracy"] >= 0.95
+    assert found["roc_auc"] >= 0.97
+    assert np.sum(found["confusion_matrix"]) == 113
+    assert np.trace(found["confusion_matrix"]) / 113 == pytest.approx(found["test_accuracy"])
+    assert 1 <= found["epochs"] <= 200
+    assert found["seconds"] > 0
+    assert found["seed"] == int(seed)
+    assert found["files"] == [str(folder / "model.safetensors"), str(folder / "model.png")]
+    assert written(folder) == ["model.png", "model.safetensors"]
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_one_others(capsys):
+    found = []
+    for seed in ("3", "3", "4"):
+        assert main(["train", "--json", "--epochs", "5", "--seed", seed]) == 0
+        figures = printed_json(capsys)
+        found.append((figures["roc_auc"], figures["confusion_matrix"]))
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_saved_model_takes_the_measurements_as_they_are(capsys):
+    assert main(["train", "--json", "--seed", "5"]) == 0
+    found = printed_json(capsys)
+    data = load_breast_cancer()
+    test = split(data.y, 5)[2]
+    network = fastmlp.Network.load(found["files"][0])
+    assert accuracy(data.y[test], network.predict_classes(data.X[test])) == found["test_accuracy"]
+
+
+def test_the_options_reach_the_training(capsys):
+    assert main(["train", "--json", "--epochs", "3", "--patience", "50"]) == 0
+    assert printed_json(capsys)["epochs"] == 3
+    assert main(["train", "--json", "--patience", "1", "--learning-rate", "0.5", "--batch-size", "8"]) == 0
+    assert printed_json(capsys)["epochs"] < 100
+
+
+def test_quiet_prints_results_but_nothing_before_them(capsys):
+    assert main(["train", "--quiet", "--epochs", "2"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("2 epochs in ")
+    assert "wrote fastmlp-breast-cancer.safetensors" in shown.out
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_without_matplotlib_the_model_is_saved_and_the_extra_named(folder, capsys, monkeypatch, as_json):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["train", "--epochs", "2", *(["--json"] if as_json else [])]) == 0
+    shown = capsys.readouterr()
+    assert 'pip install "fastmlp[plot]"' in (shown.err if as_json else shown.out)
+    assert written(folder) == ["fastmlp-breast-cancer.safetensors"]
+    if as_json:
+        assert json.loads(shown.out)["files"] == written(folder)
+
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize("where", ["datasets.load_breast_cancer", "Network.fit", "Network.save"])
+def test_an_interrupted_training_ends_with_130_and_says_that_no_file_was_written(
+    folder, capsys, monkeypatch, where, older
+):
+    if older:
+        (folder / FILES[1]).write_bytes(b"older")
+    monkeypatch.setattr(f"fastmlp.{where}", interrupted)
+    assert main(["train", "--epochs", "2"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted; no file was written\n"
+    assert written(folder) == FILES[1:] * older
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_an_interrupt_after_the_model_was_written_does_not_deny_it(folder, capsys, monkeypatch, older):
+    if older:
+        assert main(["train", "--quiet", "--epochs", "2"]) == 0
+        (folder / FILES[0]).unlink()
+    monkeypatch.setattr("fastmlp.plot.learning_curves", interrupted)
+    assert main(["train", "--epochs", "2"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted\n"
+    assert written(folder) == FILES[1:]
+
+
+def test_an_interrupt_of_another_command_ends_with_130_and_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(system, "describe", interrupted)
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "fastmlp: interrupted\n"
+
+
+def test_the_time_told_is_that_of_the_fit(capsys, monkeypatch):
+    fit = fastmlp.Network.fit
+
+    def timed(*arguments, **settings):
+        history = fit(*arguments, **settings)
+        history.seconds = 1234.5
+        return history
+
+    monkeypatch.setattr(fastmlp.Network, "fit", timed)
+    assert main(["train", "--json", "--epochs", "2"]) == 0
+    assert printed_json(capsys)["seconds"] == 1234.5
+    assert main(["train", "--quiet", "--epochs", "2"]) == 0
+    assert capsys.readouterr().out.startswith("2 epochs in 1234.50 s")
+
+
+def test_a_missing_folder_is_told_before_anything_is_trained(capsys):
+    assert main(["train", "--out", "nowhere/model"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == "fastmlp: nowhere: there is no such folder for --out\n"
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (OSError(28, "No space left on device", "file"), "file: No space left on device"),
+        (ValueError("a bad value"), "a bad value"),
+        (FloatingPointError("the loss is not finite"), "the loss is not finite"),
+    ],
+)
+def test_a_failure_ends_with_1_and_its_message(capsys, monkeypatch, error, message):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("fastmlp.datasets.load_breast_cancer", fail)
+    assert main(["train"]) == 1
+    assert capsys.readouterr().err == f"fastmlp: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["train", "--nonsense"], "unrecognized arguments"),
+        (["train", "--epochs", "0"], "--epochs: must be a whole number of at least 1, got '0'"),
+        (["train", "--epochs", "1.5"], "at least 1, got '1.5'"),
+        (["train", "--batch-size", "-1"], "--batch-size"),
+        (["train", "--patience", "few"], "--patience"),
+        (["train", "--seed", "-1"], "--seed: must be a whole number of at least 0"),
+        (["train", "--seed", str(2**63)], "--seed"),
+        (["train", "--learning-rate", "0"], "--learning-rate: must be a positive number, got '0'"),
+        (["train", "--learning-rate", "nan"], "--learning-rate"),
+        (["train", "--learning-rate", "inf"], "--learning-rate"),
+        (["train", "--learning-rate", "fast"], "--learning-rate"),
+        (["info", "extra"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_the_reason(folder, capsys, arguments, reason):
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert reason in shown.err
+    assert shown.out == ""
+    assert written(folder) == []
+
+
+def test_a_program_without_a_standard_output_needs_none(folder, monkeypatch):
+    table = write(folder / "a.csv", "x,y\n" + "1,a\n2,b\n" * 9)
+    assert main(["train", table, "--target", "y", "--epochs", "1"]) == 0
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["info"]) == 0
+    assert main(["predict", "model", table]) == 0
+
+
+def test_without_a_command_the_commands_are_listed(capsys):
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n    {command} " in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(capsys, command):
+    assert main([command, "--help"]) == 0
+    assert f"usage: fastmlp {command}" in capsys.readouterr().out
+
+
+def test_the_module_runs_as_a_program_and_tells_its_version():
+    done = python("-m", "fastmlp", "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"fastmlp {fastmlp.__version__}\n", "")
+
+
+def test_the_version_is_that_of_the_build():
+    build = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    assert tomllib.loads(build.read_text())["project"]["version"] == fastmlp.__version__
+
+
+def test_the_version_is_told_without_numba():
+    code = "import sys; from fastmlp.cli import main; main(['--version']); assert 'numba' not in sys.modules"
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away_gets_no_traceback():
+    code = (
+        "import os, sys; from fastmlp._runtime import system; from fastmlp.cli import main;"
+        "system.describe = lambda: {'cpu': 'any'};"
+        "reader, writer = os.pipe(); os.close(reader); os.dup2(writer, 1);"
+        "sys.exit(main(['info', '--json']))"
+    )
+    done = python("-c", code)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_every_class_is_split_60_20_20():
+    y = np.array([0] * 100 + [1] * 50)
+    parts = split(y, seed=0)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(150))
+    assert [np.bincount(y[part]).tolist() for part in parts] == [[60, 30], [20, 10], [20, 10]]
+    assert all((np.diff(part) > 0).all() for part in parts)
+
+
+def test_a_split_is_decided_by_its_seed():
+    y = load_breast_cancer().y
+    first, again, other = split(y, 0), split(y, 0), split(y, 1)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    assert split(np.zeros(10, np.int64), 0)[2].tolist() == [2, 5]
+
+
+def test_folding_moves_the_standardisation_into_the_first_layer():
+    rng = np.random.default_rng(0)
+    X, W, b = rng.normal(50, 20, (9, 4)), rng.normal(size=(4, 3)), rng.normal(size=3)
+    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    W_raw, b_raw = fold_standardisation(W, b, mean, deviation)
+    np.testing.assert_allclose(X @ W_raw + b_raw, (X - mean) / deviation @ W + b, rtol=1e-12)
+
+
+def test_the_table_shows_figures_and_matrix():
+    y = np.array([0, 0, 0, 1, 1])
+    called = np.array([0, 0, 1, 1, 1])
+    results = report.score(y, np.eye(2)[called])
+    curves = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0]}
+    assert report.table(results, curves, 1.234, ("benign", "malignant")) == (
+        "3 epochs in 1.23 s, the best was epoch 2.\n"
+        "\n"
+        "On 5 rows that it has never seen (malignant is positive):\n"
+        "\n"
+        "  accuracy     0.8000\n"
+        "  precision    0.6667\n"
+        "  recall       1.0000\n"
+        "  F1           0.8000\n"
+        "  ROC AUC      0.8333\n"
+        "\n"
+        "                     predicted\n"
+        "                        benign  malignant\n"
+        "  true benign                2          1\n"
+        "       malignant             0          2\n"
+    )
+
+
+def test_info_tells_what_decides_the_speed(capsys):
+    assert main(["info", "--json"]) == 0
+    found = printed_json(capsys)
+    assert set(found["versions"]) == {"fastmlp", "numba", "llvmlite", "numpy", "python"}
+    assert found["versions"]["numpy"] == np.__version__
+    assert found["vector_bits"] in (128, 256, 512)
+    assert found["threading_layer"] in ("omp", "tbb", "workqueue", "none")
+    assert found["threads"] >= 1
+    assert found["cache_bytes"] >= 0
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    for value in (found["cpu"], f"{found['vector_bits']} bits", found["threading_layer"], found["cache_directory"]):
+        assert value in shown
+    assert f"fastmlp {fastmlp.__version__}" in shown
+
+
+def test_warmup_tells_how_many_functions_and_how_long(capsys):
+    assert main(["warmup", "--json"]) == 0
+    found = printed_json(capsys)
+    assert set(found) == {"functions", "seconds"}
+    assert found["functions"] > 0
+    assert main(["warmup"]) == 0
+    assert re.fullmatch(
+        rf"{found['functions']} kernels are compiled and in the cache \(\d+\.\d s\)\n", capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "machine", "expected", "bits"),
+    [
+        ({}, "x86_64", set(), 128),
+        ({"avx2": True, "fma": True, "avx512f": False}, "AMD64", {"AVX2", "FMA"}, 256),
+        ({"avx2": True, "fma": True, "avx512f": True}, "x86_64", {"AVX2", "FMA", "AVX512F"}, 512),
+        ({}, "arm64", {"NEON", "FMA"}, 128),
+        ({"neon": True}, "aarch64", {"NEON", "FMA"}, 128),
+    ],
+)
+def test_features_decide_the_vector_width(host, machine, expected, bits):
+    found = system.features(host, machine)
+    assert {name for name, there in found.items() if there} == expected
+    assert system.vector_bits(found) == bits
+
+
+def test_the_size_of_a_folder_counts_all_files_below(folder):
+    (folder / "below").mkdir()
+    (folder / "a").write_bytes(bytes(10))
+    (folder / "below" / "b").write_bytes(bytes(5))
+    assert system.folder_size(folder) == 15
+    assert system.folder_size(folder / "missing") == 0

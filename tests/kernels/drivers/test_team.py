@@ -1,0 +1,64 @@
+"""A crew: whoever is there does all shares, so a step never waits for a thread that does not run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from digests import SHAPES, always_parallel, big_data, big_network, state_of
+
+from fastmlp._engine import plan
+from fastmlp.kernels import layout as at
+from fastmlp.kernels.host import threads
+from fastmlp.kernels.host.jit import Ints, kernel
+from fastmlp.kernels.vocabulary import atomics
+
+
+@pytest.mark.parametrize("there", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_crew_of_which_most_are_absent_does_the_same_bits(
+    shape: str, there: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if threads.layer() not in ("omp", "tbb") or threads.available() < there:
+        pytest.skip(f"needs {there} threads, and OpenMP or TBB, which any thread may enter")
+    monkeypatch.setattr(plan, "available", lambda wanted: wanted)
+    monkeypatch.setattr(threads, "available", lambda wanted: wanted)
+    limited = threads.limited_to
+    monkeypatch.setattr(threads, "limited_to", lambda count: limited(min(there, count)))
+    _, batch = SHAPES[shape]
+    serial, crew = (big_network(shape, "float32", count) for count in (1, 5))
+    with always_parallel() as counted:
+        for network in (serial, crew):
+            network.fit(**big_data(shape, "float32"), epochs=2, batch_size=batch)
+    assert set(counted) == {5}
+    assert state_of(crew) == state_of(serial)
+
+
+@kernel(cached=False)
+def claim(place: Ints, phase: int) -> int:
+    return 1 if atomics.raise_to(place, phase) else 0
+
+
+@kernel(cached=False)
+def count(place: Ints) -> int:
+    atomics.store_release(place, 6)
+    atomics.pause()
+    atomics.give_way()
+    found = atomics.count_up(place)
+    return 100 * found + atomics.load_acquire(place)
+
+
+def test_a_claim_is_given_once() -> None:
+    take, word = claim.function_for(np.dtype(np.int64)), np.zeros(1, np.int64)
+    assert [take(word.ctypes.data, phase) for phase in (1, 1, 2, 1, 2, 5)] == [1, 0, 1, 0, 0, 1]
+    assert word[0] == 5
+
+
+def test_numbers_are_counted_and_seen() -> None:
+    word = np.zeros(1, np.int64)
+    assert count.function_for(np.dtype(np.int64))(word.ctypes.data) == 707
+
+
+def test_what_members_write_lies_in_lines_of_its_own() -> None:
+    assert at.CREW_PHASE + at.CREW_LINE <= at.CREW_DONE
+    assert at.CREW_DONE + at.CREW_LINE <= at.CREW_CLAIMS
+    assert at.CREW_LINE * 8 == 128
