@@ -26,7 +26,7 @@ from bench.tables import markdown, short
 from bench.workloads import WORKLOADS, Workload
 from fastmlp import Network
 from fastmlp._engine.parameters import panels
-from fastmlp._engine.step_plan import cut_of, program
+from fastmlp._engine.step_plan import program, row_blocking
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels.layout import BLOCK
 
@@ -47,7 +47,7 @@ class Part(NamedTuple):
 def seconds(work: Workload, cores: int, speed: float) -> float:
     """A step by that many cores, where one does `speed` floating-point operations a second."""
     architecture = Network(list(work.sizes), activation=work.activation, output=work.output, seed=0).architecture
-    groups = cut_of(architecture, work.batch_size).groups
+    groups = row_blocking(architecture, work.batch_size).groups
     total = 0.0
     for phase in program(architecture, cores, groups > 0)[2:]:
         name = phase.region.function.__name__

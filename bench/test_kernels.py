@@ -21,7 +21,7 @@ from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.activations import ACTIVATIONS
 from fastmlp.kernels.operations.losses import EXACT_PAIRS
 from fastmlp.kernels.operations.optimizers import UPDATES
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, reals_at, restore_denormals, shift
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, reals_at, restore_denormals
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
 from fastmlp.reference.losses import EXACT_PAIRS as PAIRS
@@ -186,10 +186,10 @@ def activations(
     """g over all of a and, with a derivative, delta *= g', in the parts that a step would make of it."""
     state = flush_denormals()
     for place in range(0, count, part):
-        call(forward, (shift(a, place), shift(known, place), part, parameters))
+        call(forward, (offset(a, place), offset(known, place), part, parameters))
     if derivative != 0:
         for place in range(0, count, part):
-            call(derivative, (shift(delta, place), shift(known, place), part, parameters))
+            call(derivative, (offset(delta, place), offset(known, place), part, parameters))
     restore_denormals(state)
 
 
@@ -277,9 +277,9 @@ def thresholds(a: Reals, delta: Reals, bias: Reals, count: int, rows: int) -> No
     """What a product does for relu, without its sums: products of no inputs, forward and back."""
     nothing, stride = reals_at(0, a), rows * PANEL
     for place in range(0, count, stride):
-        panel_product(shift(a, place), bias, bias, 0, bias, nothing, stride, bias[0], rows)
+        panel_product(offset(a, place), bias, bias, 0, bias, nothing, stride, bias[0], rows)
     for place in range(0, count, stride):
-        panel_product(shift(delta, place), bias, bias, 0, bias, shift(a, place), stride, bias[0], rows)
+        panel_product(offset(delta, place), bias, bias, 0, bias, offset(a, place), stride, bias[0], rows)
 
 
 @dtypes

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastmlp._runtime.checks import lookup
-from fastmlp._runtime.settings import Described, find, require
+from fastmlp._runtime.settings import Settings, find, require
 
 
 @dataclass(frozen=True)
-class Activation(Described):
+class Activation(Settings):
     """What a network needs to know of an activation beside its formula.
 
     Attributes

@@ -17,14 +17,14 @@ from typing import Any
 
 from fastmlp._runtime import settings
 from fastmlp._runtime.checks import lookup
-from fastmlp._runtime.settings import Described, require
+from fastmlp._runtime.settings import Settings, require
 
 LARGEST = 1e30
 """The size that numbers of an initialiser stay below, so that float32 can hold what is drawn."""
 
 
 @dataclass(frozen=True)
-class Initializer(Described, ABC):
+class Initializer(Settings, ABC):
     """The base of the initialisers; a name is one with its defaults, `RandomNormal(stddev=0.01)` one with its own.
 
     Attributes

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastmlp._runtime.checks import lookup
-from fastmlp._runtime.settings import Described, find, require
+from fastmlp._runtime.settings import Settings, find, require
 
 Targets = Literal["classes", "binary", "signs", "counts", "values"]
 
 
 @dataclass(frozen=True)
-class Loss(Described):
+class Loss(Settings):
     """What a network needs to know of a loss beside its formula.
 
     Attributes

@@ -26,28 +26,28 @@ from fastmlp._data.arrays import (
     real_array,
     rows_of,
 )
-from fastmlp._data.chunks import Chunks, ChunkSource
-from fastmlp._data.feeds import ORDER_BYTES, ORDER_OF_ROWS, Arrays, Feed, permute
+from fastmlp._data.chunks import ChunkData, ChunkSource
+from fastmlp._data.feeds import ORDER_BYTES, ORDER_OF_ROWS, ArrayData, ArrayFeed, permute
 from fastmlp._data.weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp._display import notebook, summary
-from fastmlp._display.progress import Progress
+from fastmlp._display.progress import ProgressLine
 from fastmlp._engine import inference
-from fastmlp._engine.few_rows import FewRows
-from fastmlp._engine.fit_loop import Fitting
+from fastmlp._engine.few_rows import FewRowsPredictor
+from fastmlp._engine.fit_loop import FitLoop
 from fastmlp._engine.parameters import LayerWeights, Parameters
 from fastmlp._engine.plan import Plan, Plans, buffer_sizes, bytes_of
 from fastmlp._engine.step_runner import (
     EpochLosses,
     NonFiniteLossError,
     StepConstants,
-    Trainer,
+    StepRunner,
     batch_loss,
     epoch_losses,
 )
 from fastmlp._io import checkpoint
 from fastmlp._runtime import memory
 from fastmlp._runtime.checks import number, whole_number
-from fastmlp._runtime.locks import Exclusive
+from fastmlp._runtime.locks import NetworkLock
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback, ProgressBar
@@ -57,7 +57,15 @@ from fastmlp.kernels.host.interrupts import HeldSignals
 from fastmlp.kernels.operations import random
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure, of_table, room
+from fastmlp.metrics.table import (
+    MetricFunction,
+    SelectedMetrics,
+    called_classes,
+    measure,
+    of_table,
+    room,
+    select_metrics,
+)
 from fastmlp.optimizers import Optimizer
 from fastmlp.schedules import Schedule
 
@@ -72,8 +80,8 @@ class Validation(NamedTuple):
     """What is measured after each epoch: the rows, the metrics, and those among them that the user asked for."""
 
     rows: Held
-    metrics: Chosen
-    asked: Chosen
+    metrics: SelectedMetrics
+    asked: SelectedMetrics
 
 
 class Network:
@@ -163,9 +171,9 @@ class Network:
         self.stop_training = self.stop_at_once = False
         self._parameters = parameters
         self._plans = Plans(self._parameters, self.threads)
-        self._few_rows = FewRows(self._parameters)
+        self._few_rows = FewRowsPredictor(self._parameters)
         self._constants = StepConstants(self.architecture.optimizer)
-        self._use = Exclusive()
+        self._use = NetworkLock()
 
     # What it is ------------------------------------------------------------------------------------------------------
 
@@ -381,10 +389,12 @@ class Network:
         ValueError, TypeError
             If the rows do not suit the network, or a metric is unknown or does not suit the loss or the rows.
         """
-        chosen = choose(metrics, self.architecture.loss)
+        chosen = select_metrics(metrics, self.architecture.loss)
         return self._evaluate(*self._rows(X, y, sample_weight), chosen)
 
-    def _evaluate(self, X: Table, targets: Targets, weights: Weights | None, chosen: Chosen) -> dict[str, float]:
+    def _evaluate(
+        self, X: Table, targets: Targets, weights: Weights | None, chosen: SelectedMetrics
+    ) -> dict[str, float]:
         self._require_room(len(X), chosen)
         with self._use.turn, self._use.lock:
             loss = inference.loss(self._plans, X, targets, weights)
@@ -392,7 +402,7 @@ class Network:
         own_weights = None if weights is None else own_copy(weights[:], np.dtype(np.float64))
         return {"loss": loss, **measure(chosen, self.architecture.loss, targets.as_array(), predictions, own_weights)}
 
-    def _require_room(self, rows: int, chosen: Chosen) -> None:
+    def _require_room(self, rows: int, chosen: SelectedMetrics) -> None:
         """Raise MemoryError where predictions and metrics of so many rows take more than there is."""
         count, dtype = rows * self.architecture.outputs, self.architecture.dtype
         size = count * dtype.itemsize + room(chosen, count, dtype)
@@ -504,20 +514,20 @@ class Network:
             If this network is being fitted already, by another thread or by the fit whose callback this is.
         """
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
-        listeners, chosen = check_callbacks(callbacks), choose(metrics, self.architecture.loss)
+        listeners, chosen = check_callbacks(callbacks), select_metrics(metrics, self.architecture.loss)
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
         validation = self._held(validation_data, validation_split)
         table = class_table(class_weight, self.architecture)
-        data: Arrays | Chunks
+        data: ArrayData | ChunkData
         if y is None:
-            data = Chunks(X, epochs, self.architecture, table, sample_weight, validation_split)
+            data = ChunkData(X, epochs, self.architecture, table, sample_weight, validation_split)
         else:
             checked, targets, weights = self._rows(X, y, sample_weight)
             rows = None
             if validation_split:
                 rows, validation = self._split(checked, targets, weights, validation_split)
-            data = Arrays(checked, targets, with_class_weights(weights, table, targets), rows)
+            data = ArrayData(checked, targets, with_class_weights(weights, table, targets), rows)
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         asked = {} if metrics is None else of_table(chosen)
@@ -526,7 +536,7 @@ class Network:
 
     def _train(
         self,
-        data: Arrays | Chunks,
+        data: ArrayData | ChunkData,
         epochs: int,
         batch_size: int,
         shuffle: bool,
@@ -537,22 +547,22 @@ class Network:
     ) -> History:
         """A fit whose arguments are checked; `losses` makes those of epochs of the results of steps."""
         shown = any(isinstance(callback, ProgressBar) for callback in callbacks)
-        progress = Progress(True if shown and verbose in (0, "auto") else verbose, epochs, data.samples)
+        progress = ProgressLine(True if shown and verbose in (0, "auto") else verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
         with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
             self._require_finite()
             plan = signals.released(self._prepare, progress, batch_size, validation)
             feed = data.feed(plan, batch_size, shuffle)
             self._resume_or_begin_epoch(*data.identity(batch_size))
-            trainer = signals.released(Trainer, plan, feed, self._constants, signals.released, self._use.step)
+            trainer = signals.released(StepRunner, plan, feed, self._constants, signals.released, self._use.step)
             history = self.history = History()
             self.stop_training = self.stop_at_once = False
             validate = validation and functools.partial(self._evaluate, *validation.rows, validation.metrics)
             validated = ("loss", *validation.metrics) if validation else ()
-            Fitting(self, history, trainer, validate, validated, callbacks, progress, signals, losses).run(epochs)
+            FitLoop(self, history, trainer, validate, validated, callbacks, progress, signals, losses).run(epochs)
             return history
 
-    def _prepare(self, progress: Progress, batch_size: int, validation: Validation | None) -> Plan:
+    def _prepare(self, progress: ProgressLine, batch_size: int, validation: Validation | None) -> Plan:
         """The plan of a fit; compiles what is needed the first time, and tries the metrics that were asked for."""
         progress.prepare()
         plan = self._plans.get("training", batch_size)
@@ -578,12 +588,12 @@ class Network:
         with HeldSignals() as signals, self._use.fitting():
             self._require_finite()
             plan = signals.released(self._plans.get, "training", len(checked))
-            feed = Feed(plan, checked, targets, weights, None, len(checked), shuffle=False)
-            trainer = signals.released(Trainer, plan, feed, self._constants, operator.call, contextlib.nullcontext)
+            feed = ArrayFeed(plan, checked, targets, weights, None, len(checked), shuffle=False)
+            trainer = signals.released(StepRunner, plan, feed, self._constants, operator.call, contextlib.nullcontext)
             with self._use.step():
                 return self._step_alone(trainer)
 
-    def _step_alone(self, trainer: Trainer) -> float:
+    def _step_alone(self, trainer: StepRunner) -> float:
         """One step that is of no epoch; returns its loss."""
         state, totals = self._parameters.state, self._parameters.totals
         kept_state, kept_totals = state.copy(), totals.copy()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastmlp import initializers, losses
 from fastmlp._engine.parameters import address, aligned_zeros, panels
-from fastmlp._runtime.settings import Described
+from fastmlp._runtime.settings import Settings
 from fastmlp.activations import ACTIVATIONS, OwnActivation
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import BLOCK, PANEL
@@ -161,7 +161,7 @@ def register_loss(name: str, value: Scalar, gradient: Scalar, *, targets: Target
     LOSSES[name] = OwnLoss(value, gradient, name, targets)
 
 
-def _check_name(name: str, table: Mapping[str, Described], own: type, what: str) -> None:
+def _check_name(name: str, table: Mapping[str, Settings], own: type, what: str) -> None:
     if not isinstance(name, str):
         raise TypeError(f"the name of one's own {what} must be a string, got {name!r}")
     if not name.isidentifier():

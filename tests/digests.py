@@ -11,8 +11,8 @@ import numpy as np
 from cases import DTYPES, tensors
 
 from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
-from fastmlp._engine.step_runner import Trainer
-from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp._engine.step_runner import StepRunner
+from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.optimizers import Optimizer
 
 
@@ -60,18 +60,18 @@ def big_data(shape: str, dtype: str) -> dict[str, Any]:
 def always_parallel() -> Iterator[list[int]]:
     """Threads are used wherever there is work for them; what is yielded lists their number at each parallel call."""
     counted: list[int] = []
-    choose, call = ThreadChoice.parallel, Trainer._call
+    choose, call = ThreadTuner.parallel, StepRunner._call
 
-    def counting(self: Trainer, parallel: bool, arguments: Any) -> None:
+    def counting(self: StepRunner, parallel: bool, arguments: Any) -> None:
         if parallel:
             counted.append(self.plan.threads)
         call(self, parallel, arguments)
 
-    ThreadChoice.parallel, Trainer._call = (lambda self: self.most > 1), counting  # type: ignore[method-assign]
+    ThreadTuner.parallel, StepRunner._call = (lambda self: self.most > 1), counting  # type: ignore[method-assign]
     try:
         yield counted
     finally:
-        ThreadChoice.parallel, Trainer._call = choose, call  # type: ignore[method-assign]
+        ThreadTuner.parallel, StepRunner._call = choose, call  # type: ignore[method-assign]
 
 
 RULES: dict[str, list[Optimizer]] = {

@@ -12,8 +12,8 @@ import pytest
 from behaviour import ROOT, run_python
 
 SPECS = (
-    "_runtime.checks", "_runtime.settings", "_runtime.plain_math", "activations", "losses", "optimizers", "schedules", "initializers",
-    "layers", "architecture", "metrics",
+    "_runtime.checks", "_runtime.settings", "_runtime.plain_math", "activations", "losses", "optimizers", "schedules",
+    "initializers", "layers", "architecture", "metrics",
 )  # fmt: skip
 EXTRAS = {"matplotlib", "sklearn", "onnx", "skl2onnx", "torch"}
 COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "generated_jit", "stencil", "jitclass"}

@@ -30,7 +30,7 @@ _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 _REAL_KINDS = "fiub"  # of dtypes: floating, whole, without sign, boolean
 
 
-class ChosenRows:
+class SelectedRows:
     """Some rows of a large array, which stay there until they are asked for.
 
     Parameters
@@ -55,7 +55,7 @@ class ChosenRows:
         return chosen
 
 
-Table = NDArray[Any] | ChosenRows
+Table = NDArray[Any] | SelectedRows
 """An array of one row a sample, or some of its rows."""
 
 
@@ -297,7 +297,7 @@ def rows_of(array: Table, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> Tabl
     columns = array.shape[1] if len(array.shape) == 2 else 1
     if not isinstance(array, np.ndarray) or is_small(len(rows), columns * max(dtype.itemsize, array.dtype.itemsize)):
         return array[rows]
-    return ChosenRows(array, rows)
+    return SelectedRows(array, rows)
 
 
 def stage_rows(row_bytes: int, least: int) -> int:

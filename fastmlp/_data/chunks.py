@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._data.arrays import Targets, check_inputs, check_targets
-from fastmlp._data.feeds import Stage, permute
+from fastmlp._data.feeds import StagingBuffer, permute
 from fastmlp._data.weights import Weights, check_weights, with_class_weights
 from fastmlp._engine.plan import Plan
 from fastmlp.architecture import Architecture
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     weights: Weights | None
 
 
-class Chunks:
+class ChunkData:
     """The user's chunks, checked as far as that can be done before they are there.
 
     Parameters
@@ -143,11 +143,11 @@ class ChunkFeed:
 
     streamed = True
 
-    def __init__(self, plan: Plan, chunks: Chunks, batch_size: int, shuffle: bool) -> None:
+    def __init__(self, plan: Plan, chunks: ChunkData, batch_size: int, shuffle: bool) -> None:
         self.plan, self.chunks, self.batch_size, self.shuffle = plan, chunks, batch_size, shuffle
         self.samples: int | None = None
         self.steps_per_epoch = UNKNOWN
-        self._stage: Stage | None = None
+        self._stage: StagingBuffer | None = None
         self._chunk: Rows | None = None
         self._order: NDArray[np.int64] | None = None  # of the chunk's rows
         self._epoch = -1
@@ -158,7 +158,7 @@ class ChunkFeed:
         words[at.TARGETS_FROM] = -1
         plan.parameters.state[at.BATCH_OF_EPOCH] = 0  # chunks begin with the first
 
-    def provide(self, steps: int) -> int:
+    def stage(self, steps: int) -> int:
         """Make the data of the next steps available; returns of how many.
 
         Raises
@@ -198,7 +198,7 @@ class ChunkFeed:
             self._stage_rows(stage, self._staged_to - done)
         stage.point_to(self._weighted)
 
-    def _stage_rows(self, stage: Stage, place: int) -> None:
+    def _stage_rows(self, stage: StagingBuffer, place: int) -> None:
         """As many rows of the chunk as have room from that place on; the next chunk once this one is used up."""
         assert self._chunk is not None
         X, targets, weights = self._chunk
@@ -228,7 +228,7 @@ class ChunkFeed:
     def _take(self, chunk: Rows) -> None:
         labels = chunk.targets.labels is not None
         if self._stage is None:
-            self._stage = Stage(self.plan, self.batch_size, labels)
+            self._stage = StagingBuffer(self.plan, self.batch_size, labels)
         if self._stage.labels != labels:
             kinds = ("rows of numbers", "class labels")
             raise ValueError(

@@ -29,7 +29,7 @@ ORDER_OF_ROWS = ("the order of the rows", "fewer rows, or without validation_spl
 _INT64 = np.dtype(np.int64)
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """What a trainer asks for data.
 
     Attributes
@@ -49,11 +49,11 @@ class Source(Protocol):
     steps_per_epoch: int
     streamed: bool
 
-    def provide(self, steps: int) -> int:
+    def stage(self, steps: int) -> int:
         """Make the data of the next steps available; returns of how many, at least one."""
 
 
-class Arrays:
+class ArrayData:
     """Checked arrays to train on.
 
     Parameters
@@ -74,12 +74,12 @@ class Arrays:
         """What an epoch that was interrupted must have been of, to be gone on with."""
         return self.samples, batch_size, mark(self.X, self.targets)
 
-    def feed(self, plan: Plan, batch_size: int, shuffle: bool) -> Feed:
+    def feed(self, plan: Plan, batch_size: int, shuffle: bool) -> ArrayFeed:
         """What brings them to the kernels."""
-        return Feed(plan, self.X, self.targets, self.weights, self.rows, batch_size, shuffle)
+        return ArrayFeed(plan, self.X, self.targets, self.weights, self.rows, batch_size, shuffle)
 
 
-class Feed:
+class ArrayFeed:
     """Puts the user's rows where the kernels read them: in place, or staged piece by piece in the epoch's order.
 
     Parameters
@@ -131,13 +131,13 @@ class Feed:
             point_to_targets(plan, targets, weights)
             return
         self.staged = True
-        self._stage = Stage(plan, batch_size, targets.labels is not None, X=not X_ready, most=self.samples)
+        self._stage = StagingBuffer(plan, batch_size, targets.labels is not None, X=not X_ready, most=self.samples)
         self._staged_epoch, self._staged_from, self._staged_to = -1, 0, 0
         words[at.SHUFFLED], words[at.TRAINING_ROWS] = 0, words[at.ORDER]  # the order is made here and not changed
         if not X_ready:
             words[at.ORDER] = 0
 
-    def provide(self, steps: int) -> int:
+    def stage(self, steps: int) -> int:
         """Make the data of the next steps available; returns of how many."""
         if not self.staged:
             return steps
@@ -169,7 +169,7 @@ class Feed:
         self._staged_epoch, self._staged_from, self._staged_to = epoch, first, last
 
 
-class Stage:
+class StagingBuffer:
     """A buffer of limited size, whole batches of rows as the kernels read them.
 
     Parameters

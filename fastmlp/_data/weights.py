@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._data.arrays import (
-    ChosenRows,
+    SelectedRows,
     Targets,
     check_finite,
     is_small,
@@ -53,7 +53,7 @@ class ClassWeights:
         return factors if self.weights is None else own_copy(self.weights[rows], _FLOAT64) * factors
 
 
-Weights = NDArray[Any] | ChosenRows | ClassWeights
+Weights = NDArray[Any] | SelectedRows | ClassWeights
 """The weight of each row, (n,); where they do not lie ready for the kernels, of any dtype and layout."""
 
 
@@ -142,7 +142,7 @@ def lie_ready(weights: Weights | None) -> TypeGuard[NDArray[np.float64] | None]:
     return weights.dtype.isnative and weights.flags.aligned and weights.flags.c_contiguous
 
 
-def chosen_weights(weights: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | ChosenRows | None:
+def chosen_weights(weights: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | SelectedRows | None:
     """Those of some rows: copied if that is small."""
     return None if weights is None else rows_of(weights, rows, _FLOAT64)
 

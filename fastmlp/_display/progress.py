@@ -90,7 +90,7 @@ class ReadingProgress(StatusLine):
             super().close()
 
 
-class Progress(StatusLine):
+class ProgressLine(StatusLine):
     """Rewrites one line while epochs go by; writes nothing where it is off.
 
     Parameters

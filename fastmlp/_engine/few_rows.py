@@ -21,7 +21,7 @@ MOST = 256  # rows that are few at most
 ROOM = 1 << 16  # numbers of a buffer at most; where a row takes more than that, no number of rows is few
 
 
-class FewRows:
+class FewRowsPredictor:
     """Copies rows to where the kernels always find them, and the predictions from where they always put them.
 
     To tell the kernels of an array takes 5 us, and to copy a row 0.2: so there are buffers, and a plan that points to

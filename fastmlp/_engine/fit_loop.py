@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastmlp._display.progress import Progress
-from fastmlp._engine.step_runner import MOST_STEPS, EpochLosses, NonFiniteLossError, Trainer, batch_loss
+from fastmlp._display.progress import ProgressLine
+from fastmlp._engine.step_runner import MOST_STEPS, EpochLosses, NonFiniteLossError, StepRunner, batch_loss
 from fastmlp._runtime.checks import whole_number
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fastmlp.network import Network
 
 
-class Fitting:
+class FitLoop:
     """One fit of a network.
 
     Parameters
@@ -52,11 +52,11 @@ class Fitting:
         self,
         network: Network,
         history: History,
-        trainer: Trainer,
+        trainer: StepRunner,
         validation: Callable[[], dict[str, float]] | None,
         validated: Sequence[str],
         callbacks: Sequence[Callback],
-        progress: Progress,
+        progress: ProgressLine,
         signals: HeldSignals,
         losses: EpochLosses,
     ) -> None:

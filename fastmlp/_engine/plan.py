@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._engine.parameters import Parameters, address, aligned_zeros, panels
-from fastmlp._engine.step_plan import CHUNK, Cut, cut_of, program
-from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp._engine.step_plan import CHUNK, RowBlocking, program, row_blocking
+from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp._runtime import memory
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
@@ -69,7 +69,7 @@ class Plan:
         self.words = aligned_zeros(at.HEAD + len(architecture.layers) * at.LAYER, np.int64)
         self.numbers = aligned_zeros(at.NUMBER_HEAD + len(architecture.layers) * at.NUMBER_LAYER, np.float64)
         self.address = address(self.words)
-        self._choices: dict[int, ThreadChoice] = {}
+        self._choices: dict[int, ThreadTuner] = {}
         self._buffers: dict[int, NDArray[Any]] = {}
         self.cut = _cut(architecture, purpose, rows)
         self.capacity = _capacity(self.cut, purpose, rows, threads)
@@ -96,11 +96,11 @@ class Plan:
             return False
         return rows == self.rows or _cut(self.parameters.architecture, self.purpose, rows) == self.cut
 
-    def choice(self, region: int, most: int, rows: int) -> ThreadChoice:
+    def choice(self, region: int, most: int, rows: int) -> ThreadTuner:
         """What was measured of threads for that region, with at most so many and that many rows at a time."""
         known = self._choices.get(region)
         if known is None or not known.fits(most, rows):
-            known = self._choices[region] = ThreadChoice(most, rows)
+            known = self._choices[region] = ThreadTuner(most, rows)
         return known
 
     def layer(self, index: int) -> NDArray[np.int64]:
@@ -261,11 +261,11 @@ def buffer_sizes(
     return sizes
 
 
-def _cut(architecture: Architecture, purpose: Purpose, rows: int) -> Cut:
-    return cut_of(architecture, rows) if purpose == "training" else Cut(0, CHUNK)
+def _cut(architecture: Architecture, purpose: Purpose, rows: int) -> RowBlocking:
+    return row_blocking(architecture, rows) if purpose == "training" else RowBlocking(0, CHUNK)
 
 
-def _capacity(cut: Cut, purpose: Purpose, rows: int, threads: int) -> int:
+def _capacity(cut: RowBlocking, purpose: Purpose, rows: int, threads: int) -> int:
     """Rows of the buffers: all of a batch, or what each thread takes at a time, side by side."""
     apart = purpose == "prediction" or cut.groups > 0
     return panels(cut.chunk if cut.groups else rows) * PANEL * (threads if apart else 1)

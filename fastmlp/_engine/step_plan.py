@@ -35,28 +35,28 @@ class Phase(NamedTuple):
     then: int = at.GO_ON
 
 
-class Cut(NamedTuple):
+class RowBlocking(NamedTuple):
     """How the rows of a batch are cut: into groups, if not 0, and rows that go through all layers together."""
 
     groups: int
     chunk: int
 
 
-def cut_of(architecture: Architecture, rows: int) -> Cut:
+def row_blocking(architecture: Architecture, rows: int) -> RowBlocking:
     """Groups where what a batch makes of the layers fills more than caches hold, and the weights are few."""
     if rows < 4 * GROUP_ROWS:
-        return Cut(0, CHUNK)
+        return RowBlocking(0, CHUNK)
     item = architecture.dtype.itemsize
     units = sum(_padded(layer.units) for layer in architecture.layers)
     row_bytes = (_padded(architecture.inputs) + 2 * units) * item
     weights = sum(_padded(layer.inputs) * _padded(layer.units) for layer in architecture.layers)
     if rows * row_bytes < 2 * CACHE_BYTES or weights * item > CACHE_BYTES // 2:
-        return Cut(0, CHUNK)
+        return RowBlocking(0, CHUNK)
     groups = 1 << (min(MOST_GROUPS, rows // GROUP_ROWS, GROUP_BYTES // (weights * item))).bit_length() - 1
     most = min(CHUNK, max(CACHE_BYTES // 2 // row_bytes, PANEL))
     group_rows = -(-rows // groups)
     chunks = -(-group_rows // most)
-    return Cut(groups, _padded(-(-group_rows // chunks)))
+    return RowBlocking(groups, _padded(-(-group_rows // chunks)))
 
 
 def program(architecture: Architecture, threads: int, grouped: bool) -> list[Phase]:

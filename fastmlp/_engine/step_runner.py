@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import kernels
-from fastmlp._data.feeds import Source
+from fastmlp._data.feeds import BatchSource
 from fastmlp._engine.flops import SERIAL_FLOPS, step_flops
 from fastmlp._engine.parameters import address, aligned_zeros
 from fastmlp._engine.plan import Plan
@@ -81,7 +81,7 @@ class StepConstants:
         return self.address + (step - self.first) * at.STEP_ROW * 8
 
 
-class Trainer:
+class StepRunner:
     """Runs steps on one plan and one feed of data.
 
     Parameters
@@ -101,7 +101,7 @@ class Trainer:
     def __init__(
         self,
         plan: Plan,
-        feed: Source,
+        feed: BatchSource,
         constants: StepConstants,
         waiting: Callable[..., Any],
         step: Callable[[], AbstractContextManager[None]],
@@ -141,7 +141,7 @@ class Trainer:
     def _provide(self, steps: int) -> int:
         """The data of some steps; the epoch is undone where there is something wrong with them."""
         try:
-            return int(self._waiting(self.feed.provide, steps))
+            return int(self._waiting(self.feed.stage, steps))
         except Exception:
             if self.plan.words[at.READY]:  # the epoch has begun
                 with self.step():

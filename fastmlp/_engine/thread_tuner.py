@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class ThreadChoice:
+class ThreadTuner:
     """Serial or parallel, by what was measured: on a busy machine two threads can be hundreds of times slower than one.
 
     The bits are the same either way. The first calls are serial. Then parallel is tried: by one step, which wakes the

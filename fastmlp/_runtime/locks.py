@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-_all: weakref.WeakSet[Exclusive] = weakref.WeakSet()
+_all: weakref.WeakSet[NetworkLock] = weakref.WeakSet()
 
 
-class Exclusive:
+class NetworkLock:
     """The two locks of a network, and the thread that fits it.
 
     What reads a network does so within `with use.turn, use.lock:`. A fit claims it by `fitting`, and holds the lock

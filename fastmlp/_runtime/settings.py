@@ -14,11 +14,11 @@ from typing import Any, ClassVar, TypeVar
 
 from fastmlp._runtime.checks import number, whole_number
 
-T = TypeVar("T", bound="Described")
+T = TypeVar("T", bound="Settings")
 
 
 @dataclass(frozen=True)
-class Described:
+class Settings:
     """The base: equal where class and numbers are equal.
 
     Fields of the types float, int and bool are checked when an object is made.
@@ -63,11 +63,11 @@ class Described:
     def to_dict(self) -> dict[str, Any]:
         """Name and numbers, as a model file stores them."""
         numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        stored = {key: value.to_dict() if isinstance(value, Described) else value for key, value in numbers.items()}
+        stored = {key: value.to_dict() if isinstance(value, Settings) else value for key, value in numbers.items()}
         return {"name": self.name, **stored}
 
 
-def require(holds: bool, owner: Described, name: str, value: object, wanted: str) -> None:
+def require(holds: bool, owner: Settings, name: str, value: object, wanted: str) -> None:
     """Raise ValueError, in one form for all, where a number of `owner` is not as it should be."""
     if not holds:
         raise ValueError(f"{owner.name}: {name} must be {wanted}, got {value!r}")
@@ -89,7 +89,7 @@ def find(name: str, table: Mapping[str, T], what: str) -> T:
 
 
 def from_dict(stored: Any, table: Mapping[str, T], what: str) -> T:
-    """The object that `Described.to_dict` described.
+    """The object that `Settings.to_dict` described.
 
     Raises
     ------

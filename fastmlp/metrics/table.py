@@ -105,11 +105,11 @@ KINDS: dict[str, Kind] = {
 }
 """By the kinds of targets that losses take."""
 
-Chosen: TypeAlias = Mapping[str, Metric | MetricFunction]
+SelectedMetrics: TypeAlias = Mapping[str, Metric | MetricFunction]
 """What will be measured, by the names of the entries."""
 
 
-def choose(asked: Iterable[str | MetricFunction] | None, loss: Loss) -> dict[str, Metric | MetricFunction]:
+def select_metrics(asked: Iterable[str | MetricFunction] | None, loss: Loss) -> dict[str, Metric | MetricFunction]:
     """The metrics that were asked for, or those that suit the loss.
 
     Parameters
@@ -152,13 +152,13 @@ def called_classes(predictions: NDArray[Any], loss: Loss) -> NDArray[np.intp]:
     return positive(predictions).astype(np.intp) if positive else predictions.argmax(axis=1)
 
 
-def room(chosen: Chosen, predictions: int, dtype: np.dtype[Any]) -> int:
+def room(chosen: SelectedMetrics, predictions: int, dtype: np.dtype[Any]) -> int:
     """How many bytes the metrics of so many predicted numbers take beside them, as measured; the users' own unknown."""
     bytes_each = {"labels": 12, "ranking": 13, "scores": 10, "probabilities": 24, "numbers": 48 - 4 * dtype.itemsize}
     return predictions * max((bytes_each[metric.reads] for metric in of_table(chosen).values()), default=0)
 
 
-def of_table(chosen: Chosen) -> dict[str, Metric]:
+def of_table(chosen: SelectedMetrics) -> dict[str, Metric]:
     """Those of the table, without a user's functions."""
     return {name: metric for name, metric in chosen.items() if isinstance(metric, Metric)}
 
@@ -208,11 +208,11 @@ def evaluate(
     if given.ndim != 2:
         raise ValueError(f"predictions must have shape (n, outputs), got {given.shape}")
     weights = None if sample_weight is None else np.asarray(sample_weight)
-    return measure(choose(metrics, found), found, np.asarray(y), given, weights)
+    return measure(select_metrics(metrics, found), found, np.asarray(y), given, weights)
 
 
 def measure(
-    chosen: Chosen,
+    chosen: SelectedMetrics,
     loss: Loss,
     y: NDArray[Any],
     predictions: NDArray[Any],

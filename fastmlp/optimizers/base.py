@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._runtime.checks import number
-from fastmlp._runtime.settings import Described, require
+from fastmlp._runtime.settings import Settings, require
 from fastmlp.schedules import Schedule, resolve
 
 Steps = NDArray[np.int64]
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, repr=False)
-class Optimizer(Described, ABC):
+class Optimizer(Settings, ABC):
     """The base of the optimizers.
 
     Parameters

@@ -23,7 +23,7 @@ from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import Chosen, MetricFunction, called_classes, choose, measure
+from fastmlp.metrics.table import MetricFunction, SelectedMetrics, called_classes, measure, select_metrics
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import activations, data, losses, random
 from fastmlp.reference.activations import Array
@@ -364,7 +364,7 @@ class Network:
             raise ValueError("give validation_data or validation_split, not both")
         if metrics is not None and validation_data is None and not validation_split:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        chosen = choose(metrics, self.architecture.loss)
+        chosen = select_metrics(metrics, self.architecture.loss)
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
         X, y, weights, given = self._rows_and_given(X, y, sample_weight)
         factors = data.class_weights(y, class_weight, self.architecture)
@@ -419,11 +419,11 @@ class Network:
         metrics: Iterable[str | MetricFunction] | None = None,
     ) -> dict[str, float]:
         """Under "loss" the loss, penalties included, and metrics by their names; `metrics` as in `fastmlp.Network`."""
-        chosen = choose(metrics, self.architecture.loss)
+        chosen = select_metrics(metrics, self.architecture.loss)
         return self._evaluate(*self._rows_and_given(X, y, sample_weight), chosen)
 
     def _evaluate(
-        self, X: Array, y: Array, weights: NDArray[np.float64], given: NDArray[Any], chosen: Chosen
+        self, X: Array, y: Array, weights: NDArray[np.float64], given: NDArray[Any], chosen: SelectedMetrics
     ) -> dict[str, float]:
         trace = self.forward(X)
         loss = data.weighted_mean(self.losses(trace, y), weights) + self.penalty()

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._runtime.checks import number
 from fastmlp._runtime.plain_math import power
-from fastmlp._runtime.settings import Described
+from fastmlp._runtime.settings import Settings
 
 Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Schedule(Described, ABC):
+class Schedule(Settings, ABC):
     """The base of the schedules; a user makes a `CosineDecay`, a `StepDecay` or another."""
 
     def rates(self, steps: ArrayLike) -> Floats:

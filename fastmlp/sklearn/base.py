@@ -24,7 +24,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastmlp._data.arrays import Targets, check_targets
-from fastmlp._data.feeds import Arrays
+from fastmlp._data.feeds import ArrayData
 from fastmlp._data.weights import check_weights
 from fastmlp._engine import inference
 from fastmlp._engine.step_runner import NonFiniteLossError
@@ -154,7 +154,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         batch_size = self._rows_of_a_batch(len(rows))
         compiled = self._for_training(incremental)
         architecture = compiled.network.architecture
-        data = Arrays(_table(X), self._targets(y, architecture), check_weights(weights, len(y)), rows)
+        data = ArrayData(_table(X), self._targets(y, architecture), check_weights(weights, len(y)), rows)
         callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
         epochs = 1 if incremental else self.max_iter
         losses = EpochLoss(len(rows), batch_size, self._share_of_loss())
@@ -175,7 +175,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _run(
         self,
         compiled: Compiled,
-        data: Arrays,
+        data: ArrayData,
         epochs: int,
         batch_size: int,
         callbacks: list[Callback],

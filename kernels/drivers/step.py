@@ -14,7 +14,7 @@ from fastmlp.kernels.host.jit import Floats, Ints, inline
 from fastmlp.kernels.layout import LEAST_WEIGHT
 from fastmlp.kernels.phases.epoch import begin_epoch
 from fastmlp.kernels.phases.forward import target_number
-from fastmlp.kernels.vocabulary.simd import floats_at, ints_at, shift
+from fastmlp.kernels.vocabulary.simd import floats_at, ints_at, offset
 
 
 @inline
@@ -69,13 +69,13 @@ def go_to(plan: Ints, phase: int) -> None:
 @inline
 def phase_row(plan: Ints) -> Ints:
     """The program's words on the phase under way."""
-    return shift(ints_at(plan[at.PROGRAM]), plan[at.PHASE] * at.PHASE_ROW)
+    return offset(ints_at(plan[at.PROGRAM]), plan[at.PHASE] * at.PHASE_ROW)
 
 
 @inline
 def result_row(plan: Ints, results: Floats) -> Floats:
     """The row of results of the step under way."""
-    return shift(results, plan[at.STEPS_DONE] * at.RESULT_ROW)
+    return offset(results, plan[at.STEPS_DONE] * at.RESULT_ROW)
 
 
 @inline

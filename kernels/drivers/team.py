@@ -18,14 +18,14 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.drivers.step import first_phase, next_phase
 from fastmlp.kernels.host.jit import Floats, Ints, inline, kernel
 from fastmlp.kernels.vocabulary.atomics import (
-    count_up,
-    give_way,
+    atomic_increment,
+    atomic_max,
     load_acquire,
     pause,
-    raise_to,
     store_release,
+    yield_thread,
 )
-from fastmlp.kernels.vocabulary.simd import call, ints_at, shift
+from fastmlp.kernels.vocabulary.simd import call, ints_at, offset
 
 OVER = -1  # in place of the number of a phase
 HELP, YIELD = 64, 2000  # pauses, 1 and 30 us or so, after which a member who waits does others' shares, and gives way
@@ -36,7 +36,7 @@ def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
     """Up to `count` steps by one thread; returns how many were done, fewer where something was not finite."""
     going = first_phase(plan, count)
     while going:
-        step = shift(steps, plan[at.STEPS_DONE] * at.STEP_ROW)
+        step = offset(steps, plan[at.STEPS_DONE] * at.STEP_ROW)
         call(plan[at.REGION_OF_PHASE], (plan[at.WEIGHTS], plan, step, 0))
         going = next_phase(plan, results, count)
     return plan[at.STEPS_DONE]
@@ -69,7 +69,7 @@ def crew_member(plan: Ints, steps: Floats, results: Floats, count: int, member: 
                 for share in range(plan[at.THREADS]):
                     take_share(plan, steps, results, count, phase, share)
             if waited > YIELD:
-                give_way()
+                yield_thread()
         phase = load_acquire(crew)
 
 
@@ -77,12 +77,12 @@ def crew_member(plan: Ints, steps: Floats, results: Floats, count: int, member: 
 def take_share(plan: Ints, steps: Floats, results: Floats, count: int, phase: int, share: int) -> None:
     """Do that share of the phase unless somebody has claimed it; who does the last one begins the next phase."""
     crew = ints_at(plan[at.CREW])
-    claim = shift(crew, at.CREW_CLAIMS + share * at.CREW_LINE)
-    if load_acquire(claim) >= phase or not raise_to(claim, phase):
+    claim = offset(crew, at.CREW_CLAIMS + share * at.CREW_LINE)
+    if load_acquire(claim) >= phase or not atomic_max(claim, phase):
         return
-    step = shift(steps, plan[at.STEPS_DONE] * at.STEP_ROW)
+    step = offset(steps, plan[at.STEPS_DONE] * at.STEP_ROW)
     call(plan[at.REGION_OF_PHASE], (plan[at.WEIGHTS], plan, step, share))
-    if count_up(shift(crew, at.CREW_DONE)) == plan[at.THREADS] * phase:
+    if atomic_increment(offset(crew, at.CREW_DONE)) == plan[at.THREADS] * phase:
         store_release(crew, phase + 1 if next_phase(plan, results, count) else OVER)
 
 

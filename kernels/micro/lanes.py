@@ -19,7 +19,7 @@ from fastmlp.kernels.vocabulary.simd import (
     Vector,
     fma,
     instruction,
-    shift,
+    offset,
 )
 
 CHAIN = 1024  # units that are added up one after the other; in one chain a million probabilities sum to 0.993
@@ -30,9 +30,9 @@ def lanes_from_panels(lanes: Reals, panels: Reals, units: int, stride: int) -> N
     """`lanes[unit, row] = panels[row, unit]` for 16 rows; `stride` elements from panel to panel."""
     for panel in range((units + PANEL - 1) // PANEL):
         if units - panel * PANEL <= FEW:
-            transpose_few_columns(shift(lanes, panel * BLOCK), shift(panels, panel * stride))
+            transpose_few_columns(offset(lanes, panel * BLOCK), offset(panels, panel * stride))
         else:
-            transpose(shift(lanes, panel * BLOCK), shift(panels, panel * stride))
+            transpose(offset(lanes, panel * BLOCK), offset(panels, panel * stride))
 
 
 @inline
@@ -43,9 +43,9 @@ def panels_from_lanes(panels: Reals, lanes: Reals, units: int, stride: int) -> N
         for i in range(units * PANEL, panel * BLOCK + (FEW * PANEL if few else BLOCK)):
             lanes[i] = 0.0
         if few:
-            transpose_few_rows(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
+            transpose_few_rows(offset(panels, panel * stride), offset(lanes, panel * BLOCK))
         else:
-            transpose(shift(panels, panel * stride), shift(lanes, panel * BLOCK))
+            transpose(offset(panels, panel * stride), offset(lanes, panel * BLOCK))
 
 
 def _add_up(emit: Emitter, out: Any, units: Any, add: Callable[[Any, Vector], Vector]) -> None:

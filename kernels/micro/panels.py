@@ -146,7 +146,7 @@ def add_squares(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) 
 
 
 @instruction
-def add_sizes(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
+def add_abs(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
     """`total[0] += factor * sum of |x|` over `rows` times 16 numbers x, in float64."""
     _add_sum(emit, values, rows, factor, total, lambda x, sums: sums + x.emitter.call("llvm.fabs", x))
 

@@ -52,7 +52,7 @@ from fastmlp.kernels.vocabulary.arithmetic import (
     zero,
 )
 from fastmlp.kernels.vocabulary.loops import each
-from fastmlp.kernels.vocabulary.simd import first_numbers, shift
+from fastmlp.kernels.vocabulary.simd import first_numbers, offset
 
 
 @dataclass(frozen=True)
@@ -298,27 +298,27 @@ def mish(z: float) -> tuple[float, float]:
 @kernel()
 def softmax(a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> None:
     """`a[r, :] = e^z[r, :] / sum(e^z[r, :])`, 16 rows at a time, a row in each lane."""
-    top, total = scratch, shift(scratch, PANEL)
-    z = shift(scratch, 2 * PANEL)
+    top, total = scratch, offset(scratch, PANEL)
+    z = offset(scratch, 2 * PANEL)
     for first in range(0, rows, PANEL):
-        lanes_from_panels(z, shift(a, first * PANEL), units, stride)
+        lanes_from_panels(z, offset(a, first * PANEL), units, stride)
         subtract_largest(z, top, units)
         normalised_exponentials(z, total, units)
-        panels_from_lanes(shift(a, first * PANEL), z, units, stride)
+        panels_from_lanes(offset(a, first * PANEL), z, units, stride)
 
 
 @kernel()
 def softmax_derivative(delta: Reals, a: Reals, rows: int, units: int, stride: int, scratch: Reals) -> None:
     """`delta[r, i] = a[r, i] (delta[r, i] - sum over j of delta[r, j] a[r, j])`: the product with the full Jacobian."""
     total = scratch
-    p = shift(scratch, PANEL)
-    d = shift(p, (units + PANEL) * PANEL)
+    p = offset(scratch, PANEL)
+    d = offset(p, (units + PANEL) * PANEL)
     for first in range(0, rows, PANEL):
-        lanes_from_panels(p, shift(a, first * PANEL), units, stride)
-        lanes_from_panels(d, shift(delta, first * PANEL), units, stride)
+        lanes_from_panels(p, offset(a, first * PANEL), units, stride)
+        lanes_from_panels(d, offset(delta, first * PANEL), units, stride)
         dot_over_units(total, d, p, units)
         jacobian_of_softmax(d, p, total, units)
-        panels_from_lanes(shift(delta, first * PANEL), d, units, stride)
+        panels_from_lanes(offset(delta, first * PANEL), d, units, stride)
 
 
 @inline

@@ -23,9 +23,9 @@ from fastmlp.kernels.vocabulary.simd import (
     Emitter,
     instruction,
     ints_at,
+    offset,
     real_like,
     reals_at,
-    shift,
 )
 
 
@@ -51,9 +51,9 @@ def drop_out(
     units = layer[at.UNITS]
     for panel in range(from_panel, to_panel):
         place = (panel * plan[at.CAPACITY] + first) * PANEL
-        mask = shift(buffer, layer[at.MASK] + place)
-        a = shift(buffer, layer[at.A] + place)
-        g = shift(buffer, layer[at.G] + place)
+        mask = offset(buffer, layer[at.MASK] + place)
+        a = offset(buffer, layer[at.A] + place)
+        g = offset(buffer, layer[at.G] + place)
         drop_panel(a, mask, g, rows, units, stream, start * units + panel * PANEL, least(share), kept)
 
 

@@ -48,7 +48,7 @@ from fastmlp.kernels.vocabulary.arithmetic import (
     two,
     zero,
 )
-from fastmlp.kernels.vocabulary.simd import first_numbers, real_like, shift
+from fastmlp.kernels.vocabulary.simd import first_numbers, offset, real_like
 
 # What the losses need of scratch: some rows of 16 lanes, and up to three matrices of lanes.
 SCRATCH_LANES = 4
@@ -86,14 +86,14 @@ def by_element(
         parameters: Floats,
     ) -> None:
         share = 1.0 / units if mean else 1.0
-        total, factor = scratch, shift(scratch, PANEL)
+        total, factor = scratch, offset(scratch, PANEL)
         room = (units + PANEL) * PANEL
-        p = shift(scratch, SCRATCH_LANES * PANEL)
-        t, values = shift(p, room), shift(p, 2 * room)
+        p = offset(scratch, SCRATCH_LANES * PANEL)
+        t, values = offset(p, room), offset(p, 2 * room)
         own = numbers(parameters, a)
         for first in range(0, rows, PANEL):
-            lanes_from_panels(p, shift(a, first * PANEL), units, stride)
-            lanes_from_panels(t, shift(y, first * PANEL), units, stride)
+            lanes_from_panels(p, offset(a, first * PANEL), units, stride)
+            lanes_from_panels(t, offset(y, first * PANEL), units, stride)
             if smoothing != NO_SMOOTHING:
                 smooth(t, units, smoothing, parameters[0])
             for i in range(units * PANEL):
@@ -105,7 +105,7 @@ def by_element(
                 factor[lane] = weights[first + lane] * (scale * share)
                 losses[first + lane] = total[lane] * share * weights[first + lane]
             scale_units(t, factor, units)
-            panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
+            panels_from_lanes(offset(delta, first * PANEL), t, units, stride)
 
     return loss
 
@@ -315,12 +315,12 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
         scratch: Reals,
         parameters: Floats,
     ) -> None:
-        top, total, mass, dot = scratch, shift(scratch, PANEL), shift(scratch, 2 * PANEL), shift(scratch, 3 * PANEL)
-        p = shift(scratch, SCRATCH_LANES * PANEL)
-        t = shift(p, (units + PANEL) * PANEL)
+        top, total, mass, dot = scratch, offset(scratch, PANEL), offset(scratch, 2 * PANEL), offset(scratch, 3 * PANEL)
+        p = offset(scratch, SCRATCH_LANES * PANEL)
+        t = offset(p, (units + PANEL) * PANEL)
         for first in range(0, rows, PANEL):
-            lanes_from_panels(p, shift(z, first * PANEL), units, stride)
-            lanes_from_panels(t, shift(y, first * PANEL), units, stride)
+            lanes_from_panels(p, offset(z, first * PANEL), units, stride)
+            lanes_from_panels(t, offset(y, first * PANEL), units, stride)
             if smoothing != NO_SMOOTHING:
                 smooth(t, units, smoothing, parameters[0])
             sum_over_units(mass, t, units)
@@ -332,9 +332,9 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
                 losses[first + lane] = value * weights[first + lane]
                 total[lane] = weights[first + lane] * scale
             if less_entropy:
-                add_entropy_terms(losses, weights, t, first, units, dot, shift(t, (units + PANEL) * PANEL))
+                add_entropy_terms(losses, weights, t, first, units, dot, offset(t, (units + PANEL) * PANEL))
             weighted_difference(t, p, mass, total, units)
-            panels_from_lanes(shift(delta, first * PANEL), t, units, stride)
+            panels_from_lanes(offset(delta, first * PANEL), t, units, stride)
 
     return loss
 

@@ -17,9 +17,9 @@ from fastmlp.kernels.vocabulary.simd import (
     Vector,
     fma,
     instruction,
-    larger,
+    maximum,
+    sign_times,
     sqrt,
-    with_sign,
 )
 
 Updated = tuple[Vector, Sequence[Vector]]
@@ -47,7 +47,7 @@ def rmsprop(centered: bool, with_momentum: bool) -> Rule:
         after, variance = [v], v
         if centered:
             mean = fma(rho, slots[1], rest * g)
-            variance = larger(v - mean * mean, g.emitter.zero())
+            variance = maximum(v - mean * mean, g.emitter.zero())
             after.append(mean)
         step = g / (sqrt(variance) + epsilon)
         if with_momentum:
@@ -80,7 +80,7 @@ def adam(decays: bool, amsgrad: bool) -> Rule:
         beta_1, beta_2, minus_step, epsilon, *_, decay = constants
         m = fma(beta_1, slots[0], g)
         v = fma(beta_2, slots[1], g * g)
-        size = larger(v, slots[2]) if amsgrad else v
+        size = maximum(v, slots[2]) if amsgrad else v
         start = w * decay if decays else w
         return fma(minus_step, m / (sqrt(size) + epsilon), start), (m, v, size) if amsgrad else (m, v)
 
@@ -100,7 +100,7 @@ def lion(w: Vector, g: Vector, slots: Sequence[Vector], constants: Sequence[Vect
     beta_1, rest_1, beta_2, rest_2, minus_rate, *_, decay = constants
     mean = fma(beta_1, slots[0], rest_1 * g)
     rate = g.emitter.zero() - minus_rate
-    return w * decay - with_sign(rate, of=mean), (fma(beta_2, slots[0], rest_2 * g),)
+    return w * decay - sign_times(rate, of=mean), (fma(beta_2, slots[0], rest_2 * g),)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import math
 
 from fastmlp.kernels.host.jit import Floats, inline, kernel
 from fastmlp.kernels.operations.random import WEIGHTS_DRAW, key, normal
-from fastmlp.kernels.vocabulary.simd import shift
+from fastmlp.kernels.vocabulary.simd import offset
 
 TOGETHER = 64
 """Columns that all reflections are applied to before the next; 1024 rows of them stay in the second cache."""
@@ -32,12 +32,12 @@ def draw_orthogonal(
     Columns are `gain` long. 1024 x 1024 take 0.2 s.
     """
     vectors = work  # (columns, rows): v of every reflection
-    factors = shift(vectors, columns * rows)
-    sums = shift(factors, columns)
-    block = shift(sums, TOGETHER)  # (rows, TOGETHER)
+    factors = offset(vectors, columns * rows)
+    sums = offset(factors, columns)
+    block = offset(sums, TOGETHER)  # (rows, TOGETHER)
     stream = key(seed, WEIGHTS_DRAW, 0, layer)
     for j in range(columns):
-        factors[j] = _draw_reflection(shift(vectors, j * rows), stream, j, rows, columns)
+        factors[j] = _draw_reflection(offset(vectors, j * rows), stream, j, rows, columns)
     for first in range(0, columns, TOGETHER):
         width = min(TOGETHER, columns - first)
         for i in range(rows * TOGETHER):
@@ -45,7 +45,7 @@ def draw_orthogonal(
         for c in range(width):
             block[(first + c) * TOGETHER + c] = 1.0
         for j in range(first + width - 1, -1, -1):
-            _reflect(block, sums, shift(vectors, j * rows), factors[j], j, rows)
+            _reflect(block, sums, offset(vectors, j * rows), factors[j], j, rows)
         for c in range(width):
             length = -gain if vectors[(first + c) * rows + first + c] >= 0.0 else gain
             for k in range(rows):
@@ -71,12 +71,12 @@ def _reflect(block: Floats, sums: Floats, v: Floats, factor: float, j: int, rows
     for c in range(TOGETHER):
         sums[c] = 0.0
     for k in range(j, rows):
-        row, here = shift(block, k * TOGETHER), v[k]
+        row, here = offset(block, k * TOGETHER), v[k]
         for c in range(TOGETHER):
             sums[c] += here * row[c]
     for c in range(TOGETHER):
         sums[c] *= factor
     for k in range(j, rows):
-        row, here = shift(block, k * TOGETHER), v[k]
+        row, here = offset(block, k * TOGETHER), v[k]
         for c in range(TOGETHER):
             row[c] -= here * sums[c]

@@ -13,7 +13,7 @@ import numpy as np
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.jit import Floats, Ints, Reals, inline, kernel
 from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.micro.panels import add_sizes, add_squares, sum_of_rows, transpose
+from fastmlp.kernels.micro.panels import add_abs, add_squares, sum_of_rows, transpose
 from fastmlp.kernels.micro.product import block_product, narrow_block_product
 from fastmlp.kernels.phases.forward import layer_numbers, layer_row, own_scratch
 from fastmlp.kernels.vocabulary.arithmetic import one, zero
@@ -21,10 +21,10 @@ from fastmlp.kernels.vocabulary.simd import (
     call,
     floats_at,
     flush_denormals,
+    offset,
     real_like,
     reals_at,
     restore_denormals,
-    shift,
 )
 
 
@@ -68,13 +68,13 @@ def update_blocks(weights: Reals, plan: Ints, index: int, first: int, last: int,
     layer = layer_row(plan, index)
     slots = reals_at(plan[at.SLOTS], weights)
     slot_stride = plan[at.SLOT_STRIDE]
-    constants = shift(scratch, at.STEP_CONSTANTS)
-    gradient, held_gradient = shift(scratch, at.WORK), shift(scratch, at.WORK + BLOCK)
+    constants = offset(scratch, at.STEP_CONSTANTS)
+    gradient, held_gradient = offset(scratch, at.WORK), offset(scratch, at.WORK + BLOCK)
     held, held_rows = layer[at.W] + first * BLOCK, 0
     for block in range(first, last):
         panel, inputs = place_of(layer, block)
         a, delta = operands(weights, plan, index, inputs, panel, 0)
-        waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
+        waiting = (offset(weights, held), offset(slots, held), slot_stride, held_gradient, constants, held_rows)
         used = used_of(layer, inputs, panel)
         if held_rows > 0 and min(used) > PANEL // 2:
             call(plan[at.PRODUCT_UPDATE], (gradient, a, delta, plan[at.ROWS], *waiting))
@@ -90,7 +90,7 @@ def update_blocks(weights: Reals, plan: Ints, index: int, first: int, last: int,
         if inputs == 0 and layer[at.USES_BIAS] != 0:
             update_bias(weights, plan, index, panel, delta, scratch)
         gradient, held_gradient = held_gradient, gradient
-    waiting = (shift(weights, held), shift(slots, held), slot_stride, held_gradient, constants, held_rows)
+    waiting = (offset(weights, held), offset(slots, held), slot_stride, held_gradient, constants, held_rows)
     call(plan[at.UPDATE], waiting)
     write_transposed(weights, plan, index, last - 1)
 
@@ -110,8 +110,8 @@ def update_here(
 ) -> None:
     """Update `rows` rows of the `count` parameters at `place` by this gradient, clipped by value."""
     clip(plan, gradient, count)
-    slots = shift(reals_at(plan[at.SLOTS], weights), place)
-    call(plan[at.UPDATE], (shift(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
+    slots = offset(reals_at(plan[at.SLOTS], weights), place)
+    call(plan[at.UPDATE], (offset(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
 
 
 @inline
@@ -132,8 +132,8 @@ def operands(weights: Reals, plan: Ints, index: int, inputs: int, panel: int, ro
     """The panel of A below and the panel of delta whose product is a block of dW, from that row on."""
     layer = layer_row(plan, index)
     stride = plan[at.CAPACITY] * PANEL
-    a = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW] + inputs * stride + row * PANEL)
-    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + panel * stride + row * PANEL)
+    a = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW] + inputs * stride + row * PANEL)
+    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + panel * stride + row * PANEL)
     return a, delta
 
 
@@ -145,16 +145,16 @@ def write_transposed(weights: Reals, plan: Ints, index: int, block: int) -> None
     layer = layer_row(plan, index)
     panel, inputs = place_of(layer, block)
     place = layer[at.WT] + (inputs * layer[at.UNIT_PANELS] + panel) * BLOCK
-    transpose(shift(reals_at(plan[at.TRANSPOSED], weights), place), shift(weights, layer[at.W] + block * BLOCK))
+    transpose(offset(reals_at(plan[at.TRANSPOSED], weights), place), offset(weights, layer[at.W] + block * BLOCK))
 
 
 @inline
 def update_bias(weights: Reals, plan: Ints, index: int, panel: int, delta: Reals, scratch: Reals) -> None:
     """`db = sum over the batch of delta`, and the update of 16 biases."""
     place = layer_row(plan, index)[at.B] + panel * PANEL
-    gradient = shift(scratch, at.WORK + 2 * BLOCK)
+    gradient = offset(scratch, at.WORK + 2 * BLOCK)
     sum_of_rows(gradient, delta, plan[at.ROWS])
-    update_here(weights, plan, place, PANEL, 1, gradient, shift(scratch, at.BIAS_CONSTANTS))
+    update_here(weights, plan, place, PANEL, 1, gradient, offset(scratch, at.BIAS_CONSTANTS))
 
 
 @inline
@@ -175,11 +175,11 @@ def penalise(weights: Reals, plan: Ints, index: int, block: int, before: int, gr
     numbers = layer_numbers(plan, index)
     factor = floats_at(plan[at.NUMBERS])[at.PENALTY_FACTOR]
     l1, l2 = numbers[at.L1] * factor, numbers[at.L2] * factor
-    penalty = shift(floats_at(plan[at.TILE_PENALTIES]), before + block)
+    penalty = offset(floats_at(plan[at.TILE_PENALTIES]), before + block)
     penalty[0] = 0.0
-    w = shift(weights, layer_row(plan, index)[at.W] + block * BLOCK)
+    w = offset(weights, layer_row(plan, index)[at.W] + block * BLOCK)
     if l1 != 0.0:
-        add_sizes(w, PANEL, l1, penalty)
+        add_abs(w, PANEL, l1, penalty)
     if l2 != 0.0:
         add_squares(w, PANEL, 0.5 * l2, penalty)
     if l1 != 0.0 or l2 != 0.0:

@@ -8,7 +8,7 @@ from fastmlp.kernels.micro.finite import count_not_finite
 from fastmlp.kernels.micro.panels import copy_past_caches
 from fastmlp.kernels.operations.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.phases.forward import share
-from fastmlp.kernels.vocabulary.simd import floats_at, ints_at, reals_at, shift
+from fastmlp.kernels.vocabulary.simd import floats_at, ints_at, offset, reals_at
 
 
 @kernel()
@@ -16,9 +16,9 @@ def check_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """Whether one thread's part of the parameters and slots is finite; BROKEN becomes 1 where it is not."""
     slots = reals_at(plan[at.SLOTS], weights)
     first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
-    wrong = count_not_finite(shift(weights, first), last - first)
+    wrong = count_not_finite(offset(weights, first), last - first)
     first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
-    if wrong + count_not_finite(shift(slots, first), last - first) > 0:
+    if wrong + count_not_finite(offset(slots, first), last - first) > 0:
         plan[at.BROKEN] = 1
 
 
@@ -27,11 +27,11 @@ def keep_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
     """Copy one thread's part of the parameters and slots, so that an epoch that fails can be undone."""
     slots = reals_at(plan[at.SLOTS], weights)
     kept = reals_at(plan[at.SNAPSHOT], weights)
-    kept_slots = shift(kept, plan[at.SLOT_STRIDE])
+    kept_slots = offset(kept, plan[at.SLOT_STRIDE])
     first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
-    copy_past_caches(shift(kept, first), shift(weights, first), last - first)
+    copy_past_caches(offset(kept, first), offset(weights, first), last - first)
     first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
-    copy_past_caches(shift(kept_slots, first), shift(slots, first), last - first)
+    copy_past_caches(offset(kept_slots, first), offset(slots, first), last - first)
 
 
 @inline

@@ -15,28 +15,28 @@ from fastmlp.kernels.vocabulary.simd import (
     call,
     floats_at,
     ints_at,
+    offset,
     real_like,
     reals_at,
-    shift,
 )
 
 
 @inline
 def layer_row(plan: Ints, index: int) -> Ints:
     """The plan's words on that layer."""
-    return shift(plan, at.HEAD + index * at.LAYER)
+    return offset(plan, at.HEAD + index * at.LAYER)
 
 
 @inline
 def layer_numbers(plan: Ints, index: int) -> Floats:
     """The plan's float64 numbers on that layer."""
-    return shift(floats_at(plan[at.NUMBERS]), at.NUMBER_HEAD + index * at.NUMBER_LAYER)
+    return offset(floats_at(plan[at.NUMBERS]), at.NUMBER_HEAD + index * at.NUMBER_LAYER)
 
 
 @inline
 def own_scratch(weights: Reals, plan: Ints, thread: int) -> Reals:
     """The scratch of that thread."""
-    return shift(reals_at(plan[at.SCRATCH], weights), thread * plan[at.SCRATCH_STRIDE])
+    return offset(reals_at(plan[at.SCRATCH], weights), thread * plan[at.SCRATCH_STRIDE])
 
 
 @inline
@@ -65,8 +65,8 @@ def gather_inputs(weights: Reals, plan: Ints, position: int, first: int, rows: i
     panels = reals_at(plan[at.ACTIVATIONS], weights)
     inputs = layer_row(plan, 0)[at.INPUTS]
     for r in range(rows):
-        row = shift(x, row_number(plan, position + r) * plan[at.X_STRIDE])
-        row_to_panels(shift(panels, (first + r) * PANEL), row, inputs, plan[at.CAPACITY] * PANEL)
+        row = offset(x, row_number(plan, position + r) * plan[at.X_STRIDE])
+        row_to_panels(offset(panels, (first + r) * PANEL), row, inputs, plan[at.CAPACITY] * PANEL)
 
 
 @inline
@@ -95,7 +95,7 @@ def forward_layer(weights: Reals, plan: Ints, index: int, first: int, rows: int,
     layer = layer_row(plan, index)
     forward_panels(weights, plan, index, 0, layer[at.UNIT_PANELS], first, rows)
     if layer[at.FORWARD] != 0 and layer[at.MIXES] != 0:
-        out = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+        out = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
         call(layer[at.FORWARD], (out, rows, layer[at.UNITS], plan[at.CAPACITY] * PANEL, work))
 
 
@@ -108,16 +108,16 @@ def forward_panels(
     numbers = layer_numbers(plan, index)
     stride = plan[at.CAPACITY] * PANEL
     buffer = reals_at(plan[at.ACTIVATIONS], weights)
-    below = shift(buffer, layer[at.BELOW] + first * PANEL)
+    below = offset(buffer, layer[at.BELOW] + first * PANEL)
     nothing = reals_at(0, weights)
     threshold = real_like(numbers[at.THRESHOLD], weights)
-    parameters = shift(numbers, at.ACTIVATION_PARAMETERS)
+    parameters = offset(numbers, at.ACTIVATION_PARAMETERS)
     for panel in range(from_panel, to_panel):
-        w = shift(weights, layer[at.W] + panel * layer[at.INPUT_PANELS] * BLOCK)
-        bias = shift(weights, layer[at.B] + panel * PANEL)
-        out = shift(buffer, layer[at.G] + panel * stride + first * PANEL)
+        w = offset(weights, layer[at.W] + panel * layer[at.INPUT_PANELS] * BLOCK)
+        bias = offset(weights, layer[at.B] + panel * PANEL)
+        out = offset(buffer, layer[at.G] + panel * stride + first * PANEL)
         columns = layer[at.UNITS] - panel * PANEL
         product_of_columns(columns, out, below, w, layer[at.INPUTS], bias, nothing, stride, threshold, rows)
         if layer[at.FORWARD] != 0 and layer[at.MIXES] == 0:
-            slopes = shift(buffer, layer[at.SLOPES] + panel * stride + first * PANEL)
+            slopes = offset(buffer, layer[at.SLOPES] + panel * stride + first * PANEL)
             call(layer[at.FORWARD], (out, slopes, rows * PANEL, parameters))

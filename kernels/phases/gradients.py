@@ -21,10 +21,10 @@ from fastmlp.kernels.vocabulary.simd import (
     call,
     floats_at,
     flush_denormals,
+    offset,
     real_like,
     reals_at,
     restore_denormals,
-    shift,
 )
 
 
@@ -62,15 +62,15 @@ def write_gradient(weights: Reals, plan: Ints, index: int, block: int, before: i
     buffer = reals_at(plan[at.GRADIENT], weights)
     panel, inputs = place_of(layer, block)
     a, delta = operands(weights, plan, index, inputs, panel, 0)
-    sums = shift(buffer, layer[at.W] + block * BLOCK)
+    sums = offset(buffer, layer[at.W] + block * BLOCK)
     start = sums if plan[at.ADDING] != 0 else scratch
     used = used_of(layer, inputs, panel)
     call(plan[at.PRODUCT], (sums, start, a, delta, plan[at.ROWS], *used))
     if plan[at.PENALISED] != 0:
         penalise(weights, plan, index, block, before, sums)
     if inputs == 0:
-        bias_gradient = shift(scratch, at.WORK)
-        bias_sums = shift(buffer, layer[at.B] + panel * PANEL)
+        bias_gradient = offset(scratch, at.WORK)
+        bias_sums = offset(buffer, layer[at.B] + panel * PANEL)
         sum_of_rows(bias_gradient, delta, plan[at.ROWS])
         for i in range(PANEL):
             bias_sums[i] = bias_gradient[i] + (bias_sums[i] if plan[at.ADDING] != 0 else 0.0)
@@ -84,12 +84,12 @@ def note_squares(weights: Reals, plan: Ints, index: int, block: int, before: int
     layer = layer_row(plan, index)
     panel, inputs = place_of(layer, block)
     buffer = reals_at(plan[at.GRADIENT], weights)
-    total = shift(floats_at(plan[at.TILE_SQUARES]), before + block)
+    total = offset(floats_at(plan[at.TILE_SQUARES]), before + block)
     total[0] = 0.0
     rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)  # the rest comes of padding
-    add_squares(shift(buffer, layer[at.W] + block * BLOCK), rows, 1.0, total)
+    add_squares(offset(buffer, layer[at.W] + block * BLOCK), rows, 1.0, total)
     if inputs == 0 and layer[at.USES_BIAS] != 0:
-        add_squares(shift(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
+        add_squares(offset(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
 
 
 @inline
@@ -99,17 +99,17 @@ def update_scaled(weights: Reals, plan: Ints, index: int, block: int, scratch: R
     panel, inputs = place_of(layer, block)
     place = layer[at.W] + block * BLOCK
     rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
-    update_by_buffer(weights, plan, place, BLOCK, rows, shift(scratch, at.STEP_CONSTANTS))
+    update_by_buffer(weights, plan, place, BLOCK, rows, offset(scratch, at.STEP_CONSTANTS))
     write_transposed(weights, plan, index, block)
     if inputs == 0 and layer[at.USES_BIAS] != 0:
         place = layer[at.B] + panel * PANEL
-        update_by_buffer(weights, plan, place, PANEL, 1, shift(scratch, at.BIAS_CONSTANTS))
+        update_by_buffer(weights, plan, place, PANEL, 1, offset(scratch, at.BIAS_CONSTANTS))
 
 
 @inline
 def update_by_buffer(weights: Reals, plan: Ints, place: int, count: int, rows: int, constants: Reals) -> None:
     """Update `rows` rows of the `count` parameters at `place` by what the gradient buffer holds for them."""
-    gradient = shift(reals_at(plan[at.GRADIENT], weights), place)
+    gradient = offset(reals_at(plan[at.GRADIENT], weights), place)
     factor = real_like(floats_at(plan[at.NUMBERS])[at.CLIP_FACTOR], weights)
     for i in range(count):
         gradient[i] *= factor

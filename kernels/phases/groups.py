@@ -21,24 +21,24 @@ from fastmlp.kernels.phases.blocks import (
 )
 from fastmlp.kernels.phases.forward import layer_row, own_scratch
 from fastmlp.kernels.phases.gradients import note_squares
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, reals_at, restore_denormals, shift
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, reals_at, restore_denormals
 
 
 @kernel()
 def group_products(weights: Reals, plan: Ints, group: int, first: int, rows: int, scratch: Reals) -> None:
     """Add the gradients of a chunk of rows, which lie in the buffers from `first`, to those of their group."""
-    gradients = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
-    db = shift(scratch, at.WORK)
+    gradients = offset(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
+    db = offset(scratch, at.WORK)
     for index in range(plan[at.LAYERS]):
         layer = layer_row(plan, index)
         for block in range(layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]):
             panel, inputs = place_of(layer, block)
             a, delta = operands(weights, plan, index, inputs, panel, first)
-            sums = shift(gradients, layer[at.W] + block * BLOCK)
+            sums = offset(gradients, layer[at.W] + block * BLOCK)
             used = used_of(layer, inputs, panel)
             call(plan[at.PRODUCT], (sums, sums, a, delta, rows, *used))
             if inputs == 0:
-                bias_sums = shift(gradients, layer[at.B] + panel * PANEL)
+                bias_sums = offset(gradients, layer[at.B] + panel * PANEL)
                 sum_of_rows(db, delta, rows)
                 for i in range(PANEL):
                     bias_sums[i] += db[i]
@@ -66,20 +66,20 @@ def add_groups(weights: Reals, plan: Ints, index: int, block: int, before: int, 
     keeps = plan[at.CLIPPING] != 0
     panel, inputs = place_of(layer, block)
     place = layer[at.W] + block * BLOCK
-    gradient = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
+    gradient = offset(reals_at(plan[at.GRADIENT], weights), place) if keeps else offset(scratch, at.WORK)
     sum_of_groups(weights, plan, place, BLOCK, gradient)
     if plan[at.PENALISED] != 0:
         penalise(weights, plan, index, block, before, gradient)
     if not keeps:
         rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
-        update_here(weights, plan, place, BLOCK, rows, gradient, shift(scratch, at.STEP_CONSTANTS))
+        update_here(weights, plan, place, BLOCK, rows, gradient, offset(scratch, at.STEP_CONSTANTS))
         write_transposed(weights, plan, index, block)
     if inputs == 0 and layer[at.USES_BIAS] != 0:
         place = layer[at.B] + panel * PANEL
-        db = shift(reals_at(plan[at.GRADIENT], weights), place) if keeps else shift(scratch, at.WORK)
+        db = offset(reals_at(plan[at.GRADIENT], weights), place) if keeps else offset(scratch, at.WORK)
         sum_of_groups(weights, plan, place, PANEL, db)
         if not keeps:
-            update_here(weights, plan, place, PANEL, 1, db, shift(scratch, at.BIAS_CONSTANTS))
+            update_here(weights, plan, place, PANEL, 1, db, offset(scratch, at.BIAS_CONSTANTS))
     if keeps:
         note_squares(weights, plan, index, block, before)
 
@@ -87,10 +87,10 @@ def add_groups(weights: Reals, plan: Ints, index: int, block: int, before: int, 
 @inline
 def sum_of_groups(weights: Reals, plan: Ints, place: int, count: int, out: Reals) -> None:
     """The sum over the groups, in their order, of the `count` gradients at `place`."""
-    sums = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), place)
+    sums = offset(reals_at(plan[at.GROUP_GRADIENTS], weights), place)
     for i in range(count):
         out[i] = sums[i]
     for group in range(1, plan[at.GROUPS]):
-        more = shift(sums, group * plan[at.PARAMETERS])
+        more = offset(sums, group * plan[at.PARAMETERS])
         for i in range(count):
             out[i] += more[i]

@@ -12,7 +12,7 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.micro.finite import count_not_finite
 from fastmlp.kernels.micro.panels import panels_to_row
 from fastmlp.kernels.phases.forward import forward_layer, gather_inputs, layer_row, own_scratch, share
-from fastmlp.kernels.vocabulary.simd import flush_denormals, reals_at, restore_denormals, shift
+from fastmlp.kernels.vocabulary.simd import flush_denormals, offset, reals_at, restore_denormals
 
 
 @kernel()
@@ -22,7 +22,7 @@ def predict_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> Non
     BROKEN becomes 1 where an input is not finite.
     """
     control = flush_denormals()
-    work = shift(own_scratch(weights, plan, thread), at.WORK)
+    work = offset(own_scratch(weights, plan, thread), at.WORK)
     room = plan[at.CAPACITY] // plan[at.THREADS] // PANEL * PANEL
     first, last = share(plan[at.ROWS], thread, plan[at.THREADS])
     for start in range(first, last, room):
@@ -38,9 +38,9 @@ def predict_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> Non
 @inline
 def check_finite(weights: Reals, plan: Ints, first: int, rows: int) -> None:
     """Note whether inputs in their panels, whose padding is 0, are NaN or infinite."""
-    inputs = shift(reals_at(plan[at.ACTIVATIONS], weights), first * PANEL)
+    inputs = offset(reals_at(plan[at.ACTIVATIONS], weights), first * PANEL)
     for panel in range(layer_row(plan, 0)[at.INPUT_PANELS]):
-        if count_not_finite(shift(inputs, panel * plan[at.CAPACITY] * PANEL), rows * PANEL) != 0:
+        if count_not_finite(offset(inputs, panel * plan[at.CAPACITY] * PANEL), rows * PANEL) != 0:
             plan[at.BROKEN] = 1
 
 
@@ -48,8 +48,8 @@ def check_finite(weights: Reals, plan: Ints, first: int, rows: int) -> None:
 def scatter_outputs(weights: Reals, plan: Ints, position: int, first: int, rows: int) -> None:
     """Panels of the output layer into rows of the user's array."""
     layer = layer_row(plan, plan[at.OUTPUT_LAYER])
-    panels = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+    panels = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
     out = reals_at(plan[at.OUTPUT], weights)
     for r in range(rows):
-        row = shift(out, (position + r) * plan[at.OUTPUT_STRIDE])
-        panels_to_row(row, shift(panels, r * PANEL), layer[at.UNITS], plan[at.CAPACITY] * PANEL)
+        row = offset(out, (position + r) * plan[at.OUTPUT_STRIDE])
+        panels_to_row(row, offset(panels, r * PANEL), layer[at.UNITS], plan[at.CAPACITY] * PANEL)

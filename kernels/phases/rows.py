@@ -28,10 +28,10 @@ from fastmlp.kernels.vocabulary.simd import (
     floats_at,
     flush_denormals,
     ints_at,
+    offset,
     real_like,
     reals_at,
     restore_denormals,
-    shift,
 )
 
 
@@ -63,7 +63,7 @@ def rows_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
 @inline
 def forward_and_back(weights: Reals, plan: Ints, start: int, first: int, rows: int, scratch: Reals) -> None:
     """Rows `start` and following of the batch through the layers and back, in the rows of the buffers from `first`."""
-    work = shift(scratch, at.WORK)
+    work = offset(scratch, at.WORK)
     lowest = plan[at.LAYER_OF_PHASE]
     if lowest == 0:
         gather_inputs(weights, plan, plan[at.POSITION] + start, first, rows)
@@ -80,7 +80,7 @@ def forward_and_back(weights: Reals, plan: Ints, start: int, first: int, rows: i
 @inline
 def clear_group(weights: Reals, plan: Ints, group: int) -> None:
     """Begin the sum of a group's gradients."""
-    sums = shift(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
+    sums = offset(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
     for i in range(plan[at.PARAMETERS]):
         sums[i] = 0.0
 
@@ -90,11 +90,11 @@ def gather_targets(weights: Reals, plan: Ints, position: int, first: int, rows: 
     """Targets into panels, a class label as a row with a single 1, and the weights of the rows."""
     stride = plan[at.CAPACITY] * PANEL
     last = layer_row(plan, plan[at.LAYERS] - 1)
-    panels = shift(reals_at(plan[at.TARGETS], weights), first * PANEL)
+    panels = offset(reals_at(plan[at.TARGETS], weights), first * PANEL)
     y = reals_at(plan[at.Y], weights)
     labels = ints_at(plan[at.LABELS])
     sample_weights = floats_at(plan[at.SAMPLE_WEIGHTS])
-    row_weights = shift(floats_at(plan[at.ROW_WEIGHTS]), first)
+    row_weights = offset(floats_at(plan[at.ROW_WEIGHTS]), first)
     for r in range(rows):
         row = target_number(plan, position + r)
         if plan[at.LABELS] != 0:
@@ -103,7 +103,7 @@ def gather_targets(weights: Reals, plan: Ints, position: int, first: int, rows: 
                     panels[panel * stride + r * PANEL + i] = 0.0
             panels[labels[row] // PANEL * stride + r * PANEL + labels[row] % PANEL] = 1.0
         else:
-            row_to_panels(shift(panels, r * PANEL), shift(y, row * plan[at.Y_STRIDE]), last[at.UNITS], stride)
+            row_to_panels(offset(panels, r * PANEL), offset(y, row * plan[at.Y_STRIDE]), last[at.UNITS], stride)
         if plan[at.SAMPLE_WEIGHTS] != 0:
             row_weights[r] = sample_weights[row]
         else:
@@ -117,12 +117,12 @@ def loss_and_last_delta(weights: Reals, plan: Ints, start: int, first: int, rows
     layer = layer_row(plan, index)
     numbers = floats_at(plan[at.NUMBERS])
     stride = plan[at.CAPACITY] * PANEL
-    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
-    a = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
-    y = shift(reals_at(plan[at.TARGETS], weights), first * PANEL)
-    row_weights = shift(floats_at(plan[at.ROW_WEIGHTS]), first)
-    losses = shift(floats_at(plan[at.ROW_LOSSES]), start)
-    scale, parameters = numbers[at.SCALE], shift(numbers, at.LOSS_PARAMETERS)
+    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
+    a = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+    y = offset(reals_at(plan[at.TARGETS], weights), first * PANEL)
+    row_weights = offset(floats_at(plan[at.ROW_WEIGHTS]), first)
+    losses = offset(floats_at(plan[at.ROW_LOSSES]), start)
+    scale, parameters = numbers[at.SCALE], offset(numbers, at.LOSS_PARAMETERS)
     call(plan[at.LOSS], (delta, a, y, row_weights, losses, rows, layer[at.UNITS], stride, scale, work, parameters))
     if plan[at.BACKWARD] != 0:
         limit = layer_numbers(plan, index)[at.THRESHOLD]
@@ -139,7 +139,7 @@ def delta_below(weights: Reals, plan: Ints, index: int, first: int, rows: int, s
     """Delta of the layer below `index`."""
     delta_panels(weights, plan, index, 0, layer_row(plan, index)[at.INPUT_PANELS], first, rows, scratch)
     if layer_row(plan, index - 1)[at.MIXES] != 0:
-        derive(weights, plan, index - 1, first, rows, shift(scratch, at.WORK))
+        derive(weights, plan, index - 1, first, rows, offset(scratch, at.WORK))
 
 
 @inline
@@ -152,18 +152,18 @@ def delta_panels(
     stride = plan[at.CAPACITY] * PANEL
     deltas = reals_at(plan[at.DELTAS], weights)
     buffer = reals_at(plan[at.ACTIVATIONS], weights)
-    transposed = shift(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
-    above = shift(deltas, layer[at.DELTA] + first * PANEL)
+    transposed = offset(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
+    above = offset(deltas, layer[at.DELTA] + first * PANEL)
     threshold = real_like(layer_numbers(plan, index - 1)[at.THRESHOLD], weights)
     for panel in range(from_panel, to_panel):
         place = panel * stride + first * PANEL
-        w = shift(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
-        out = shift(deltas, under[at.DELTA] + place)
-        a = shift(buffer, under[at.A] + place)
+        w = offset(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
+        out = offset(deltas, under[at.DELTA] + place)
+        a = offset(buffer, under[at.A] + place)
         columns = layer[at.INPUTS] - panel * PANEL
         product_of_columns(columns, out, above, w, layer[at.UNITS], zeros, a, stride, threshold, rows)
         if under[at.MASK] >= 0:
-            mask = shift(buffer, under[at.MASK] + place)
+            mask = offset(buffer, under[at.MASK] + place)
             for i in range(rows * PANEL):
                 out[i] *= mask[i]
         if under[at.MIXES] == 0:
@@ -179,8 +179,8 @@ def derive(weights: Reals, plan: Ints, index: int, first: int, rows: int, work: 
         for panel in range(layer[at.UNIT_PANELS]):
             derive_panel(weights, plan, index, panel * stride + first * PANEL, rows)
     elif layer[at.DERIVATIVE] != 0:
-        delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
-        known = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
+        delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
+        known = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
         call(layer[at.DERIVATIVE], (delta, known, rows, layer[at.UNITS], stride, work))
 
 
@@ -190,10 +190,10 @@ def derive_panel(weights: Reals, plan: Ints, index: int, place: int, rows: int) 
     layer = layer_row(plan, index)
     if layer[at.DERIVATIVE] == 0:
         return
-    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + place)
+    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + place)
     kept = layer[at.SLOPES] if layer[at.SLOPES] >= 0 else layer[at.G]
-    known = shift(reals_at(plan[at.ACTIVATIONS], weights), kept + place)
-    parameters = shift(layer_numbers(plan, index), at.ACTIVATION_PARAMETERS)
+    known = offset(reals_at(plan[at.ACTIVATIONS], weights), kept + place)
+    parameters = offset(layer_numbers(plan, index), at.ACTIVATION_PARAMETERS)
     call(layer[at.DERIVATIVE], (delta, known, rows * PANEL, parameters))
 
 
@@ -204,15 +204,15 @@ def input_deltas(weights: Reals, plan: Ints) -> None:
     layer = layer_row(plan, 0)
     stride = plan[at.CAPACITY] * PANEL
     zeros = own_scratch(weights, plan, 0)
-    transposed = shift(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
-    delta = shift(reals_at(plan[at.DELTAS], weights), layer[at.DELTA])
-    panels = shift(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW])
+    transposed = offset(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
+    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA])
+    panels = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW])
     nothing, threshold, rows = reals_at(0, weights), real_like(-math.inf, weights), plan[at.ROWS]
     for panel in range(layer[at.INPUT_PANELS]):
-        w = shift(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
-        out, columns = shift(panels, panel * stride), layer[at.INPUTS] - panel * PANEL
+        w = offset(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
+        out, columns = offset(panels, panel * stride), layer[at.INPUTS] - panel * PANEL
         product_of_columns(columns, out, delta, w, layer[at.UNITS], zeros, nothing, stride, threshold, rows)
     for r in range(rows):
-        row = shift(reals_at(plan[at.OUTPUT], weights), r * plan[at.OUTPUT_STRIDE])
-        panels_to_row(row, shift(panels, r * PANEL), layer[at.INPUTS], stride)
+        row = offset(reals_at(plan[at.OUTPUT], weights), r * plan[at.OUTPUT_STRIDE])
+        panels_to_row(row, offset(panels, r * PANEL), layer[at.INPUTS], stride)
     restore_denormals(control)

@@ -39,7 +39,7 @@ def store_release(_typing_context: Any, place: Any, value: Any) -> Any:
 
 
 @intrinsic
-def count_up(_typing_context: Any, place: Any) -> Any:
+def atomic_increment(_typing_context: Any, place: Any) -> Any:
     """Add 1 to the number there; returns what it is then."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -49,7 +49,7 @@ def count_up(_typing_context: Any, place: Any) -> Any:
 
 
 @intrinsic
-def raise_to(_typing_context: Any, place: Any, value: Any) -> Any:
+def atomic_max(_typing_context: Any, place: Any, value: Any) -> Any:
     """Put the number there if what is there is less; True for the one thread that did."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -74,7 +74,7 @@ def pause(_typing_context: Any) -> Any:
 
 
 @intrinsic
-def give_way(_typing_context: Any) -> Any:
+def yield_thread(_typing_context: Any) -> Any:
     """Let another thread have this core, if one waits for it."""
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:

@@ -55,12 +55,12 @@ def sqrt(a: Vector) -> Vector:
     return a.emitter.call("llvm.sqrt", a)
 
 
-def larger(a: Vector, b: Vector) -> Vector:
+def maximum(a: Vector, b: Vector) -> Vector:
     """The larger of both; NaN where a is NaN."""
     return a.emitter.select(a.emitter.builder.fcmp_ordered("<", a.value, b.value), b, a)
 
 
-def with_sign(size: Vector, of: Vector) -> Vector:
+def sign_times(size: Vector, of: Vector) -> Vector:
     """`size` (above 0) where `of` is greater than 0, `-size` where it is less, 0 where it is 0, NaN where it is NaN."""
     emit, nothing = size.emitter, size.emitter.zero()
     positive = emit.builder.fcmp_ordered(">", of.value, nothing.value)
@@ -205,7 +205,7 @@ def instruction(body: Callable[..., None]) -> Any:
 
 
 @intrinsic
-def shift(_typing_context: Any, pointer: Any, offset: Any) -> Any:
+def offset(_typing_context: Any, pointer: Any, offset: Any) -> Any:
     """The pointer moved by `offset` elements."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:

@@ -15,7 +15,7 @@ from behaviour import bits, everything, small_data, small_network
 
 from fastmlp import Callback, EarlyStopping, Network, NonFiniteLossError
 from fastmlp._data import arrays
-from fastmlp._display.progress import Progress
+from fastmlp._display.progress import ProgressLine
 from fastmlp.reference import random
 
 X, LABELS = small_data()
@@ -446,9 +446,9 @@ def test_ctrl_c_within_the_stream_keeps_the_finished_steps() -> None:
 
 
 def test_the_line_shows_rows_while_the_length_is_unknown() -> None:
-    line = Progress(False, 5, None).line(0.0, {}, 2.0, 79, rows=12_800)
+    line = ProgressLine(False, 5, None).line(0.0, {}, 2.0, 79, rows=12_800)
     assert line == "epoch 1/5 12,800 samples 6.40k samples/s 2.0 s"
-    assert len(Progress(False, 5, None).line(0.0, {}, 2.0, 20, rows=12_800)) == 20
+    assert len(ProgressLine(False, 5, None).line(0.0, {}, 2.0, 20, rows=12_800)) == 20
 
 
 def test_the_line_has_a_bar_once_an_epoch_has_shown_its_length(monkeypatch: pytest.MonkeyPatch) -> None:

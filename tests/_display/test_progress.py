@@ -13,7 +13,7 @@ import pytest
 from behaviour import PATIENCE, TIME_LIMIT, environment, run_python, small_data, small_network
 
 from fastmlp import Callback
-from fastmlp._display.progress import Progress
+from fastmlp._display.progress import ProgressLine
 
 LOGS = {"loss": 0.12345, "val_loss": 12.5}
 X, LABELS = small_data()
@@ -31,41 +31,41 @@ class Terminal(io.StringIO):
 def test_line_never_exceeds_the_width(width: int, logs: dict[str, float]) -> None:
     cases = itertools.product([1, 20, 123456], [0.0, 1e-9, 0.5, 1.0], [0.0, 1e-6, 12.34, 1e7])
     for epochs, share, seconds in cases:
-        line = Progress(False, epochs, 1000).line(share * epochs, logs, seconds, width)
+        line = ProgressLine(False, epochs, 1000).line(share * epochs, logs, seconds, width)
         assert len(line) <= width
         assert line.isprintable()
 
 
 def test_line_shows_epoch_bar_losses_speed_and_time_left() -> None:
-    line = Progress(False, 200, 14_000).line(63.9, {"loss": 0.083, "val_loss": 0.111}, 1.0, 79)
+    line = ProgressLine(False, 200, 14_000).line(63.9, {"loss": 0.083, "val_loss": 0.111}, 1.0, 79)
     assert line == "epoch  64/200 [==       ] loss 0.0830 val_loss 0.1110 895k samples/s 2.1 s left"
 
 
 def test_line_without_room_for_a_bar_has_the_rest() -> None:
-    line = Progress(False, 20, 1000).line(5.0, LOGS, 10.0, 70)
+    line = ProgressLine(False, 20, 1000).line(5.0, LOGS, 10.0, 70)
     assert line == "epoch  6/20 loss 0.1235 val_loss 12.5000 500 samples/s 30.0 s left"
 
 
 @pytest.mark.parametrize(("done", "epoch"), [(0.0, 1), (0.5, 1), (1.0, 2), (19.0, 20), (19.9, 20), (20.0, 20)])
 def test_the_epoch_is_the_one_under_way(done: float, epoch: int) -> None:
-    assert Progress(False, 20, 10).line(done, {}, 1.0, 100).startswith(f"epoch {epoch:2d}/20 [")
+    assert ProgressLine(False, 20, 10).line(done, {}, 1.0, 100).startswith(f"epoch {epoch:2d}/20 [")
 
 
 def test_the_last_line_is_full_and_shows_the_time_taken() -> None:
-    line = Progress(False, 20, 1000).line(20.0, LOGS, 75.0, 110, finished=True)
+    line = ProgressLine(False, 20, 1000).line(20.0, LOGS, 75.0, 110, finished=True)
     assert line.startswith("epoch 20/20 [========================] ")
     assert line.endswith(" 267 samples/s 1:15")
 
 
 def test_the_last_line_of_a_fit_that_was_stopped_shows_the_epochs_done_and_the_time_taken() -> None:
-    line = Progress(False, 20, 1000).line(5.0, LOGS, 10.0, 110, finished=True)
+    line = ProgressLine(False, 20, 1000).line(5.0, LOGS, 10.0, 110, finished=True)
     assert line.startswith("epoch  5/20 [======                  ] ")
     assert line.endswith(" 500 samples/s 10.0 s")
 
 
 @pytest.mark.parametrize("width", [79, 85, 99, 200])
 def test_the_bar_has_one_width_from_the_first_line_to_the_last(width: int) -> None:
-    progress, lines = Progress(False, 200, 3410), []
+    progress, lines = ProgressLine(False, 200, 3410), []
     progress.begin(("loss", "val_loss"))
     for tick in range(1, 400):
         logs = {"loss": 9.9 / tick, "val_loss": 9.99 / tick} if tick > 1 else {}
@@ -78,7 +78,7 @@ def test_the_bar_has_one_width_from_the_first_line_to_the_last(width: int) -> No
 
 
 def test_a_bar_that_had_to_give_way_does_not_come_back_longer() -> None:
-    progress = Progress(False, 20, 1000)
+    progress = ProgressLine(False, 20, 1000)
     before = progress.line(1.0, {"loss": 1.0}, 1.0, 70)
     wide = progress.line(2.0, {"loss": 123456.0}, 1.0, 70)
     after = progress.line(3.0, {"loss": 1.0}, 1.0, 70)
@@ -95,14 +95,14 @@ def test_a_bar_that_had_to_give_way_does_not_come_back_longer() -> None:
     ],
 )
 def test_speed_has_three_digits(rate: float, text: str) -> None:
-    assert f"] {text} samples/s " in Progress(False, 2, 1000).line(1.0, {}, 1000 / rate, 100)
+    assert f"] {text} samples/s " in ProgressLine(False, 2, 1000).line(1.0, {}, 1000 / rate, 100)
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(9.0, " 9.0 s left"), (61.0, " 1:01 left"), (3600.0 * 30 + 62, " 30:01:02 left")]
 )
 def test_time_left_is_readable(seconds: float, text: str) -> None:
-    assert Progress(False, 2, 10).line(1.0, {}, seconds, 100).endswith(text)
+    assert ProgressLine(False, 2, 10).line(1.0, {}, seconds, 100).endswith(text)
 
 
 def test_nothing_is_written_where_standard_error_is_no_terminal(
@@ -143,7 +143,7 @@ def test_a_line_is_written_where_it_is_wanted(
 
 
 def test_closing_ends_a_line_that_was_begun() -> None:
-    progress = Progress(True, 2, 10)
+    progress = ProgressLine(True, 2, 10)
     progress.stream = io.StringIO()
     progress.update(1.0, LOGS, finished=True)
     progress.close()

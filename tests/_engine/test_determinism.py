@@ -13,7 +13,7 @@ from digests import RULES, always_parallel, big_data, big_network, state_of
 from fastmlp import Callback, Network
 from fastmlp._data import arrays, feeds
 from fastmlp._engine import step_runner
-from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.kernels.host import threads
 
 THREADS = """
@@ -47,12 +47,12 @@ def test_a_fit_that_changes_between_serial_and_parallel_gives_the_same_bits(monk
     needs_threads()
     if threads.available() < 2:
         pytest.skip("needs 2 threads")
-    monkeypatch.setattr(ThreadChoice, "call_seconds", lambda self: 0.0)  # a call for each step
+    monkeypatch.setattr(ThreadTuner, "call_seconds", lambda self: 0.0)  # a call for each step
     turns = iter(range(1000))
     serial, mixed = big_network("wide", "float32", 1), big_network("wide", "float32", 2)
     serial.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
     with always_parallel() as counted, monkeypatch.context() as patch:
-        patch.setattr(ThreadChoice, "parallel", lambda self: next(turns) % 2 == 0)
+        patch.setattr(ThreadTuner, "parallel", lambda self: next(turns) % 2 == 0)
         mixed.fit(**big_data("wide", "float32"), epochs=2, batch_size=160)
     assert len(counted) == 3  # of 6 calls
     assert state_of(mixed) == state_of(serial)
@@ -64,14 +64,14 @@ def test_one_call_a_step_gives_the_bits_of_many_steps_a_call(
     name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
-    run = step_runner.Trainer.run
+    run = step_runner.StepRunner.run
 
-    def counting(self: step_runner.Trainer, most: int) -> Any:
+    def counting(self: step_runner.StepRunner, most: int) -> Any:
         results = run(self, most)
         calls.append(len(results))
         return results
 
-    monkeypatch.setattr(step_runner.Trainer, "run", counting)
+    monkeypatch.setattr(step_runner.StepRunner, "run", counting)
     whole, stepwise, by_callback = (OPTIONS[name].make(Network, dtype) for _ in range(3))
     whole.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3)
     assert max(calls) > 1
@@ -84,7 +84,7 @@ def test_one_call_a_step_gives_the_bits_of_many_steps_a_call(
     by_callback.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3, callbacks=[EachBatch()])
     assert calls.count(0) == steps
     calls.clear()
-    monkeypatch.setattr(ThreadChoice, "call_seconds", lambda self: 0.0)
+    monkeypatch.setattr(ThreadTuner, "call_seconds", lambda self: 0.0)
     stepwise.fit(**OPTIONS[name].arguments(whole, dtype), epochs=3)
     assert calls == [1] * steps
     assert state_of(stepwise) == state_of(whole) == state_of(by_callback)
@@ -112,13 +112,13 @@ def test_staged_rows_give_the_bits_of_rows_that_lie_ready(
     given = {**OPTIONS[name].arguments(direct, dtype), "shuffle": shuffle}
     direct.fit(**given, epochs=3)
     filled = []
-    fill = feeds.Feed._fill_stage
+    fill = feeds.ArrayFeed._fill_stage
 
-    def counting(self: feeds.Feed, epoch: int, first: int) -> None:
+    def counting(self: feeds.ArrayFeed, epoch: int, first: int) -> None:
         filled.append((epoch, first))
         fill(self, epoch, first)
 
-    monkeypatch.setattr(feeds.Feed, "_fill_stage", counting)
+    monkeypatch.setattr(feeds.ArrayFeed, "_fill_stage", counting)
     monkeypatch.setattr(arrays, "STAGE_BYTES", 20 * 9 * 8)  # one batch of 16 rows at a time
     given["X"] = np.asfortranarray(given["X"].astype("float32" if dtype == "float64" else "float64"))
     if dtype == "float64":  # what float32 cannot hold would differ

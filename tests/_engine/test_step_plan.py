@@ -9,7 +9,7 @@ import pytest
 from cases import largest_error
 
 from fastmlp import SGD, Adam, Dense, Network
-from fastmlp._engine.step_plan import CHUNK, GROUP_ROWS, MOST_GROUPS, cut_of, program
+from fastmlp._engine.step_plan import CHUNK, GROUP_ROWS, MOST_GROUPS, program, row_blocking
 from fastmlp.kernels import layout as at
 from fastmlp.reference import Network as Reference
 
@@ -23,7 +23,7 @@ def architecture(layers: list[Any], **options: Any) -> Any:
 
 @pytest.mark.parametrize("rows", [2048, 3000, 4097, 10_000, 16_384, 100_000])
 def test_groups_are_cut_evenly_and_by_the_shape_alone(rows: int) -> None:
-    cut = cut_of(architecture([64, 64, 64, 8]), rows)
+    cut = row_blocking(architecture([64, 64, 64, 8]), rows)
     assert 2 <= cut.groups <= MOST_GROUPS
     assert rows // cut.groups >= GROUP_ROWS
     assert cut.chunk % 16 == 0
@@ -32,7 +32,7 @@ def test_groups_are_cut_evenly_and_by_the_shape_alone(rows: int) -> None:
 
 @pytest.mark.parametrize(("layers", "rows"), [([64, 64, 8], 128), (BIG, 128), (BIG, 100_000), ([4, 8, 2], 2048)])
 def test_rows_are_not_grouped_where_they_are_few_or_the_weights_many(layers: list[int], rows: int) -> None:
-    assert cut_of(architecture(layers), rows) == (0, CHUNK)
+    assert row_blocking(architecture(layers), rows) == (0, CHUNK)
 
 
 def names(phases: list[Any]) -> list[tuple[str, int]]:
@@ -61,7 +61,7 @@ def test_a_layer_whose_activation_mixes_units_is_done_by_rows() -> None:
 )
 def test_grouped_rows_train_as_the_reference_does(optimizer: Any) -> None:
     rows = 3000
-    assert cut_of(architecture(LONG, dtype="float64"), rows).groups == 4
+    assert row_blocking(architecture(LONG, dtype="float64"), rows).groups == 4
     rng = np.random.default_rng(0)
     X, y, weights = rng.normal(size=(2 * rows + 37, 9)), rng.integers(0, 3, 2 * rows + 37), rng.uniform(0, 2, 6037)
     networks = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fastmlp import Network
-from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp._engine.thread_tuner import ThreadTuner
 
 SERIAL = 1e-4  # seconds a step takes
 QUIET = 0.55e-4  # the same with two threads on a quiet machine
@@ -34,7 +34,7 @@ def course(
     parallel_step: Callable[[float], float], until: float, most: int = 2, own: float = 1.0, serial: float = SERIAL
 ) -> Course:
     """What is chosen for so many seconds, where a parallel step takes what the function says for its time."""
-    choice = ThreadChoice(most, rows=100, clock=lambda: now * own)
+    choice = ThreadTuner(most, rows=100, clock=lambda: now * own)
     found, now, step = Course(), 0.0, serial
     while now < until:
         parallel, trial = choice.parallel(), choice.trial()

@@ -36,7 +36,7 @@ from fastmlp import (
     ReduceLROnPlateau,
     TimeLimit,
 )
-from fastmlp._engine.step_runner import Trainer
+from fastmlp._engine.step_runner import StepRunner
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.callbacks import time_limit
 from fastmlp.reference import Network as Reference
@@ -174,16 +174,16 @@ WITHOUT_BATCHES: dict[str, Callable[[Path], Callback]] = {
 
 
 def calls_of_the_trainer(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) -> tuple[int, Network]:
-    calls, run = list[int](), Trainer.run
+    calls, run = list[int](), StepRunner.run
 
-    def counted(trainer: Trainer, most: int) -> Any:
+    def counted(trainer: StepRunner, most: int) -> Any:
         calls.append(most)
         return run(trainer, most)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "run", counted)
+        patch.setattr(StepRunner, "run", counted)
         patch.setattr(
-            "fastmlp._engine.thread_tuner.ThreadChoice.call_seconds", lambda self: 1e9
+            "fastmlp._engine.thread_tuner.ThreadTuner.call_seconds", lambda self: 1e9
         )  # as long as they may be
         network = fitted(*callbacks, epochs=5)
     return len(calls), network

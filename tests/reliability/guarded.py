@@ -54,7 +54,7 @@ from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.jit import Reals
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
-from fastmlp.kernels.vocabulary.simd import shift
+from fastmlp.kernels.vocabulary.simd import offset
 from fastmlp.losses import Loss
 
 PAGE = mmap.PAGESIZE
@@ -211,11 +211,11 @@ def write(x: Reals, out: Reals, place: int) -> None:
 
 
 def load_lanes(x: Reals, out: Reals, place: int) -> None:
-    row_to_panels(out, shift(x, place), 17, 16)
+    row_to_panels(out, offset(x, place), 17, 16)
 
 
 def store_lanes(x: Reals, out: Reals, place: int) -> None:
-    panels_to_row(shift(x, place), out, 17, 16)
+    panels_to_row(offset(x, place), out, 17, 16)
 
 
 def accesses() -> Iterator[tuple[str, bool, int]]:
@@ -295,7 +295,9 @@ class Case:
             if way == 1:
                 changes.enter_context(mock.patch.object(program, "HEAVY_BLOCKS", 1))
             if way == 2:
-                changes.enter_context(mock.patch.object(plan, "cut_of", return_value=program.Cut(groups, PANEL)))
+                changes.enter_context(
+                    mock.patch.object(plan, "row_blocking", return_value=program.RowBlocking(groups, PANEL))
+                )
             yield way > 0
 
     def results(self, place: Callable[[Array, int | None], Array]) -> str:

@@ -18,7 +18,7 @@ from cases import DTYPES, OPTIMIZERS
 from conftest import Tried
 
 from fastmlp import Callback, EarlyStopping, ModelCheckpoint, Network, NonFiniteLossError
-from fastmlp._engine.step_runner import Trainer
+from fastmlp._engine.step_runner import StepRunner
 
 X, LABELS = small_data()
 BATCH, STEPS = 8, 6  # steps of an epoch
@@ -79,8 +79,8 @@ def test_steps_are_saved_with_their_numbers(path: Path) -> None:
 @pytest.mark.parametrize("save_freq", ["epoch", 4, 10])
 def test_saving_costs_no_call_a_step(path: Path, monkeypatch: pytest.MonkeyPatch, save_freq: Any) -> None:
     calls = []
-    run = Trainer.run
-    monkeypatch.setattr(Trainer, "run", lambda *arguments: (calls.append(1), run(*arguments))[1])
+    run = StepRunner.run
+    monkeypatch.setattr(StepRunner, "run", lambda *arguments: (calls.append(1), run(*arguments))[1])
     one = trained(5, ModelCheckpoint(path, save_freq=save_freq))
     assert len(calls) <= 5 + (0 if save_freq == "epoch" else 5 * STEPS // save_freq)
     assert bits(one) == bits(trained(5))

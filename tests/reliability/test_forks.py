@@ -307,17 +307,17 @@ def test_a_network_forked_within_a_step_of_another_thread_says_so(tried: Tried) 
     }
     code = f"""
         import copy, pickle, tempfile
-        from fastmlp._engine.step_runner import Trainer
+        from fastmlp._engine.step_runner import StepRunner
         path = tempfile.mktemp()
         net, other, within, forked = fresh(), trained(), threading.Event(), threading.Event()
         before = copy.copy(net)
-        call = Trainer._call
+        call = StepRunner._call
         def waiting(self, *arguments):
             call(self, *arguments)
             if threading.current_thread() is fitting:
                 within.set()
                 forked.wait()
-        Trainer._call = waiting
+        StepRunner._call = waiting
         fitting = threading.Thread(target=lambda: fitted(net))
         fitting.start()
         within.wait()
@@ -393,10 +393,10 @@ def test_a_child_of_another_thread_than_the_one_that_fits_hears_signals(tried: T
     """There nobody ends the step within which they would wait."""
     code = """
         import signal
-        from fastmlp._engine.step_runner import Trainer
-        within, forked, plain = threading.Event(), threading.Event(), Trainer._call
+        from fastmlp._engine.step_runner import StepRunner
+        within, forked, plain = threading.Event(), threading.Event(), StepRunner._call
         def waiting(self, *arguments):
-            Trainer._call = plain
+            StepRunner._call = plain
             within.set()
             forked.wait()
             plain(self, *arguments)
@@ -410,7 +410,7 @@ def test_a_child_of_another_thread_than_the_one_that_fits_hears_signals(tried: T
         expected, found = trained_digest(), []
         other = threading.Thread(target=lambda: (within.wait(), found.append(in_child(child)), forked.set()))
         other.start()
-        Trainer._call = waiting
+        StepRunner._call = waiting
         print(digest(trained()) == expected)
         other.join()
         print(*found)

@@ -20,7 +20,7 @@ from behaviour import UNMEASURED, bits, run_python, small_data, small_network
 from conftest import Tried
 
 from fastmlp import Callback
-from fastmlp._engine.step_runner import Trainer
+from fastmlp._engine.step_runner import StepRunner
 from fastmlp.kernels.host.interrupts import HeldSignals
 
 X, LABELS = small_data()
@@ -203,7 +203,7 @@ folder.cleanup()
 
 OTHERS_AT_EVERY_PLACE = """
 import numba
-from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp._engine.thread_tuner import ThreadTuner
 
 def at_every_place(make, act, allowed, stride=STRIDE):
     "Interrupt `act(make())` at each place, or so many apart; `allowed(network)` says whether that may be left."
@@ -314,7 +314,7 @@ fresh = parts(overflowing())
 hits["overflowing_step"] = at_every_place(overflowing, overflowing_step, lambda network: parts(network) == fresh, SHORT)
 
 rows = np.random.default_rng(0).normal(size=(600, 64)).astype(np.float32)
-ThreadChoice.parallel = lambda self: self.most > 1
+ThreadTuner.parallel = lambda self: self.most > 1
 wide = Network([64, 256, 64, 3], output="softmax", seed=0)
 expected, threads_before = wide.predict(rows).tobytes(), numba.get_num_threads()
 
@@ -507,9 +507,9 @@ def test_handlers_that_a_callback_sets_stay_and_may_call_those_before(heard: lis
 
 
 def test_handlers_of_other_signals_that_a_callback_sets_are_held_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    call = Trainer._call
+    call = StepRunner._call
 
-    def shouting(self: Trainer, *arguments: Any) -> None:
+    def shouting(self: StepRunner, *arguments: Any) -> None:
         shout(signal.SIGTERM)
         call(self, *arguments)
 
@@ -518,7 +518,7 @@ def test_handlers_of_other_signals_that_a_callback_sets_are_held_too(monkeypatch
             signal.signal(signal.SIGTERM, raising)
 
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    monkeypatch.setattr(Trainer, "_call", shouting)
+    monkeypatch.setattr(StepRunner, "_call", shouting)
     network = small_network()
     try:
         with pytest.raises(TimeoutError):
@@ -533,10 +533,10 @@ def test_a_handler_that_a_callback_puts_in_place_of_one_that_waits_is_held_too(
     heard: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the callback puts the one before back; and nothing of ours stays."""
-    call = Trainer._call
+    call = StepRunner._call
     before = signal.getsignal(signal.SIGTERM)
 
-    def shouting(self: Trainer, *arguments: Any) -> None:
+    def shouting(self: StepRunner, *arguments: Any) -> None:
         shout(signal.SIGTERM)
         call(self, *arguments)
 
@@ -551,7 +551,7 @@ def test_a_handler_that_a_callback_puts_in_place_of_one_that_waits_is_held_too(
     for _ in range(3):
         network.fit(X, LABELS, callbacks=[Limit()])
         assert signal.getsignal(signal.SIGTERM) is before
-    monkeypatch.setattr(Trainer, "_call", shouting)
+    monkeypatch.setattr(StepRunner, "_call", shouting)
     with pytest.raises(TimeoutError):
         network.fit(X, LABELS, batch_size=len(X), callbacks=[Limit()])
     assert heard == []

@@ -329,7 +329,8 @@ def test_a_million_classes_are_told_in_a_process_of_limited_memory(tried: Tried)
 MILLION = """
 import json, resource
 import numpy as np
-from fastmlp import Network, memory
+from fastmlp import Network
+from fastmlp._runtime import memory
 
 asked = []
 require = memory.require
@@ -368,7 +369,8 @@ def test_very_many_classes_train_and_predict(classes: int, tried: Tried) -> None
 TRUE = """
 import json, sys
 import numpy as np
-from fastmlp import Network, memory
+from fastmlp import Network
+from fastmlp._runtime import memory
 
 def kilobytes(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))

@@ -28,7 +28,7 @@ from conftest import Tried
 from numba.np.ufunc import parallel
 
 from fastmlp import Callback, Network
-from fastmlp._runtime.locks import Exclusive
+from fastmlp._runtime.locks import NetworkLock
 from fastmlp.kernels.host import threads
 
 X, LABELS = small_data()
@@ -391,7 +391,7 @@ class Turn:
 
 def test_steps_without_a_pause_let_a_waiting_reader_in_after_the_first() -> None:
     """A lock that is released and taken again at once goes to nobody else."""
-    use = Exclusive()
+    use = NetworkLock()
     turn = use.turn = Turn(use.turn)
     read_at: list[int] = []
     steps = 0
@@ -515,14 +515,14 @@ def test_networks_of_their_own_fit_at_the_same_time(tried: Tried) -> None:
     tried("a fit and a prediction, in 8 Python threads at once, by threading layer", 4)
 
 
-@pytest.mark.parametrize("where", ["Trainer._call", "Feed.provide"])
+@pytest.mark.parametrize("where", ["StepRunner._call", "ArrayFeed.stage"])
 @pytest.mark.parametrize("use", ["fit(X, LABELS, epochs=3, batch_size=BATCH)", "train_on_batch(X, LABELS)"])
 def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, where: str, tried: Tried) -> None:
     """The other thread waits for the end of a step, within which the signal comes."""
     code = f"""
         import signal, tempfile
-        from fastmlp._data.feeds import Feed
-        from fastmlp._engine.step_runner import Trainer
+        from fastmlp._data.feeds import ArrayFeed
+        from fastmlp._engine.step_runner import StepRunner
         path = tempfile.mktemp()
         network = fresh()
         turn = network._use.turn = Turn(network._use.turn)

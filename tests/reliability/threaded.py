@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from fastmlp import Network
-from fastmlp._engine.thread_tuner import ThreadChoice
+from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.kernels.host import threads as guard
 
 rng = np.random.default_rng(0)
@@ -38,7 +38,7 @@ def use_threads_wherever_possible() -> None:
             yield
 
     guard.limited_to = noted
-    ThreadChoice.parallel = lambda self: self.most > 1  # type: ignore[method-assign]
+    ThreadTuner.parallel = lambda self: self.most > 1  # type: ignore[method-assign]
 
 
 @numba.njit(parallel=True)

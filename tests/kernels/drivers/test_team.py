@@ -35,15 +35,15 @@ def test_a_crew_of_which_most_are_absent_does_the_same_bits(
 
 @kernel(cached=False)
 def claim(place: Ints, phase: int) -> int:
-    return 1 if atomics.raise_to(place, phase) else 0
+    return 1 if atomics.atomic_max(place, phase) else 0
 
 
 @kernel(cached=False)
 def count(place: Ints) -> int:
     atomics.store_release(place, 6)
     atomics.pause()
-    atomics.give_way()
-    found = atomics.count_up(place)
+    atomics.yield_thread()
+    found = atomics.atomic_increment(place)
     return 100 * found + atomics.load_acquire(place)
 
 
