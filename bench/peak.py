@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmlp._engine.parameters import address, aligned_zeros
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels.host.jit import Reals, kernel
 from fastmlp.kernels.vocabulary.simd import Emitter, Vector, fma, instruction
 

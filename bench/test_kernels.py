@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastmlp._engine.parameters import address, aligned_zeros
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels.host.jit import Floats, Reals, arguments_of, kernel
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.micro.panels import transpose

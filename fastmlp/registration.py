@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import initializers, losses
-from fastmlp._engine.parameters import address, aligned_zeros, panels
+from fastmlp._engine.parameters import panels
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp._runtime.settings import Settings
 from fastmlp.activations import ACTIVATIONS, OwnActivation
 from fastmlp.kernels.host.jit import Kernel

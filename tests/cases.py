@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import Dense, activations, losses
-from fastmlp._engine.parameters import address, aligned_zeros
 from fastmlp._engine.plan import buffer_sizes
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import build
 from fastmlp.kernels import layout as at

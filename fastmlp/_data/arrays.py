@@ -18,8 +18,8 @@ import numpy as np
 from numpy.ma import MaskedArray
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._engine.parameters import address
 from fastmlp._runtime import memory
+from fastmlp._runtime.buffers import address
 from fastmlp.architecture import Architecture
 from fastmlp.kernels.micro.finite import not_finite
 

@@ -17,9 +17,9 @@ from fastmlp._data.arrays import (
     stage_rows,
 )
 from fastmlp._data.weights import Weights, lie_ready
-from fastmlp._engine.parameters import address, aligned_zeros
 from fastmlp._engine.plan import Plan
 from fastmlp._runtime import memory
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.operations import random
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from fastmlp._data.arrays import check_finite
 from fastmlp._data.feeds import point_to_inputs
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
-from fastmlp._engine.parameters import Parameters, address, aligned_zeros
+from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan import Plan
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.phases.predict import predict_region

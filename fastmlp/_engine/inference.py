@@ -26,9 +26,9 @@ from fastmlp._data.arrays import (
 from fastmlp._data.feeds import point_to_inputs, point_to_targets
 from fastmlp._data.weights import Weights, total
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
-from fastmlp._engine.parameters import address
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._runtime import memory
+from fastmlp._runtime.buffers import address
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.drivers.team import region_parallel, region_serial
 from fastmlp.kernels.host import threads

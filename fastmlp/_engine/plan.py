@@ -11,10 +11,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._engine.parameters import Parameters, address, aligned_zeros, panels
+from fastmlp._engine.parameters import Parameters, panels
 from fastmlp._engine.step_plan import CHUNK, RowBlocking, program, row_blocking
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp._runtime import memory
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels import layout as at

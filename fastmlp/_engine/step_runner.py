@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from fastmlp import kernels
 from fastmlp._data.feeds import BatchSource
 from fastmlp._engine.flops import SERIAL_FLOPS, step_flops
-from fastmlp._engine.parameters import address, aligned_zeros
 from fastmlp._engine.plan import Plan
+from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.drivers.team import crew_member, train_parallel, train_serial
 from fastmlp.kernels.host import threads

@@ -49,6 +49,7 @@ from fastmlp._engine import (
 from fastmlp._engine import (
     step_runner as training,
 )
+from fastmlp._runtime.buffers import address
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.jit import Reals
@@ -195,7 +196,7 @@ def guarded(side: str) -> Iterator[Guard]:
             if hasattr(module, "aligned_zeros"):
                 changes.enter_context(mock.patch.object(module, "aligned_zeros", guard.zeros))
         changes.enter_context(mock.patch.object(plan.Plan, "_allocate", allocate_dirty))
-        changes.enter_context(mock.patch.object(inference, "_STEP_ADDRESS", parameters.address(step)))
+        changes.enter_context(mock.patch.object(inference, "_STEP_ADDRESS", address(step)))
         yield guard
 
 
@@ -237,7 +238,7 @@ def accesses() -> Iterator[tuple[str, bool, int]]:
 
 def write_beside(array: Array, place: int) -> None:
     """Put a byte beside the array, within its pages."""
-    ctypes.cast(parameters.address(array) + place, ctypes.POINTER(ctypes.c_ubyte))[0] = 7
+    ctypes.cast(address(array) + place, ctypes.POINTER(ctypes.c_ubyte))[0] = 7
 
 
 # Networks ------------------------------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ from digests import digest, state_of
 from table_files import flats
 
 from fastmlp import Dense, Network, metrics, schedules
-from fastmlp._engine.parameters import aligned_zeros
 from fastmlp._engine.plan import kernels_of
+from fastmlp._runtime.buffers import aligned_zeros
 from fastmlp.cli import main
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels.layout import CONSTANT_COUNT, PANEL
