@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -39,6 +40,13 @@ def bits(network: Network) -> dict[str, bytes]:
     state = network.__getstate__()
     counters = state["state"][: layout.STEP + 1]  # what follows describes an epoch under way
     return {"weights": state["weights"].tobytes(), "slots": state["slots"].tobytes(), "counters": counters.tobytes()}
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Interruption(Callback):

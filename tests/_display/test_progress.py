@@ -10,20 +10,13 @@ import subprocess
 import sys
 
 import pytest
-from behaviour import PATIENCE, TIME_LIMIT, environment, run_python, small_data, small_network
+from behaviour import PATIENCE, TIME_LIMIT, Terminal, environment, run_python, small_data, small_network
 
 from fastmlp import Callback
 from fastmlp._display.progress import ProgressLine
 
 LOGS = {"loss": 0.12345, "val_loss": 12.5}
 X, LABELS = small_data()
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize("width", [1, 5, 20, 40, 60, 79, 80, 100, 119, 200])

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import bits, everything, small_data, small_network, start_python
+from behaviour import Terminal, bits, everything, small_data, small_network, start_python
 from test_fit import overflowing
-from test_progress import Terminal
 
 import fastmlp
 from fastmlp import (
