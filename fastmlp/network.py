@@ -51,6 +51,7 @@ from fastmlp._runtime.locks import NetworkLock
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback, ProgressBar
+from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.interrupts import HeldSignals
@@ -736,16 +737,3 @@ class Network:
     def __copy__(self) -> Network:
         """A network of its own: nothing is shared."""
         return copy.deepcopy(self)
-
-
-def check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
-    """The callbacks as a list; TypeError where something is none."""
-    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of callbacks, callbacks=[...], got {callbacks!r}")
-    listeners = list(callbacks)
-    for callback in listeners:
-        if not isinstance(callback, Callback):
-            is_class = isinstance(callback, type) and issubclass(callback, Callback)
-            given = f"the class itself; write {callback.__name__}(...)" if is_class else repr(callback)
-            raise TypeError(f"callbacks must be instances of fastmlp.Callback, got {given}")
-    return listeners

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from fastmlp._display.progress import ProgressLine
 from fastmlp._engine.step_runner import MOST_STEPS, EpochLosses, NonFiniteLossError, StepRunner, batch_loss
 from fastmlp._runtime.checks import whole_number
-from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.interrupts import HeldSignals
 
 if TYPE_CHECKING:
+    from fastmlp.callbacks import Callback
     from fastmlp.network import Network
 
 
@@ -62,8 +62,8 @@ class FitLoop:
     ) -> None:
         self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
         self.callbacks, self.progress, self.signals, self.losses = callbacks, progress, signals, losses
-        self.by_batch = [each for each in callbacks if each.every_steps and _overrides(each, "on_train_batch_end")]
-        self.by_call = [each for each in callbacks if _overrides(each, "on_steps_end")]
+        self.by_batch = [each for each in callbacks if each.every_steps and each.overrides("on_train_batch_end")]
+        self.by_call = [each for each in callbacks if each.overrides("on_steps_end")]
         self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
         self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
@@ -169,7 +169,3 @@ class FitLoop:
 def _tell(callbacks: Sequence[Callback], event: str, *arguments: Any) -> None:
     for callback in callbacks:
         getattr(callback, event)(*arguments)
-
-
-def _overrides(callback: Callback, event: str) -> bool:
-    return getattr(type(callback), event) is not getattr(Callback, event)

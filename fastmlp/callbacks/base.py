@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,3 +75,39 @@ class Callback:
 
         How many they are depends on the machine, so decide by the clock here and not by counting.
         """
+
+    def overrides(self, event: str) -> bool:
+        """Return whether the class of this callback overrides the method of an event.
+
+        A fit asks for `on_train_batch_end` and `on_steps_end`, because calling them has a cost.
+
+        Parameters
+        ----------
+        event : str
+            The name of a method of `Callback`, such as "on_train_batch_end".
+
+        Returns
+        -------
+        bool
+            False if the method is the one of `Callback`, which does nothing.
+        """
+        return getattr(type(self), event) is not getattr(Callback, event)
+
+
+def check_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
+    """Return the callbacks as a list.
+
+    Raises
+    ------
+    TypeError
+        If `callbacks` is a single callback or not iterable, or an entry is not an instance of `Callback`.
+    """
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of callbacks, callbacks=[...], got {callbacks!r}")
+    listeners = list(callbacks)
+    for callback in listeners:
+        if not isinstance(callback, Callback):
+            is_class = isinstance(callback, type) and issubclass(callback, Callback)
+            given = f"the class itself; write {callback.__name__}(...)" if is_class else repr(callback)
+            raise TypeError(f"callbacks must be instances of fastmlp.Callback, got {given}")
+    return listeners

@@ -30,10 +30,11 @@ from fastmlp._engine import inference
 from fastmlp._engine.step_runner import NonFiniteLossError
 from fastmlp.activations import Activation
 from fastmlp.callbacks import Callback
+from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
 from fastmlp.kernels import layout as at
 from fastmlp.losses import Loss
-from fastmlp.network import Network, check_callbacks
+from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 from fastmlp.sklearn import networks
 from fastmlp.sklearn.conventions import Conventions, EpochLoss
