@@ -213,7 +213,7 @@ class Network:
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
-        with HeldSignals(), self._use.changing():
+        with HeldSignals(), self._use.change():
             changed = self.architecture.with_learning_rate(rate)
             self.architecture = self._parameters.architecture = changed
             self._constants.use(changed.optimizer)
@@ -249,7 +249,7 @@ class Network:
         packed = np.zeros_like(own.weights)  # memory may run out here, but not while they are changed
         for index, (w, b) in enumerate(checked):
             own.pack(packed, index, w, b)
-        with HeldSignals(), self._use.changing():
+        with HeldSignals(), self._use.change():
             own.weights[:] = packed
             own.refresh_transposed()
 
@@ -278,7 +278,7 @@ class Network:
         """
         fresh = Parameters(dataclasses.replace(self.architecture, seed=architectures.resolve_seed(seed)))
         fresh.initialise(fresh.architecture.seed)
-        with HeldSignals(), self._use.fitting(), self._use.step():
+        with HeldSignals(), self._use.fit(), self._use.update():
             self._parameters.become(fresh)
             self.architecture = fresh.architecture
             self.history = None
@@ -550,12 +550,12 @@ class Network:
         shown = any(isinstance(callback, ProgressBar) for callback in callbacks)
         progress = ProgressLine(True if shown and verbose in (0, "auto") else verbose, epochs, data.samples)
         batch_size = min(batch_size, data.samples or batch_size)
-        with contextlib.closing(progress), HeldSignals() as signals, self._use.fitting():
+        with contextlib.closing(progress), HeldSignals() as signals, self._use.fit():
             self._require_finite()
             plan = signals.released(self._prepare, progress, batch_size, validation)
             feed = data.feed(plan, batch_size, shuffle)
             self._resume_or_begin_epoch(*data.identity(batch_size))
-            trainer = signals.released(StepRunner, plan, feed, self._constants, signals.released, self._use.step)
+            trainer = signals.released(StepRunner, plan, feed, self._constants, signals.released, self._use.update)
             history = self.history = History()
             self.stop_training = self.stop_at_once = False
             validate = validation and functools.partial(self._evaluate, *validation.rows, validation.metrics)
@@ -586,12 +586,12 @@ class Network:
             If this network is being fitted.
         """
         checked, targets, weights = self._rows(X, y, sample_weight)
-        with HeldSignals() as signals, self._use.fitting():
+        with HeldSignals() as signals, self._use.fit():
             self._require_finite()
             plan = signals.released(self._plans.get, "training", len(checked))
             feed = ArrayFeed(plan, checked, targets, weights, None, len(checked), shuffle=False)
             trainer = signals.released(StepRunner, plan, feed, self._constants, operator.call, contextlib.nullcontext)
-            with self._use.step():
+            with self._use.update():
                 return self._step_alone(trainer)
 
     def _step_alone(self, trainer: StepRunner) -> float:

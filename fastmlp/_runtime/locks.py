@@ -1,4 +1,4 @@
-"""Who may use a network now: one thread at a time, one fit, and what becomes of both in a forked process."""
+"""The lock of a network: which thread may read, fit or change it now, and what a forked process may do with it."""
 
 from __future__ import annotations
 
@@ -10,105 +10,123 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-_all: weakref.WeakSet[NetworkLock] = weakref.WeakSet()
+_instances: weakref.WeakSet[NetworkLock] = weakref.WeakSet()
 
 
 class NetworkLock:
-    """The two locks of a network, and the thread that fits it.
+    """Two locks and the thread that fits the network.
 
-    What reads a network does so within `with use.turn, use.lock:`. A fit claims it by `fitting`, and holds the lock
-    only while it steps, so that other threads can read between two calls of the kernels, and callbacks may wait for
-    them. A lock alone would not let them in, for who releases it has it again before another thread wakes up: so there
-    is a turn, which who waits for the lock holds and the fit waits for.
+    - A reader runs inside `with access.turn, access.lock:`, in this order.
+    - A fit runs inside `with access.fit():` and makes every update of the weights inside `with access.update():`.
+    - Any other change runs inside `with access.change():`.
 
-    Both are entered by the interpreter itself, so that Ctrl-C cannot come between taking a lock and knowing of it.
+    A fit claims the network for its whole length, but holds `lock` only during its updates. So other threads can read
+    the network between two updates, and a callback can wait for such threads.
+
+    `lock` alone starves readers: the thread that releases a lock usually acquires it again before another thread wakes
+    up. A reader therefore holds `turn` as well, also while it waits for `lock`. The fit waits for `turn` before each
+    update.
+
+    Readers enter the two locks themselves and call no method. A lock of `threading` is acquired in C, so Ctrl-C
+    cannot strike between the acquisition and the `with` block. The methods are written in Python: their callers hold
+    signals back (`fastmlp.kernels.host.interrupts`).
+
+    Attributes
+    ----------
+    turn, lock : context manager
+        Reentrant locks; after a fork in the middle of an update, objects that refuse to be entered.
     """
 
     def __init__(self) -> None:
         self.turn: AbstractContextManager[Any] = threading.RLock()
         self.lock: AbstractContextManager[Any] = threading.RLock()
-        self._fitter: int | None = None
-        self._whole = True  # but for parts of a fit and other changes
-        _all.add(self)
+        self._fitting_thread: int | None = None
+        self._updating = False  # True while the weights may be those of no finished step
+        _instances.add(self)
 
     @contextlib.contextmanager
-    def fitting(self) -> Iterator[None]:
+    def fit(self) -> Iterator[None]:
         """Claim the network for a fit.
 
         Raises
         ------
         RuntimeError
-            If it is being fitted already.
+            If the network is being fitted already.
         """
         self._require_no_fit()
         with self.turn, self.lock:
             self._require_no_fit()
-            self._fitter = threading.get_ident()
+            self._fitting_thread = threading.get_ident()
         try:
             yield
         finally:
-            self._fitter = None
+            self._fitting_thread = None
 
     @contextlib.contextmanager
-    def step(self) -> Iterator[None]:
-        """The lock for a part of a fit, after those who wait have read.
+    def update(self) -> Iterator[None]:
+        """Hold `lock` for one update within a fit; readers that wait already go first.
 
-        Code of others, a signal's handler above all, must not run within: it would wait for its turn, which may be that
-        of a thread that waits for the end of this part.
+        Code of the user, such as a callback or a signal handler, must not run inside. It could read the network and so
+        wait for `turn`, held by a reader that itself waits for the end of this update: a deadlock.
         """
         with self.turn:
             pass
         with self.lock:
-            self._whole = False
+            self._updating = True
             try:
                 yield
             finally:
-                self._whole = True
+                self._updating = False
 
     @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """The lock, to change the network without a fit, or from a callback of its fit.
+    def change(self) -> Iterator[None]:
+        """Hold both locks to change the network outside a fit, or from a callback of its fit.
 
         Raises
         ------
         RuntimeError
-            If another thread is fitting it.
+            If another thread is fitting the network.
         """
-        me = threading.get_ident()
-        self._require_no_fit(but=me)
+        this_thread = threading.get_ident()
+        self._require_no_fit(except_by=this_thread)
         with self.turn, self.lock:
-            self._require_no_fit(but=me)
-            fitter, self._fitter = self._fitter, me
+            self._require_no_fit(except_by=this_thread)
+            before, self._fitting_thread = self._fitting_thread, this_thread
             try:
-                with self.step():
+                with self.update():
                     yield
             finally:
-                self._fitter = fitter
+                self._fitting_thread = before
 
-    def _require_no_fit(self, but: int | None = None) -> None:
-        if self._fitter in (None, but):
+    def _require_no_fit(self, except_by: int | None = None) -> None:
+        if self._fitting_thread in (None, except_by):
             return
-        if self._fitter == threading.get_ident():
+        if self._fitting_thread == threading.get_ident():
             raise RuntimeError("this network is being fitted; a callback can fit a copy of it")
         raise RuntimeError("this network is being fitted by another thread; fit a copy, or wait")
 
-    def renew(self) -> None:
-        """Go on in a forked child, which has one thread: the locks of others are nobody's, their fits have ended."""
-        if isinstance(self.lock, _Torn):
+    def reset_after_fork(self) -> None:
+        """Make the network usable in a forked child, where only the thread that forked exists.
+
+        The fits of the other threads end here, and locks that they hold are replaced by free ones. If one of them was
+        in the middle of an update, the weights are neither those before nor those after it: every use raises
+        RuntimeError from then on.
+        """
+        if isinstance(self.lock, _RefusingLock):
             return
-        if self._fitter not in (None, threading.get_ident()):
-            self._fitter = None
-            if not self._whole:
-                self.lock = self.turn = _Torn()
+        if self._fitting_thread not in (None, threading.get_ident()):
+            self._fitting_thread = None
+            if self._updating:
+                self.lock = self.turn = _RefusingLock()
                 return
-        if not _is_free(self.lock):
+        if not _is_available(self.lock):
             self.lock = threading.RLock()
-        if not _is_free(self.turn):
+        if not _is_available(self.turn):
             self.turn = threading.RLock()
 
 
-class _Torn:
-    """In place of the locks of a network whose memory was copied in the middle of a step."""
+class _RefusingLock:
+    """Stands for both locks of a network whose memory was copied in the middle of an update."""
 
     def __enter__(self) -> None:
         raise RuntimeError(
@@ -117,20 +135,20 @@ class _Torn:
         )
 
     def __exit__(self, *error: object) -> None:
-        """Never left, since it cannot be entered."""
+        """Do nothing; `__enter__` always raises, so this is never called."""
 
 
-def _is_free(lock: Any) -> bool:
-    """Whether no other thread holds the lock."""
-    if free := lock.acquire(blocking=False):
+def _is_available(lock: Any) -> bool:
+    """Return whether this thread can acquire the lock at once."""
+    if acquired := lock.acquire(blocking=False):
         lock.release()
-    return bool(free)
+    return bool(acquired)
 
 
-def _after_fork_in_child() -> None:
-    for use in list(_all):
-        use.renew()
+def _reset_all_after_fork() -> None:
+    for access in list(_instances):
+        access.reset_after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(after_in_child=_reset_all_after_fork)

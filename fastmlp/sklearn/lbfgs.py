@@ -54,7 +54,7 @@ class Objective:
         """The loss and its gradient at these weights."""
         network = self.compiled.network
         own = network._parameters
-        with HeldSignals(), network._use.changing():
+        with HeldSignals(), network._use.change():
             with np.errstate(all="ignore"):
                 own.weights[self._places] = packed
             own.refresh_transposed()

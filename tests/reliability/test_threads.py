@@ -401,12 +401,12 @@ def test_steps_without_a_pause_let_a_waiting_reader_in_after_the_first() -> None
             read_at.append(steps)
 
     reader = threading.Thread(target=read)
-    with use.fitting():
-        with use.step():
+    with use.fit():
+        with use.update():
             reader.start()
             turn.taken.wait()
         while not read_at:
-            with use.step():
+            with use.update():
                 steps += 1
     reader.join()
     assert read_at == [0]
