@@ -171,16 +171,6 @@ def test_options_of_compilation_stand_in_one_module() -> None:
     assert [name for name, names in found.items() if names] == ["jit.py"]
 
 
-def test_importing_fastmlp_alone_does_not_import_numba() -> None:
-    said, _ = run_python("import sys, fastmlp; print('numba' in sys.modules, 'llvmlite' in sys.modules)", "-W", "error")
-    assert said.split() == ["False", "False"]
-
-
-def test_every_public_name_can_be_imported() -> None:
-    code = "from fastmlp import *; import fastmlp; print(all(name in globals() for name in fastmlp.__all__))"
-    assert run_python(code, "-W", "error")[0].split() == ["True"]
-
-
 def test_kernels_as_a_name_of_its_own_is_refused() -> None:
     folder = next(path.parent for path in files("kernels") if path.name == "__init__.py")
     code = (
