@@ -58,15 +58,15 @@ from fastmlp.kernels.host.interrupts import HeldSignals
 from fastmlp.kernels.operations import random
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import (
-    MetricFunction,
+from fastmlp.metrics.evaluation import (
     SelectedMetrics,
-    called_classes,
+    built_in_metrics,
     measure,
-    of_table,
-    room,
+    predicted_classes,
     select_metrics,
+    working_memory,
 )
+from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
 from fastmlp.schedules import Schedule
 
@@ -346,7 +346,7 @@ class Network:
         Outputs that stand for themselves are classes 0 and 1 by whether p >= 0.5, with a hinge loss p > 0: a single
         output, (n,), and each of the several of a binary cross-entropy or a hinge loss, (n, outputs).
         """
-        return called_classes(self.predict(X), self.architecture.loss)
+        return predicted_classes(self.predict(X), self.architecture.loss)
 
     def hidden_activations(self, X: ArrayLike) -> list[NDArray[Any]]:
         """`g(Z)` of every hidden layer, (n, units) each, dropout off."""
@@ -406,7 +406,7 @@ class Network:
     def _require_room(self, rows: int, chosen: SelectedMetrics) -> None:
         """Raise MemoryError where predictions and metrics of so many rows take more than there is."""
         count, dtype = rows * self.architecture.outputs, self.architecture.dtype
-        size = count * dtype.itemsize + room(chosen, count, dtype)
+        size = count * dtype.itemsize + working_memory(chosen, count, dtype)
         memory.require(size, f"to evaluate {rows:,} rows at once", "fewer rows, or other metrics, would take less")
 
     def loss_and_gradients(
@@ -531,7 +531,7 @@ class Network:
             data = ArrayData(checked, targets, with_class_weights(weights, table, targets), rows)
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        asked = {} if metrics is None else of_table(chosen)
+        asked = {} if metrics is None else built_in_metrics(chosen)
         held = None if validation is None else Validation(validation, chosen, asked)
         return self._train(data, epochs, batch_size, shuffle, listeners, verbose, held)
 

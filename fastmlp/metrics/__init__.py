@@ -1,13 +1,26 @@
-"""How good predictions are: the metrics of classes and of numbers, weighted, as scikit-learn defines them.
+"""Metrics: how good predictions are, for classes and for numbers, weighted, as scikit-learn defines them.
 
-The weights w are at least 0; every sum and mean runs over the samples. A quotient 0 / 0, as with weights that are all
-zero, counts as 0.
+The weights w are at least 0, and sums and means run over the samples. A quotient 0 / 0 counts as 0, as with weights
+that are all zero.
+
+To add a metric, touch these places:
+
+1. A function in `classification`, `probabilities` or `regression`. It takes the true values, the predicted values and
+   `sample_weight`, and returns a float. `checks` has the checks of its arguments, `averages` the weighted sums.
+2. `METRICS` in `registry`: an entry with the function, the input that it reads and whether larger is better. From then
+   on `evaluate`, `fit(metrics=[...])`, `EarlyStopping` and the plots know the name.
+3. `working_memory` in `evaluation`: only if the metric needs more bytes for each prediction than the figure of its
+   input.
+4. This module: an import and a name in `__all__`.
+5. `tests/metrics`: a comparison with scikit-learn in `test_metrics.py`, and an entry in the tables of
+   `test_selected_metrics.py`, which fails as long as a metric is missing there.
 """
 
 from fastmlp.metrics.classification import accuracy, confusion_matrix, f1, precision, recall
+from fastmlp.metrics.evaluation import evaluate
 from fastmlp.metrics.probabilities import log_loss, roc_auc, roc_curve, top_k_accuracy
+from fastmlp.metrics.registry import METRICS
 from fastmlp.metrics.regression import mean_absolute_error, mean_squared_error, pearson, r2, root_mean_squared_error
-from fastmlp.metrics.table import METRICS, evaluate
 
 __all__ = [
     "METRICS",

@@ -1,7 +1,7 @@
-"""Metrics of labels, weighted, as scikit-learn defines them.
+"""Metrics of class labels, weighted, as scikit-learn defines them.
 
-For a class c, `TP` is the weight of the samples that are c and were called c, `FP` of those wrongly called c, `FN` of
-those that are c and were called something else.
+For a class c, `TP` is the weight of the samples of class c that were predicted as c, `FP` the weight of the samples of
+other classes that were predicted as c, and `FN` the weight of the samples of class c that were predicted as another.
 """
 
 from __future__ import annotations
@@ -11,73 +11,87 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp.metrics.arrays import (
-    Floats,
-    labels_of,
-    mean,
-    quotient,
-    weighted_sum,
-    weights_of,
-)
+from fastmlp.metrics.averages import Floats, divide_or_zero, weighted_mean, weighted_sum
+from fastmlp.metrics.checks import check_labels, check_weights
 
 Average = Literal["binary", "macro"]
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """The share of right labels, `sum w [true = pred] / sum w`.
+    """Return the share of correct labels, `sum w [true = pred] / sum w`.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Class labels.
+        True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights; None weighs all alike.
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 if all weights are 0.
 
     Raises
     ------
     ValueError
-        If there are no samples, shapes do not match, or a weight is negative or not finite.
+        If there are no samples, the shapes differ, one array holds names and the other numbers, or a weight is negative
+        or not finite.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import accuracy
+    >>> accuracy([0, 1, 2, 2], [0, 1, 2, 1])
+    0.75
     """
-    true, pred = labels_of(y_true, y_pred)
-    return float(mean(true == pred, weights_of(sample_weight, len(true))))
+    true, pred = check_labels(y_true, y_pred)
+    return float(weighted_mean(true == pred, check_weights(sample_weight, len(true))))
 
 
 def confusion_matrix(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None, *, labels: ArrayLike | None = None
 ) -> NDArray[Any]:
-    """How often (with weights: with what weight) class i was called class j.
+    """Count the samples of class i that were predicted as class j; with weights, sum their weights.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Class labels.
+        True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights; None counts.
+        Weights of the samples, finite and at least 0; None counts samples.
     labels : array-like of shape (k,), optional
-        The classes in the order of rows and columns; None takes those that occur, ascending.
+        The classes in the order of rows and columns; None takes the labels that occur, in ascending order.
 
     Returns
     -------
     array of shape (k, k)
-        Rows are true classes, columns predicted ones; int64, or float64 with weights.
+        Rows are true classes, columns are predicted classes. The dtype is int64, or float64 with weights.
 
     Raises
     ------
     ValueError
-        As in `accuracy`, or if a label occurs that `labels` lacks or names twice.
+        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
+        not finite, or `labels` names a label twice or lacks a label that occurs.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import confusion_matrix
+    >>> confusion_matrix(["cat", "dog", "dog"], ["cat", "cat", "dog"])
+    array([[1, 0],
+           [1, 1]])
     """
-    true, pred = labels_of(y_true, y_pred)
-    found = np.unique(np.concatenate([true, pred]))
-    classes = found if labels is None else np.asarray(labels)
+    true, pred = check_labels(y_true, y_pred)
+    occurring = np.unique(np.concatenate([true, pred]))
+    classes = occurring if labels is None else np.asarray(labels)
     if classes.ndim != 1 or len(np.unique(classes)) != len(classes):
         raise ValueError(f"labels must be a list of different labels, got {labels!r}")
-    missing = np.setdiff1d(found, classes)
+    missing = np.setdiff1d(occurring, classes)
     if len(missing):
-        raise ValueError(f"labels must hold every label that occurs, they lack {missing.tolist()}")
+        raise ValueError(f"labels must hold every label that occurs, but lacks {missing.tolist()}")
     order = np.argsort(classes)
     places = tuple(order[np.searchsorted(classes, y, sorter=order)] for y in (true, pred))
     matrix = np.zeros((len(classes), len(classes)), np.int64 if sample_weight is None else np.float64)
-    np.add.at(matrix, places, 1 if sample_weight is None else weights_of(sample_weight, len(true)))
+    np.add.at(matrix, places, 1 if sample_weight is None else check_weights(sample_weight, len(true)))
     return matrix
 
 
@@ -89,27 +103,36 @@ def precision(
     pos_label: int | str = 1,
     average: Average = "binary",
 ) -> float:
-    """The share of right ones among the samples that were called positive, `TP / (TP + FP)`.
+    """Return the share of positive samples among those that were predicted as positive, `TP / (TP + FP)`.
+
+    TP is the weight of the samples that are positive and were predicted as positive, FP the weight of the samples that
+    were wrongly predicted as positive.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
-        Class labels.
+        True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights; None weighs all alike.
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
     pos_label : int or str
-        The positive class, with `average="binary"`.
+        The positive class; used only with `average="binary"`.
     average : {"binary", "macro"}
-        The value of the positive class, or the plain mean over the classes that occur.
+        "binary" takes the positive class; "macro" takes the plain mean over the classes that occur.
+
+    Returns
+    -------
+    float
+        From 0 to 1; a quotient 0 / 0 counts as 0.
 
     Raises
     ------
     ValueError
-        As in `accuracy`, if `average` is unknown, or if with "binary" there are more than two classes, or two of which
-        none is `pos_label`.
+        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
+        not finite, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
+        which neither is `pos_label`.
     """
-    hit, called, _ = _per_class(y_true, y_pred, sample_weight, pos_label, average)
-    return float(quotient(hit, called).mean())
+    true_positives, predicted_positives, _ = _totals(y_true, y_pred, sample_weight, pos_label, average)
+    return float(divide_or_zero(true_positives, predicted_positives).mean())
 
 
 def recall(
@@ -120,9 +143,36 @@ def recall(
     pos_label: int | str = 1,
     average: Average = "binary",
 ) -> float:
-    """The share of the positive samples that were found, `TP / (TP + FN)`; parameters and errors as in `precision`."""
-    hit, _, there = _per_class(y_true, y_pred, sample_weight, pos_label, average)
-    return float(quotient(hit, there).mean())
+    """Return the share of the positive samples that were predicted as positive, `TP / (TP + FN)`.
+
+    TP is the weight of the samples that are positive and were predicted as positive, FN the weight of the positive
+    samples that were predicted as something else.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        True and predicted class labels: both numbers or both names.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+    pos_label : int or str
+        The positive class; used only with `average="binary"`.
+    average : {"binary", "macro"}
+        "binary" takes the positive class; "macro" takes the plain mean over the classes that occur.
+
+    Returns
+    -------
+    float
+        From 0 to 1; a quotient 0 / 0 counts as 0.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
+        not finite, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
+        which neither is `pos_label`.
+    """
+    true_positives, _, positives = _totals(y_true, y_pred, sample_weight, pos_label, average)
+    return float(divide_or_zero(true_positives, positives).mean())
 
 
 def f1(
@@ -133,17 +183,44 @@ def f1(
     pos_label: int | str = 1,
     average: Average = "binary",
 ) -> float:
-    """The harmonic mean of precision and recall, `2 TP / (2 TP + FP + FN)`; parameters and errors as in `precision`."""
-    hit, called, there = _per_class(y_true, y_pred, sample_weight, pos_label, average)
-    return float(quotient(2 * hit, called + there).mean())
+    """Return the harmonic mean of precision and recall, `2 TP / (2 TP + FP + FN)`.
+
+    TP is the weight of the samples that are positive and were predicted as positive, FP the weight of the samples that
+    were wrongly predicted as positive, FN the weight of the positive samples that were predicted as something else.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        True and predicted class labels: both numbers or both names.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+    pos_label : int or str
+        The positive class; used only with `average="binary"`.
+    average : {"binary", "macro"}
+        "binary" takes the positive class; "macro" takes the plain mean over the classes that occur.
+
+    Returns
+    -------
+    float
+        From 0 to 1; a quotient 0 / 0 counts as 0.
+
+    Raises
+    ------
+    ValueError
+        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
+        not finite, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
+        which neither is `pos_label`.
+    """
+    true_positives, predicted_positives, positives = _totals(y_true, y_pred, sample_weight, pos_label, average)
+    return float(divide_or_zero(2 * true_positives, predicted_positives + positives).mean())
 
 
-def _per_class(
+def _totals(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None, pos_label: int | str, average: str
 ) -> tuple[Floats, Floats, Floats]:
-    """`TP`, `TP + FP` and `TP + FN`, an element for each class that the average takes."""
-    true, pred = labels_of(y_true, y_pred)
-    weights = weights_of(sample_weight, len(true))
+    """Return `TP`, `TP + FP` and `TP + FN`, each with one element for each class that the average takes."""
+    true, pred = check_labels(y_true, y_pred)
+    weights = check_weights(sample_weight, len(true))
     classes = np.unique(np.concatenate([true, pred]))
     if average == "binary":
         if len(classes) > 2:
@@ -153,6 +230,8 @@ def _per_class(
         classes = np.array([pos_label])
     elif average != "macro":
         raise ValueError(f"average must be 'binary' or 'macro', got {average!r}")
-    is_class, called_class = true[:, None] == classes, pred[:, None] == classes
-    hit, called, there = (weighted_sum(weights, chosen) for chosen in (is_class & called_class, called_class, is_class))
-    return hit, called, there
+    is_true, is_predicted = true[:, None] == classes, pred[:, None] == classes
+    true_positives, predicted_positives, positives = (
+        weighted_sum(members, weights) for members in (is_true & is_predicted, is_predicted, is_true)
+    )
+    return true_positives, predicted_positives, positives

@@ -9,58 +9,83 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.plain_math import logarithm
-from fastmlp.metrics.arrays import Floats, mean, weights_of
+from fastmlp.metrics.averages import Floats, weighted_mean
+from fastmlp.metrics.checks import check_weights
 
 
 def top_k_accuracy(
     y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None, *, k: int = 5
 ) -> float:
-    """The share of the samples whose class is among the k of the highest scores.
+    """Return the share of the samples whose true class is among the k classes with the highest scores.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        The labels 0 to classes - 1.
+        True labels, from 0 to classes - 1.
     scores : array-like of shape (n, classes)
-        The higher, the more likely. Of equal scores that of the higher label comes first, as in scikit-learn.
+        A higher score means a more likely class. Among equal scores the higher label comes first, as in scikit-learn.
     sample_weight : array-like of shape (n,), optional
-        Weights; None weighs all alike.
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
     k : int
-        At least 1 and less than the number of classes, so that there is something to miss.
+        At least 1 and less than the number of classes.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 if all weights are 0.
 
     Raises
     ------
     ValueError
-        If shapes do not match, a label is out of range, a score is NaN, or k does not suit.
+        If there are no samples, shapes do not match, a label is out of range, a score is NaN, k is out of range, or a
+        weight is negative or not finite.
+    TypeError
+        If k is not a whole number.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import top_k_accuracy
+    >>> top_k_accuracy([0, 2], [[0.3, 0.5, 0.2], [0.6, 0.3, 0.1]], k=2)
+    0.5
     """
-    true, values, weights = _scored(y_true, scores, sample_weight)
+    true, values, weights = _check_scores(y_true, scores, sample_weight)
     classes = values.shape[1] if values.ndim == 2 else 2
     if whole_number(k, "k") >= classes or values.ndim == 1:
         raise ValueError(f"top_k_accuracy with k={k} needs scores of more than {k} classes, got shape {values.shape}")
     labels = true.astype(np.intp)[:, None]
-    own = np.take_along_axis(values, labels, axis=1)
-    ahead = (values > own) | ((values == own) & (np.arange(classes) > labels))
-    return float(mean(ahead.sum(axis=1) < k, weights))
+    true_scores = np.take_along_axis(values, labels, axis=1)
+    ahead = (values > true_scores) | ((values == true_scores) & (np.arange(classes) > labels))
+    return float(weighted_mean(ahead.sum(axis=1) < k, weights))
 
 
 def roc_auc(y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """The area under the ROC curve: the probability that a positive sample scores above a negative one, ties half.
+    """Return the area under the ROC curve.
+
+    The area is the probability that a positive sample has a higher score than a negative sample, where equal scores
+    count half. With several columns of scores the result is the plain mean of the areas of each class against all
+    others.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        0 or 1; with several columns of scores the labels 0 to k - 1.
+        True labels: 0 or 1, and with k columns of scores from 0 to k - 1.
     scores : array-like of shape (n,) or (n, k)
-        The higher, the more positive. With k columns the plain mean of every class against all others.
+        The scores of class 1, or of each class. A higher score means a more likely class.
     sample_weight : array-like of shape (n,), optional
-        Weights; None weighs all alike.
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 1/2 for scores that do not depend on the class.
 
     Raises
     ------
     ValueError
-        If shapes do not match, a label is out of range, a score is NaN, or a class or its opposite has no weight.
+        If there are no samples, shapes do not match, a label is out of range, a score is NaN, a weight is negative or
+        not finite, or a class has no samples of positive weight, or has all of them.
     """
-    true, values, weights = _scored(y_true, scores, sample_weight)
+    true, values, weights = _check_scores(y_true, scores, sample_weight)
     if values.ndim == 1:
         return _area(true == 1, values, weights)
     return float(np.mean([_area(true == c, column, weights) for c, column in enumerate(values.T)]))
@@ -69,56 +94,72 @@ def roc_auc(y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | Non
 def roc_curve(
     y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[Floats, Floats, Floats]:
-    """The ROC curve: at each threshold, the shares of the negative and of the positive samples that reach it.
+    """Return the ROC curve: at each threshold, the shares of the negative and of the positive samples that reach it.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        0 or 1.
+        True labels, 0 or 1.
     scores : array-like of shape (n,)
-        The higher, the more positive.
+        The scores of class 1. A higher score means that class 1 is more likely.
     sample_weight : array-like of shape (n,), optional
-        Weights; None weighs all alike.
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
 
     Returns
     -------
-    false_positive_rate, true_positive_rate, thresholds : arrays
-        From 0, at a threshold of infinity, to 1; a point for each different score, but those of weight 0.
+    false_positive_rate, true_positive_rate, thresholds : arrays of shape (points,)
+        The first point is 0, 0 at a threshold of infinity; the last point is 1, 1. Between them is one point for each
+        distinct score of the samples with positive weight, in descending order.
 
     Raises
     ------
     ValueError
-        As in `roc_auc`, or if the scores have several columns.
+        If there are no samples, shapes do not match, a label is out of range, a score is NaN, a weight is negative or
+        not finite, a class has no samples of positive weight, or the scores have several columns.
     """
-    true, values, weights = _scored(y_true, scores, sample_weight)
+    true, values, weights = _check_scores(y_true, scores, sample_weight)
     if values.ndim != 1:
         raise ValueError(f"roc_curve needs scores of shape (n,), got {values.shape}; give it one column at a time")
-    kept = weights > 0
-    if len(np.unique(true[kept])) < 2:
+    counted = weights > 0
+    if len(np.unique(true[counted])) < 2:
         raise ValueError("roc_curve needs samples of weight in the class and outside of it")
-    found, false = _passed(true[kept] == 1, values[kept], weights[kept])
-    return false / false[-1], found / found[-1], np.append(np.inf, np.unique(values[kept])[::-1])
+    true_positives, false_positives = _cumulated(true[counted] == 1, values[counted], weights[counted])
+    thresholds = np.append(np.inf, np.unique(values[counted])[::-1])
+    return false_positives / false_positives[-1], true_positives / true_positives[-1], thresholds
 
 
 def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-    """The weighted mean of `-sum_c y_c log p_c`, where y_c is 1 for the sample's class and 0 for others.
+    """Return the cross-entropy of the true and the predicted probabilities, the weighted mean of `-sum_c y_c log p_c`.
 
-    p is first clipped to [eps, 1 - eps], where eps is that of its dtype.
+    y_c is 1 for the class of the sample and 0 for all others, or the true probability of class c. p is first clipped to
+    [eps, 1 - eps], where eps is the machine epsilon of its dtype.
 
     Parameters
     ----------
     y_true : array-like of shape (n,) or (n, k)
-        The labels 0 to k - 1, or rows of the classes' true probabilities. With one column of probabilities 0 or 1, or
-        the true probability of 1.
+        True labels from 0 to k - 1, or rows of true probabilities. With one column of probabilities: 0 or 1, or the
+        true probability of class 1.
     probabilities : array-like of shape (n,) or (n, k)
-        That of 1; or a column for each class, whose rows sum to 1.
+        Predicted probabilities: of class 1, or of each class. Rows of several classes sum to 1.
     sample_weight : array-like of shape (n,), optional
-        Weights; None weighs all alike.
+        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+
+    Returns
+    -------
+    float
+        At least 0, in nats; 0 if all weights are 0.
 
     Raises
     ------
     ValueError
-        If shapes do not match, a label is out of range, or what should be probabilities is not.
+        If there are no samples, shapes do not match, a label is out of range, a probability is not from 0 to 1, a row
+        of probabilities does not sum to 1, or a weight is negative or not finite.
+
+    Examples
+    --------
+    >>> from fastmlp.metrics import log_loss
+    >>> round(log_loss([0, 1], [[0.9, 0.1], [0.2, 0.8]]), 4)
+    0.1643
     """
     p, true = np.asarray(probabilities), np.asarray(y_true, np.float64)
     p = p if p.dtype.kind == "f" else p.astype(np.float64)
@@ -126,7 +167,7 @@ def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLi
     if p.ndim == 1 or p.shape[1:] == (1,):
         true, p = (np.stack([1.0 - column, column], axis=1) for column in (true.ravel(), p.ravel()))
     elif true.ndim == 1 and p.ndim == 2:
-        _check_labels(true, p.shape[1])
+        _check_range(true, p.shape[1])
         true = (true[:, None] == np.arange(p.shape[1])).astype(np.float64)
     if true.ndim != 2 or true.shape != p.shape or not len(true):
         raise ValueError(
@@ -139,13 +180,13 @@ def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLi
     if (np.abs(p.sum(axis=1) - 1) > np.sqrt(eps)).any():
         raise ValueError("log_loss needs probabilities whose rows sum to 1")
     logs = logarithm(np.clip(p.astype(np.float64), eps, 1 - eps))
-    return float(mean(-(true * logs).sum(axis=1), weights_of(sample_weight, len(true))))
+    return float(weighted_mean(-(true * logs).sum(axis=1), check_weights(sample_weight, len(true))))
 
 
-def _scored(
+def _check_scores(
     y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[NDArray[Any], Floats, Floats]:
-    """Checked labels (n,), scores (n,) or (n, k), and weights (n,)."""
+    """Return checked labels (n,), scores (n,) or (n, k), and weights (n,); a single column of scores becomes (n,)."""
     true, values = np.asarray(y_true), np.asarray(scores, np.float64)
     values = values[:, 0] if values.shape[1:] == (1,) else values
     if true.ndim != 1 or values.ndim not in (1, 2) or len(true) != len(values) or not len(true):
@@ -154,31 +195,32 @@ def _scored(
         )
     if np.isnan(values).any():
         raise ValueError("scores must be numbers, got NaN")
-    _check_labels(true, 2 if values.ndim == 1 else values.shape[1])
-    return true, values, weights_of(sample_weight, len(true))
+    _check_range(true, 2 if values.ndim == 1 else values.shape[1])
+    return true, values, check_weights(sample_weight, len(true))
 
 
-def _check_labels(true: NDArray[Any], classes: int) -> None:
+def _check_range(true: NDArray[Any], classes: int) -> None:
+    """Check that every label is a whole number from 0 to classes - 1."""
     unknown = np.setdiff1d(true, np.arange(classes))
     if len(unknown):
         raise ValueError(f"y_true must hold labels from 0 to {classes - 1}, got {unknown.tolist()}")
 
 
 def _area(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> float:
-    """The area under the ROC curve, by the trapezoids between the distinct scores."""
-    found, false = _passed(positive, scores, weights)
-    if found[-1] <= 0 or false[-1] <= 0:
+    """Return the area under the ROC curve, the sum of the trapezoids between the distinct scores."""
+    true_positives, false_positives = _cumulated(positive, scores, weights)
+    if true_positives[-1] <= 0 or false_positives[-1] <= 0:
         raise ValueError("roc_auc needs samples of weight in the class and outside of it")
-    return float(np.trapezoid(found, false) / (found[-1] * false[-1]))
+    return float(np.trapezoid(true_positives, false_positives) / (true_positives[-1] * false_positives[-1]))
 
 
-def _passed(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """The weight of the positive and of the other samples that score at least so much, for each score downwards.
+def _cumulated(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return the weights of the positive and of the negative samples that reach each distinct score.
 
-    They begin with 0, for a score that no sample has.
+    The scores descend. Both arrays begin with 0, for a threshold that no sample reaches.
     """
     order = np.argsort(-scores, kind="stable")
     last_of_tie = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    found = np.cumsum((weights * positive)[order])[last_of_tie]
-    false = np.cumsum((weights * ~positive)[order])[last_of_tie]
-    return np.append(0.0, found), np.append(0.0, false)
+    true_positives = np.cumsum((weights * positive)[order])[last_of_tie]
+    false_positives = np.cumsum((weights * ~positive)[order])[last_of_tie]
+    return np.append(0.0, true_positives), np.append(0.0, false_positives)

@@ -23,7 +23,8 @@ from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.table import MetricFunction, SelectedMetrics, called_classes, measure, select_metrics
+from fastmlp.metrics.evaluation import SelectedMetrics, measure, predicted_classes, select_metrics
+from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import activations, data, losses, random
 from fastmlp.reference.activations import Array
@@ -201,7 +202,7 @@ class Network:
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable class of each row, (n,); 0 or 1 for each output that stands for itself."""
-        return called_classes(self.predict(X), self.architecture.loss)
+        return predicted_classes(self.predict(X), self.architecture.loss)
 
     def hidden_activations(self, X: ArrayLike) -> list[Array]:
         """`g(Z)` (n, units) of every hidden layer, without dropout."""

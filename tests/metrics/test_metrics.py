@@ -269,7 +269,7 @@ def test_evaluate_of_numbers_gives_mean_absolute_error_and_r2(rng, weights):
         (lambda: metrics.accuracy([0, 1], [0, 1], [1.0, np.nan]), "finite and at least 0"),
         (lambda: metrics.accuracy(["a", "b"], [0, 1]), "both hold names or both numbers, got ..a.. and .0."),
         (lambda: metrics.confusion_matrix([0, 1], np.array(["a", "b"], object)), "both hold names or both numbers"),
-        (lambda: metrics.confusion_matrix([0, 1], [0, 2], labels=[0, 1]), r"they lack \[2\]"),
+        (lambda: metrics.confusion_matrix([0, 1], [0, 2], labels=[0, 1]), r"every label that occurs, but lacks \[2\]"),
         (lambda: metrics.confusion_matrix([0, 1], [0, 1], labels=[0, 1, 1]), "different labels"),
         (lambda: metrics.precision([0, 1, 2], [0, 1, 2]), "use average='macro'"),
         (lambda: metrics.recall([0, 2], [0, 2]), r"pos_label must be one of \[0, 2\], got 1"),

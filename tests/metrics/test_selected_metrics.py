@@ -16,7 +16,7 @@ from fastmlp import Adam, EarlyStopping, Network, metrics
 from fastmlp import reference as plain
 from fastmlp.losses import LOSSES
 from fastmlp.metrics import METRICS
-from fastmlp.metrics.table import KINDS
+from fastmlp.metrics.registry import TARGET_KINDS
 
 RNG = np.random.default_rng(5)
 ROWS = 45
@@ -120,15 +120,15 @@ def test_each_metric_is_scikit_learns_of_the_predictions(
 
 @cases
 def test_every_metric_that_suits_is_among_these(layers: Any, output: str, y: Any, truths: dict[str, Truth]) -> None:
-    kind = KINDS[Network(layers, output=output).architecture.loss.targets]
-    suitable = [name for name, metric in METRICS.items() if metric.reads in kind.offers]
+    kind = TARGET_KINDS[Network(layers, output=output).architecture.loss.targets]
+    suitable = [name for name, metric in METRICS.items() if metric.reads in kind.readable]
     assert set(truths) == set(suitable) - ({"top_k_accuracy"} if layers[-1] < 6 else set())
 
 
 def test_there_is_a_line_for_every_kind_of_targets() -> None:
-    assert {loss.targets for loss in LOSSES.values()} <= set(KINDS)
-    for kind in KINDS.values():
-        assert all(METRICS[name].reads in kind.offers for name in kind.usual)
+    assert {loss.targets for loss in LOSSES.values()} <= set(TARGET_KINDS)
+    for kind in TARGET_KINDS.values():
+        assert all(METRICS[name].reads in kind.readable for name in kind.default_metrics)
 
 
 @both
@@ -219,7 +219,7 @@ def test_of_signs_what_is_above_0_is_positive(signs: list[int], weights: Any) ->
         "f1": near(by_output(lambda t, p, w: peer.f1_score(t > 0, p > 0, sample_weight=w))(y, margins, weights)),
         "roc_auc": near(by_output(lambda t, p, w: peer.roc_auc_score(t > 0, p, sample_weight=w))(y, margins, weights)),
     }
-    with pytest.raises(ValueError, match="'log_loss' does not suit hinge"):
+    with pytest.raises(ValueError, match="'log_loss' does not suit the loss hinge"):
         metrics.evaluate(hinge, y, margins, metrics=["log_loss"])
 
 
@@ -340,11 +340,15 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (["loss"], ValueError, "unknown metric 'loss'"),
     ([3], TypeError, "a metric must be a name or a function with a __name__, got 3"),
     ([functools.partial(share_of_zero)], TypeError, "with a __name__, got functools.partial"),
-    (["f1", "recall", "f1"], ValueError, "names of their own, but 'f1' is there twice"),
-    (["f1", metrics.f1], ValueError, "'f1' is there twice"),
-    ([share_of_zero, share_of_zero], ValueError, "'share_of_zero' is there twice"),
-    ([loss], ValueError, "'loss' is the loss's"),
-    (["r2"], ValueError, "'r2' does not suit categorical_crossentropy; there are: accuracy, top_k_accuracy, precision"),
+    (["f1", "recall", "f1"], ValueError, "metrics must have different names, but 'f1' is given twice"),
+    (["f1", metrics.f1], ValueError, "'f1' is given twice"),
+    ([share_of_zero, share_of_zero], ValueError, "'share_of_zero' is given twice"),
+    ([loss], ValueError, "a metric must not be named 'loss', which is the name of the loss"),
+    (
+        ["r2"],
+        ValueError,
+        "'r2' does not suit the loss categorical_crossentropy; metrics that do: accuracy, top_k_accuracy, precision",
+    ),
     (["top_k_accuracy"], ValueError, r"with k=5 needs scores of more than 5 classes, got shape \(\d+, 3\)"),
 ]
 
