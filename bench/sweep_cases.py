@@ -55,7 +55,7 @@ class Case:
 
     @property
     def workload(self) -> Workload:
-        """The same as the other benchmarks know it; an epoch of as many steps as do not take too long."""
+        """Return this point as a workload; an epoch has as many steps as memory and time allow."""
         step = Workload((self.inputs, *self.hidden, self.outputs), self.batch, self.batch, output=self.output)
         most = min(EPOCH_BYTES // (8 * self.batch * self.inputs), int(EPOCH_FLOPS / step.flops), STEPS[-1])
         return replace(step, rows=max(most, STEPS[0]) * self.batch)
