@@ -303,7 +303,7 @@ def resolve_seed(seed: int | None) -> int:
     """
     if seed is None:
         return secrets.randbits(31)
-    result = whole_number(seed, "seed", least=0)
+    result = whole_number(seed, "seed", minimum=0)
     if result >= 2**63:
         raise ValueError(f"seed must be less than 2**63, got {result}")
     return result

@@ -139,7 +139,7 @@ def check_gradients(
     ValueError, TypeError
         If the data do not suit the network, or step or samples are out of range.
     """
-    step, samples = number(step, "step", least=1e-12), whole_number(samples, "samples")
+    step, samples = number(step, "step", minimum=1e-12), whole_number(samples, "samples")
     reference = Network.like(network, dtype="float64")
     rows = _rows_in_float64(network, X, y, sample_weight)
     loss, gradients = reference.loss_and_gradients(*rows)

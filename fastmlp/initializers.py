@@ -35,7 +35,7 @@ class Initializer(Settings, ABC):
 
     distribution = "constant"
 
-    least, below = -LARGEST, LARGEST
+    minimum, below = -LARGEST, LARGEST
 
     @abstractmethod
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:

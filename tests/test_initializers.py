@@ -186,15 +186,15 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: TruncatedNormal(stddev=-1.0), ValueError, "truncated_normal: stddev must be at least 0, got -1.0"),
     (lambda: Orthogonal(0), ValueError, "orthogonal: gain must be positive, got 0.0"),
     (lambda: Dense(3, weight_init="orthogonale"), ValueError, "unknown initializer.*did you mean 'orthogonal'"),
-    (lambda: Dense(3, weight_init=0.5), TypeError, "initializer must be a name or an object of Initializer, got 0.5"),  # type: ignore[arg-type]
-    (lambda: Dense(3, weight_init=Orthogonal), TypeError, "initializer must be a name or an object"),  # type: ignore[arg-type]
+    (lambda: Dense(3, weight_init=0.5), TypeError, "initializer must be a name or an instance of Initializer, got 0.5"),  # type: ignore[arg-type]
+    (lambda: Dense(3, weight_init=Orthogonal), TypeError, "initializer must be a name or an instance"),  # type: ignore[arg-type]
     (lambda: Dense(3, bias_init="orthogonal"), ValueError, r"bias_init cannot be Orthogonal\(gain=1.0\): a bias"),
     (lambda: Dense(3, bias_init=Orthogonal(2)), ValueError, r"bias_init cannot be Orthogonal\(gain=2.0\)"),
-    (lambda: Dense(3, bias_init=None), TypeError, "initializer must be a name or an object"),  # type: ignore[arg-type]
-    (lambda: from_dict({"name": "constant"}), ValueError, "'constant' is described by name, value, got name"),
-    (lambda: from_dict({"name": "he_normal", "scale": 2}), ValueError, "is described by name, got name, scale"),
+    (lambda: Dense(3, bias_init=None), TypeError, "initializer must be a name or an instance"),  # type: ignore[arg-type]
+    (lambda: from_dict({"name": "constant"}), ValueError, "'constant' must have the entries name, value, got name"),
+    (lambda: from_dict({"name": "he_normal", "scale": 2}), ValueError, "must have the entries name, got name, scale"),
     (lambda: from_dict({"name": "orthogonal", "gain": -1}), ValueError, "orthogonal: gain must be positive"),
-    (lambda: from_dict("zeros"), TypeError, "initializer must be described by its name and numbers, got 'zeros'"),
+    (lambda: from_dict("zeros"), TypeError, "initializer must be a dictionary with a 'name' and numbers, got 'zeros'"),
 ]  # fmt: skip
 
 

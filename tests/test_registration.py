@@ -313,10 +313,10 @@ def test_what_is_stored_is_the_name_and_other_processes_give_the_same_bits(tmp_p
     assert [layer["activation"] for layer in layers] == [{"name": "own_swish"}] * 2 + [{"name": "linear"}]
     out, _ = run_python(ELSEWHERE.format(path=str(path), pickled=str(pickled)))
     refused_file, refused_pickle, *outputs = out.splitlines()
-    hint = "; one of your own must be registered first, with fastmlp.register_activation"
+    hint = "; register your own activation with fastmlp.register_activation first"
     assert refused_file.startswith(f"ModelFormatError {str(path)!r} is not a valid fastmlp model: ")
     for said in (refused_file, refused_pickle):
-        assert "unknown activation 'own_swish'. There are: linear, relu" in said
+        assert "unknown activation 'own_swish'. Known names: linear, relu" in said
         assert said.endswith(hint)
     assert refused_pickle.startswith("ValueError unknown activation")
     assert outputs == [network.predict(SOME).tobytes().hex()] * 3
@@ -331,7 +331,9 @@ def test_a_loss_that_is_not_registered_is_not_loaded(tmp_path: Path) -> None:
     assert again.architecture == network.architecture
     assert pickle.loads(pickle.dumps(network)).architecture.loss is LOSSES["own"]
     del LOSSES["own"]
-    with pytest.raises(ValueError, match=r"unknown loss 'own'.*must be registered first, with fastmlp\.register_loss$"):
+    with pytest.raises(
+        ValueError, match=r"unknown loss 'own'.*register your own loss with fastmlp\.register_loss first$"
+    ):
         Network.load(tmp_path / "own")
 
 

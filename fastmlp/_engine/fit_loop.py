@@ -68,7 +68,7 @@ class FitLoop:
         self.validated = tuple(f"val_{name}" for name in validated)
         for callback in callbacks:
             callback.network, callback.entries = network, ("loss", *self.validated)
-            whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", least=0)
+            whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", minimum=0)
 
     def run(self, epochs: int) -> None:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""

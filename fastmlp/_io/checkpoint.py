@@ -161,7 +161,7 @@ def _described(metadata: Mapping[str, str]) -> _Network:
     try:
         architecture = architectures.from_dict(_architecture(metadata["architecture"]))
         training = _json(metadata["training"])
-        counters = {name: whole_number(training[name], name, least=0) for name in _COUNTERS}
+        counters = {name: whole_number(training[name], name, minimum=0) for name in _COUNTERS}
         complete = training["optimizer_state"]
         if not isinstance(complete, bool) or max(counters.values()) >= 2**62:
             raise ValueError(f"training is {training!r}")

@@ -17,7 +17,7 @@ def aligned_zeros(count: int, dtype: Any) -> NDArray[Any]:
     """Return a vector of `count` zeros that starts at a multiple of 64 bytes."""
     dtype = np.dtype(dtype)
     raw = np.zeros(count * dtype.itemsize + ALIGNMENT, np.uint8)
-    memory.take(raw)
+    memory.commit(raw)
     skip = -address(raw) % ALIGNMENT
     return raw[skip : skip + count * dtype.itemsize].view(dtype)
 

@@ -1,4 +1,4 @@
-"""Checks of single arguments: each returns the value in its plain form, or says what was given and what is expected."""
+"""Checks of single arguments. Each returns the value as a plain type, or says what was given and what is expected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 T = TypeVar("T")
 
-# What others call it, where spelling alone would offer the wrong thing or nothing; for messages only.
-_ELSEWHERE: dict[str, tuple[str, ...]] = {
+# Names that other libraries use, where the nearest spelling would suggest the wrong name or none; for messages only.
+_SYNONYMS: dict[str, tuple[str, ...]] = {
     "identity": ("linear",),
     "logistic": ("sigmoid",),
     "swish": ("silu",),
@@ -38,43 +38,58 @@ _ELSEWHERE: dict[str, tuple[str, ...]] = {
 
 
 def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T:
-    """The entry of `table` that `given` names, or `given` itself where it is one already.
+    """Return the entry of `table` with the name `given`, or `given` itself if it is an instance of `kind`.
+
+    Parameters
+    ----------
+    given : object
+        The argument of the user.
+    kind : type
+        The class of the entries.
+    table : mapping
+        From name to entry.
+    what : str
+        What the argument is, for messages: "activation", "loss".
 
     Raises
     ------
     ValueError
-        If the table has no such name; the message offers the nearest one and lists all.
+        If the table has no such name; the message suggests the nearest name and lists all.
     TypeError
         If `given` is neither a string nor an instance of `kind`.
     """
     if isinstance(given, kind):
         return given
     if not isinstance(given, str):
-        hint = ""
-        if isinstance(given, type) and issubclass(given, kind):
-            hint = f"; write {given.__name__}()"
-        elif callable(given) and what in ("activation", "loss"):
-            hint = f"; functions of your own are registered, with fastmlp.register_{what}, and then named"
-        got = f"{given!r} of type {type(given).__name__}{hint}"
-        raise TypeError(f"{what} must be a name or an object of {kind.__name__}, got {got}")
+        got = f"{given!r} of type {type(given).__name__}{_hint(given, kind, what)}"
+        raise TypeError(f"{what} must be a name or an instance of {kind.__name__}, got {got}")
     if given in table:
         return table[given]
     plain = given.lower().replace("-", "_")
-    elsewhere = [name for name in _ELSEWHERE.get(plain, ()) if name in table]
-    near = elsewhere or difflib.get_close_matches(plain, table, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown {what} {given!r}{hint} There are: {', '.join(table)}")
+    synonyms = [name for name in _SYNONYMS.get(plain, ()) if name in table]
+    near = synonyms or difflib.get_close_matches(plain, table, n=1)
+    question = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"unknown {what} {given!r}{question} Known names: {', '.join(table)}")
 
 
-def whole_number(value: object, what: str, least: int = 1) -> int:
-    """`value` as an int of at least `least`.
+def _hint(given: object, kind: type, what: str) -> str:
+    """Return what to write in place of a class or a function, as the end of a message."""
+    if isinstance(given, type) and issubclass(given, kind):
+        return f"; write {given.__name__}()"
+    if callable(given) and what in ("activation", "loss"):
+        return f"; to use a function of your own, register it with fastmlp.register_{what} and give its name"
+    return ""
+
+
+def whole_number(value: object, what: str, minimum: int = 1) -> int:
+    """Return `value` as an int.
 
     Raises
     ------
     TypeError
         If it is not a whole number.
     ValueError
-        If it is smaller than `least`.
+        If it is less than `minimum`.
     """
     try:
         if isinstance(value, (bool, np.bool_)):
@@ -82,20 +97,20 @@ def whole_number(value: object, what: str, least: int = 1) -> int:
         result = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{what} must be a whole number, got {value!r} of type {type(value).__name__}") from None
-    if result < least:
-        raise ValueError(f"{what} must be at least {least}, got {result}")
+    if result < minimum:
+        raise ValueError(f"{what} must be at least {minimum}, got {result}")
     return result
 
 
-def number(value: object, what: str, least: float = 0.0, below: float = math.inf) -> float:
-    """`value` as a finite float in [least, below).
+def number(value: object, what: str, minimum: float = 0.0, below: float = math.inf) -> float:
+    """Return `value` as a finite float.
 
     Raises
     ------
     TypeError
         If it is not a number.
     ValueError
-        If it is outside the range.
+        If it is outside [minimum, below).
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{what} must be a number, got {value!r} of type {type(value).__name__}")
@@ -103,7 +118,7 @@ def number(value: object, what: str, least: float = 0.0, below: float = math.inf
         result = float(value)
     except OverflowError:  # an int beyond 1e308
         result = math.inf
-    if not (least <= result < below):
+    if not (minimum <= result < below):
         limit = "finite" if below == math.inf else f"less than {below:g}"
-        raise ValueError(f"{what} must be at least {least:g} and {limit}, got {value!r}")
+        raise ValueError(f"{what} must be at least {minimum:g} and {limit}, got {value!r}")
     return result

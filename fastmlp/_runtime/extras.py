@@ -1,4 +1,4 @@
-"""Libraries that only some functions need, imported when those are called."""
+"""Optional libraries: only some functions need them, and these import them when they are called."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def needed_by(function: str, install: str) -> Iterator[None]:
-    """Around the imports of a function: where one fails, say what to install.
+    """Name the command that installs a library if an import inside the `with` block fails.
+
+    Parameters
+    ----------
+    function : str
+        The function that needs the library, for the message.
+    install : str
+        What pip has to install, such as "fastmlp[onnx]".
 
     Raises
     ------
     ImportError
-        If a library is not there.
+        If a library is not installed.
     """
     try:
         yield

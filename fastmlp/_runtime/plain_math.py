@@ -1,7 +1,7 @@
-"""Powers, logarithms and cosines whose bits no maths library can change.
+"""Powers, logarithms and cosines with the same bits on every machine.
 
-`numpy.power`, `log` and `cos` differ in their last bits from one machine to the next. Here is nothing but the
-four operations, rounding to whole numbers, and frexp and ldexp, which are exact: the same bits everywhere.
+The last bits of `numpy.power`, `log` and `cos` depend on the machine. The functions below use only operations whose
+result IEEE 754 defines: the four basic ones, rounding to whole numbers, and the exact frexp and ldexp.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COS = tuple((-1.0) ** k / math.factorial(2 * k) for k in range(8, -1, -1))
 
 
 def horner(coefficients: Sequence[float], x: Floats) -> Floats:
-    """The polynomial with these coefficients, the highest power's first."""
+    """Evaluate a polynomial by Horner's rule; the coefficient of the highest power comes first."""
     total = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         total = total * x + coefficient
@@ -32,39 +32,40 @@ def horner(coefficients: Sequence[float], x: Floats) -> Floats:
 
 
 def logarithm(x: Floats) -> Floats:
-    """The natural logarithm of positive numbers, to 1e-15 of itself."""
-    e, rest = _taken_apart(x)
-    return e * LOG_2 + rest
+    """Return the natural logarithm of positive numbers, with a relative error below 1e-15."""
+    e, log_m = _exponent_and_log_mantissa(x)
+    return e * LOG_2 + log_m
 
 
 def power(base: Floats | float, exponent: Floats | float) -> Floats:
-    """`base ** exponent` for base >= 0, to `(1 + |exponent * log(base)|) * 5e-16` of itself.
+    """Return `base ** exponent` for base >= 0, with a relative error below `(1 + |exponent * log(base)|) * 5e-16`.
 
-    `2^k e^r` with |r| <= log(2) / 2, its series to r^13; 0 and infinity beyond float64; exact for whole powers of 2.
+    The result is `2^k e^r` with |r| <= log(2) / 2 and the series of e^r up to r^13. Results beyond the range of float64
+    are 0 or infinity. Whole powers of 2 are exact.
     """
     given, y = np.broadcast_arrays(np.asarray(base, np.float64), np.clip(exponent, -1e300, 1e300))
-    none = given == 0.0
-    e, rest = _taken_apart(np.where(none, 1.0, given))
-    k = np.clip(np.rint(y * (e + rest / LOG_2)), -1100.0, 1100.0)
-    r = np.clip((y * e - k) * LOG_2 + y * rest, -1.0, 1.0)  # beyond that k is clipped and decides alone
+    zero = given == 0.0
+    e, log_m = _exponent_and_log_mantissa(np.where(zero, 1.0, given))
+    k = np.clip(np.rint(y * (e + log_m / LOG_2)), -1100.0, 1100.0)
+    r = np.clip((y * e - k) * LOG_2 + y * log_m, -1.0, 1.0)  # outside only where k is clipped and decides alone
     with np.errstate(over="ignore", under="ignore"):
         result = np.ldexp(horner(_EXP, r), k.astype(np.int32))
-    return np.where(none & (y > 0.0), 0.0, result)
+    return np.where(zero & (y > 0.0), 0.0, result)
 
 
 def powers(base: float, exponents: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`base ** exponents` for whole exponents from 0, by squaring; a product of n factors, rounded up to n times."""
+    """Return `base ** exponents` for whole exponents of at least 0, by squaring; n factors round up to n times."""
     result = np.ones(len(exponents))
-    square, left = base, exponents
+    square, bits = base, exponents
     with np.errstate(over="ignore", under="ignore"):
-        while left.any():
-            result = np.where(left & 1, result * square, result)
-            square, left = square * square, left >> 1
+        while bits.any():
+            result = np.where(bits & 1, result * square, result)
+            square, bits = square * square, bits >> 1
     return result
 
 
 def cosine_of_pi(x: Floats) -> Floats:
-    """cos(pi x), to 1e-16 of 1; exactly 1, 0 and -1 where it should be."""
+    """Return cos(pi x) with an absolute error below 3e-16, and exactly at multiples of 1/2: 1, 0 or -1."""
     r = np.abs(x - 2.0 * np.rint(x / 2.0))  # exact: the distance from the nearest even number, at most 1
     folded = np.minimum(r, 1.0 - r)  # cos(pi (1 - r)) = -cos(pi r)
     near = np.pi * np.minimum(folded, 0.25)
@@ -73,8 +74,11 @@ def cosine_of_pi(x: Floats) -> Floats:
     return np.where(r > 0.5, -value, value)
 
 
-def _taken_apart(x: Floats) -> tuple[Floats, Floats]:
-    """The e and log(m) of x = m 2^e with m around 1: `2 artanh s` for `s = (m - 1) / (m + 1)`, its series to s^21."""
+def _exponent_and_log_mantissa(x: Floats) -> tuple[Floats, Floats]:
+    """Return e and log(m) for `x = m 2^e` with m from sqrt(1/2) to sqrt(2).
+
+    log(m) is `2 artanh(s)` with `s = (m - 1) / (m + 1)`, by the series up to s^21.
+    """
     m, e = np.frexp(x)
     small = m < np.sqrt(0.5)
     m = np.where(small, 2.0 * m, m)

@@ -1,4 +1,4 @@
-"""What the library runs on: versions, processor, threads, and its cache of compiled code."""
+"""What fastmlp runs on: versions, the processor, threads, and the cache of compiled code."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The names of LLVM, by our names for what matters to the kernels.
+# The processor features that the kernels can use, and LLVM's names for them.
 FEATURES = {"AVX2": "avx2", "FMA": "fma", "AVX512F": "avx512f", "NEON": "neon"}
 _VECTOR_BITS = {"AVX512F": 512, "AVX2": 256}
 
 
 def describe() -> dict[str, Any]:
-    """Everything that decides how fast this machine trains.
+    """Describe everything that decides how fast this machine trains.
 
     Returns
     -------
     dict
         "versions" (name to version), "platform", "cpu", "features" (name to bool), "vector_bits", "threading_layer"
-        ("omp", "tbb", "workqueue" or "none"), "threads" (the most that are used), "cache_directory", "cache_bytes";
-        plain values that JSON can hold.
+        ("omp", "tbb", "workqueue" or "none"), "threads" (the maximum), "cache_directory" and "cache_bytes". All values
+        can be written as JSON.
     """
     import llvmlite
     import numba
@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
     found = features(dict(binding.get_host_cpu_features()), platform.machine())
     cache = code_cache.directory()
-    config: Any = numba.config  # Numba fills it at run time, so a type checker does not know what is there
+    config: Any = numba.config  # Numba adds the attributes at run time, where type checkers cannot see them
     return {
         "versions": {
             "fastmlp": fastmlp.__version__,
@@ -54,27 +54,32 @@ def describe() -> dict[str, Any]:
 
 
 def features(host: Mapping[str, bool], machine: str) -> dict[str, bool]:
-    """Which of `FEATURES` the processor has.
+    """Return which of `FEATURES` the processor has.
 
     Parameters
     ----------
     host : mapping of str to bool
-        LLVM's names of the features, as llvmlite gives them.
+        LLVM's names of the features, as llvmlite returns them.
     machine : str
-        The kind of processor, as `platform.machine` names it. Every 64-bit ARM has NEON and FMA, which LLVM does not
-        list on every system.
+        The kind of processor, as `platform.machine` names it. Every 64-bit ARM processor has NEON and FMA, but LLVM
+        does not list them on every system.
+
+    Returns
+    -------
+    dict of str to bool
+        One entry for each of `FEATURES`.
     """
     arm = machine.lower() in ("arm64", "aarch64")
     return {name: host.get(llvm, False) or (arm and name in ("NEON", "FMA")) for name, llvm in FEATURES.items()}
 
 
 def vector_bits(found: Mapping[str, bool]) -> int:
-    """The width of a vector register: what `features` found decides; every 64-bit processor has 128."""
+    """Return the width of a vector register, given the result of `features`; every 64-bit processor has 128 bits."""
     return max((bits for name, bits in _VECTOR_BITS.items() if found[name]), default=128)
 
 
 def folder_size(folder: Path) -> int:
-    """The bytes of all files in a folder and below; 0 where there is none. Files that vanish meanwhile count 0."""
+    """Return the bytes of all files below a folder; 0 if it does not exist. Files that vanish meanwhile count 0."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

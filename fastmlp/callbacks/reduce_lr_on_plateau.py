@@ -64,7 +64,7 @@ class ReduceLROnPlateau(Callback):
         self.factor = number(factor, "factor", below=1.0)
         if not self.factor:
             raise ValueError("factor must be greater than 0 and less than 1, got 0")
-        self.patience, self.cooldown = whole_number(patience, "patience"), whole_number(cooldown, "cooldown", least=0)
+        self.patience, self.cooldown = whole_number(patience, "patience"), whole_number(cooldown, "cooldown", minimum=0)
         self.min_delta, self.min_lr = number(min_delta, "min_delta"), number(min_lr, "min_lr")
         self.verbose = verbose
         self._forget()

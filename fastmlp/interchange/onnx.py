@@ -96,7 +96,7 @@ def to_onnx(
 
 
 def _check_opset(opset: int, newest: int) -> int:
-    version = whole_number(opset, "opset", least=OLDEST_OPSET)
+    version = whole_number(opset, "opset", minimum=OLDEST_OPSET)
     if version > newest:
         raise ValueError(f"opset must be at most {newest}, the newest of the installed onnx, got {version}")
     return version

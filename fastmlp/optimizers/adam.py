@@ -71,7 +71,7 @@ class Adam(_Moments):
     epsilon_hat: bool = False
 
     name = "adam"
-    later = ("epsilon_hat",)
+    newer_fields = ("epsilon_hat",)
 
     @property
     def kernel(self) -> str:

@@ -124,7 +124,7 @@ def prepare(
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     share = checked_number(validation, "validation", below=1.0)
-    whole_number(seed, "seed", least=0)
+    whole_number(seed, "seed", minimum=0)
     for given, what in ((categorical, "categorical"), (ignore, "ignore")):
         if isinstance(given, str):
             raise TypeError(f"{what} must be a list of columns, got {given!r}")

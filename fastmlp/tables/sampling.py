@@ -57,7 +57,7 @@ def sample(
         If an argument is out of its range.
     """
     whole_number(rows, "rows")
-    whole_number(seed, "seed", least=0)
+    whole_number(seed, "seed", minimum=0)
     reader = Reader(path, separator, verbose)
     encoder, target = Encoder(model.schema, reader, with_target=True), model.schema.target
     generator = random.Random(seed)

@@ -269,7 +269,7 @@ def _check_flag(flag: object, what: str) -> None:
 
 
 def _finite(value: object, what: str) -> float:
-    return number(value, what, least=-sys.float_info.max)
+    return number(value, what, minimum=-sys.float_info.max)
 
 
 def _check_deviation(deviation: float, name: str) -> None:

@@ -168,12 +168,12 @@ def test_an_optimizer_comes_back_from_a_file(optimizer: Optimizer) -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"name": "adamax"}, ValueError, "unknown optimizer 'adamax'. There are: sgd, rmsprop, adagrad, adadelta, "),
-        ({"name": 3}, TypeError, "optimizer must be described by its name and numbers, got {'name': 3"),
-        ({"colour": 1}, ValueError, "optimizer 'sgd' is described by name, learning_rate, clipvalue, global_clipnorm"),
+        ({"name": "adamax"}, ValueError, "unknown optimizer 'adamax'. Known names: sgd, rmsprop, adagrad, adadelta, "),
+        ({"name": 3}, TypeError, "optimizer must be a dictionary with a 'name' and numbers, got {'name': 3"),
+        ({"colour": 1}, ValueError, "optimizer 'sgd' must have the entries name, learning_rate, clipvalue, global_cl"),
         ({"momentum": -1}, ValueError, "sgd: momentum must be at least 0 and finite, got -1"),
-        ({"learning_rate": {"name": "cos"}}, ValueError, "unknown schedule 'cos'. There are: constant, step"),
-        ({"learning_rate": {"name": "cosine"}}, ValueError, "schedule 'cosine' is described by name, initial_learning"),
+        ({"learning_rate": {"name": "cos"}}, ValueError, "unknown schedule 'cos'. Known names: constant, step"),
+        ({"learning_rate": {"name": "cosine"}}, ValueError, "schedule 'cosine' must have the entries name, initial_l"),
         ({"learning_rate": "cosine"}, TypeError, f"sgd: {NO_RATE}'cosine'"),
         ({"clipvalue": 1, "global_clipnorm": 1}, ValueError, "one limit at a time"),
     ],

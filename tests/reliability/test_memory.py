@@ -25,9 +25,9 @@ GB = 10**9
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], tuple[int, str]]:
     """What is available on a system whose files are these, without a limit of this process."""
-    monkeypatch.setattr(memory, "_PROCESSES", tmp_path / "proc")
-    monkeypatch.setattr(memory, "_GROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(memory, "_of_process", lambda: (sys.maxsize, "this process"))
+    monkeypatch.setattr(memory, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "_left_to_process", lambda: (sys.maxsize, "this process"))
 
     def written(files: dict[str, str]) -> tuple[int, str]:
         for name, text in files.items():
@@ -47,7 +47,7 @@ STAT = "anon 5\nfile 7\ninactive_file 3000\nactive_file 1000\n"
 
 def kept(size: int) -> int:
     """Without what is left to others."""
-    return size - size // memory.SPARED
+    return size - size // memory.RESERVED_PART
 
 
 SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
@@ -68,7 +68,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/a/memory.swap.max": "0\n",
         },
         704_000,
-        "its control group",
+        "the control group",
     ),
     "version 2 in a container, with swap": (
         {
@@ -79,7 +79,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/memory.swap.current": "100\n",
         },
         700_400,
-        "its control group",
+        "the control group",
     ),
     "version 2, more swap allowed than there is": (
         {
@@ -90,7 +90,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/memory.swap.current": "0\n",
         },
         700_000 + 1000 * 1024,
-        "its control group",
+        "the control group",
     ),
     "version 2, swap without a limit": (
         {
@@ -101,7 +101,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/memory.swap.current": "5\n",
         },
         700_000 + 1000 * 1024,
-        "its control group",
+        "the control group",
     ),
     "version 1": (
         {
@@ -111,7 +111,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/memory/box/memory.stat": "total_inactive_file 10\ntotal_active_file 20\ninactive_file 5000\n",
         },
         100_030,
-        "its control group",
+        "the control group",
     ),
     "over the limit": (
         {
@@ -121,7 +121,7 @@ SYSTEMS: dict[str, tuple[dict[str, str], int, str]] = {
             "cgroup/memory.swap.max": "0\n",
         },
         0,
-        "its control group",
+        "the control group",
     ),
     "rubbish": (
         {"proc/self/cgroup": "0::/\n", "cgroup/memory.max": "much\n", "cgroup/memory.current": "\n"},
@@ -257,7 +257,7 @@ def test_a_call_that_would_take_too_much_leaves_the_network_as_it_was(
     network = Network([3, Dense(40, "tanh"), 3], output="softmax", seed=7)
     network.fit(*small_data())
     before, state = bits(network), network.__getstate__()["state"]
-    monkeypatch.setattr(memory, "ASK_FROM", 1)
+    monkeypatch.setattr(memory, "CHECKED_FROM", 1)
     monkeypatch.setattr(memory, "available", lambda: (1000, "the machine"))
     with pytest.raises(MemoryError, match=r"takes 0\.00 GB of memory, but the machine has 0\.00 GB left"):
         CALLS[name](network)
@@ -278,7 +278,7 @@ def test_an_epoch_under_way_is_not_forgotten_for_lack_of_memory(monkeypatch: pyt
     data = small_data(100_000)
     with pytest.raises(KeyboardInterrupt):
         network.fit(*data, batch_size=10_000, callbacks=[Stop()])
-    monkeypatch.setattr(memory, "ASK_FROM", 500_000)
+    monkeypatch.setattr(memory, "CHECKED_FROM", 500_000)
     monkeypatch.setattr(memory, "available", lambda: (500_000, "the machine"))
     with pytest.raises(MemoryError, match="the order of the rows"):
         network.fit(*small_data(70_000), batch_size=10)
@@ -290,7 +290,7 @@ def test_an_epoch_under_way_is_not_forgotten_for_lack_of_memory(monkeypatch: pyt
 
 def test_a_file_that_has_no_room_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_network().save(tmp_path / "model")
-    monkeypatch.setattr(memory, "ASK_FROM", 1)
+    monkeypatch.setattr(memory, "CHECKED_FROM", 1)
     monkeypatch.setattr(memory, "available", lambda: (100, "the machine"))
     with pytest.raises(MemoryError, match="what the file holds takes"):
         Network.load(tmp_path / "model")
@@ -334,7 +334,7 @@ from fastmlp._runtime import memory
 
 asked = []
 require = memory.require
-memory.require = lambda size, what, less="": (asked.append(size), require(size, what, less))
+memory.require = lambda size, what, advice="": (asked.append(size), require(size, what, advice))
 network = Network([8, CLASSES], output="softmax", optimizer="sgd", seed=0)
 X = np.random.default_rng(0).normal(size=(20, 8)).astype("f4")
 labels = np.arange(20) * (CLASSES // 20) + CLASSES // 20 - 1
@@ -377,7 +377,7 @@ def kilobytes(name):
 
 asked = []
 require = memory.require
-memory.require = lambda size, what, less="": (asked.append(size), require(size, what, less))
+memory.require = lambda size, what, advice="": (asked.append(size), require(size, what, advice))
 tiny = Network([4, 3], output="softmax", optimizer="adam", seed=0)  # loads kernels
 tiny.fit(np.ones((9, 4)), [0] * 9)
 tiny.predict(np.ones((9, 4)))

@@ -293,9 +293,9 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: ConstantRate(0.1).rates([0.5]), TypeError, "steps must be whole numbers, got float64"),
     (lambda: ConstantRate(0.1).rates([3, -1]), ValueError, "steps are counted from 0, got -1"),
     (lambda: resolve([0.1]), TypeError, "learning_rate must be a number"),  # type: ignore[arg-type]
-    (lambda: from_dict({"name": "cos"}), ValueError, "unknown schedule 'cos'. There are: constant, step"),
-    (lambda: from_dict({"name": "cosine"}), ValueError, "'cosine' is described by name, initial_learning_rate"),
-    (lambda: from_dict("cosine"), TypeError, "schedule must be described by its name and numbers, got 'cosine'"),
+    (lambda: from_dict({"name": "cos"}), ValueError, "unknown schedule 'cos'. Known names: constant, step"),
+    (lambda: from_dict({"name": "cosine"}), ValueError, "'cosine' must have the entries name, initial_learning_rate"),
+    (lambda: from_dict("cosine"), TypeError, "schedule must be a dictionary with a 'name' and numbers, got 'cosine'"),
     (
         lambda: from_dict({**Warmup(3, 0.1).to_dict(), "schedule": {"name": "constant", "learning_rate": -1}}),
         ValueError,
