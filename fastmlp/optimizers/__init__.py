@@ -1,7 +1,22 @@
-"""The optimizers: frozen objects of their numbers, and the constants that a compiled step takes from them.
+"""Optimizers: what a network does with the gradient in each step.
 
-`fastmlp.reference.optimizers` has the formulas, `fastmlp.kernels.operations.optimizers` their compiled form. They are
-PyTorch's, with its defaults, except that the velocity of SGD contains the learning rate, as in Keras and scikit-learn.
+An optimizer is a frozen object that holds only its numbers. What it remembers of past gradients, its slots, belongs to
+the network. `fastmlp.reference.optimizers` has the formulas in NumPy; `fastmlp.kernels.operations.optimizers` has the
+compiled update rules. Formulas and defaults are those of PyTorch, except that the velocity of SGD contains the learning
+rate, as in Keras and scikit-learn.
+
+To add an optimizer, touch these places:
+
+1. `fastmlp/reference/optimizers.py`: the formula as a function, and an entry in its `OPTIMIZERS`.
+2. `kernels/operations/optimizers.py`: the update rule for one vector of weights, and a line in its `UPDATES`.
+3. A class in `descent`, `adaptive` or `adam`: its numbers as dataclass fields, `name`, `slots`, and `constants`, which
+   returns what the update rule multiplies with, in the order in which the rule unpacks it.
+4. This module: the import, `__all__`, and an instance with the defaults in `OPTIMIZERS`.
+5. `fastmlp/__init__.py` and `fastmlp/__init__.pyi`: the public name.
+6. Tests: `OPTIMIZERS` in `tests/cases.py` (kernels against the reference), a scalar formula in
+   `tests/reference/test_reference.py`, and wrong numbers in `BAD` of `tests/optimizers/test_optimizers.py`.
+
+The model file, checkpoints, schedules and clipping then work without further changes.
 """
 
 from __future__ import annotations
@@ -35,28 +50,29 @@ OPTIMIZERS: dict[str, Optimizer] = {
     optimizer.name: optimizer
     for optimizer in (SGD(), RMSprop(), Adagrad(), Adadelta(), Adam(), AdamW(), Nadam(), Lion())
 }
+"""Each optimizer with its default numbers, by name."""
 
 
 def resolve(optimizer: str | Optimizer) -> Optimizer:
-    """The optimizer of that name with its defaults, or the object itself.
+    """Return the optimizer with this name and default numbers, or the given object unchanged.
 
     Raises
     ------
     ValueError
-        If no optimizer has that name; the message lists those there are.
+        If no optimizer has this name; the message lists all names.
     TypeError
-        If it is neither a name nor an `Optimizer`.
+        If the argument is neither a string nor an `Optimizer`.
     """
     return lookup(optimizer, Optimizer, OPTIMIZERS, "optimizer")  # type: ignore[type-abstract]
 
 
 def from_dict(stored: dict[str, Any]) -> Optimizer:
-    """The optimizer that `Optimizer.to_dict` described.
+    """Return the optimizer that `Optimizer.to_dict` described; the inverse of that method.
 
     Raises
     ------
     ValueError, TypeError
-        If the name is unknown, or a number is missing, unknown or out of range.
+        If the name is unknown, or a number is missing, unknown, of the wrong type or out of range.
     """
     numbers = dict(stored)
     if isinstance(numbers.get("learning_rate"), dict):

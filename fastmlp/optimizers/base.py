@@ -1,4 +1,4 @@
-"""What every optimizer is: a learning rate, limits of the gradient, and constants for each step."""
+"""The base class of the optimizers: the learning rate, the limits of the gradient, and the constants of each step."""
 
 from __future__ import annotations
 
@@ -21,22 +21,27 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, repr=False)
 class Optimizer(Settings, ABC):
-    """The base of the optimizers.
+    """The base class of the optimizers.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        The size of a step, greater than or equal to 0.
+        The step size, at least 0.
     clipvalue : float, optional
-        Every element of the gradient, penalties included, is brought to between -clipvalue and clipvalue.
+        Limit of each element of the gradient, penalties included: the element is clipped to [-clipvalue, clipvalue].
     global_clipnorm : float, optional
-        Where the norm n of the whole gradient is greater, the gradient is multiplied by `clipnorm / (n + 1e-6)`, as in
-        PyTorch (Pascanu et al., 2013).
+        Limit of the norm n of the whole gradient, penalties included: if n is greater, the gradient is multiplied by
+        `global_clipnorm / (n + 1e-6)`, as in PyTorch (Pascanu et al., 2013). At most one of the two limits is given.
 
     Attributes
     ----------
     squares : tuple of str
-        Those of its slots that hold squares, which are never negative.
+        The names of the slots that hold squares, which are never negative.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type, or both limits are given.
     """
 
     squares: ClassVar[tuple[str, ...]] = ()
@@ -56,13 +61,13 @@ class Optimizer(Settings, ABC):
                 require(limit >= 1e-30, self, name, limit, "None, or greater than 0")
                 object.__setattr__(self, name, limit)
         both = self.clipvalue is not None and self.global_clipnorm is not None
-        require(not both, self, "clipvalue", self.clipvalue, "None where global_clipnorm is given: one limit at a time")
+        require(not both, self, "clipvalue", self.clipvalue, "None if global_clipnorm is given (give one limit only)")
 
     def __repr__(self) -> str:
-        """The class, its learning rate, and the numbers that are not the defaults."""
+        """Return the class, the learning rate, and the numbers that differ from the defaults."""
         numbers = {entry: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        others = [f"{entry.name}={value!r}" for entry, value in numbers.items() if value != entry.default]
-        shown = [entry for entry in others if not entry.startswith("learning_rate=")]
+        changed = [f"{entry.name}={value!r}" for entry, value in numbers.items() if value != entry.default]
+        shown = [text for text in changed if not text.startswith("learning_rate=")]
         return f"{type(self).__name__}({', '.join([repr(self.learning_rate), *shown])})"
 
     @property
@@ -73,49 +78,61 @@ class Optimizer(Settings, ABC):
     @property
     @abstractmethod
     def slots(self) -> tuple[str, ...]:
-        """The names of the values it keeps beside each parameter."""
+        """The names of the values that the optimizer keeps for each parameter."""
 
     @property
     def first_slot_value(self) -> float:
-        """What the first slot holds before the first step; any other holds 0."""
+        """The value of the first slot before the first step; all other slots begin with 0."""
         return 0.0
 
     @abstractmethod
     def constants(self, steps: Steps) -> Floats:
-        """What the update rule multiplies with, a row of at most 6 for each step, counted from 1.
+        """Return what the compiled update rule multiplies with in each step.
 
-        Every number comes from additions, multiplications, divisions and square roots of float64, so it has the same
-        bits on every machine.
+        Every number comes from additions, multiplications, divisions and square roots in float64, so that it has the
+        same bits on every machine.
+
+        Parameters
+        ----------
+        steps : array of int64
+            The numbers of the steps, counted from 1.
+
+        Returns
+        -------
+        array of shape (steps, at most 6)
+            One row for each step; its columns stand in the order in which the rule unpacks them.
         """
 
     def decay(self, steps: Steps) -> Floats:
-        """What each step multiplies the weights with before all else, (steps,): 1, or less for a weight decay."""
+        """Return the factor of the weights at the start of each step, (steps,): 1, or less with weight decay."""
         return np.ones(len(steps))
 
     def for_biases(self) -> Optimizer:
-        """The same, as it treats biases: they do not decay."""
+        """Return the optimizer that updates the biases: this one without weight decay."""
         return self
 
     def rates(self, steps: Steps) -> Floats:
-        """The learning rate of each step, counted from 1."""
+        """Return the learning rate of each step, (steps,); steps are counted from 1."""
         return resolve(self.learning_rate).rates(steps - 1)
 
     def rate(self, step: int) -> float:
-        """The learning rate of one step, counted from 1."""
+        """Return the learning rate of one step, counted from 1."""
         return float(self.rates(np.array([step]))[0])
 
-    def _require_shares(self, *names: str) -> None:
+    def _require_below_1(self, *names: str) -> None:
+        """Check that each of these fields lies in [0, 1)."""
         for name in names:
             value = getattr(self, name)
             require(0 <= value < 1, self, name, value, "at least 0 and less than 1")
 
     def _require_epsilon(self, epsilon: float) -> None:
+        """Check that epsilon is large enough for float32."""
         require(1e-30 <= epsilon < math.inf, self, "epsilon", epsilon, "finite and at least 1e-30")
 
 
-def columns(steps: Steps, *values: float | Floats) -> Floats:
-    """A table with a row for each step; a number is the same in all of them."""
-    table = np.empty((len(steps), len(values)))
-    for column, value in enumerate(values):
-        table[:, column] = value
+def constants_table(steps: Steps, *columns: float | Floats) -> Floats:
+    """Return an array of shape (steps, columns); a column that is a single number is the same in every step."""
+    table = np.empty((len(steps), len(columns)))
+    for index, column in enumerate(columns):
+        table[:, index] = column
     return table

@@ -1,4 +1,4 @@
-"""Optimizers that move along the gradient or its sign: SGD and Lion."""
+"""Optimizers that move along the gradient or along its sign: SGD and Lion."""
 
 from __future__ import annotations
 
@@ -6,26 +6,43 @@ import dataclasses
 from dataclasses import dataclass
 
 from fastmlp._runtime.settings import require
-from fastmlp.optimizers.base import Floats, Optimizer, Steps, columns
+from fastmlp.optimizers.base import Floats, Optimizer, Steps, constants_table
 from fastmlp.schedules import Schedule
 
 
 @dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum (Polyak, 1964) or Nesterov's (Sutskever et al., 2013).
+    """Stochastic gradient descent, with momentum (Polyak, 1964) or Nesterov momentum (Sutskever et al., 2013).
 
-    `v = momentum * v - learning_rate * g`, then `w = w + v`, with Nesterov `w = w + momentum * v - learning_rate * g`.
+    A step changes a parameter w with the gradient g and the velocity v, which begins with 0:
+
+        without momentum:  w = w - learning_rate g
+        with momentum:     v = momentum v - learning_rate g
+                           w = w + v
+        with nesterov:     w = w + momentum v - learning_rate g  in place of the last line
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        The size of a step.
+        The step size, at least 0.
     momentum : float
-        The share of the last velocity that is kept, in [0, 1].
+        The share of the velocity that is kept from step to step, in [0, 1].
     nesterov : bool
-        Look ahead along the velocity; needs momentum.
-    clipvalue, global_clipnorm : float, optional
-        As in `Optimizer`.
+        Whether to look ahead along the velocity; needs momentum.
+    clipvalue : float, optional
+        Clip each element of the gradient to [-clipvalue, clipvalue].
+    global_clipnorm : float, optional
+        Scale the whole gradient down so that its norm is at most about this; excludes `clipvalue`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type, or both limits of the gradient are given.
+
+    Examples
+    --------
+    >>> from fastmlp import SGD, Network
+    >>> network = Network([4, 16, 3], optimizer=SGD(0.1, momentum=0.9, nesterov=True))
     """
 
     learning_rate: float | Schedule = 1e-2
@@ -41,41 +58,54 @@ class SGD(Optimizer):
 
     @property
     def kernel(self) -> str:
-        """`"sgd"`, or `"momentum"` where there is a velocity to keep."""
+        """The name of the compiled update rule: `"momentum"` if there is a velocity, else `"sgd"`."""
         return "momentum" if self.momentum else "sgd"
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The velocity, where there is momentum."""
+        """The velocity v, if there is momentum."""
         return ("v",) if self.momentum else ()
 
     def constants(self, steps: Steps) -> Floats:
-        """`[-learning_rate]`, or `[momentum, -learning_rate, share of v, share of g]` with momentum."""
+        """Return `[-learning_rate]`, or with momentum `[momentum, -learning_rate, factor of v, factor of g]`."""
         rates = -self.rates(steps)
         if not self.momentum:
-            return columns(steps, rates)
+            return constants_table(steps, rates)
         if self.nesterov:
-            return columns(steps, self.momentum, rates, self.momentum, rates)
-        return columns(steps, self.momentum, rates, 1.0, 0.0)
+            return constants_table(steps, self.momentum, rates, self.momentum, rates)
+        return constants_table(steps, self.momentum, rates, 1.0, 0.0)
 
 
 @dataclass(frozen=True, repr=False)
 class Lion(Optimizer):
-    """Evolved sign momentum (Chen et al., 2023): every step moves every weight by the learning rate, up or down.
+    """Lion, evolved sign momentum (Chen et al., 2023): each step moves every weight by the learning rate, up or down.
 
-    `w = w - learning_rate * (sign(beta_1 m + (1 - beta_1) g) + weight_decay * w)`, then
-    `m = beta_2 m + (1 - beta_2) g`; biases do not decay.
+    A step changes a parameter w with the gradient g and the mean m, which begins with 0:
+
+        w = w - learning_rate (sign(beta_1 m + (1 - beta_1) g) + weight_decay w)
+        m = beta_2 m + (1 - beta_2) g
+
+    Biases do not decay.
 
     Parameters
     ----------
     learning_rate : float or Schedule
-        The size of a step.
-    beta_1, beta_2 : float
-        The shares of m in the sign and in the next m, in [0, 1).
+        The step size, at least 0.
+    beta_1 : float
+        The share of m in the direction of the step, in [0, 1).
+    beta_2 : float
+        The share of m that is kept from step to step, in [0, 1).
     weight_decay : float
-        The share of the weights, times the learning rate, that each step takes away.
-    clipvalue, global_clipnorm : float, optional
-        As in `Optimizer`.
+        The share of the weights, times the learning rate, that each step removes; at least 0.
+    clipvalue : float, optional
+        Clip each element of the gradient to [-clipvalue, clipvalue].
+    global_clipnorm : float, optional
+        Scale the whole gradient down so that its norm is at most about this; excludes `clipvalue`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type, or both limits of the gradient are given.
     """
 
     learning_rate: float | Schedule = 1e-4
@@ -87,21 +117,21 @@ class Lion(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_shares("beta_1", "beta_2")
+        self._require_below_1("beta_1", "beta_2")
 
     @property
     def slots(self) -> tuple[str, ...]:
-        """The mean of the gradients."""
+        """The mean m of the gradients."""
         return ("m",)
 
     def constants(self, steps: Steps) -> Floats:
-        """`[beta_1, 1 - beta_1, beta_2, 1 - beta_2, -learning_rate]`."""
-        return columns(steps, self.beta_1, 1 - self.beta_1, self.beta_2, 1 - self.beta_2, -self.rates(steps))
+        """Return `[beta_1, 1 - beta_1, beta_2, 1 - beta_2, -learning_rate]` for each step."""
+        return constants_table(steps, self.beta_1, 1 - self.beta_1, self.beta_2, 1 - self.beta_2, -self.rates(steps))
 
     def decay(self, steps: Steps) -> Floats:
-        """`1 - learning_rate * weight_decay`."""
+        """Return the factor of the weights at the start of each step, `1 - learning_rate * weight_decay`."""
         return 1.0 - self.rates(steps) * self.weight_decay
 
     def for_biases(self) -> Optimizer:
-        """Without weight decay."""
+        """Return the optimizer that updates the biases: this one without weight decay."""
         return dataclasses.replace(self, weight_decay=0.0)

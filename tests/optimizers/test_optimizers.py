@@ -108,7 +108,7 @@ def test_what_all_have_is_checked_in_each(kind: Optimizer) -> None:
     for name in ("clipvalue", "global_clipnorm"):
         for value, error, message in LIMITS:
             refused(lambda name=name, value=value: make(**{name: value}), error, f"{kind.name}: {name} {message}")  # type: ignore[misc]
-    both = f"{kind.name}: clipvalue must be None where global_clipnorm is given: one limit at a time, got 0.5"
+    both = f"{kind.name}: clipvalue must be None if global_clipnorm is given (give one limit only), got 0.5"
     refused(lambda: make(clipvalue=0.5, global_clipnorm=1.0), ValueError, both)
 
 
@@ -175,7 +175,7 @@ def test_an_optimizer_comes_back_from_a_file(optimizer: Optimizer) -> None:
         ({"learning_rate": {"name": "cos"}}, ValueError, "unknown schedule 'cos'. Known names: constant, step"),
         ({"learning_rate": {"name": "cosine"}}, ValueError, "schedule 'cosine' must have the entries name, initial_l"),
         ({"learning_rate": "cosine"}, TypeError, f"sgd: {NO_RATE}'cosine'"),
-        ({"clipvalue": 1, "global_clipnorm": 1}, ValueError, "one limit at a time"),
+        ({"clipvalue": 1, "global_clipnorm": 1}, ValueError, "clipvalue must be None if global_clipnorm is given"),
     ],
 )  # fmt: skip
 def test_a_wrong_description_is_refused(changes: dict[str, Any], error: type[Exception], message: str) -> None:
