@@ -1,4 +1,4 @@
-"""Saving the network while it is trained, so that nothing but the steps since the last save can be lost."""
+"""`ModelCheckpoint` saves the network during a fit, so that a crash loses only the steps since the last save."""
 
 from __future__ import annotations
 
@@ -17,48 +17,64 @@ from fastmlp.kernels import layout as at
 
 
 class ModelCheckpoint(Callback):
-    """Save the network after each epoch, after the best ones, or every so many steps.
+    """Save the network after each epoch, after each best epoch, or every given number of steps.
 
-    The files are those of `Network.save`, the optimizer's memory included, and at any moment the old one or the new
-    one is there. A training that was ended, by whatever, goes on from the last of them to the bits of one that never
-    was, if `fit` gets the same data, `validation_split`, `batch_size`, `shuffle` and weights of rows again::
-
-        net = Network.load("model.safetensors")
-        net.fit(X, y, epochs=100 - net.epoch, callbacks=[ModelCheckpoint("model.safetensors")])
-
-    `net.epoch` counts the epochs that are done; the one under way, if the file was written within it, is finished as
-    the first of `epochs`. With other data, another batch size, or chunks, that epoch begins anew.
-
-    What cannot be saved ends the fit with the OSError that says why; the network can be saved elsewhere and go on.
-    So does Ctrl-C during a save, which leaves the older file.
+    The callback writes files as `Network.save` does, with the state of the optimizer. A save replaces the file
+    atomically: at any moment the old file or the new file is complete. Training that was interrupted for any reason
+    continues from the last file. The result has the same bits as uninterrupted training, if `fit` is called with the
+    same data, `validation_split`, `batch_size`, `shuffle`, `sample_weight` and `class_weight`.
 
     Parameters
     ----------
     filepath : path
-        The file; its folder is made if it is missing. Its name may hold fields, as in
-        "model-{epoch:02d}-{val_loss:.3f}.safetensors", which keeps all files: `{epoch}`, counted from 1, `{step}`, how
-        many steps of the optimizer are done, and the entries of the history. With a number as `save_freq` these are
-        `{epoch}`, the one under way, `{batch}` of it, counted from 1, `{step}`, and `{loss}` of that batch.
+        The file. Missing folders are created. The file name may contain format fields; for example,
+        "model-{epoch:02d}-{val_loss:.3f}.safetensors" keeps one file per epoch. The fields are `{epoch}`, counted from
+        1, `{step}`, the number of optimizer steps done, and the entries of the history. If `save_freq` is a number, the
+        fields are `{epoch}`, the current epoch, `{batch}`, the batch within the epoch, both counted from 1, `{step}`,
+        and `{loss}`, the loss of that batch.
     monitor : str
-        What decides which epoch is the best, an entry of the history such as "val_loss".
+        The entry of the history that decides which epoch is the best, such as "val_loss". It is used only with
+        `save_best_only`.
     save_best_only : bool
-        Whether to save only after an epoch that is better than all before. A fit that goes on with a network, in this
-        process or another, knows the best value from the files that lie there; one that begins with a fresh network
-        starts anew and overwrites them.
+        Whether to save only after an epoch that is better than all epochs before it. A fit that continues the training
+        of a network, in the same process or another one, reads the best value from the existing files. A fit of a new
+        network ignores the existing files and overwrites them.
     mode : {"auto", "min", "max"}
-        Whether what is watched should fall or rise, as for `EarlyStopping`.
+        Whether a smaller ("min") or a larger ("max") value is better. "auto" knows the direction of losses and of the
+        metrics in `fastmlp.metrics.METRICS` by name. Set it for a metric function of your own.
     save_freq : "epoch" or int
-        When to save: after each epoch, or after each step whose number is a multiple of this.
+        Save after each epoch, or after each step whose number, counted since the network was created, is a multiple of
+        this integer.
 
     Attributes
     ----------
     best : float or None
-        The best value so far, where that is asked for.
+        The best value of `monitor` so far; None without `save_best_only`.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument does not suit.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If an argument is out of range, `filepath` names no file or has fields in its folder, or `save_best_only` is
+        combined with a number as `save_freq`.
+
+    Notes
+    -----
+    A save that fails ends the fit with an OSError that states the reason. The network stays usable: save it elsewhere
+    and continue the fit. Ctrl-C during a save leaves the old file in place and ends the fit.
+
+    Examples
+    --------
+    Train for 100 epochs in total, however often the process is killed and this script restarted:
+
+    >>> path = Path("model.safetensors")
+    >>> net = Network.load(path) if path.exists() else Network([30, 16, 2], output="softmax", seed=0)
+    >>> if net.epoch < 100:
+    ...     net.fit(X, y, epochs=100 - net.epoch, callbacks=[ModelCheckpoint(path)])
+
+    `net.epoch` counts the finished epochs. If the file was written within an epoch, `fit` finishes that epoch as the
+    first of `epochs`. With other data, another batch size, or chunks, `fit` restarts that epoch.
     """
 
     def __init__(
@@ -74,25 +90,25 @@ class ModelCheckpoint(Callback):
         self._folder, self._name = Path(self.filepath).parent, Path(self.filepath).name
         if not self._name or _fields(self._name) is None or _fields(str(self._folder)) != set():
             raise ValueError(
-                "filepath must be that of a file, with fields such as {epoch:02d} in its name alone, and braces that "
-                f"are no fields doubled, got {self.filepath!r}"
+                "filepath must be the path of a file, with fields such as {epoch:02d} in the file name only and other "
+                f"braces doubled, got {self.filepath!r}"
             )
         self.monitor, self._watched = monitor, Monitor(monitor, mode)
         self.save_best_only = save_best_only
         self.every_steps = 0 if save_freq == "epoch" else whole_number(save_freq, "save_freq, if not 'epoch',")
         if save_best_only and self.every_steps:
-            raise ValueError("save_best_only compares epochs, so it goes with save_freq='epoch'")
+            raise ValueError(f"save_best_only=True needs save_freq='epoch', got save_freq={save_freq!r}")
         self.best: float | None = None
 
     def on_train_begin(self) -> None:
-        """Check that there will be what the arguments name; look for the best so far.
+        """Check the names in the arguments and the file, and read the best value from the existing files.
 
         Raises
         ------
         ValueError
-            If there will be nothing of a name.
+            If `monitor` or a field of `filepath` is not an entry of this fit, or a field has an invalid format.
         OSError
-            If the folder cannot be made or written to.
+            If the folder cannot be created or the file cannot be written.
         """
         if self.save_best_only:
             self._watched.begin(self.entries, "ModelCheckpoint")
@@ -100,19 +116,19 @@ class ModelCheckpoint(Callback):
         unknown = (_fields(self._name) or set()) - known.keys()
         if unknown:
             raise ValueError(
-                f"filepath {self.filepath!r} names {', '.join(sorted(unknown)) or 'a field without a name'}, "
-                f"but there is only {', '.join(known)}"
+                f"filepath {self.filepath!r} has the field {', '.join(sorted(unknown)) or '{} without a name'}, "
+                f"but this fit provides only {', '.join(known)}"
             )
         try:
             path = self._path(known)
         except (ValueError, KeyError, IndexError, AttributeError) as error:
-            raise ValueError(f"filepath {self.filepath!r} has a format that does not suit: {error}") from None
+            raise ValueError(f"filepath {self.filepath!r} has a field with an invalid format: {error}") from None
         self._folder.mkdir(parents=True, exist_ok=True)
         require_writable(path, "the checkpoint")
         self.best = self._best_so_far() if self.save_best_only and self.network.step else None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Save, if it is the time and good enough."""
+        """Save the network, with `save_best_only` only if the epoch is the best so far."""
         if self.every_steps:
             return
         path = self._path({**logs, "epoch": epoch + 1, "step": self.network.step})
@@ -123,10 +139,10 @@ class ModelCheckpoint(Callback):
             self.best = logs[self.monitor]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Save within an epoch; not where the step has made NaN or infinity, which the next one will find."""
+        """Save the network, unless the step has left NaN or infinity in the weights; the next step reports these."""
         own = self.network._parameters
         if own.are_finite():
-            epoch = self.network.epoch + (own.state[at.BATCH_OF_EPOCH] != 0)  # after its last batch it is counted
+            epoch = self.network.epoch + (own.state[at.BATCH_OF_EPOCH] != 0)  # a finished epoch is already counted
             self.network.save(self._path({**logs, "epoch": int(epoch), "batch": batch + 1, "step": self.network.step}))
 
     def _numbers(self) -> tuple[str, ...]:
@@ -136,7 +152,7 @@ class ModelCheckpoint(Callback):
         return self._folder / self._name.format(**values)
 
     def _best_so_far(self) -> float | None:
-        """The best value among the files of this training that are there."""
+        """Return the best value among the existing files of this training, None if there are none."""
         parts = Formatter().parse(self._name)
         pattern = "".join(re.escape(text) + ("" if field is None else ".*") for text, field, _, _ in parts)
         best: float | None = None
@@ -148,7 +164,7 @@ class ModelCheckpoint(Callback):
 
 
 def _fields(template: str) -> set[str] | None:
-    """The names of a template's fields; None where its braces do not match."""
+    """Return the names of the fields of a format string, None if its braces do not match."""
     try:
         parts = list(Formatter().parse(template))
     except ValueError:

@@ -1,7 +1,7 @@
-"""The fits and predictions of scikit-learn's perceptrons, done by a compiled network.
+"""`CompiledMLP`: the methods of scikit-learn's perceptrons that a `fastmlp.Network` computes.
 
-scikit-learn's own classes check the input, draw the first weights, watch for convergence and keep the fitted
-attributes; here are the methods of theirs in which the time goes, and what stands around them.
+scikit-learn's own classes check the input, draw the initial weights, test for convergence and keep the fitted
+attributes. `CompiledMLP` overrides the methods that take the time, and the methods that the added parameters concern.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.sklearn import networks
 from fastmlp.sklearn.conventions import Conventions, EpochLoss
 from fastmlp.sklearn.lbfgs import Objective, minimise
-from fastmlp.sklearn.networks import Compiled
+from fastmlp.sklearn.networks import EstimatorNetwork
 from fastmlp.sklearn.sparse import SparseRows
 
 PARAMETERS: dict[str, list[Any]] = {
@@ -55,21 +55,22 @@ PARAMETERS: dict[str, list[Any]] = {
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     "progress_bar": ["boolean"],
 }
-"""What fastmlp adds to scikit-learn's parameters, or takes more of."""
+"""Constraints of the parameters that fastmlp adds, or for which it accepts more values than scikit-learn."""
 
-STOCHASTIC = ("dropout", "optimizer", "clipvalue", "global_clipnorm", "callbacks")
-"""Parameters that would do nothing where the solver is lbfgs."""
+STOCHASTIC_ONLY = ("dropout", "optimizer", "clipvalue", "global_clipnorm", "callbacks")
+"""Parameters that have no effect with the solver 'lbfgs', which therefore refuses them."""
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
+"""The message of scikit-learn for weights that are NaN or infinite."""
 
 Validation = tuple[Any, Any, NDArray[Any] | None]
-"""X, y and weights of the rows that early stopping scores."""
+"""X, y and sample weights of the rows that early stopping scores."""
 
 
 class CompiledMLP(BaseMultilayerPerceptron):
-    """What both estimators do otherwise than scikit-learn's; it stands before those among the bases."""
+    """Base class of both estimators; it overrides methods of scikit-learn's class, which follows it among the bases."""
 
     _given_validation: tuple[Any, Any, Any] = (None, None, None)
     _best_coefs: list[NDArray[Any]]
@@ -92,73 +93,81 @@ class CompiledMLP(BaseMultilayerPerceptron):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The input data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, or real numbers.
+            The class labels, or the real numbers of a regression.
         sample_weight : array-like of shape (n_samples,), optional
-            How much each sample counts.
-        X_val, y_val, sample_weight_val : optional
-            Samples for early stopping to score, in place of a share of X.
+            The weight of each sample in the mean of the losses.
+        X_val : {array-like, sparse matrix} of shape (n_validation, n_features), optional
+            The inputs that early stopping scores. By default, early stopping scores a random share of X,
+            `validation_fraction`.
+        y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), optional
+            The targets that belong to `X_val`.
+        sample_weight_val : array-like of shape (n_validation,), optional
+            The weight of each validation sample in the score.
 
         Returns
         -------
-        self
+        self : MLPClassifier or MLPRegressor
             The fitted estimator.
 
         Raises
         ------
         ValueError
-            If something does not suit, or the weights become NaN or infinite; they are then those of the beginning of
-            that epoch.
+            If a parameter or an argument is invalid, or the weights become NaN or infinite. In the latter case the
+            estimator has the weights from the beginning of that epoch.
         """
         self._given_validation = (X_val, y_val, sample_weight_val)
         try:
             return super().fit(X, y, sample_weight)
         finally:
-            self.__dict__.pop("_given_validation", None)  # a fit in a callback may have taken it away
+            self.__dict__.pop("_given_validation", None)  # a nested fit, called by a callback, may have removed it
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
-        """X and y as a fit takes them; `reset` says whether it begins anew."""
+        """Return the checked X and y; `reset` is False if the fit continues from the current weights."""
         sizes = np.ravel(self.hidden_layer_sizes).tolist()
-        if not reset and sizes != (known := [w.shape[1] for w in self.coefs_[:-1]]):
-            raise ValueError(f"hidden_layer_sizes are {sizes}, but this fit would go on with layers of {known} units")
+        if not reset and sizes != (fitted := [w.shape[1] for w in self.coefs_[:-1]]):
+            raise ValueError(
+                f"hidden_layer_sizes are {sizes}, but this fit would continue with layers of {fitted} units; "
+                "restore hidden_layer_sizes, or fit with warm_start=False"
+            )
         self._check_parameters(incremental, len(sizes))
         return super()._validate_input(X, y, incremental, reset)
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
-        """Refuse what does not suit while the weights of an earlier fit are still there."""
+        """Check the parameters before the fit replaces the weights of an earlier fit."""
         if incremental:
             for name in ("early_stopping", "restore_best_weights"):
                 if getattr(self, name):
                     raise ValueError(f"partial_fit does not support {name}=True")
         if self.solver == "lbfgs":
-            for name in STOCHASTIC:
+            for name in STOCHASTIC_ONLY:
                 given = getattr(self, name)
                 if np.any(given) if name == "dropout" else given:
-                    raise ValueError(f"{name} is for the solvers 'sgd' and 'adam', got {given!r} with 'lbfgs'")
+                    raise ValueError(f"{name} needs the solver 'sgd' or 'adam', got {name}={given!r} with 'lbfgs'")
         self._check_validation()
         check_callbacks(self.callbacks or ())
         networks.hidden_activations(self.activation, hidden)
         networks.dropout_rates(self.dropout, hidden)
-        networks.update_rule(self)
+        networks.optimizer_for(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but what is of a fit under way, whose callback may copy or pickle the estimator."""
+        """Return the state, without the validation data of a running fit (a callback may pickle the estimator)."""
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_given_validation"}
 
-    # The two ways to fit ---------------------------------------------------------------------------------------------
+    # Fitting ---------------------------------------------------------------------------------------------------------
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *others: Any) -> None:
-        """The epochs of sgd and adam; the last of `others` is whether this is partial_fit."""
+        """Run the epochs of 'sgd' or 'adam'; the last of `others` says whether `partial_fit` is the caller."""
         incremental = bool(others[-1])
-        weights = self._weights(sample_weight, y, incremental)
+        weights = self._combined_weights(sample_weight, y, incremental)
         rows, validation = self._split(X, y, sample_weight)
-        batch_size = self._rows_of_a_batch(len(rows))
-        compiled = self._for_training(incremental)
+        batch_size = self._checked_batch_size(len(rows))
+        compiled = self._network_for_training(incremental)
         architecture = compiled.network.architecture
-        data = ArrayData(_table(X), self._targets(y, architecture), check_weights(weights, len(y)), rows)
+        data = ArrayData(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)), rows)
         callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
         epochs = 1 if incremental else self.max_iter
-        losses = EpochLoss(len(rows), batch_size, self._share_of_loss())
+        losses = EpochLoss(len(rows), batch_size, self._loss_factor())
         self.n_iter_ = 0
         try:
             self.history_ = self._run(compiled, data, epochs, batch_size, callbacks, losses)
@@ -175,7 +184,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     def _run(
         self,
-        compiled: Compiled,
+        compiled: EstimatorNetwork,
         data: ArrayData,
         epochs: int,
         batch_size: int,
@@ -183,11 +192,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
         losses: EpochLoss,
     ) -> History:
         network = compiled.network
-        network._parameters.state[at.BATCH_OF_EPOCH] = 0  # an epoch that was interrupted is not gone on with
+        network._parameters.state[at.BATCH_OF_EPOCH] = 0  # do not finish an interrupted epoch
         return network._train(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), None, losses)
 
     def _diverge(self, error: NonFiniteLossError) -> None:
-        """End a fit whose loss is NaN or infinite: nothing could follow but more of these."""
+        """End a fit whose loss is NaN or infinite: raise ValueError, or with early stopping warn."""
         if not self.early_stopping:
             raise ValueError(NOT_FINITE) from error
         self.n_iter_ += 1
@@ -201,57 +210,64 @@ class CompiledMLP(BaseMultilayerPerceptron):
         )
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *others: Any) -> None:
-        """L-BFGS over all rows, by SciPy on our loss and gradients."""
-        compiled = self._for_training(False)
-        del self._optimizer  # partial_fit begins with that of the solver it has then
-        objective = self._objective(compiled, X, y, self._weights(sample_weight, y, False))
-        found = minimise(objective, self)
-        self.coefs_, self.intercepts_ = objective.unpack(found)
+        """Fit by L-BFGS over all rows: SciPy minimises, the network computes the loss and its gradient."""
+        compiled = self._network_for_training(False)
+        del self._optimizer  # a later partial_fit creates the optimizer of its own solver
+        objective = self._objective(compiled, X, y, self._combined_weights(sample_weight, y, False))
+        solution = minimise(objective, self)
+        self.coefs_, self.intercepts_ = objective.unpack(solution)
 
     def _loss_grad_lbfgs(self, packed: Any, X: Any, y: Any, sample_weight: Any, *buffers: Any) -> Any:
-        """The loss and its gradient at packed weights; the buffers that scikit-learn's fills are not needed."""
-        return self._objective(self._current(), X, y, sample_weight)(packed)
+        """Return the loss and its gradient at packed weights; scikit-learn's buffers remain unused."""
+        return self._objective(self._current_network(), X, y, sample_weight)(packed)
 
-    def _objective(self, compiled: Compiled, X: Any, y: Any, weights: Any) -> Objective:
-        targets = self._targets(y, compiled.network.architecture)
-        share, alpha = self._share_of_loss(), float(self.alpha)
-        return Objective(compiled, _table(X), targets, check_weights(weights, len(y)), share, alpha)
+    def _objective(self, compiled: EstimatorNetwork, X: Any, y: Any, weights: Any) -> Objective:
+        targets = self._network_targets(y, compiled.network.architecture)
+        factor, alpha = self._loss_factor(), float(self.alpha)
+        return Objective(compiled, _as_table(X), targets, check_weights(weights, len(y)), factor, alpha)
 
-    # What a fit is made of -------------------------------------------------------------------------------------------
+    # The data of a fit -----------------------------------------------------------------------------------------------
 
-    def _weights(self, sample_weight: Any, y: NDArray[Any], incremental: bool) -> NDArray[Any] | None:
-        """How much each row counts."""
+    def _combined_weights(self, sample_weight: Any, y: NDArray[Any], incremental: bool) -> NDArray[Any] | None:
+        """Return the weight of each row, None if all are 1."""
         return sample_weight if sample_weight is None else np.asarray(sample_weight)
 
     def _split(self, X: Any, y: NDArray[Any], weights: Any) -> tuple[NDArray[np.int64], Validation | None]:
-        """The rows that train, and what early stopping scores; the draws are those of scikit-learn's split of X."""
+        """Return the indices of the training rows, and the validation rows that early stopping scores.
+
+        The random draws are those of scikit-learn, which splits X itself.
+        """
         rows = np.arange(X.shape[0])
         if not self.early_stopping:
             return rows, None
         if self._given_validation[0] is not None:
             return rows, self._checked_validation(X.dtype)
         stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
-        rows, kept_out = train_test_split(
+        rows, held_out = train_test_split(
             rows, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
         )
-        if len(kept_out) < 2:
+        if len(held_out) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        return rows, (X[kept_out], self._as_given(y[kept_out]), None if weights is None else weights[kept_out])
+        return rows, (X[held_out], self._user_targets(y[held_out]), None if weights is None else weights[held_out])
 
     def _check_validation(self) -> None:
+        """Check that the validation data is complete and that early stopping will use it."""
         X_val, y_val, weights_val = self._given_validation
         if X_val is None and y_val is None and weights_val is None:
             return
         if X_val is None or y_val is None:
-            raise ValueError("X_val and y_val go together; one of them is None")
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"validation data needs both X_val and y_val, got {missing}=None")
         if not self.early_stopping or self.solver == "lbfgs":
             raise ValueError(
-                "X_val and y_val are for early stopping: set early_stopping=True, and solver='sgd' or 'adam'"
+                "X_val and y_val need early_stopping=True and solver='sgd' or 'adam', got "
+                f"early_stopping={self.early_stopping!r} and solver={self.solver!r}"
             )
 
     def _checked_validation(self, dtype: Any) -> Validation:
+        """Return the given validation data, checked and with the dtype of X."""
         X_val, y_val, weights_val = self._given_validation
         X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
         y_val = self._checked_targets(y_val)
@@ -259,10 +275,12 @@ class CompiledMLP(BaseMultilayerPerceptron):
         one = is_classifier(self) and not self._label_binarizer.y_type_.startswith("multilabel")
         columns = 1 if one else self.n_outputs_
         if y_val.size != len(y_val) * columns:
-            raise ValueError(f"y_val must have {columns} column{'s' * (columns > 1)} as y has, got shape {y_val.shape}")
+            plural = "s" if columns > 1 else ""
+            raise ValueError(f"y_val must have {columns} column{plural}, as y has, got shape {y_val.shape}")
         return X_val, y_val, None if weights_val is None else _check_sample_weight(weights_val, X_val)
 
-    def _rows_of_a_batch(self, samples: int) -> int:
+    def _checked_batch_size(self, samples: int) -> int:
+        """Return the number of rows of a batch, clipped to the number of samples as in scikit-learn."""
         if self.batch_size == "auto":
             return min(200, samples)
         if self.batch_size > samples:
@@ -271,61 +289,69 @@ class CompiledMLP(BaseMultilayerPerceptron):
             )
         return min(int(self.batch_size), samples)
 
-    def _targets(self, y: NDArray[Any], architecture: Any) -> Targets:
-        """Y, a row a sample, as the network's loss takes it."""
+    def _network_targets(self, y: NDArray[Any], architecture: Any) -> Targets:
+        """Return the targets for the loss of the network; `y` has shape (n_samples, n_outputs)."""
         if architecture.loss.targets == "classes":
             y = np.asarray(y).argmax(axis=1)
         return check_targets(y, len(y), architecture)
 
-    def _share_of_loss(self) -> float:
-        """What of the data's loss scikit-learn tells: of squared errors the mean over the outputs."""
+    def _loss_factor(self) -> float:
+        """Return the factor between the learned loss and the loss that scikit-learn reports.
+
+        scikit-learn learns the sum of squared errors over the outputs, but reports their mean over the outputs.
+        """
         return 1.0 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
     # The network -----------------------------------------------------------------------------------------------------
 
-    def _for_training(self, incremental: bool) -> Compiled:
-        """The network with these weights; a new one, whose optimizer remembers nothing, but for partial_fit."""
+    def _network_for_training(self, incremental: bool) -> EstimatorNetwork:
+        """Return the network with the current weights.
+
+        `partial_fit` continues with the state of its optimizer. `fit` gets a new network with a new optimizer.
+        """
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._scikit_optimizer()
-            self._compiled = self._compile(keep_optimizer=False)
-        return self._current()
+            self._optimizer = self._sklearn_optimizer()
+            self._compiled = self._new_network(keep_optimizer=False)
+        return self._current_network()
 
-    def _current(self) -> Compiled:
-        """The network with the weights and parameters that this estimator has now."""
-        known: Compiled | None = getattr(self, "_compiled", None)
-        if known is None or not known.suits(self.coefs_) or known.made_of != self._made_of():
-            known = self._compiled = self._compile(keep_optimizer=known is not None and known.suits(self.coefs_))
-        known.take(self.coefs_, self.intercepts_)
-        return known
+    def _current_network(self) -> EstimatorNetwork:
+        """Return the network with the current weights and parameters of the estimator, a new one if necessary."""
+        current: EstimatorNetwork | None = getattr(self, "_compiled", None)
+        fits = current is not None and current.has_shapes_of(self.coefs_)
+        if current is None or not fits or current.parameters != self._network_parameters():
+            current = self._compiled = self._new_network(keep_optimizer=fits)
+        current.set_weights(self.coefs_, self.intercepts_)
+        return current
 
-    def _compile(self, keep_optimizer: bool) -> Compiled:
-        """Another network for these weights, whose optimizer remembers what the present one's does, or nothing."""
+    def _new_network(self, keep_optimizer: bool) -> EstimatorNetwork:
+        """Return a new network for the current weights, with the optimizer of the current network or a new one."""
         coefs, hidden = self.coefs_, len(self.coefs_) - 1
-        output = networks.named_activation(self.out_activation_)
+        output = networks.resolve_activation(self.out_activation_)
         activations = [*networks.hidden_activations(self.activation, hidden), output]
         rates = networks.dropout_rates(self.dropout, hidden)
         network = Network(
             networks.layers_for(coefs, activations, rates, float(self.alpha)),
             loss=self._network_loss(),
-            optimizer=self._compiled.network.architecture.optimizer if keep_optimizer else networks.update_rule(self),
+            optimizer=self._compiled.network.architecture.optimizer if keep_optimizer else networks.optimizer_for(self),
             dtype=coefs[0].dtype,
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(rates) else 0,
             threads=self.n_threads,
         )
-        compiled = Compiled(network, self._made_of())
+        compiled = EstimatorNetwork(network, self._network_parameters())
         if keep_optimizer:
-            compiled.remember(self._compiled)
+            compiled.copy_optimizer_state(self._compiled)
         return compiled
 
-    def _made_of(self) -> tuple[Any, ...]:
-        """The parameters that may change between two calls of partial_fit and then count, as scikit-learn's do."""
+    def _network_parameters(self) -> tuple[Any, ...]:
+        """Return the parameters whose change between two calls of `partial_fit` has an effect, as in scikit-learn."""
         return float(self.alpha), repr(self.activation), repr(self.dropout), self.n_threads
 
     def _network_loss(self) -> Loss:
+        """Return the loss of the network."""
         raise NotImplementedError
 
-    def _scikit_optimizer(self) -> BaseOptimizer:
-        """scikit-learn's own, with no parameters to move: it keeps the learning rate and says when to stop."""
+    def _sklearn_optimizer(self) -> BaseOptimizer:
+        """Return scikit-learn's optimizer without weights: it keeps the learning rate and decides when to stop."""
         if self.optimizer is not None:
             return BaseOptimizer(self.learning_rate_init)
         if self.solver == "adam":
@@ -335,24 +361,24 @@ class CompiledMLP(BaseMultilayerPerceptron):
         )
 
     def _refresh_weights(self) -> None:
-        """Take the network's weights."""
-        self.coefs_, self.intercepts_ = self._compiled.give()
+        """Copy the weights of the network to `coefs_` and `intercepts_`."""
+        self.coefs_, self.intercepts_ = self._compiled.get_weights()
 
-    def _keep_best(self) -> None:
-        """Remember these weights."""
+    def _store_best_weights(self) -> None:
+        """Store a snapshot of the current weights as the best ones."""
         self._best_coefs = [w.copy() for w in self.coefs_]
         self._best_intercepts = [b.copy() for b in self.intercepts_]
 
-    # What it says ----------------------------------------------------------------------------------------------------
+    # Predictions and scores ------------------------------------------------------------------------------------------
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> NDArray[Any]:
-        """The activations of the output layer, (n, outputs)."""
+        """Return the activations of the output layer, shape (n_samples, n_outputs)."""
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return self._current().predict(_table(X))
+        return self._current_network().predict(_as_table(X))
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """What early stopping watches."""
+        """Return the score that early stopping maximises."""
         if self.scoring is None:
             predicted = np.asarray(self._predict(X, check_input=False))
             if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
@@ -360,29 +386,30 @@ class CompiledMLP(BaseMultilayerPerceptron):
             metric = accuracy_score if is_classifier(self) else r2_score
             return float(metric(y, predicted, sample_weight=sample_weight))
         if self.scoring == "loss":
-            network = self._current().network
-            targets = self._targets(self._as_learned(y), network.architecture)
+            network = self._current_network().network
+            targets = self._network_targets(self._encoded_targets(y), network.architecture)
             weights = check_weights(sample_weight, len(targets))
-            return -inference.loss(network._plans, _table(X), targets, weights)
+            return -inference.loss(network._plans, _as_table(X), targets, weights)
         view = copy.copy(self)
         if hasattr(view, "feature_names_in_"):
-            del view.feature_names_in_  # X has none any more
+            del view.feature_names_in_  # X is an array by now and has no names
         scorer = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(scorer(view, X, y, **options))
 
-    def _as_given(self, y: NDArray[Any]) -> Any:
-        """Rows of targets as the user gives them."""
+    def _user_targets(self, y: NDArray[Any]) -> Any:
+        """Return encoded targets of shape (n_samples, n_outputs) in the form in which the user gives them."""
         return y.ravel() if self.n_outputs_ == 1 else y
 
-    def _as_learned(self, y: Any) -> NDArray[Any]:
-        """A row a sample of the user's targets."""
+    def _encoded_targets(self, y: Any) -> NDArray[Any]:
+        """Return the user's targets as an array of shape (n_samples, n_outputs)."""
         return np.asarray(y).reshape(len(y), -1)
 
     def _checked_targets(self, y: Any) -> NDArray[Any]:
+        """Return the user's validation targets, checked."""
         raise NotImplementedError
 
 
-def _table(X: Any) -> Any:
-    """X as the network's feeding reads it."""
+def _as_table(X: Any) -> Any:
+    """Return X as the network reads it: an array as it is, a sparse matrix as `SparseRows`."""
     return X if isinstance(X, np.ndarray) else SparseRows(X)

@@ -72,7 +72,7 @@ class Conventions(Callback):
     def on_train_begin(self) -> None:
         """What an earlier fit remembers as its best is not of this one."""
         if self._restoring:
-            self.estimator._keep_best()
+            self.estimator._store_best_weights()
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Shuffle, on top of the last shuffle, as `sklearn.utils.shuffle` draws."""
@@ -96,7 +96,7 @@ class Conventions(Callback):
         estimator._update_no_improvement_count(self.validation is not None, *(self.validation or (None, None, None)))
         if self._restoring and estimator.loss_ < self._least:
             self._least = estimator.loss_
-            estimator._keep_best()
+            estimator._store_best_weights()
         estimator._optimizer.iteration_ends(estimator.t_)
         stopping = estimator._no_improvement_count > estimator.n_iter_no_change and self._stop()
         self._follow_rate()

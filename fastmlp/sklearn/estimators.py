@@ -191,7 +191,7 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
     def _network_loss(self) -> Loss:
         return networks.classification_loss(self.loss, self.out_activation_)
 
-    def _weights(self, sample_weight: Any, y: NDArray[Any], incremental: bool) -> Any:
+    def _combined_weights(self, sample_weight: Any, y: NDArray[Any], incremental: bool) -> Any:
         """Those of the samples times those of their classes."""
         if self.class_weight is None:
             return sample_weight
@@ -200,13 +200,13 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
                 "class_weight='balanced' needs all samples, partial_fit has some; give the weights as a dict, see "
                 "sklearn.utils.class_weight.compute_class_weight"
             )
-        weights: NDArray[Any] = compute_sample_weight(self.class_weight, self._as_given(y))
+        weights: NDArray[Any] = compute_sample_weight(self.class_weight, self._user_targets(y))
         return weights if sample_weight is None else weights * sample_weight
 
-    def _as_given(self, y: NDArray[Any]) -> Any:
+    def _user_targets(self, y: NDArray[Any]) -> Any:
         return self._label_binarizer.inverse_transform(y)
 
-    def _as_learned(self, y: Any) -> NDArray[Any]:
+    def _encoded_targets(self, y: Any) -> NDArray[Any]:
         learned: NDArray[Any] = self._label_binarizer.transform(y)
         return learned
 
@@ -391,7 +391,7 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
         """Begin a first fit; the output activation follows from the loss."""
         super()._initialize(y, layer_units, dtype)
         partner = self._network_loss().partner
-        self.out_activation_ = networks.name_of(networks.named_activation(partner or "linear"))
+        self.out_activation_ = networks.sklearn_name(networks.resolve_activation(partner or "linear"))
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         super()._check_parameters(incremental, hidden)

@@ -1,6 +1,6 @@
-"""L-BFGS of SciPy over a network's loss and gradient.
+"""The solver 'lbfgs': SciPy's L-BFGS-B minimises the loss of a network over all rows.
 
-Liu and Nocedal, On the limited memory BFGS method for large scale optimization, 1989.
+Source: Liu and Nocedal, On the limited memory BFGS method for large scale optimization, 1989.
 """
 
 from __future__ import annotations
@@ -16,57 +16,69 @@ from sklearn.utils.optimize import _check_optimize_result
 from fastmlp._data.arrays import Targets
 from fastmlp._engine import inference
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.sklearn.networks import Compiled
+from fastmlp.sklearn.networks import EstimatorNetwork
 
 
 class Objective:
-    """The loss over all rows as a function of all weights: every coefs_, then every intercepts_, row by row.
+    """The loss over all rows and its gradient, as a function of one vector of all weights.
+
+    The vector is packed as scikit-learn packs it: all `coefs_`, then all `intercepts_`, each in C order.
 
     Parameters
     ----------
-    compiled : Compiled
-        The network, whose weights a call changes.
-    X, targets, weights
-        The checked data.
-    share : float
-        What of the data's loss is told; the gradient is that of all of it, as scikit-learn's is.
+    compiled : EstimatorNetwork
+        The network. Each call replaces its weights.
+    X : ndarray or SparseRows of shape (n_samples, n_features)
+        The checked inputs.
+    targets : Targets
+        The checked targets.
+    weights : ndarray of shape (n_samples,) or None
+        The checked sample weights.
+    loss_factor : float
+        The reported loss of the data is multiplied by this factor. The gradient is not, as in scikit-learn.
     alpha : float
-        The penalty's strength.
+        The strength of the L2 penalty.
     """
 
     def __init__(
-        self, compiled: Compiled, X: Any, targets: Targets, weights: NDArray[Any] | None, share: float, alpha: float
+        self,
+        compiled: EstimatorNetwork,
+        X: Any,
+        targets: Targets,
+        weights: NDArray[Any] | None,
+        loss_factor: float,
+        alpha: float,
     ) -> None:
         self.compiled, self.X, self.targets, self.weights = compiled, X, targets, weights
-        self.share, self.alpha = share, alpha
+        self.loss_factor, self.alpha = loss_factor, alpha
         own = compiled.network._parameters
-        numbered: Any = np.arange(own.size)  # what each weight is called among the network's
-        places = own.unpack(numbered)
-        self._places = np.concatenate([*(w.ravel() for w, _ in places), *(b for _, b in places if b is not None)])
-        self._penalised = sum(w.size for w, _ in places)
+        positions: Any = np.arange(own.size)  # of each weight in the network's memory
+        layers = own.unpack(positions)
+        self._positions = np.concatenate([*(w.ravel() for w, _ in layers), *(b for _, b in layers if b is not None)])
+        self._penalised = sum(w.size for w, _ in layers)
         self._sum_of_weights = len(targets) if weights is None else float(np.sum(weights))
 
     def start(self) -> NDArray[np.float64]:
-        """The weights that the network has."""
-        return np.asarray(self.compiled.network._parameters.weights[self._places], np.float64)
+        """Return the current weights of the network, packed."""
+        return np.asarray(self.compiled.network._parameters.weights[self._positions], np.float64)
 
     def __call__(self, packed: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
-        """The loss and its gradient at these weights."""
+        """Return the loss and its gradient at the packed weights."""
         network = self.compiled.network
         own = network._parameters
         with HeldSignals(), network._use.change():
             with np.errstate(all="ignore"):
-                own.weights[self._places] = packed
+                own.weights[self._positions] = packed
             own.refresh_transposed()
-            self.compiled.forget()
+            self.compiled.drop_snapshot()
             loss, gradient = inference.loss_and_gradient(network._plans, self.X, self.targets, self.weights)
-        if self.share != 1.0:
+        if self.loss_factor != 1.0:
             penalty = self.alpha / 2 * float(np.square(packed[: self._penalised]).sum()) / self._sum_of_weights
-            loss = self.share * (loss - penalty) + penalty
-        return loss, gradient[self._places].astype(np.float64)
+            loss = self.loss_factor * (loss - penalty) + penalty
+        return loss, gradient[self._positions].astype(np.float64)
 
     def unpack(self, packed: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        """The coefs_ and intercepts_ among packed weights, in the network's dtype."""
+        """Return the `coefs_` and `intercepts_` of packed weights, in the dtype of the network."""
         layers, dtype = self.compiled.network.architecture.layers, self.compiled.network.architecture.dtype
         sizes = [layer.inputs * layer.units for layer in layers] + [layer.units for layer in layers]
         parts = np.split(packed.astype(dtype), np.cumsum(sizes)[:-1])
@@ -75,34 +87,35 @@ class Objective:
 
 
 def minimise(objective: Objective, estimator: Any) -> NDArray[np.float64]:
-    """The weights at which L-BFGS ends; the estimator gets its loss, the losses of all iterations and their number.
+    """Run L-BFGS and return the final packed weights.
 
-    Where Ctrl-C ends it, it has those of the last iteration, with its weights.
+    Each iteration sets the estimator's `coefs_`, `intercepts_`, `loss_`, `loss_curve_` and `n_iter_`. After Ctrl-C the
+    estimator therefore has the weights and the loss of the last finished iteration.
     """
     estimator.loss_curve_ = []
 
-    def note(intermediate_result: Any) -> None:
+    def record(intermediate_result: Any) -> None:
         estimator.coefs_, estimator.intercepts_ = objective.unpack(intermediate_result.x)
         estimator.loss_ = float(intermediate_result.fun)
         estimator.loss_curve_.append(estimator.loss_)
         estimator.n_iter_ = len(estimator.loss_curve_)
 
-    prints = {}
-    if sp_version < parse_version("1.15"):  # since then it is silent and the option deprecated
-        prints["iprint"] = 1 if estimator.verbose else -1
-    found = scipy.optimize.minimize(
+    output = {}
+    if sp_version < parse_version("1.15"):  # later versions print nothing and deprecate the option
+        output["iprint"] = 1 if estimator.verbose else -1
+    result = scipy.optimize.minimize(
         objective,
         objective.start(),
         method="L-BFGS-B",
         jac=True,
-        callback=note,
+        callback=record,
         options={
             "maxfun": estimator.max_fun,
             "maxiter": estimator.max_iter,
             "gtol": estimator.tol,
-            **prints,
+            **output,
         },
     )
-    estimator.n_iter_ = _check_optimize_result("lbfgs", found, estimator.max_iter)
-    estimator.loss_ = found.fun
-    return np.asarray(found.x)
+    estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
+    estimator.loss_ = result.fun
+    return np.asarray(result.x)

@@ -1,4 +1,4 @@
-"""The network that computes for an estimator: made of its parameters, and kept at its coefs_ and intercepts_."""
+"""The network that computes for an estimator: how the estimator's parameters translate into a `fastmlp.Network`."""
 
 from __future__ import annotations
 
@@ -9,74 +9,73 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp import losses, optimizers
+from fastmlp import activations, losses, optimizers
 from fastmlp._engine import inference
 from fastmlp._runtime.checks import number
 from fastmlp.activations import Activation
-from fastmlp.activations import resolve as activation_of
 from fastmlp.layers import Dense
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, Adam, Optimizer
 
-LEAST_EPSILON = 1e-30  # of an optimizer, which float32 can hold
+SMALLEST_EPSILON = 1e-30  # of an optimizer; float32 cannot hold much smaller numbers
 
-# scikit-learn's names of what fastmlp calls otherwise.
+# Names of scikit-learn, and the names of the same functions in fastmlp.
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
 LOSSES = {"squared_error": "half_squared_error", "poisson": "half_poisson_deviance"}
-_NAMES = {own: name for name, own in ACTIVATIONS.items()}
+_SKLEARN_NAMES = {own: name for name, own in ACTIVATIONS.items()}
 
 
-class Compiled:
-    """A network, and the arrays that its weights were last copied from or to.
+class EstimatorNetwork:
+    """The network of one estimator, and a snapshot of the weights last copied to or from it.
 
-    The estimator's coefs_ and intercepts_ are what counts: whoever changes them, by setting them or in place, changes
-    the predictions, as in scikit-learn.
+    The estimator's `coefs_` and `intercepts_` are authoritative, as in scikit-learn: a user who replaces them, or
+    changes them in place, changes the predictions. The snapshot shows whether they differ from the network's weights.
 
     Parameters
     ----------
     network : Network
-        Of one estimator alone.
-    made_of : tuple
-        Parameters of the estimator; with others it needs another network.
+        The network. No other estimator uses it.
+    parameters : tuple
+        The parameters of the estimator that the network was made with. Other values need another network.
     """
 
-    def __init__(self, network: Network, made_of: tuple[Any, ...]) -> None:
+    def __init__(self, network: Network, parameters: tuple[Any, ...]) -> None:
         network._plans.averaged_penalties = True
-        self.network, self.made_of = network, made_of
-        self._known: list[NDArray[Any]] = []
+        self.network, self.parameters = network, parameters
+        self._snapshot: list[NDArray[Any]] = []
 
-    def take(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
-        """Copy these weights in, unless they are those that it has."""
+    def set_weights(self, coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
+        """Copy weights into the network, unless they equal the snapshot."""
         given = [*coefs, *intercepts]
-        if len(given) != len(self._known) or not all(map(_equal, given, self._known)):
+        if len(given) != len(self._snapshot) or not all(map(_equal, given, self._snapshot)):
             self.network.set_weights(list(zip(coefs, intercepts, strict=True)))
-            self._known = [array.copy() for array in given]
+            self._snapshot = [array.copy() for array in given]
 
-    def give(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        """Copies of the weights: coefs and intercepts."""
+    def get_weights(self) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Return copies of the weights of the network, as `coefs_` and `intercepts_`."""
         pairs = self.network.get_weights()
         coefs, intercepts = [w for w, _ in pairs], [b for _, b in pairs if b is not None]
-        self._known = [array.copy() for array in (*coefs, *intercepts)]
+        self._snapshot = [array.copy() for array in (*coefs, *intercepts)]
         return coefs, intercepts
 
-    def forget(self) -> None:
-        """Know nothing of the weights, since somebody else has changed them."""
-        self._known = []
+    def drop_snapshot(self) -> None:
+        """Drop the snapshot, because other code has changed the weights of the network."""
+        self._snapshot = []
 
-    def remember(self, other: Compiled) -> None:
-        """Take over what the same optimizer remembers of another network of these shapes, and its counters."""
-        own, its = self.network._parameters, other.network._parameters
-        own.slots[:], own.state[:] = its.slots, its.state
+    def copy_optimizer_state(self, other: EstimatorNetwork) -> None:
+        """Copy the slots of the optimizer and the counters of a network with the same shapes and optimizer."""
+        own, source = self.network._parameters, other.network._parameters
+        own.slots[:], own.state[:] = source.slots, source.state
 
-    def suits(self, coefs: Sequence[NDArray[Any]]) -> bool:
-        """Whether weights of these shapes and dtype are those of this network."""
+    def has_shapes_of(self, coefs: Sequence[NDArray[Any]]) -> bool:
+        """Return whether the layers of the network have the shapes and the dtype of `coefs`."""
         architecture = self.network.architecture
         shapes = [(layer.inputs, layer.units) for layer in architecture.layers]
         return [w.shape for w in coefs] == shapes and coefs[0].dtype == architecture.dtype
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The activations of the output layer, (n, outputs); X is an array or `SparseRows`."""
+        """Return the activations of the output layer, shape (n, outputs); X is an array or `SparseRows`."""
         network = self.network
         if isinstance(X, np.ndarray):
             return network.predict(X)
@@ -84,77 +83,85 @@ class Compiled:
             return inference.predict(network._plans, X)
 
     def __getstate__(self) -> dict[str, Any]:
-        """The network; which weights it has is found out again."""
-        return {"network": self.network, "made_of": self.made_of}
+        """Return the network and the parameters. The snapshot is taken again when it is needed."""
+        return {"network": self.network, "parameters": self.parameters}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build it anew: plans are of a process."""
-        self.__init__(state["network"], state["made_of"])  # type: ignore[misc]
+        """Set the object up again, because plans hold addresses of one process."""
+        self.__init__(state["network"], state["parameters"])  # type: ignore[misc]
 
 
 def _equal(new: NDArray[Any], old: NDArray[Any]) -> bool:
-    """`np.array_equal`, without its checks: a prediction asks, and for one row they would take a tenth of its time."""
+    """Return whether two arrays are equal.
+
+    Each prediction calls this. The checks of `np.array_equal` would take a tenth of the time of a one-row prediction.
+    """
     return new.shape == old.shape and bool((new == old).all())
 
 
 def layers_for(
-    coefs: Sequence[NDArray[Any]], activations: Sequence[Activation], dropout: Sequence[float], alpha: float
+    coefs: Sequence[NDArray[Any]], activation_of_layer: Sequence[Activation], dropout: Sequence[float], alpha: float
 ) -> list[int | Dense]:
-    """The layers of a network for weights of these shapes; the last drops nothing."""
+    """Return the layers of a network for weights of these shapes; the last layer has no dropout."""
     layers: list[int | Dense] = [coefs[0].shape[0]]
-    for w, activation, rate in zip(coefs, activations, [*dropout, 0.0], strict=True):
+    for w, activation, rate in zip(coefs, activation_of_layer, [*dropout, 0.0], strict=True):
         layers.append(Dense(w.shape[1], activation, dropout=rate, l2=alpha, weight_init="zeros"))
     return layers
 
 
 def hidden_activations(given: Any, layers: int) -> list[Activation]:
-    """Those of the hidden layers: one for all, or one each.
+    """Return the activation of each hidden layer, from one activation for all layers or one for each layer.
 
     Raises
     ------
     ValueError
-        If there is not one for each layer, or a name is unknown.
+        If the number of activations is not the number of hidden layers, or a name is unknown.
     """
     if isinstance(given, (str, Activation)):
         given = [given] * layers
     if len(given) != layers:
-        raise ValueError(f"activation must be one, or one for each of the {layers} hidden layers, got {list(given)!r}")
-    return [named_activation(each) for each in given]
+        raise ValueError(
+            "activation must be one activation, or a sequence with one for each of the "
+            f"{layers} hidden layers, got {list(given)!r}"
+        )
+    return [resolve_activation(each) for each in given]
 
 
-def named_activation(given: str | Activation) -> Activation:
-    """The activation of scikit-learn's name, or of fastmlp's."""
-    return activation_of(ACTIVATIONS.get(given, given) if isinstance(given, str) else given)
+def resolve_activation(given: str | Activation) -> Activation:
+    """Return the activation with a name of scikit-learn or fastmlp, or `given` itself if it is an activation."""
+    return activations.resolve(ACTIVATIONS.get(given, given) if isinstance(given, str) else given)
 
 
-def name_of(activation: Activation) -> str:
-    """What scikit-learn calls it."""
-    return _NAMES.get(activation.name, activation.name)
+def sklearn_name(activation: Activation) -> str:
+    """Return scikit-learn's name of an activation, or fastmlp's if scikit-learn has none."""
+    return _SKLEARN_NAMES.get(activation.name, activation.name)
 
 
 def dropout_rates(given: Any, layers: int) -> list[float]:
-    """The share of units that each hidden layer drops.
+    """Return the dropout rate of each hidden layer, from one rate for all layers or one for each layer.
 
     Raises
     ------
     ValueError
-        If there is not one for each layer, or one is not in [0, 1).
+        If the number of rates is not the number of hidden layers, or a rate is not in [0, 1).
     """
     rates = [given] * layers if np.ndim(given) == 0 else list(given)
     if len(rates) != layers:
-        raise ValueError(f"dropout must be one number, or one for each of the {layers} hidden layers, got {rates!r}")
+        raise ValueError(
+            f"dropout must be one number, or a sequence with one for each of the {layers} hidden layers, got {rates!r}"
+        )
     return [number(rate, "dropout", below=1.0) for rate in rates]
 
 
 def regression_loss(given: str | Loss) -> Loss:
-    """The loss of a regressor."""
+    """Return the loss of a regressor, from a name of scikit-learn or fastmlp or a loss."""
     return losses.resolve(LOSSES.get(given, given) if isinstance(given, str) else given)
 
 
 def classification_loss(given: str | Loss, output: str) -> Loss:
-    """The loss of a classifier whose outputs are "softmax" of several classes, or "logistic" each.
+    """Return the loss of a classifier with the output activation "softmax" or "logistic".
 
-    A cross-entropy takes the form that suits the outputs, with its label smoothing.
+    The output activation decides whether a cross-entropy is categorical or binary. Its label smoothing is kept.
     """
     if given == "log_loss":
         given = "categorical_crossentropy"
@@ -166,12 +173,12 @@ def classification_loss(given: str | Loss, output: str) -> Loss:
 
 
 def is_margin(given: str | Loss) -> bool:
-    """Whether the loss is of scores, whose sign tells the class."""
+    """Return whether the loss is a margin loss: the outputs are scores, and their sign decides the class."""
     return given != "log_loss" and losses.resolve(given).targets == "signs"
 
 
-def update_rule(estimator: Any) -> Optimizer:
-    """What the estimator's solver does with a gradient, or the optimizer that takes its place."""
+def optimizer_for(estimator: Any) -> Optimizer:
+    """Return the estimator's `optimizer`, or the optimizer that does what its solver 'sgd' or 'adam' does."""
     limits = {name: getattr(estimator, name) for name in ("clipvalue", "global_clipnorm")}
     limits = {name: float(limit) for name, limit in limits.items() if limit is not None}
     if estimator.optimizer is not None:
@@ -180,5 +187,5 @@ def update_rule(estimator: Any) -> Optimizer:
     if estimator.solver == "sgd":
         momentum = float(estimator.momentum)
         return SGD(rate, momentum=momentum, nesterov=bool(estimator.nesterovs_momentum and momentum > 0), **limits)
-    epsilon = max(float(estimator.epsilon), LEAST_EPSILON)
+    epsilon = max(float(estimator.epsilon), SMALLEST_EPSILON)
     return Adam(rate, float(estimator.beta_1), float(estimator.beta_2), epsilon=epsilon, epsilon_hat=True, **limits)

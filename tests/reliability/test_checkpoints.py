@@ -134,11 +134,11 @@ def test_the_folder_is_made(path: Path) -> None:
     ("arguments", "message"),
     [
         ({"filepath": "{epoch"}, "filepath must be"),
-        ({"filepath": "{epoch}/model"}, "in its name alone"),
+        ({"filepath": "{epoch}/model"}, "in the file name only"),
         ({"filepath": ""}, "filepath must be"),
         ({"filepath": "a", "mode": "up"}, "mode must be"),
         ({"filepath": "a", "save_freq": 0}, "save_freq"),
-        ({"filepath": "a", "save_freq": 5, "save_best_only": True}, "goes with save_freq='epoch'"),
+        ({"filepath": "a", "save_freq": 5, "save_best_only": True}, "needs save_freq='epoch'"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
@@ -149,12 +149,12 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("{val_loss}", {}, ValueError, "names val_loss, but there is only epoch, step, loss"),
-        ("{batch}", {}, ValueError, "names batch"),
-        ("{}", {}, ValueError, "names a field without a name"),
-        ("{epoch:.2q}", {}, ValueError, "has a format that does not suit"),
-        ("{loss:d}", {}, ValueError, "has a format that does not suit"),
-        ("{epoch:{width}}", {}, ValueError, "has a format that does not suit"),
+        ("{val_loss}", {}, ValueError, "has the field val_loss, but this fit provides only epoch, step, loss"),
+        ("{batch}", {}, ValueError, "has the field batch, but this fit"),
+        ("{}", {}, ValueError, "has the field {} without a name"),
+        ("{epoch:.2q}", {}, ValueError, "has a field with an invalid format"),
+        ("{loss:d}", {}, ValueError, "has a field with an invalid format"),
+        ("{epoch:{width}}", {}, ValueError, "has a field with an invalid format"),
         ("model", {"save_best_only": True}, ValueError, "ModelCheckpoint watches 'val_loss', but an epoch has only"),
         ("folder", {}, IsADirectoryError, "the checkpoint is a folder"),
         ("file/model", {}, OSError, "file"),

@@ -640,7 +640,9 @@ def test_going_on_with_layers_of_other_sizes_is_refused() -> None:
     before = model.predict_proba(X_IRIS)
     model.set_params(hidden_layer_sizes=(8, 4))
     for go_on in (model.fit, model.partial_fit):
-        with pytest.raises(ValueError, match=r"hidden_layer_sizes are \[8, 4\], but this fit would go on with .*\[8\]"):
+        with pytest.raises(
+            ValueError, match=r"hidden_layer_sizes are \[8, 4\], but this fit would continue with .*\[8\]"
+        ):
             go_on(X_IRIS, Y_IRIS)
     np.testing.assert_array_equal(model.set_params(hidden_layer_sizes=8).predict_proba(X_IRIS), before)
 
@@ -658,8 +660,8 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
     ({"dropout": [0.1, 0.2]}, {}, ValueError, "one for each of the 1 hidden layers"),
     ({"dropout": 1.0}, {}, ValueError, "'dropout' parameter"),
     ({"optimizer": "adamm"}, {}, ValueError, "unknown optimizer 'adamm'"),
-    ({"optimizer": "adam", "solver": "lbfgs"}, {}, ValueError, "optimizer is for the solvers 'sgd' and 'adam'"),
-    ({"dropout": 0.5, "solver": "lbfgs"}, {}, ValueError, "dropout is for the solvers 'sgd' and 'adam'"),
+    ({"optimizer": "adam", "solver": "lbfgs"}, {}, ValueError, "optimizer needs the solver 'sgd' or 'adam'"),
+    ({"dropout": 0.5, "solver": "lbfgs"}, {}, ValueError, "dropout needs the solver 'sgd' or 'adam'"),
     ({"global_clipnorm": -1.0}, {}, ValueError, "'global_clipnorm' parameter"),
     ({"loss": "mse"}, {}, ValueError, "unknown loss 'mse'"),
     ({"scoring": "accurate", "early_stopping": True}, {}, ValueError, "'scoring' parameter"),
@@ -667,8 +669,8 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
     ({"callbacks": [print]}, {}, TypeError, "callbacks must be instances of fastmlp.Callback"),
     ({"n_threads": 0}, {}, ValueError, "'n_threads' parameter"),
     ({"class_weight": {7: 1.0}}, {}, ValueError, "are not in class_weight"),
-    ({}, {"X_val": X_IRIS, "y_val": Y_IRIS}, ValueError, "set early_stopping=True"),
-    ({"early_stopping": True}, {"X_val": X_IRIS}, ValueError, "X_val and y_val go together"),
+    ({}, {"X_val": X_IRIS, "y_val": Y_IRIS}, ValueError, "X_val and y_val need early_stopping=True"),
+    ({"early_stopping": True}, {"X_val": X_IRIS}, ValueError, "needs both X_val and y_val, got y_val=None"),
     ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": Y_IRIS + 1}, ValueError, "y_val has classes that y does not"),
     ({"early_stopping": True}, {"X_val": X_IRIS[:, :2], "y_val": Y_IRIS}, ValueError, "X has 2 features"),
     ({"early_stopping": True}, {"X_val": X_IRIS, "y_val": Y_IRIS[:9]}, ValueError, "inconsistent numbers of samples"),
