@@ -1,8 +1,20 @@
-"""Learning rates that change from step to step: frozen objects of their numbers, without any state.
+"""Schedules: learning rates that change from step to step.
 
-The rate of a step follows from its number alone, counted from 0 for the first step of the optimizer. So a step far out
-costs what the first one does, and a fit that goes on where another ended goes on with its rates. Every rate has the
-same bits on every machine (`fastmlp._runtime.plain_math`).
+A schedule is a frozen object that holds only its numbers. The rate of a step depends on the number of the step alone,
+counted from 0 for the first step of the optimizer. A late step therefore costs no more than the first one, and a fit
+that continues an earlier fit continues its rates. Every rate has the same bits on every machine
+(`fastmlp._runtime.plain_math`).
+
+To add a schedule, touch these places:
+
+1. A class in `decays`, `cosines` or `warmup`: its numbers as dataclass fields, `name`, and `_rates`, which computes the
+   rates of an array of steps. Use `power` and `cosine_of_pi` of `plain_math` instead of NumPy's functions.
+2. This module: the import, `__all__`, and an example in `SCHEDULES`.
+3. `fastmlp/__init__.py` and `fastmlp/__init__.pyi`: the public name.
+4. Tests: the formula in `FORMULAS`, examples in `CASES` and wrong numbers in `WRONG` of
+   `tests/schedules/test_schedules.py`, and an example in `SHORT` of `tests/optimizers/test_optimizers.py`.
+
+Optimizers, the model file and checkpoints then work without further changes.
 """
 
 from __future__ import annotations
@@ -47,16 +59,16 @@ SCHEDULES: dict[str, Schedule] = {
         Warmup(1000, 1e-3),
     )
 }
-"""One of each kind; most have no defaults, and their numbers here are examples."""
+"""One example of each class, by name. Most numbers have no defaults; those here are examples."""
 
 
 def from_dict(stored: Any) -> Schedule:
-    """The schedule that `Schedule.to_dict` described.
+    """Return the schedule that `Schedule.to_dict` described; the inverse of that method.
 
     Raises
     ------
     ValueError, TypeError
-        If the name is unknown, or a number is missing, unknown or out of range.
+        If the name is unknown, or a number is missing, unknown, of the wrong type or out of range.
     """
     if isinstance(stored, dict) and isinstance(stored.get("schedule"), dict):
         stored = {**stored, "schedule": from_dict(stored["schedule"])}

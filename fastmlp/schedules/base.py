@@ -1,4 +1,4 @@
-"""What all schedules have in common, and the one that never changes."""
+"""The base class of the schedules, and the schedule that never changes."""
 
 from __future__ import annotations
 
@@ -18,47 +18,63 @@ Floats: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Schedule(Settings, ABC):
-    """The base of the schedules; a user makes a `CosineDecay`, a `StepDecay` or another."""
+    """The base class of the schedules; create one of its subclasses, such as `CosineDecay`.
+
+    An optimizer takes a schedule in place of a number: `Adam(CosineDecay(1e-3, 2000))`.
+    """
 
     def rates(self, steps: ArrayLike) -> Floats:
-        """The learning rate of each step.
+        """Return the learning rate of each step.
 
         Parameters
         ----------
-        steps : array_like of int
-            Numbers of steps, from 0 for the first.
+        steps : array-like of int
+            The numbers of the steps, from 0 for the first step of the optimizer; any shape.
 
         Returns
         -------
-        ndarray of float64
-            Of the shape of `steps`.
+        array of float64
+            The rates, in the shape of `steps`.
 
         Raises
         ------
-        TypeError, ValueError
-            If `steps` are not whole numbers, or negative.
+        TypeError
+            If `steps` are not whole numbers.
+        ValueError
+            If a step is negative.
+
+        Examples
+        --------
+        >>> from fastmlp import StepDecay
+        >>> StepDecay(0.5, step_size=2, gamma=0.5).rates([0, 1, 2, 3, 4])
+        array([0.5  , 0.5  , 0.25 , 0.25 , 0.125])
         """
         given = np.asarray(steps)
         if given.dtype.kind not in "iu":
             raise TypeError(f"steps must be whole numbers, got {given.dtype}")
         if (given < 0).any():
-            raise ValueError(f"steps are counted from 0, got {given.min()}")
+            raise ValueError(f"steps must be at least 0, got {given.min()}")
         with np.errstate(over="ignore", under="ignore"):
             return self._rates(given.astype(np.int64))
 
     @abstractmethod
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
-        """The rates of steps that are known to be whole and not negative."""
+        """Return the rates, in the shape of `steps`, which are already checked."""
 
 
 @dataclass(frozen=True)
 class ConstantRate(Schedule):
-    """The same rate for every step.
+    """The same learning rate in every step.
 
     Parameters
     ----------
     learning_rate : float
         The rate, at least 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rate is out of range or not a number.
     """
 
     learning_rate: float
@@ -70,12 +86,21 @@ class ConstantRate(Schedule):
 
 
 def resolve(given: float | Schedule, what: str = "learning_rate") -> Schedule:
-    """A number as a `ConstantRate`, or the schedule itself.
+    """Return a number as a `ConstantRate`, and a schedule unchanged.
+
+    Parameters
+    ----------
+    given : float or Schedule
+        A number of at least 0, or a schedule.
+    what : str
+        The name of the argument in error messages.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is neither a schedule nor a number of at least 0; `what` says in the error what it should be.
+    TypeError
+        If the argument is neither a number nor a schedule.
+    ValueError
+        If the number is negative or not finite.
     """
     if isinstance(given, Schedule):
         return given
@@ -84,6 +109,6 @@ def resolve(given: float | Schedule, what: str = "learning_rate") -> Schedule:
     return ConstantRate(number(given, what))
 
 
-def factor(base: float, exponent: Floats) -> Floats:
-    """`base ** exponent`, finite."""
+def finite_power(base: float, exponent: Floats) -> Floats:
+    """Return `base ** exponent`, and the largest float64 where that overflows."""
     return np.minimum(power(base, exponent), np.finfo(np.float64).max)

@@ -1,4 +1,4 @@
-"""Rates that follow a cosine: one fall, falls that begin again, and the rise and fall of one cycle."""
+"""Schedules along a cosine: one fall, falls with restarts, and one cycle of rise and fall."""
 
 from __future__ import annotations
 
@@ -9,24 +9,36 @@ from numpy.typing import NDArray
 
 from fastmlp._runtime.plain_math import cosine_of_pi
 from fastmlp._runtime.settings import require
-from fastmlp.schedules.base import Floats, Schedule, factor
+from fastmlp.schedules.base import Floats, Schedule, finite_power
 
 
 @dataclass(frozen=True)
 class CosineDecay(Schedule):
-    """Half a wave of the cosine from the initial rate to `alpha` times it, where it stays (Keras).
+    """Let the rate fall along half a wave of the cosine to `alpha` times the initial rate, where it stays, as in Keras.
 
-    `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)`, after Loshchilov and
-    Hutter (2017).
+    Up to `decay_steps` the rate is
+    `initial_learning_rate * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)` (Loshchilov and Hutter,
+    2017), and `initial_learning_rate * alpha` from then on.
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate of the first step, at least 0.
     decay_steps : int
-        After how many steps the rate is at its end.
+        The number of steps after which the rate has reached its end, at least 1.
     alpha : float
-        The end, as a share of the initial rate, from 0 to 1.
+        The last rate as a share of the initial rate, from 0 to 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
+
+    Examples
+    --------
+    >>> from fastmlp import CosineDecay
+    >>> CosineDecay(0.5, decay_steps=10).rates([0, 5, 10, 11])
+    array([0.5 , 0.25, 0.  , 0.  ])
     """
 
     initial_learning_rate: float
@@ -45,22 +57,29 @@ class CosineDecay(Schedule):
 
 @dataclass(frozen=True)
 class CosineDecayRestarts(Schedule):
-    """Falling cosines, each `t_mul` times as long and beginning `m_mul` times as high as the one before (Keras).
+    """Let the rate fall along half a wave of the cosine, again and again, as in Keras.
 
-    PyTorch's CosineAnnealingWarmRestarts where `m_mul` is 1, after Loshchilov and Hutter (2017).
+    Cycle i, counted from 0, is `first_decay_steps * t_mul ** i` steps long. At the share s of its length, from 0 to 1,
+    the rate is `initial_learning_rate * ((1 - alpha) * m_mul ** i * (1 + cos(pi * s)) / 2 + alpha)` (Loshchilov and
+    Hutter, 2017). If `m_mul` is 1, this is PyTorch's CosineAnnealingWarmRestarts.
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate of the first step, at least 0.
     first_decay_steps : int
-        The length of the first fall, in steps.
+        The length of the first cycle in steps, at least 1.
     t_mul : float
-        The growth of the falls' lengths, at least 1.
+        The factor from the length of one cycle to the next, at least 1.
     m_mul : float
-        The change of the rates that they begin at, positive.
+        The factor from the first rate of one cycle to the next, positive.
     alpha : float
-        Where they end, as a share of the initial rate, from 0 to 1.
+        The end of each cycle as a share of the initial rate, from 0 to 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
     """
 
     initial_learning_rate: float
@@ -80,32 +99,40 @@ class CosineDecayRestarts(Schedule):
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
         time = steps / self.first_decay_steps
         cycle, begin, length = _cycles(time, self.t_mul)
-        return self.initial_learning_rate * _cosine((time - begin) / length, factor(self.m_mul, cycle), self.alpha)
+        height = finite_power(self.m_mul, cycle)
+        return self.initial_learning_rate * _cosine((time - begin) / length, height, self.alpha)
 
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Up from a low rate to the highest and down to almost nothing (Smith and Topin, 2019), PyTorch's OneCycleLR.
+    """Raise the rate from a low value to the highest, then lower it to almost nothing, as PyTorch's OneCycleLR does.
 
-    The momentum stays as it is.
-
-    From `max_learning_rate / div_factor` to `max_learning_rate` over the share `pct_start` of the steps, then down to
-    `max_learning_rate / div_factor / final_div_factor`, which the last of `total_steps` has, and every step after it.
+    The rate goes from `max_learning_rate / div_factor` to `max_learning_rate` in the first `pct_start` of the steps,
+    then down to `max_learning_rate / div_factor / final_div_factor`, which is the rate of the last of `total_steps` and
+    of every later step (Smith and Topin, 2019). Unlike in PyTorch, the momentum does not change.
 
     Parameters
     ----------
     max_learning_rate : float
         The highest rate, at least 0.
     total_steps : int
-        The length of the cycle.
+        The length of the cycle in steps, at least 1.
     pct_start : float
-        The share of the steps in which the rate goes up, below 1 (below 0.5 with `three_phase`), and more than a step.
-    div_factor, final_div_factor : float
-        The highest rate over the first, the first over the last; positive.
+        The share of the steps in which the rate rises: less than 1, less than 0.5 with `three_phase`, and more than
+        one step.
+    div_factor : float
+        The highest rate divided by the first rate, positive.
+    final_div_factor : float
+        The first rate divided by the last rate, positive.
     anneal_strategy : {"cos", "linear"}
-        The way from one rate to the next.
+        Whether the rate moves along half a wave of the cosine or in a straight line.
     three_phase : bool
-        Go down to the first rate in as many steps as up, and only then to the last one.
+        Whether the rate falls to the first rate in as many steps as it rose, and then to the last rate.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range or of the wrong type.
     """
 
     max_learning_rate: float
@@ -120,8 +147,8 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        top = 0.5 if self.three_phase else 1.0
-        require(self.pct_start < top, self, "pct_start", self.pct_start, f"less than {top:g}")
+        limit = 0.5 if self.three_phase else 1.0
+        require(self.pct_start < limit, self, "pct_start", self.pct_start, f"less than {limit:g}")
         rise = self.pct_start * self.total_steps
         require(rise > 1, self, "pct_start * total_steps", rise, "more than 1 step")
         require(self.div_factor > 0, self, "div_factor", self.div_factor, "positive")
@@ -132,12 +159,12 @@ class OneCycle(Schedule):
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
         highest, first = self.max_learning_rate, self.max_learning_rate / self.div_factor
         rise, end = self.pct_start * self.total_steps, self.total_steps - 1.0
-        corners = [(0.0, first), (rise - 1.0, highest), (end, first / self.final_div_factor)]
+        corners = [(0.0, first), (rise - 1.0, highest), (end, first / self.final_div_factor)]  # (step, rate)
         if self.three_phase:
             corners.insert(2, (2.0 * rise - 2.0, first))
         time = np.minimum(steps, end)
         rates = np.empty(steps.shape)
-        for (begin, start), (finish, stop) in zip(corners[-2::-1], corners[:0:-1], strict=True):
+        for (begin, start), (finish, stop) in zip(corners[-2::-1], corners[:0:-1], strict=True):  # the last phase first
             share = (time - begin) / (finish - begin)
             way = 0.5 - 0.5 * cosine_of_pi(share) if self.anneal_strategy == "cos" else share
             rates = np.where(time <= finish, start + (stop - start) * way, rates)
@@ -145,23 +172,29 @@ class OneCycle(Schedule):
 
 
 def _cosine(share: Floats, height: Floats | float, alpha: float) -> Floats:
-    """From `height` at share 0 to `alpha` at share 1."""
+    """Return half a wave of the cosine, from about `height` at share 0 to `alpha` at share 1."""
     return (1.0 - alpha) * (0.5 * height * (1.0 + cosine_of_pi(share))) + alpha
 
 
 def _cycles(time: Floats, growth: float) -> tuple[Floats, Floats, Floats]:
-    """In which cycle a time lies, when that began and how long it is, where cycle i is `growth ** i` long.
+    """Find the cycle of each time, where cycle i has the length `growth ** i`.
 
-    The number of the cycle is found bit by bit, from the highest: `n` cycles after the first `i` take `growth ** i`
-    times what the first `n` take. No logarithm has to be rounded, and all is exact where `growth` is whole.
+    The number of the cycle is found bit by bit, from the highest bit: the n cycles after the first i cycles are
+    together `growth ** i` times as long as the first n cycles. No logarithm has to be rounded, and the result is exact
+    if `growth` is a whole number.
+
+    Returns
+    -------
+    cycle, begin, length : arrays in the shape of `time`
+        The number of the cycle, counted from 0; the time at which it begins; its length.
     """
-    counts, lengths, sums = [1.0], [growth], [1.0]  # of n = 1, 2, 4, ... cycles: n, the next one's length, their sum
+    counts, lengths, sums = [1.0], [growth], [1.0]  # for n = 1, 2, 4, ...: n, the length of cycle n, of the first n
     while sums[-1] <= time.max(initial=0.0):
         sums.append(sums[-1] * (1.0 + lengths[-1]))
         lengths.append(lengths[-1] * lengths[-1])
         counts.append(2.0 * counts[-1])
     cycle, begin, length = np.zeros_like(time), np.zeros_like(time), np.ones_like(time)
-    # A fractional growth is rounded: a time that is a border but for 3e-14 of itself begins the cycle.
+    # A fractional growth is rounded: a time that is less than 3e-14 of itself below a border counts as the border.
     reached = time * (1.0 + 2.0**-45)
     for n, growth_of_n, total in zip(counts[::-1], lengths[::-1], sums[::-1], strict=True):
         border = begin + length * total

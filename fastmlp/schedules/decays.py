@@ -1,4 +1,4 @@
-"""Rates that fall by a power of the step, or by its inverse."""
+"""Schedules that fall by a power of the step, or by its inverse."""
 
 from __future__ import annotations
 
@@ -9,21 +9,34 @@ from numpy.typing import NDArray
 
 from fastmlp._runtime.plain_math import power
 from fastmlp._runtime.settings import require
-from fastmlp.schedules.base import Floats, Schedule, factor
+from fastmlp.schedules.base import Floats, Schedule, finite_power
 
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """A decay every so many steps: `initial_learning_rate * gamma ** (step // step_size)` (PyTorch's StepLR).
+    """Multiply the rate by `gamma` after every `step_size` steps, as PyTorch's StepLR does.
+
+    The rate is `initial_learning_rate * gamma ** (step // step_size)`.
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate of the first step, at least 0.
     step_size : int
-        How many steps have the same rate.
+        The number of steps with the same rate, at least 1.
     gamma : float
         The factor from one rate to the next, positive.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
+
+    Examples
+    --------
+    >>> from fastmlp import StepDecay
+    >>> StepDecay(0.5, step_size=2, gamma=0.5).rates([0, 1, 2, 3, 4])
+    array([0.5  , 0.5  , 0.25 , 0.25 , 0.125])
     """
 
     initial_learning_rate: float
@@ -37,23 +50,31 @@ class StepDecay(Schedule):
         require(self.gamma > 0, self, "gamma", self.gamma, "positive")
 
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
-        return self.initial_learning_rate * factor(self.gamma, _share(steps, self.step_size, whole=True))
+        periods = _periods(steps, self.step_size, staircase=True)
+        return self.initial_learning_rate * finite_power(self.gamma, periods)
 
 
 @dataclass(frozen=True)
 class ExponentialDecay(Schedule):
-    """`initial_learning_rate * decay_rate ** (step / decay_steps)` (Keras).
+    """Decay the rate exponentially, as Keras does.
+
+    The rate is `initial_learning_rate * decay_rate ** (step / decay_steps)`.
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate of the first step, at least 0.
     decay_steps : int
-        After how many steps the rate is `decay_rate` times what it was.
+        The number of steps in which the rate changes by the factor `decay_rate`, at least 1.
     decay_rate : float
         The factor, positive; above 1 the rate grows.
     staircase : bool
-        Take whole `decay_steps` only, `step // decay_steps`.
+        Whether the exponent is the whole number `step // decay_steps`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
     """
 
     initial_learning_rate: float
@@ -68,23 +89,31 @@ class ExponentialDecay(Schedule):
         require(self.decay_rate > 0, self, "decay_rate", self.decay_rate, "positive")
 
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
-        return self.initial_learning_rate * factor(self.decay_rate, _share(steps, self.decay_steps, self.staircase))
+        periods = _periods(steps, self.decay_steps, self.staircase)
+        return self.initial_learning_rate * finite_power(self.decay_rate, periods)
 
 
 @dataclass(frozen=True)
 class InverseTimeDecay(Schedule):
-    """`initial_learning_rate / (1 + decay_rate * step / decay_steps)` (Keras).
+    """Decay the rate by the inverse of the step, as Keras does.
+
+    The rate is `initial_learning_rate / (1 + decay_rate * step / decay_steps)`.
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate of the first step, at least 0.
     decay_steps : int
-        The unit in which steps are counted.
+        The unit in which steps are counted, at least 1.
     decay_rate : float
         How fast the rate falls, at least 0.
     staircase : bool
-        Take whole `decay_steps` only, `step // decay_steps`.
+        Whether whole units are counted, `step // decay_steps`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
     """
 
     initial_learning_rate: float
@@ -95,15 +124,16 @@ class InverseTimeDecay(Schedule):
     name = "inverse_time"
 
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
-        share = _share(steps, self.decay_steps, self.staircase)
-        return self.initial_learning_rate / (1.0 + self.decay_rate * share)
+        periods = _periods(steps, self.decay_steps, self.staircase)
+        return self.initial_learning_rate / (1.0 + self.decay_rate * periods)
 
 
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
-    """`initial_learning_rate / (step + 1) ** power`, scikit-learn's "invscaling" with steps of the optimizer.
+    """Divide the rate by a power of the step, as scikit-learn's "invscaling" does.
 
-    scikit-learn itself counts samples, and changes the rate between epochs.
+    The rate is `initial_learning_rate / (step + 1) ** power`, where step counts the steps of the optimizer.
+    scikit-learn counts samples instead, and changes the rate between epochs.
 
     Parameters
     ----------
@@ -111,6 +141,11 @@ class InverseScaling(Schedule):
         The rate of the first step, at least 0.
     power : float
         How fast the rate falls, at least 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
     """
 
     initial_learning_rate: float
@@ -124,20 +159,30 @@ class InverseScaling(Schedule):
 
 @dataclass(frozen=True)
 class PolynomialDecay(Schedule):
-    """`(initial - end) * (1 - step / decay_steps) ** power + end`, then the end rate (Keras).
+    """Decay the rate by a polynomial of the step to an end rate, where it stays, as Keras does.
+
+    Up to `decay_steps` the rate is
+    `(initial_learning_rate - end_learning_rate) * (1 - step / decay_steps) ** power + end_learning_rate`, and
+    `end_learning_rate` from then on.
 
     Parameters
     ----------
     initial_learning_rate : float
         The rate of the first step, at least 0.
     decay_steps : int
-        After how many steps the rate is `end_learning_rate`.
+        The number of steps after which the rate is `end_learning_rate`, at least 1.
     end_learning_rate : float
-        Where it ends, at least 0.
+        The last rate, at least 0.
     power : float
-        1 is a straight line; positive.
+        The exponent, positive; 1 gives a straight line.
     cycle : bool
-        Instead of staying at the end rate, take the next multiple of `decay_steps` for `decay_steps`.
+        Whether the rate rises again after `decay_steps`: the formula then takes the next multiple of `decay_steps`
+        in place of `decay_steps`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type.
     """
 
     initial_learning_rate: float
@@ -159,7 +204,7 @@ class PolynomialDecay(Schedule):
         return fall * power(left, self.power) + self.end_learning_rate
 
 
-def _share(steps: NDArray[np.int64], unit: int, whole: bool) -> Floats:
-    """Steps in units of so many, or only how many whole units they are."""
-    share: Floats = (steps // unit).astype(np.float64) if whole else steps / unit
-    return share
+def _periods(steps: NDArray[np.int64], length: int, staircase: bool) -> Floats:
+    """Return how many periods of this length the steps are: whole periods only if `staircase`."""
+    periods: Floats = (steps // length).astype(np.float64) if staircase else steps / length
+    return periods

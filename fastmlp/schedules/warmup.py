@@ -1,4 +1,4 @@
-"""A rise before another schedule."""
+"""A schedule that rises to the first rate of another schedule."""
 
 from __future__ import annotations
 
@@ -12,16 +12,30 @@ from fastmlp.schedules.base import Floats, Schedule, resolve
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
-    """A straight line up to the first rate of a schedule, then that schedule from its own first step.
+    """Raise the rate in a straight line to the first rate of a schedule, then follow that schedule from its first step.
+
+    With r(t) the rate of `schedule` in its step t, the rate is `start + (r(0) - start) * step / steps` in the first
+    `steps` steps, and `r(step - steps)` from then on.
 
     Parameters
     ----------
     steps : int
-        How many steps lie before the schedule's first.
+        The number of steps before the first step of the schedule, at least 1.
     schedule : Schedule or float
-        What follows; a number is a `ConstantRate`.
+        The schedule that follows; a number means a constant rate.
     start : float
         The rate of the first step, at least 0.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or of the wrong type, or `schedule` is neither a schedule nor a number.
+
+    Examples
+    --------
+    >>> from fastmlp import Warmup
+    >>> Warmup(4, 1.0).rates([0, 1, 2, 3, 4, 5])
+    array([0.  , 0.25, 0.5 , 0.75, 1.  , 1.  ])
     """
 
     steps: int
@@ -35,5 +49,5 @@ class Warmup(Schedule):
         object.__setattr__(self, "schedule", resolve(self.schedule))
 
     def _rates(self, steps: NDArray[np.int64]) -> Floats:
-        after = resolve(self.schedule).rates(np.maximum(steps - self.steps, 0))  # their first rate for those before
+        after = resolve(self.schedule).rates(np.maximum(steps - self.steps, 0))  # r(0) for the steps of the warm-up
         return np.where(steps < self.steps, self.start + (after - self.start) * (steps / self.steps), after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -291,7 +292,7 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: Warmup(5, -0.1), ValueError, "learning_rate must be at least 0"),
     (lambda: Warmup(5, 0.1, -0.1), ValueError, "warmup: start must be at least 0"),
     (lambda: ConstantRate(0.1).rates([0.5]), TypeError, "steps must be whole numbers, got float64"),
-    (lambda: ConstantRate(0.1).rates([3, -1]), ValueError, "steps are counted from 0, got -1"),
+    (lambda: ConstantRate(0.1).rates([3, -1]), ValueError, "steps must be at least 0, got -1"),
     (lambda: resolve([0.1]), TypeError, "learning_rate must be a number"),  # type: ignore[arg-type]
     (lambda: from_dict({"name": "cos"}), ValueError, "unknown schedule 'cos'. Known names: constant, step"),
     (lambda: from_dict({"name": "cosine"}), ValueError, "'cosine' must have the entries name, initial_learning_rate"),
@@ -333,7 +334,8 @@ def test_schedules_are_equal_where_kind_and_numbers_are() -> None:
 
 def test_bits_do_not_depend_on_the_vector_instructions_of_numpy() -> None:
     program = (
-        "import hashlib, numpy as np\nfrom test_schedules import CASES\n"
+        f"import hashlib, sys\nimport numpy as np\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_schedules import CASES\n"
         "steps = np.concatenate([np.arange(2000), 10 ** np.arange(4, 15)])\n"
         "print(hashlib.sha256(b''.join(s.rates(steps).tobytes() for s in CASES)).hexdigest())"
     )
