@@ -1,6 +1,15 @@
-"""The activations a layer can have: one table of names and of what each implies for the rest of a network.
+"""The activations: their names, their numbers, and what each implies for the rest of a network.
 
-`fastmlp.reference.activations` has the formula of each, `fastmlp.kernels.operations.activations` its compiled form.
+To add an activation, change these files:
+
+1. This module: a class with its `name` and attributes, and an instance in `ACTIVATIONS`.
+2. `fastmlp/reference/activations.py`: the formula and its derivative in NumPy, and an entry in `ACTIVATIONS`.
+3. `kernels/operations/activations.py`: two compiled scalar functions, and an entry in `ACTIVATIONS`.
+4. `fastmlp/interchange/`: an entry in `EXPRESSIONS` (onnx.py) and in `FUNCTIONS` (c.py). If PyTorch has the activation,
+   also an entry in `_PLAIN` (torch.py), or in `_makers` and `_readers` if it has numbers.
+5. `fastmlp/__init__.py` and `__init__.pyi`, only if the class has numbers: users can then write `fastmlp.ELU(0.5)`.
+
+The tests take their cases from `ACTIVATIONS`.
 """
 
 from __future__ import annotations
@@ -15,20 +24,23 @@ from fastmlp._runtime.settings import Settings, find, require
 
 @dataclass(frozen=True)
 class Activation(Settings):
-    """What a network needs to know of an activation beside its formula.
+    """The base class of the activations: what a network needs to know about g besides its formula.
 
     Attributes
     ----------
+    name : str
+        The name for users and model files.
     weight_init : str
-        The initialiser that a layer with this activation takes by default.
+        The default initializer of the weights of a layer with this activation.
     output_loss : str
-        The loss that follows from this activation on the last layer.
+        The default loss of a network with this activation on the last layer.
     limits : tuple of float, or None
-        Where it is an S between two limits, these: near them it is flat, and no gradient comes through.
+        The two limits of an S-shaped function; None for other shapes. Near a limit the function is flat and the
+        gradient vanishes.
     rectifies : bool
-        True where every z below 0 gives 0, and lets no gradient through.
+        Whether every z < 0 gives 0 and passes no gradient.
     mixes_units : bool
-        True where one output depends on every unit of the layer (softmax), so that the derivative is a Jacobian.
+        Whether each output depends on all units of the layer (softmax), so that the derivative is a Jacobian matrix.
     """
 
     weight_init = "glorot_uniform"
@@ -39,18 +51,18 @@ class Activation(Settings):
 
     @property
     def formula(self) -> str:
-        """Under which name the reference and the kernels have it."""
+        """The name of the formula in the tables of the reference and of the kernels."""
         return self.name
 
 
 class Linear(Activation):
-    """`z`."""
+    """The identity, `g(z) = z`."""
 
     name = "linear"
 
 
 class ReLU(Activation):
-    """`max(z, 0)`."""
+    """The rectified linear unit, `g(z) = max(z, 0)`."""
 
     name = "relu"
     weight_init = "he_uniform"
@@ -59,12 +71,21 @@ class ReLU(Activation):
 
 @dataclass(frozen=True)
 class LeakyReLU(Activation):
-    """`z`, below 0 `slope * z` (Maas et al., 2013).
+    """The leaky rectified linear unit (Maas et al., 2013): `g(z) = z` for z >= 0, `slope * z` for z < 0.
 
     Parameters
     ----------
     slope : float
-        Greater than 0 and at most 1.
+        The slope for z < 0; greater than 0 and at most 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If slope is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, LeakyReLU(0.1))
     """
 
     slope: float = 0.01
@@ -78,7 +99,7 @@ class LeakyReLU(Activation):
 
 
 class ReLU6(Activation):
-    """`min(max(z, 0), 6)` (Krizhevsky, 2010)."""
+    """The rectified linear unit with a maximum of 6 (Krizhevsky, 2010): `g(z) = min(max(z, 0), 6)`."""
 
     name = "relu6"
     weight_init = "he_uniform"
@@ -87,12 +108,21 @@ class ReLU6(Activation):
 
 @dataclass(frozen=True)
 class ELU(Activation):
-    """`z`, below 0 `alpha (e^z - 1)` (Clevert et al., 2016).
+    """The exponential linear unit (Clevert et al., 2016): `g(z) = z` for z >= 0, `alpha (e^z - 1)` for z < 0.
 
     Parameters
     ----------
     alpha : float
-        Minus the limit far below 0, greater than 0.
+        The limit for z towards minus infinity is `-alpha`; greater than 0 and at most 1e30.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If alpha is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, ELU(0.5))
     """
 
     alpha: float = 1.0
@@ -106,20 +136,23 @@ class ELU(Activation):
 
 
 class SELU(Activation):
-    """`scale z`, below 0 `scale alpha (e^z - 1)`, with the two numbers of Klambauer et al. (2017)."""
+    """The scaled exponential linear unit (Klambauer et al., 2017).
+
+    `g(z) = scale z` for z >= 0, `scale alpha (e^z - 1)` for z < 0, with scale = 1.0507 and alpha = 1.6733.
+    """
 
     name = "selu"
     weight_init = "lecun_normal"
 
 
 class Softplus(Activation):
-    """`log(1 + e^z)`."""
+    """A smooth rectifier, `g(z) = log(1 + e^z)`."""
 
     name = "softplus"
 
 
 class Exponential(Activation):
-    """`e^z`."""
+    """The exponential function, `g(z) = e^z`; on the last layer for rates, with the Poisson loss."""
 
     name = "exponential"
     output_loss = "poisson"
@@ -127,12 +160,19 @@ class Exponential(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """`z P(N <= z)` for a standard normal N (Hendrycks and Gimpel, 2016).
+    """The Gaussian error linear unit (Hendrycks and Gimpel, 2016).
+
+    `g(z) = z Phi(z)`, where Phi is the distribution function of the standard normal distribution.
 
     Parameters
     ----------
     approximate : bool
-        Take their formula with tanh in place of the error function.
+        Whether to use the approximation with tanh from the same paper.
+
+    Raises
+    ------
+    ValueError
+        If approximate is not True or False.
     """
 
     approximate: bool = False
@@ -142,26 +182,26 @@ class GELU(Activation):
 
     @property
     def formula(self) -> str:
-        """`"gelu"`, or `"gelu_tanh"` where it is approximate."""
+        """The name of the formula: `"gelu"`, or `"gelu_tanh"` for the approximation."""
         return "gelu_tanh" if self.approximate else "gelu"
 
 
 class SiLU(Activation):
-    """`z sigmoid(z)`, also called swish (Elfwing et al., 2018)."""
+    """The sigmoid linear unit, also called swish (Elfwing et al., 2018): `g(z) = z sigmoid(z)`."""
 
     name = "silu"
     weight_init = "he_uniform"
 
 
 class Mish(Activation):
-    """`z tanh(softplus(z))` (Misra, 2020)."""
+    """Mish (Misra, 2020): `g(z) = z tanh(softplus(z))`."""
 
     name = "mish"
     weight_init = "he_uniform"
 
 
 class Sigmoid(Activation):
-    """`1 / (1 + e^-z)`."""
+    """The logistic function, `g(z) = 1 / (1 + e^-z)`."""
 
     name = "sigmoid"
     output_loss = "binary_crossentropy"
@@ -169,21 +209,21 @@ class Sigmoid(Activation):
 
 
 class HardSigmoid(Activation):
-    """`min(max(z + 3, 0), 6) / 6`."""
+    """A piecewise linear sigmoid, `g(z) = min(max(z + 3, 0), 6) / 6`."""
 
     name = "hard_sigmoid"
     limits = (0.0, 1.0)
 
 
 class Tanh(Activation):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, `g(z) = tanh(z)`."""
 
     name = "tanh"
     limits = (-1.0, 1.0)
 
 
 class Softmax(Activation):
-    """`e^z_k / sum_j e^z_j` over the units of a row."""
+    """The softmax over the units of a row, `g(z)_k = e^z_k / sum_j e^z_j`: probabilities of classes."""
 
     name = "softmax"
     output_loss = "categorical_crossentropy"
@@ -192,7 +232,19 @@ class Softmax(Activation):
 
 @dataclass(frozen=True)
 class OwnActivation(Activation):
-    """One that a user registered, `fastmlp.register_activation`; a pickle and a model file hold its name alone."""
+    """An activation that `fastmlp.register_activation` has made of a user's functions.
+
+    A pickle or a model file holds only the name.
+
+    Parameters
+    ----------
+    forward, derivative : function
+        `g(z)` and `g'(z)` of one number.
+    name : str
+        The registered name.
+    weight_init, output_loss : str
+        See `Activation`.
+    """
 
     forward: Callable[[float], float]
     derivative: Callable[[float], float]
@@ -201,15 +253,15 @@ class OwnActivation(Activation):
     output_loss: str = "mean_squared_error"
 
     def to_dict(self) -> dict[str, Any]:
-        """The name."""
+        """Return the name alone; the functions are not stored."""
         return {"name": self.name}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by name, which must be registered where it is unpickled."""
+        """Pickle the name; the process that unpickles must have registered it."""
         return _own, (self.name,)
 
     def __deepcopy__(self, memo: Any) -> OwnActivation:
-        """Itself: a copied network keeps the functions it has, whatever has the name now."""
+        """Return the object itself, so that a copied network keeps its functions if the name is registered anew."""
         return self
 
 
@@ -240,13 +292,13 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def resolve(activation: str | Activation) -> Activation:
-    """The activation of that name with its defaults, or the object itself.
+    """Return the activation with this name and its default numbers, or the object itself.
 
     Raises
     ------
     ValueError
-        If no activation has that name; the message lists those there are.
+        If no activation has this name; the message lists all names.
     TypeError
-        If it is neither a name nor an `Activation`.
+        If `activation` is neither a name nor an `Activation`.
     """
     return lookup(activation, Activation, ACTIVATIONS, "activation")

@@ -1,4 +1,4 @@
-"""`History`, what a fit saw, epoch by epoch."""
+"""`History`, the record of a fit: losses and metrics of each epoch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """The course of one `fit`.
+    """The record of one fit, which `Network.fit` returns.
 
     Attributes
     ----------
     history : dict of str to list of float
-        "loss" (mean over the epoch's rows as training saw them, penalties included), and with validation data
-        "val_loss" and "val_" metrics; an entry an epoch.
+        One number for each epoch under each name. "loss" is the mean over the rows of the epoch, penalties included, as
+        the training steps computed it. With validation rows there are also "val_loss" and the metrics, such as
+        "val_accuracy".
     epoch : list of int
-        The numbers of these epochs, counted from 0 when the network was made.
+        The numbers of these epochs. The first epoch of a new network is 0, and later fits continue to count.
     seconds : float
-        How long the fit took.
+        The duration of the fit.
+
+    Examples
+    --------
+    >>> history = net.fit(X, y, epochs=20, validation_split=0.2)
+    >>> best = min(history.history["val_loss"])
+    >>> history.plot("curves.png")
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -35,7 +42,7 @@ class History:
     seconds: float = 0.0
 
     def add(self, epoch: int, logs: dict[str, float]) -> None:
-        """Append one epoch."""
+        """Append the numbers of one epoch."""
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)
@@ -49,19 +56,48 @@ class History:
         title: str | None = "Learning curves",
         theme: Theme = "light",
     ) -> Figure:
-        """Draw a metric of every epoch and mark the best one.
+        """Draw one metric of every epoch, on training and validation rows, and mark the best epoch.
 
-        Parameters, result and errors are those of `fastmlp.plot.learning_curves`.
+        Parameters
+        ----------
+        path : path-like, optional
+            The PNG or SVG file to write; its folder must exist. None writes no file.
+        metric : str
+            A name in `history`, without "val_": "loss", "accuracy" ...
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; None makes a new figure.
+        title : str, optional
+            The title above the curves.
+        theme : {"light", "dark", "auto"}
+            The colours; "auto" is for SVG files.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure with the curves, or the one that `ax` belongs to.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError, TypeError
+            If the history has no such metric or no epoch with a finite value, or path, axes or theme do not suit.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        fastmlp.plot.learning_curves : Draws several trainings in one figure as well.
         """
         from fastmlp.plot import learning_curves
 
         return learning_curves(self, path, metric=metric, ax=ax, title=title, theme=theme)
 
     def _repr_html_(self) -> str:
-        """A table of its entries, each with a small curve, for notebooks."""
+        """Return an HTML table of the entries, each with a small curve, for notebooks."""
         return notebook.of_history(self.history, len(self.epoch), self.seconds)
 
     def __repr__(self) -> str:
-        """The last value of each entry."""
+        """Return the number of epochs, the duration and the last value of each entry."""
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
         return f"History({len(self.epoch)} epochs, {self.seconds:.2f} s; last: {last or 'none'})"

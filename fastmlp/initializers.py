@@ -1,11 +1,24 @@
-"""The initialisers of weights and biases: each a distribution, and where it lies for a layer of some size.
+"""The initializers of weights and biases: a distribution, and its location and scale for a layer of a given size.
+
+Every value is `location + scale * z`. The distribution of z is one of:
+
+- "constant": z is 0;
+- "uniform": from -1 to 1;
+- "normal": N(0, 1);
+- "truncated_normal": N(0, 1), restricted to the interval from -2 to 2;
+- "orthogonal": a random matrix whose columns (or rows, if there are fewer) are orthonormal; all such matrices have the
+  same probability.
 
 Sources: Glorot and Bengio (2010) for glorot, He et al. (2015) for he, LeCun et al. (1998) for lecun, Saxe et al. (2014)
-for orthogonal. The normal ones are not truncated, so lecun_normal is N(0, 1 / inputs).
+for orthogonal. The normal distributions are not truncated, so lecun_normal is N(0, 1 / inputs).
 
-Every value is `location + scale * z`. The distributions of z are "constant" (0), "uniform" (from -1 to 1), "normal"
-(N(0, 1)), "truncated_normal" (the part of N(0, 1) from -2 to 2) and "orthogonal" (a matrix with orthonormal columns, or
-rows where those are fewer, all such matrices alike).
+To add an initializer with one of these distributions, change this module: a class with its `name` and its
+`location_and_scale`, and an instance in `INITIALIZERS`. If it has numbers, add the class to `fastmlp/__init__.py` and
+`__init__.pyi`. A new distribution needs three more changes:
+
+1. `fastmlp/reference/random.py`: a function in NumPy, and an entry in `_STANDARD`.
+2. `kernels/operations/random.py`: a kernel that draws the same bits.
+3. `fastmlp/_engine/parameters.py`: an entry in `_DRAWN`.
 """
 
 from __future__ import annotations
@@ -20,17 +33,19 @@ from fastmlp._runtime.checks import lookup
 from fastmlp._runtime.settings import Settings, require
 
 LARGEST = 1e30
-"""The size that numbers of an initialiser stay below, so that float32 can hold what is drawn."""
+"""The exclusive limit of the numbers of an initializer, so that float32 can hold every value."""
 
 
 @dataclass(frozen=True)
 class Initializer(Settings, ABC):
-    """The base of the initialisers; a name is one with its defaults, `RandomNormal(stddev=0.01)` one with its own.
+    """The base class of the initializers.
 
     Attributes
     ----------
-    distribution : str
-        What z is drawn from.
+    name : str
+        The name for users and model files; it stands for the initializer with its default numbers.
+    distribution : {"constant", "uniform", "normal", "truncated_normal", "orthogonal"}
+        The distribution of z in `location + scale * z`.
     """
 
     distribution = "constant"
@@ -39,39 +54,59 @@ class Initializer(Settings, ABC):
 
     @abstractmethod
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """What z is moved by and multiplied with, for a layer of that many inputs and outputs."""
+        """Return the location and the scale for a layer of this size.
+
+        Parameters
+        ----------
+        inputs, outputs : int
+            The shape of the layer's W.
+
+        Returns
+        -------
+        location, scale : float
+            Each value is `location + scale * z`.
+        """
 
 
 @dataclass(frozen=True)
 class Zeros(Initializer):
-    """0 everywhere."""
+    """All values are 0."""
 
     name = "zeros"
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """0 and nothing."""
+        """Return 0 and a scale of 0."""
         return 0.0, 0.0
 
 
 @dataclass(frozen=True)
 class Ones(Initializer):
-    """1 everywhere."""
+    """All values are 1."""
 
     name = "ones"
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """1 and nothing."""
+        """Return 1 and a scale of 0."""
         return 1.0, 0.0
 
 
 @dataclass(frozen=True)
 class Constant(Initializer):
-    """The same number everywhere.
+    """All values are one number.
 
     Parameters
     ----------
     value : float
-        That number.
+        The number; its magnitude must be less than 1e30.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If value is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, bias_init=Constant(0.1))
     """
 
     value: float = 0.0
@@ -79,18 +114,27 @@ class Constant(Initializer):
     name = "constant"
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """The value and nothing."""
+        """Return the value and a scale of 0."""
         return self.value, 0.0
 
 
 @dataclass(frozen=True)
 class RandomUniform(Initializer):
-    """U(minval, maxval), whatever the size of the layer.
+    """The uniform distribution U(minval, maxval), independent of the size of the layer.
 
     Parameters
     ----------
     minval, maxval : float
-        The bounds, the first not above the second.
+        The bounds, minval <= maxval; their magnitude must be less than 1e30.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a bound is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, weight_init=RandomUniform(-0.1, 0.1))
     """
 
     minval: float = -0.05
@@ -104,18 +148,27 @@ class RandomUniform(Initializer):
         require(self.minval <= self.maxval, self, "minval", self.minval, f"at most maxval, {self.maxval!r}")
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """The middle, and the distance from there to the bounds."""
+        """Return the middle of the interval and half of its width."""
         return (self.minval + self.maxval) / 2.0, (self.maxval - self.minval) / 2.0
 
 
 @dataclass(frozen=True)
 class RandomNormal(Initializer):
-    """N(mean, stddev^2), whatever the size of the layer.
+    """The normal distribution N(mean, stddev^2), independent of the size of the layer.
 
     Parameters
     ----------
     mean, stddev : float
-        Its mean and standard deviation, the second at least 0.
+        The mean and the standard deviation, stddev >= 0; their magnitude must be less than 1e30.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, weight_init=RandomNormal(stddev=0.01))
     """
 
     mean: float = 0.0
@@ -129,18 +182,29 @@ class RandomNormal(Initializer):
         require(self.stddev >= 0, self, "stddev", self.stddev, "at least 0")
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """Mean and standard deviation."""
+        """Return the mean and the standard deviation."""
         return self.mean, self.stddev
 
 
 @dataclass(frozen=True)
 class TruncatedNormal(RandomNormal):
-    """N(mean, stddev^2) without what lies further than 2 stddev from the mean; 0.88 stddev is then its deviation.
+    """The normal distribution N(mean, stddev^2), restricted to values within 2 stddev of the mean.
+
+    The standard deviation of the values is 0.88 stddev.
 
     Parameters
     ----------
     mean, stddev : float
-        Mean and standard deviation before the cut, the second at least 0.
+        The mean and the standard deviation before the truncation, stddev >= 0; their magnitude must be less than 1e30.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, weight_init=TruncatedNormal(stddev=0.01))
     """
 
     name = "truncated_normal"
@@ -149,14 +213,24 @@ class TruncatedNormal(RandomNormal):
 
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """A random matrix, all alike, whose columns (or rows, if they are fewer) are orthonormal, times `gain`.
+    """A random matrix with orthonormal columns (or rows, if there are fewer), times `gain`.
 
-    For weights alone: a bias is no matrix. Saxe et al. (2014) recommend it for deep networks.
+    All orthonormal matrices have the same probability. Saxe et al. (2014) recommend this for deep networks. It suits
+    weights only, because a bias is a vector.
 
     Parameters
     ----------
     gain : float
-        The length of each column (or row), positive.
+        The length of each column (or row); greater than 0 and less than 1e30.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If gain is out of range or not a number.
+
+    Examples
+    --------
+    >>> Dense(16, weight_init=Orthogonal(gain=2.0))
     """
 
     gain: float = 1.0
@@ -169,26 +243,35 @@ class Orthogonal(Initializer):
         require(self.gain > 0, self, "gain", self.gain, "positive")
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """0, and the gain."""
+        """Return 0 and the gain."""
         return 0.0, self.gain
 
 
 @dataclass(frozen=True)
 class _VarianceScaling(Initializer):
-    """Mean 0 and variance `numerator / inputs`; glorot takes the average of inputs and outputs."""
+    """Mean 0 and variance `numerator / fan`.
+
+    Attributes
+    ----------
+    numerator : float
+        1 or 2.
+    averages : bool
+        Whether the fan is the mean of inputs and outputs (glorot), not the number of inputs.
+    """
 
     numerator = 1.0
     averages = False
 
     def location_and_scale(self, inputs: int, outputs: int) -> tuple[float, float]:
-        """0, and the bound of the uniform or the standard deviation of the normal distribution."""
-        variance = self.numerator / ((inputs + outputs) / 2 if self.averages else inputs)
+        """Return 0, and the bound of the uniform or the standard deviation of the normal distribution."""
+        fan = (inputs + outputs) / 2 if self.averages else inputs
+        variance = self.numerator / fan
         return 0.0, math.sqrt(3.0 * variance) if self.distribution == "uniform" else math.sqrt(variance)
 
 
 @dataclass(frozen=True)
 class GlorotUniform(_VarianceScaling):
-    """Uniform with variance 2 / (inputs + outputs)."""
+    """The uniform distribution with mean 0 and variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
 
     name = "glorot_uniform"
     distribution = "uniform"
@@ -197,7 +280,7 @@ class GlorotUniform(_VarianceScaling):
 
 @dataclass(frozen=True)
 class GlorotNormal(_VarianceScaling):
-    """N(0, 2 / (inputs + outputs))."""
+    """The normal distribution N(0, 2 / (inputs + outputs)) (Glorot and Bengio, 2010)."""
 
     name = "glorot_normal"
     distribution = "normal"
@@ -206,7 +289,7 @@ class GlorotNormal(_VarianceScaling):
 
 @dataclass(frozen=True)
 class HeUniform(_VarianceScaling):
-    """Uniform with variance 2 / inputs."""
+    """The uniform distribution with mean 0 and variance 2 / inputs (He et al., 2015)."""
 
     name = "he_uniform"
     distribution = "uniform"
@@ -215,7 +298,7 @@ class HeUniform(_VarianceScaling):
 
 @dataclass(frozen=True)
 class HeNormal(_VarianceScaling):
-    """N(0, 2 / inputs)."""
+    """The normal distribution N(0, 2 / inputs) (He et al., 2015)."""
 
     name = "he_normal"
     distribution = "normal"
@@ -224,7 +307,7 @@ class HeNormal(_VarianceScaling):
 
 @dataclass(frozen=True)
 class LecunUniform(_VarianceScaling):
-    """Uniform with variance 1 / inputs."""
+    """The uniform distribution with mean 0 and variance 1 / inputs (LeCun et al., 1998)."""
 
     name = "lecun_uniform"
     distribution = "uniform"
@@ -232,7 +315,7 @@ class LecunUniform(_VarianceScaling):
 
 @dataclass(frozen=True)
 class LecunNormal(_VarianceScaling):
-    """N(0, 1 / inputs)."""
+    """The normal distribution N(0, 1 / inputs) (LeCun et al., 1998)."""
 
     name = "lecun_normal"
     distribution = "normal"
@@ -259,25 +342,27 @@ INITIALIZERS: dict[str, Initializer] = {
 
 
 def resolve(initializer: str | Initializer) -> Initializer:
-    """The initialiser of that name with its defaults, or the object itself.
+    """Return the initializer with this name and its default numbers, or the object itself.
 
     Raises
     ------
     ValueError
-        If no initialiser has that name; the message lists those there are.
+        If no initializer has this name; the message lists all names.
     TypeError
-        If it is neither a name nor an `Initializer`.
+        If `initializer` is neither a name nor an `Initializer`.
     """
     return lookup(initializer, Initializer, INITIALIZERS, "initializer")  # type: ignore[type-abstract]
 
 
 def resolve_bias(initializer: str | Initializer) -> Initializer:
-    """The same for a bias.
+    """Return the initializer of a bias, given its name or the object itself.
 
     Raises
     ------
     ValueError
-        If it is `Orthogonal`, which only a matrix can be.
+        If no initializer has this name, or it is `Orthogonal`, which suits only matrices.
+    TypeError
+        If `initializer` is neither a name nor an `Initializer`.
     """
     found = resolve(initializer)
     if found.distribution == "orthogonal":
@@ -286,7 +371,7 @@ def resolve_bias(initializer: str | Initializer) -> Initializer:
 
 
 def from_dict(stored: Any) -> Initializer:
-    """The initialiser that `Initializer.to_dict` described.
+    """Return the initializer that `Initializer.to_dict` describes.
 
     Raises
     ------

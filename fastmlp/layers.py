@@ -1,4 +1,4 @@
-"""`Dense`, the description of one fully connected layer."""
+"""`Dense`, which describes one fully connected layer."""
 
 from __future__ import annotations
 
@@ -16,27 +16,38 @@ from fastmlp.initializers import Initializer
 class Dense:
     """One fully connected layer, `A = D o g(A_below @ W + b)`.
 
+    Use it in the list of layers of `Network` where a number of units is not enough.
+
     Parameters
     ----------
     units : int
         The number of outputs, at least 1.
     activation : str or Activation, optional
-        The function g, a name or an object such as `LeakyReLU(0.1)`; None takes the network's.
+        The function g: a name of `fastmlp.activations.ACTIVATIONS`, or an object such as `LeakyReLU(0.1)`. None takes
+        the activation that the network gives to its hidden layers, or to its output.
     use_bias : bool
         Whether b is added.
     dropout : float
-        The share of outputs set to 0 in training, in [0, 1); the rest is divided by `1 - dropout` (inverted dropout).
+        The share of outputs that each training step sets to 0, in [0, 1). The others are divided by `1 - dropout`
+        (inverted dropout). The factor of each output is D. The last layer of a network cannot have dropout.
     l1, l2 : float
-        Penalties `l1 * sum|W| + l2 / 2 * sum W^2` on the weights, never on the biases.
+        The strengths of the penalties `l1 * sum|W| + l2 / 2 * sum W^2`, at least 0. Biases have no penalty.
     weight_init : str or Initializer, optional
-        What W starts from: a name, or an object such as `Orthogonal(gain=2.0)`; None takes what suits the activation.
+        The initial W: a name of `fastmlp.initializers.INITIALIZERS`, or an object such as `Orthogonal(gain=2.0)`. None
+        takes the default of the activation.
     bias_init : str or Initializer
-        What b starts from.
+        The initial b.
 
     Raises
     ------
-    ValueError, TypeError
-        If a value is out of its range or of the wrong kind.
+    ValueError
+        If a name is unknown or a number is out of range.
+    TypeError
+        If an argument has the wrong type.
+
+    Examples
+    --------
+    >>> net = Network([30, Dense(16, "tanh", dropout=0.2), Dense(8, l2=1e-4), 2], output="softmax")
     """
 
     units: int

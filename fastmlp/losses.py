@@ -1,6 +1,15 @@
-"""The losses a network can minimise: one table of names, of the targets each takes and of its exact partner.
+"""The losses: their names, their numbers, the targets that each accepts, and the output activation that suits it.
 
-The formula of each stands in `fastmlp.reference.losses`, its compiled form in `fastmlp.kernels.operations.losses`.
+To add a loss, change these files:
+
+1. This module: a class with its `name` and attributes, and an instance in `LOSSES`.
+2. `fastmlp/reference/losses.py`: the loss of each row and its gradient in NumPy, and an entry in `LOSSES`. If the loss
+   has a `partner`, also an entry in `EXACT_PAIRS`.
+3. `kernels/operations/losses.py`: two compiled scalar functions, and an entry in `LOSSES`; with a `partner` also an
+   entry in `EXACT_PAIRS`.
+4. `fastmlp/__init__.py` and `__init__.pyi`, only if the class has numbers: users can then write `fastmlp.Huber(0.5)`.
+
+The tests take their cases from `LOSSES`.
 """
 
 from __future__ import annotations
@@ -17,16 +26,18 @@ Targets = Literal["classes", "binary", "signs", "counts", "values"]
 
 @dataclass(frozen=True)
 class Loss(Settings):
-    """What a network needs to know of a loss beside its formula.
+    """The base class of the losses: what a network needs to know about a loss besides its formula.
 
     Attributes
     ----------
+    name : str
+        The name for users and model files.
     targets : {"classes", "binary", "signs", "counts", "values"}
-        What y holds: class labels or rows of class probabilities; numbers from 0 to 1; -1 or 1, for which 0 or 1 will
-        do; numbers from 0; any numbers.
+        What y holds. "classes": class labels, or rows of class probabilities. "binary": numbers from 0 to 1. "signs":
+        -1 and 1, or 0 and 1. "counts": numbers of at least 0. "values": any numbers.
     partner : str
-        The output activation with which the gradient with respect to Z is computed exactly, without clipping; empty
-        where there is none.
+        The output activation for which loss and gradient are computed directly from Z, exactly and without clipping;
+        empty if there is none. It is also the default output activation for this loss.
     """
 
     targets = "values"
@@ -34,31 +45,45 @@ class Loss(Settings):
 
 
 class MeanSquaredError(Loss):
-    """The mean over the outputs of `(a - y)^2`."""
+    """The squared error, the mean over the outputs of `(a - y)^2`."""
 
     name = "mean_squared_error"
 
 
 class HalfSquaredError(Loss):
-    """The sum over the outputs of `(a - y)^2 / 2`, whose gradient is `a - y`: as in scikit-learn and many textbooks."""
+    """Half the squared error, the sum over the outputs of `(a - y)^2 / 2`, as in scikit-learn and many textbooks.
+
+    The gradient is `a - y`.
+    """
 
     name = "half_squared_error"
 
 
 class MeanAbsoluteError(Loss):
-    """The mean over the outputs of `|a - y|`."""
+    """The absolute error, the mean over the outputs of `|a - y|`."""
 
     name = "mean_absolute_error"
 
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    """The mean over the outputs of `d^2 / 2` for `d = |a - y|` up to delta, beyond it `delta (d - delta / 2)`.
+    """The Huber loss (1964): quadratic for small errors, linear for large ones.
+
+    With `d = |a - y|` it is the mean over the outputs of `d^2 / 2` for d <= delta, else of `delta (d - delta / 2)`.
 
     Parameters
     ----------
     delta : float
-        Where the parabola becomes a line, greater than 0 (Huber, 1964).
+        The error from which on the loss is linear; greater than 0 and at most 1e15.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If delta is out of range or not a number.
+
+    Examples
+    --------
+    >>> Network([8, 32, 1], loss=Huber(0.5))
     """
 
     delta: float = 1.0
@@ -71,13 +96,13 @@ class Huber(Loss):
 
 
 class LogCosh(Loss):
-    """The mean over the outputs of `log(cosh(a - y))`."""
+    """The mean over the outputs of `log(cosh(a - y))`: like the Huber loss, but smooth."""
 
     name = "log_cosh"
 
 
 class Poisson(Loss):
-    """The mean over the outputs of `a - y log(a)`: y counts what is expected to happen a times."""
+    """The Poisson loss, the mean over the outputs of `a - y log(a)`, where y is a count and a its expected value."""
 
     name = "poisson"
     targets = "counts"
@@ -85,7 +110,7 @@ class Poisson(Loss):
 
 
 class HalfPoissonDeviance(Loss):
-    """The sum over the outputs of `y log(y / a) - y + a`, half of Poisson's deviance: 0 where a is y."""
+    """Half the Poisson deviance, the sum over the outputs of `y log(y / a) - y + a`; 0 where a equals y."""
 
     name = "half_poisson_deviance"
     targets = "counts"
@@ -93,7 +118,7 @@ class HalfPoissonDeviance(Loss):
 
 
 class Hinge(Loss):
-    """The mean over the outputs of `max(1 - s a, 0)`, s the sign of a row's class: 1 where y > 0, else -1."""
+    """The hinge loss, the mean over the outputs of `max(1 - s a, 0)`, where s is 1 for y > 0, else -1."""
 
     name = "hinge"
     targets = "signs"
@@ -101,13 +126,7 @@ class Hinge(Loss):
 
 @dataclass(frozen=True)
 class _Smoothed(Loss):
-    """A cross-entropy whose targets are moved towards equal shares.
-
-    Parameters
-    ----------
-    label_smoothing : float
-        The share s of the targets that is spread over all classes alike, in [0, 1) (Szegedy et al., 2016).
-    """
+    """The base class of the cross-entropies, which can smooth their targets."""
 
     label_smoothing: float = 0.0
 
@@ -115,7 +134,24 @@ class _Smoothed(Loss):
 
 
 class BinaryCrossentropy(_Smoothed):
-    """The sum over the outputs of `-y log(a) - (1 - y) log(1 - a)`; smoothed, `y (1 - s) + s / 2` in place of y."""
+    """The binary cross-entropy, the sum over the outputs of `-y log(a) - (1 - y) log(1 - a)`.
+
+    Label smoothing replaces y by `y (1 - s) + s / 2`.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        The share s of the targets that is spread evenly over all classes (Szegedy et al., 2016); in [0, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If label_smoothing is out of range or not a number.
+
+    Examples
+    --------
+    >>> Network([30, 16, 1], output="sigmoid", loss=BinaryCrossentropy(0.1))
+    """
 
     name = "binary_crossentropy"
     targets = "binary"
@@ -123,7 +159,24 @@ class BinaryCrossentropy(_Smoothed):
 
 
 class CategoricalCrossentropy(_Smoothed):
-    """`-sum_k y_k log(a_k)`; smoothed, `y_k (1 - s) + s / outputs` in place of y_k."""
+    """The cross-entropy of class probabilities, `-sum_k y_k log(a_k)`.
+
+    Label smoothing replaces y_k by `y_k (1 - s) + s / outputs`.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        The share s of the targets that is spread evenly over all classes (Szegedy et al., 2016); in [0, 1).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If label_smoothing is out of range or not a number.
+
+    Examples
+    --------
+    >>> Network([30, 16, 3], output="softmax", loss=CategoricalCrossentropy(0.1))
+    """
 
     name = "categorical_crossentropy"
     targets = "classes"
@@ -131,7 +184,7 @@ class CategoricalCrossentropy(_Smoothed):
 
 
 class KLDivergence(Loss):
-    """`sum_k y_k log(y_k / a_k)`, the divergence of Kullback and Leibler (1951)."""
+    """The divergence of Kullback and Leibler (1951), `sum_k y_k log(y_k / a_k)`."""
 
     name = "kl_divergence"
     targets = "classes"
@@ -140,7 +193,19 @@ class KLDivergence(Loss):
 
 @dataclass(frozen=True)
 class OwnLoss(Loss):
-    """One that a user registered, `fastmlp.register_loss`; a pickle and a model file hold its name alone."""
+    """A loss that `fastmlp.register_loss` has made of a user's functions.
+
+    A pickle or a model file holds only the name.
+
+    Parameters
+    ----------
+    value, gradient : function
+        The loss of one output a and its target y, and its derivative with respect to a.
+    name : str
+        The registered name.
+    targets : str
+        See `Loss`.
+    """
 
     value: Callable[[float, float], float]
     gradient: Callable[[float, float], float]
@@ -148,15 +213,15 @@ class OwnLoss(Loss):
     targets: str = "values"
 
     def to_dict(self) -> dict[str, Any]:
-        """The name."""
+        """Return the name alone; the functions are not stored."""
         return {"name": self.name}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by name, which must be registered where it is unpickled."""
+        """Pickle the name; the process that unpickles must have registered it."""
         return _own, (self.name,)
 
     def __deepcopy__(self, memo: Any) -> OwnLoss:
-        """Itself: a copied network keeps the functions it has, whatever has the name now."""
+        """Return the object itself, so that a copied network keeps its functions if the name is registered anew."""
         return self
 
 
@@ -183,13 +248,13 @@ LOSSES: dict[str, Loss] = {
 
 
 def resolve(loss: str | Loss) -> Loss:
-    """The loss of that name with its defaults, or the object itself.
+    """Return the loss with this name and its default numbers, or the object itself.
 
     Raises
     ------
     ValueError
-        If no loss has that name; the message lists those there are.
+        If no loss has this name; the message lists all names.
     TypeError
-        If it is neither a name nor a `Loss`.
+        If `loss` is neither a name nor a `Loss`.
     """
     return lookup(loss, Loss, LOSSES, "loss")

@@ -1,4 +1,4 @@
-"""Tools for every other package: checks of arguments, frozen settings, exact mathematics, memory, buffers, locks.
+"""Checks of arguments, frozen settings, exact mathematics, memory, buffers, locks and optional libraries.
 
-It imports no other package of fastmlp, except that `system` looks at the package and its kernels when it is called.
+Every package except `kernels` may import it.
 """
