@@ -1,14 +1,14 @@
-"""What a network is, fully decided: every layer, the loss, the optimizer, the dtype and the seed.
+"""`Architecture`, the complete description of a network: layers, loss, optimizer, dtype and seed, nothing left open.
 
-Both `fastmlp.Network` and `fastmlp.reference.Network` take the same arguments; here they become one description in
-which nothing is left open, which is also what a model file stores.
+`build` decides what the arguments of `Network` leave open. `fastmlp.Network` and `fastmlp.reference.Network` both use
+it. `Architecture.to_dict` and `from_dict` convert the description to and from the contents of a model file.
 """
 
 from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,10 +24,12 @@ from fastmlp.losses import LOSSES, Loss
 from fastmlp.optimizers import Optimizer
 from fastmlp.schedules import Schedule
 
+DTYPES = ("float32", "float64")
+
 
 @dataclass(frozen=True)
 class Layer:
-    """A `Dense` with nothing left open.
+    """A fully connected layer with nothing left open.
 
     Parameters
     ----------
@@ -36,9 +38,13 @@ class Layer:
     activation : Activation
         The function g.
     weight_init, bias_init : Initializer
-        The distributions W and b start from.
-    use_bias, dropout, l1, l2
-        As in `Dense`.
+        The distributions of the initial W and b.
+    use_bias : bool
+        Whether b is added.
+    dropout : float
+        The share of outputs that each training step sets to 0.
+    l1, l2 : float
+        The strengths of the penalties on W.
     """
 
     inputs: int
@@ -53,7 +59,7 @@ class Layer:
 
     @property
     def parameters(self) -> int:
-        """How many numbers are learned."""
+        """The number of elements of W and b."""
         return self.inputs * self.units + (self.units if self.use_bias else 0)
 
 
@@ -66,11 +72,11 @@ class Architecture:
     layers : tuple of Layer
         From the first hidden layer to the output.
     loss : Loss
-        What is minimised.
+        The function that training minimizes.
     optimizer : Optimizer
-        How it is minimised.
+        The rule by which a training step changes the parameters.
     dtype : numpy.dtype
-        float32 or float64.
+        float32 or float64: the type of the parameters and of all computed values.
     seed : int
         Determines initial weights, shuffles, dropout and splits.
     """
@@ -88,41 +94,46 @@ class Architecture:
 
     @property
     def outputs(self) -> int:
-        """The number of columns of the prediction."""
+        """The number of columns of a prediction."""
         return self.layers[-1].units
 
     @functools.cached_property
     def units(self) -> int:
-        """The number of units of all layers."""
+        """The number of units of all layers together."""
         return sum(layer.units for layer in self.layers)
 
     @functools.cached_property
     def weights(self) -> int:
-        """The number of weights of all layers, without biases."""
+        """The number of weights of all layers together, without biases."""
         return sum(layer.inputs * layer.units for layer in self.layers)
 
     @property
     def exact_pair(self) -> bool:
-        """Whether output activation and loss have their exact common gradient with respect to Z."""
+        """Whether the loss is computed directly from Z of the last layer, together with its activation."""
         return self.loss.partner == self.layers[-1].activation.name
 
     @property
     def penalised(self) -> bool:
-        """Whether some layer has an l1 or l2 penalty."""
+        """Whether any layer has an l1 or l2 penalty."""
         return any(layer.l1 or layer.l2 for layer in self.layers)
 
     def with_learning_rate(self, rate: float | Schedule) -> Architecture:
-        """The same network, learning at this rate.
+        """Return a copy whose optimizer has this learning rate.
+
+        Parameters
+        ----------
+        rate : float or Schedule
+            A number of at least 0, or a schedule.
 
         Raises
         ------
         TypeError, ValueError
-            If it is neither a schedule nor a number of at least 0.
+            If rate is neither.
         """
         return replace(self, optimizer=replace(self.optimizer, learning_rate=rate))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain names and numbers, as a model file stores them."""
+        """Return the description as names and numbers that JSON can hold; `from_dict` is the inverse."""
         layers = [
             {
                 **asdict(layer),
@@ -142,32 +153,24 @@ class Architecture:
 
 
 def from_dict(stored: dict[str, Any]) -> Architecture:
-    """The architecture that `Architecture.to_dict` described; everything in it is checked again.
+    """Return the architecture that `Architecture.to_dict` describes, after checking every entry.
 
-    The layers may be an iterator.
+    Parameters
+    ----------
+    stored : dict
+        The description; its "layers" may be an iterator.
 
     Raises
     ------
     ValueError, TypeError, KeyError
-        If something is missing, unknown, out of range or does not chain.
+        If an entry is missing, unknown or out of range, or the layers do not chain.
     """
-    if stored["seed"] is None:
+    if stored["seed"] is None:  # `build` would draw a seed
         raise ValueError("seed must be a whole number, got None")
-    if stored["dtype"] not in ("float32", "float64"):  # NumPy takes more, None among it
+    if stored["dtype"] not in DTYPES:  # NumPy accepts more names, and None
         raise ValueError(f"dtype must be 'float32' or 'float64', got {stored['dtype']!r}")
-    layers: list[int | Dense] = []
-    width = None
-    for index, layer in enumerate(stored["layers"]):
-        inputs = whole_number(layer["inputs"], "inputs of a layer")
-        if width is None:
-            layers.append(inputs)
-        elif inputs != width:
-            raise ValueError(f"layers do not chain: layer {index} has {inputs} inputs, the one below {width} units")
-        dense = _dense(layer)
-        layers.append(dense)
-        width = dense.units
     return build(
-        layers,
+        _layers_from_dicts(stored["layers"]),
         loss=settings.from_dict(stored["loss"], LOSSES, "loss"),
         optimizer=optimizers.from_dict(stored["optimizer"]),
         dtype=stored["dtype"],
@@ -175,13 +178,31 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     )
 
 
-def _dense(stored: dict[str, Any]) -> Dense:
-    """A layer as `Architecture.to_dict` describes it, which leaves nothing open, as the arguments of `Network` may."""
-    numbers = {key: value for key, value in stored.items() if key != "inputs"}
-    numbers["activation"] = settings.from_dict(stored["activation"], ACTIVATIONS, "activation")
+def _layers_from_dicts(stored: Iterable[dict[str, Any]]) -> list[int | Dense]:
+    """Return the layers as an argument of `build`, after checking that each takes the outputs of the one before."""
+    layers: list[int | Dense] = []
+    units_before = None
+    for index, layer in enumerate(stored):
+        inputs = whole_number(layer["inputs"], "inputs of a layer")
+        if units_before is None:
+            layers.append(inputs)
+        elif inputs != units_before:
+            raise ValueError(
+                f"layers do not chain: layer {index - 1} has {units_before} units, but layer {index} {inputs} inputs"
+            )
+        dense = _dense_from_dict(layer)
+        layers.append(dense)
+        units_before = dense.units
+    return layers
+
+
+def _dense_from_dict(stored: dict[str, Any]) -> Dense:
+    """Return one stored layer; unlike the arguments of `Dense`, none of its entries may be None."""
+    options = {key: value for key, value in stored.items() if key != "inputs"}
+    options["activation"] = settings.from_dict(stored["activation"], ACTIVATIONS, "activation")
     for key in ("weight_init", "bias_init"):
-        numbers[key] = initializers.from_dict(stored[key])
-    return Dense(**numbers)
+        options[key] = initializers.from_dict(stored[key])
+    return Dense(**options)
 
 
 def build(
@@ -194,59 +215,48 @@ def build(
     dtype: Any = "float32",
     seed: int | None = None,
 ) -> Architecture:
-    """Decide everything that the arguments of `Network` leave open.
+    """Check the arguments of `Network` and decide everything that they leave open.
 
     Parameters
     ----------
-    layers : sequence
-        The number of inputs, then ints or `Dense`.
-    activation : str
-        For hidden layers that name none.
-    output : str, optional
-        For the last layer, if it names none; None lets it follow from the loss.
-    loss : str, optional
-        None lets it follow from the output activation.
+    layers : sequence of int or Dense
+        The number of inputs, then the number of units or a `Dense` for each layer.
+    activation : str or Activation
+        The activation of hidden layers that name none.
+    output : str or Activation, optional
+        The activation of the last layer, if it names none. None takes the partner of the loss, or linear.
+    loss : str or Loss, optional
+        None takes the default loss of the output activation.
     optimizer : str or Optimizer, optional
-        None is `Adam(1e-3)`.
+        None takes `Adam(1e-3)`.
     dtype : {"float32", "float64"}
-        Of the parameters and of everything that is computed.
+        The type of the parameters and of all computed values.
     seed : int, optional
-        None draws one.
+        None draws a seed.
+
+    Returns
+    -------
+    Architecture
+        The complete description.
 
     Raises
     ------
     ValueError, TypeError
-        If something is unknown or out of range, or if the arguments contradict each other.
+        If a name is unknown, a value is out of range, or two arguments contradict each other.
     """
-    inputs, dense = _split(layers)
+    inputs, dense = _check_layers(layers)
     hidden = activations.resolve(activation)
     chosen_loss = None if loss is None else losses.resolve(loss)
     last = _output_activation(dense[-1], output, chosen_loss)
     chosen_loss = chosen_loss or LOSSES[last.output_loss]
-    _check_pair(last, chosen_loss, dense[-1])
-
-    resolved, width = [], inputs
-    chosen = [hidden if layer.activation is None else activations.resolve(layer.activation) for layer in dense[:-1]]
-    for layer, own in zip(dense, [*chosen, last], strict=True):
-        resolved.append(
-            Layer(
-                inputs=width,
-                units=layer.units,
-                activation=own,
-                weight_init=initializers.resolve(layer.weight_init or own.weight_init),
-                bias_init=initializers.resolve(layer.bias_init),
-                use_bias=layer.use_bias,
-                dropout=layer.dropout,
-                l1=layer.l1,
-                l2=layer.l2,
-            )
-        )
-        width = layer.units
+    _check_output(last, chosen_loss, dense[-1].units)
+    complete = _complete_layers(inputs, dense, hidden, last)
     chosen_optimizer = optimizers.Adam() if optimizer is None else optimizers.resolve(optimizer)
-    return Architecture(tuple(resolved), chosen_loss, chosen_optimizer, _dtype(dtype), resolve_seed(seed))
+    return Architecture(complete, chosen_loss, chosen_optimizer, _check_dtype(dtype), resolve_seed(seed))
 
 
-def _split(layers: Sequence[int | Dense]) -> tuple[int, list[Dense]]:
+def _check_layers(layers: Sequence[int | Dense]) -> tuple[int, list[Dense]]:
+    """Return the number of inputs, and each layer as a `Dense`."""
     if isinstance(layers, (str, bytes)) or not isinstance(layers, Sequence):
         raise TypeError(f"layers must be a list such as [30, 16, 2], got {layers!r}")
     if len(layers) < 2:
@@ -263,6 +273,7 @@ def _split(layers: Sequence[int | Dense]) -> tuple[int, list[Dense]]:
 
 
 def _output_activation(last: Dense, output: str | Activation | None, loss: Loss | None) -> Activation:
+    """Return the activation of the last layer: its own, or `output`, or the partner of the loss, or linear."""
     if output is not None and last.activation is not None:
         given, own = activations.resolve(output), activations.resolve(last.activation)
         if given != own:
@@ -274,32 +285,55 @@ def _output_activation(last: Dense, output: str | Activation | None, loss: Loss 
     return activations.resolve(loss.partner if loss and loss.partner else "linear")
 
 
-def _check_pair(last: Activation, loss: Loss, layer: Dense) -> None:
-    if last.name == "softmax" and layer.units == 1:
+def _check_output(activation: Activation, loss: Loss, units: int) -> None:
+    """Check that the output activation and the loss can work with this number of units."""
+    if activation.name == "softmax" and units == 1:
         raise ValueError(
             "softmax over a single unit is always 1 and cannot learn; use 2 units, or 1 unit with output='sigmoid'"
         )
-    if loss.targets == "classes" and layer.units == 1:
+    if loss.targets == "classes" and units == 1:
         raise ValueError(f"{loss.name} needs at least 2 outputs; for one output use loss='binary_crossentropy'")
 
 
-def _dtype(dtype: Any) -> np.dtype[Any]:
+def _complete_layers(inputs: int, dense: list[Dense], hidden: Activation, last: Activation) -> tuple[Layer, ...]:
+    """Return the layers with their numbers of inputs, activations and initializers."""
+    of_hidden = [hidden if each.activation is None else activations.resolve(each.activation) for each in dense[:-1]]
+    layers = []
+    for each, activation in zip(dense, [*of_hidden, last], strict=True):
+        layers.append(
+            Layer(
+                inputs=inputs,
+                units=each.units,
+                activation=activation,
+                weight_init=initializers.resolve(each.weight_init or activation.weight_init),
+                bias_init=initializers.resolve(each.bias_init),
+                use_bias=each.use_bias,
+                dropout=each.dropout,
+                l1=each.l1,
+                l2=each.l2,
+            )
+        )
+        inputs = each.units
+    return tuple(layers)
+
+
+def _check_dtype(dtype: Any) -> np.dtype[Any]:
     try:
         result: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
-    if result not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if result not in map(np.dtype, DTYPES):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return result
 
 
 def resolve_seed(seed: int | None) -> int:
-    """The seed, or a fresh one where it is None.
+    """Return the seed, or draw one if it is None.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not a whole number from 0 to 2**63 - 1.
+        If seed is not a whole number from 0 to 2**63 - 1.
     """
     if seed is None:
         return secrets.randbits(31)
