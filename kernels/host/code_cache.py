@@ -16,7 +16,6 @@ import hashlib
 import importlib.machinery
 import os
 import pickle
-import platform
 import re
 import stat
 import sys
@@ -33,6 +32,8 @@ from llvmlite import binding
 from numba.core import config, serialize
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.runtime import rtsys
+
+from fastmlp.kernels import processor
 
 DAYS_UNUSED = 30.0  # after which the folder of another version is removed
 DAYS_UNFINISHED = 1.0  # after which a file that nobody renamed into place is removed; writing takes milliseconds
@@ -225,9 +226,7 @@ def _folder_name() -> str:
         binding.llvm_version_info,
         np.__version__,
         sys.version,
-        platform.machine(),
-        config.CPU_NAME or binding.get_host_cpu_name(),
-        binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES,
+        processor.target(),
         [(name, getattr(config, name, None)) for name in FLAGS],
     )
     return f"kernels-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}"

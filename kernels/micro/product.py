@@ -13,17 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastmlp.kernels.layout import CONSTANT_COUNT, PANEL
+from fastmlp.kernels.processor import tuning
 from fastmlp.kernels.vocabulary.simd import (
     INT,
     Emitter,
     Vector,
     fma,
     instruction,
-    tile_rows,
 )
-
-FEW = 4  # rows of the tile for what a full one leaves over; four chains of FMA already hide each other's latency
-PORTIONS = 8  # how often the weight product pauses for a piece of the update
 
 Rule = Callable[[Vector, Vector, Sequence[Vector], Sequence[Vector]], tuple[Vector, Sequence[Vector]]]
 
@@ -52,8 +49,7 @@ def panel_product(
 
         return one_tile
 
-    tile = tile_rows(emit.element_bytes)
-    few = min(FEW, tile)
+    tile, few = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
     (done,) = emit.loop(builder.sdiv(rows, INT(tile)), [INT(0)], tiles_of(tile))
     left = builder.sdiv(builder.add(builder.sub(rows, done), INT(few - 1)), INT(few))
     emit.loop(left, [done], tiles_of(few))
@@ -123,8 +119,7 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
 
         return one_tile
 
-    tile = tile_rows(emit.element_bytes)
-    few = min(FEW, tile)
+    tile, few = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
     with builder.if_else(builder.icmp_signed("<=", inputs, INT(PANEL // 2))) as (yes, no):
         with yes:
             emit.loop(builder.sdiv(builder.add(inputs, INT(few - 1)), INT(few)), [], tiles_of(few))
@@ -159,10 +154,10 @@ def emit_block_product(
     every eighth of the rows. On a Zen 4 core a vector of Adam costs 16 cycles alone and 8 here.
     """
     builder = emit.builder
-    tile = tile_rows(emit.element_bytes)
+    tile, portions = tuning(emit.dtype).tile_rows, tuning(emit.dtype).update_portions
     groups = PANEL // tile
-    share = -(-PANEL // (groups * PORTIONS))
-    portion_rows = builder.sdiv(builder.add(rows, INT(PORTIONS - 1)), INT(PORTIONS))
+    share = -(-PANEL // (groups * portions))
+    portion_rows = builder.sdiv(builder.add(rows, INT(portions - 1)), INT(portions))
 
     turn = _add_row(emit, tile)
 
@@ -177,7 +172,7 @@ def emit_block_product(
         first = builder.mul(column, INT(PANEL))
         sums = [emit.zero() for _ in range(tile)]
         carried = [emit.at(a, column), delta, rows, next_vector, *sums]
-        _a, _d, _left, next_vector, *sums = emit.loop(INT(PORTIONS), carried, portion)
+        _a, _d, _left, next_vector, *sums = emit.loop(INT(portions), carried, portion)
         for i, total in enumerate(sums):
             emit.store(total, out, first, i * PANEL)
         return [builder.add(column, INT(tile)), next_vector]

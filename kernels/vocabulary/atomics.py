@@ -12,7 +12,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastmlp.kernels.vocabulary.simd import INT, INT32, IS_ARM, IS_X86
+from fastmlp.kernels.processor import IS_ARM, IS_X86
+from fastmlp.kernels.vocabulary.simd import INT, INT32
 
 _YIELDS = sys.platform != "win32"  # where the C library has sched_yield
 

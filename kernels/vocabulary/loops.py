@@ -12,20 +12,15 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastmlp.kernels.vocabulary.simd import INT, INT32, has
-
-# ns an element of 1, 2, 4 and 8. Float32: sigmoid 0.33, 0.29, 0.28, 0.29, tanh 0.33, 0.32, 0.30, 0.31; float64, whose
-# polynomials are longer: sigmoid 0.90, 0.82, 0.81, 0.78, tanh 0.93, 0.86, 0.86, 0.81. As code for AVX2, which has half
-# of the registers: float64 tanh 1.53, 1.43, 1.23, 1.23, gelu 2.3, 2.5, 2.2, 2.4.
-_VECTORS = 4
-_VECTORS_OF_DOUBLES = 8 if has("avx512f") else 4  # powers of two, or LLVM does as if nothing had been said
+from fastmlp.kernels.processor import tuning
+from fastmlp.kernels.vocabulary.simd import INT, INT32
 
 
 @intrinsic
 def each(typing_context: Any, count: Any, element: Any, arguments: Any) -> Any:
     """`for i in range(count): element(i, *arguments)`, element under `@scalar`; among the arguments is a pointer."""
     real = next(kind.dtype for kind in arguments if isinstance(kind, types.CPointer))
-    vectors = _VECTORS if real == types.float32 else _VECTORS_OF_DOUBLES
+    vectors = tuning(real.name).interleaved_vectors
     chosen = typing_context.resolve_function_type(element, (types.intp, *arguments), {})
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:

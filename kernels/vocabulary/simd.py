@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-import platform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
-from numba.core import cgutils, config, errors
+from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
 from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.processor import IS_ARM, IS_X86
 
 INT = ir.IntType(64)
 INT32 = ir.IntType(32)
@@ -165,6 +165,11 @@ class Emitter:
         return [self._like(old, new) for old, new in zip(carried, merged, strict=True)]
 
     @property
+    def dtype(self) -> str:
+        """The name of the type of a lane, "float32" or "float64"."""
+        return "float32" if self.suffix == "f32" else "float64"
+
+    @property
     def element_bytes(self) -> int:
         """Bytes of one lane."""
         return 4 if self.suffix == "f32" else 8
@@ -283,27 +288,6 @@ def call(_typing_context: Any, address: Any, arguments: Any) -> Any:
     return types.void(types.intp, arguments), generate
 
 
-def tile_rows(bytes_of_element: int) -> int:
-    """How many rows of 16 accumulators the processor's vector registers hold without spilling.
-
-    32 registers of 64 bytes (AVX-512) hold 16 rows of float32 beside the operands, 8 of float64; 16 registers of
-    32 bytes (AVX2) hold 4 and 2; 32 of 16 bytes (NEON) hold 4 and 2.
-    """
-    registers = 16 if has("avx512f") else 4
-    return registers * 4 // bytes_of_element
-
-
-def has(feature: str) -> bool:
-    """Whether the processor that code is made for has the feature of this name in LLVM."""
-    if config.CPU_FEATURES is not None:
-        return f"+{feature}" in config.CPU_FEATURES
-    if config.CPU_NAME not in (None, "host", binding.get_host_cpu_name()):
-        return False
-    return bool(binding.get_host_cpu_features().get(feature, False))
-
-
-IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
-IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
 _FLUSH_X86 = 0x8040  # FTZ and DAZ in MXCSR
 _FLUSH_ARM = 1 << 24  # FZ in FPCR
 

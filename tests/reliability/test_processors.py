@@ -37,8 +37,8 @@ OLD_LIBRARY = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-FMA,-FMA4"
 
 PRINT = """
 import portable
-from fastmlp.kernels.vocabulary import simd
-print(simd.tile_rows(4))
+from fastmlp.kernels import processor
+print(processor.tuning("float32").tile_rows)
 for what, found in portable.{what}():
     print(what, found, sep="|")
 """
