@@ -95,7 +95,7 @@ class History:
 
     def _repr_html_(self) -> str:
         """Return an HTML table of the entries, each with a small curve, for notebooks."""
-        return notebook.of_history(self.history, len(self.epoch), self.seconds)
+        return notebook.history_table(self.history, len(self.epoch), self.seconds)
 
     def __repr__(self) -> str:
         """Return the number of epochs, the duration and the last value of each entry."""

@@ -285,15 +285,15 @@ class Network:
 
     def summary(self) -> None:
         """Print a table of the layers: units, activation, what they are regularised by, number of parameters."""
-        print(summary.table(self.architecture))
+        print(summary.text_table(self.architecture))
 
     def __repr__(self) -> str:
         """The layers, loss, optimizer, dtype and seed."""
-        return summary.line(self.architecture)
+        return summary.one_line(self.architecture)
 
     def _repr_html_(self) -> str:
         """The table of `summary`, for notebooks."""
-        return notebook.of_network(self.architecture)
+        return notebook.network_table(self.architecture)
 
     def memory(self, batch_size: int = 32) -> int:
         """How many bytes a fit with batches of that size takes: parameters, slots, buffers and tables.

@@ -1,4 +1,4 @@
-"""What a person is shown of a network and of its training: tables, notebooks and the progress line.
+"""How a network and its training are shown to a person: text tables, HTML for notebooks, and the progress line.
 
-May import `_runtime` and the specifications of a network, not the engine.
+May import `_runtime` and the specifications of a network (activations, losses, layers, architecture ...).
 """

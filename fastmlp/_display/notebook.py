@@ -1,4 +1,4 @@
-"""What Jupyter and other notebooks show of a network and of a training: plain HTML in the notebook's own colours."""
+"""HTML tables of networks and histories for Jupyter and other notebooks, in the colours of the notebook."""
 
 from __future__ import annotations
 
@@ -7,83 +7,87 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from fastmlp._display import summary
-from fastmlp._display.texts import shortened
+from fastmlp._display.texts import printable_name
 from fastmlp.architecture import Architecture
 
-_WIDTH, _HEIGHT = 120, 24  # pixels of a small curve
-_MOST_POINTS = 240  # of a small curve, two a pixel
+CURVE_WIDTH, CURVE_HEIGHT = 120, 24  # pixels
+MAX_CURVE_POINTS = 240  # two a pixel
 
 
-def of_network(architecture: Architecture) -> str:
-    """The table of `Network.summary`."""
-    return table(summary.HEAD, summary.rows(architecture), summary.NUMBERS, summary.totals(architecture))
+def network_table(architecture: Architecture) -> str:
+    """Return the table of `Network.summary` as HTML."""
+    rows, totals = summary.layer_rows(architecture), summary.totals(architecture)
+    return html_table(summary.COLUMNS, rows, summary.NUMERIC_COLUMNS, totals)
 
 
-def of_history(history: Mapping[str, Sequence[float]], epochs: int, seconds: float) -> str:
-    """For each entry its last value, its lowest and highest, and a small curve."""
-    head = ("entry", "last", "lowest", "highest", "course")
-    cells = [_entry(name, values) for name, values in history.items() if values]
-    of = f"{epochs} {'epoch' if epochs == 1 else 'epochs'}, {seconds:.2f} s"
-    return table(head, cells, head[1:4], of, pictures=("course",))
+def history_table(history: Mapping[str, Sequence[float]], epochs: int, seconds: float) -> str:
+    """Return an HTML table with the last, lowest and highest value and a small curve of each entry of a history."""
+    columns = ("entry", "last", "lowest", "highest", "course")
+    rows = [_history_row(name, values) for name, values in history.items() if values]
+    caption = f"{epochs} {'epoch' if epochs == 1 else 'epochs'}, {seconds:.2f} s"
+    return html_table(columns, rows, columns[1:4], caption, html_columns=("course",))
 
 
-def table(
-    head: Sequence[str],
+def html_table(
+    columns: Sequence[str],
     rows: Iterable[Sequence[str]],
-    numbers: Sequence[str],
+    numeric_columns: Sequence[str],
     caption: str = "",
     *,
-    pictures: Sequence[str] = (),
+    html_columns: Sequence[str] = (),
 ) -> str:
-    """An HTML table in the colours of the text around it.
+    """Return an HTML table in the colours of the surrounding text.
 
     Parameters
     ----------
-    head : sequence of str
+    columns : sequence of str
         The names of the columns.
     rows : iterable of sequence of str
-        The cells; all is escaped, except in columns of pictures.
-    numbers, pictures : sequence of str
-        Which columns are aligned right, and which hold HTML.
+        The cells. Their text is escaped, except in `html_columns`.
+    numeric_columns : sequence of str
+        The columns that are aligned right.
     caption : str
-        Stands below.
+        The text below the table.
+    html_columns : sequence of str
+        The columns whose cells hold HTML.
     """
 
-    def line(kind: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(map(cell, [kind] * len(head), head, cells)) + "</tr>"
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(map(cell, [tag] * len(columns), columns, cells)) + "</tr>"
 
-    def cell(kind: str, column: str, content: str) -> str:
-        side = "right" if column in numbers else "left"
-        shown = content if column in pictures and kind == "td" else escape(content)
-        return f'<{kind} style="text-align:{side}">{shown}</{kind}>'
+    def cell(tag: str, column: str, content: str) -> str:
+        side = "right" if column in numeric_columns else "left"
+        html = content if column in html_columns and tag == "td" else escape(content)
+        return f'<{tag} style="text-align:{side}">{html}</{tag}>'
 
     below = f'<caption style="caption-side:bottom;text-align:left">{escape(caption)}</caption>' if caption else ""
     body = "".join(line("td", row) for row in rows)
-    return f"<table>{below}<thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
+    return f"<table>{below}<thead>{line('th', columns)}</thead><tbody>{body}</tbody></table>"
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A small curve, an SVG in the colour of the text; an epoch without a finite value is a gap."""
-    known = [value for value in values if math.isfinite(value)]
-    if not known:
+    """Return a small curve as SVG in the colour of the text; a value that is not finite leaves a gap."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
         return ""
-    low = min(known) / 2  # halves, since a difference may overflow
-    span = max(known) / 2 - low
-    path, joined, x, y = [], False, 0.0, 0.0
-    for place in range(0, len(values), max(1, len(values) // _MOST_POINTS)):
-        if math.isfinite(values[place]):
-            share = (values[place] / 2 - low) / span if span else 0.5
-            x, y = 3 + (_WIDTH - 6) * place / max(len(values) - 1, 1), _HEIGHT - 3 - (_HEIGHT - 6) * share
-            path.append(f"L{x:.1f} {y:.1f}" if joined else f"M{x:.1f} {y:.1f}h0")  # alone it is a dot
-        joined = math.isfinite(values[place])
+    low = min(finite) / 2  # halves, because a difference may overflow
+    span = max(finite) / 2 - low
+    path, connected, x, y = [], False, 0.0, 0.0
+    for index in range(0, len(values), max(1, len(values) // MAX_CURVE_POINTS)):
+        if math.isfinite(values[index]):
+            level = (values[index] / 2 - low) / span if span else 0.5
+            x = 3 + (CURVE_WIDTH - 6) * index / max(len(values) - 1, 1)
+            y = CURVE_HEIGHT - 3 - (CURVE_HEIGHT - 6) * level
+            path.append(f"L{x:.1f} {y:.1f}" if connected else f"M{x:.1f} {y:.1f}h0")  # h0 makes a single point a dot
+        connected = math.isfinite(values[index])
     return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
+        f'<svg width="{CURVE_WIDTH}" height="{CURVE_HEIGHT}" viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img">'
         f'<path d="{"".join(path)}" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="currentColor"/></svg>'
     )
 
 
-def _entry(name: str, values: Sequence[float]) -> tuple[str, ...]:
-    known = [value for value in values if math.isfinite(value)]
-    ends = (f"{min(known):.4g}", f"{max(known):.4g}") if known else ("", "")
-    return shortened(name), f"{values[-1]:.4g}", *ends, sparkline(values)
+def _history_row(name: str, values: Sequence[float]) -> tuple[str, ...]:
+    finite = [value for value in values if math.isfinite(value)]
+    limits = (f"{min(finite):.4g}", f"{max(finite):.4g}") if finite else ("", "")
+    return printable_name(name), f"{values[-1]:.4g}", *limits, sparkline(values)

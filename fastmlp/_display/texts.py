@@ -1,11 +1,15 @@
-"""Names that a user's data brings along, made fit to be shown."""
+"""Names from the user's data, such as class labels and column names, made safe to show."""
 
 from __future__ import annotations
 
-_ANYTHING = "\ufffd"  # what stands for a character that cannot be shown
+REPLACEMENT = "\ufffd"  # the Unicode replacement character
 
 
-def shortened(name: object, most: int = 30) -> str:
-    """`name` in one line of at most `most` characters; control characters, which no picture or XML can hold, marked."""
-    line = "".join(c if c.isprintable() else " " if c.isspace() else _ANYTHING for c in str(name))
-    return line if len(line) <= most else line[: most - 3] + "..."
+def printable_name(name: object, max_length: int = 30) -> str:
+    """Return `str(name)` as one line of at most `max_length` characters.
+
+    White space becomes a blank. Other characters that are not printable become U+FFFD, because neither pictures nor XML
+    can hold control characters. A name that is cut ends with "...".
+    """
+    line = "".join(c if c.isprintable() else " " if c.isspace() else REPLACEMENT for c in str(name))
+    return line if len(line) <= max_length else line[: max_length - 3] + "..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastmlp._display.progress import announce
+from fastmlp._display.progress import print_over_progress
 from fastmlp._runtime.checks import number, whole_number
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
@@ -112,4 +112,6 @@ class ReduceLROnPlateau(Callback):
         self.network.learning_rate = self.reductions[epoch] = rate
         self._cooling, self._waited = self.cooldown, 0
         if self.verbose:
-            announce(f"epoch {epoch + 1}: learning rate {before:g} -> {rate:g}, {self.monitor} has ceased to improve")
+            print_over_progress(
+                f"epoch {epoch + 1}: learning rate {before:g} -> {rate:g}, {self.monitor} has ceased to improve"
+            )

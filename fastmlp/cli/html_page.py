@@ -56,7 +56,7 @@ class Page:
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> None:
         """Add a table, `numbers` being the columns that are aligned right."""
-        self._body.append(notebook.table(head, rows, numbers))
+        self._body.append(notebook.html_table(head, rows, numbers))
 
     def html(self, element: str) -> None:
         """Add an element that is HTML already."""

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastmlp._display.texts import shortened
+from fastmlp._display.texts import printable_name
 
 if TYPE_CHECKING:
     from fastmlp.history import History
@@ -85,7 +85,7 @@ def column_rows(schema: Schema, missing: Mapping[str, int] | None = None) -> lis
         else:
             kind, last = "number", f"{column.median:g}"
         last = last if missing is None else f"{missing[column.name]:,}"
-        rows.append((shortened(column.name), kind, str(column.width), last))
+        rows.append((printable_name(column.name), kind, str(column.width), last))
     if len(schema.columns) > MOST_COLUMNS:
         rows.append((f"and {len(schema.columns) - MOST_COLUMNS} more columns", "", "", ""))
     return rows
@@ -116,7 +116,7 @@ def figures(found: Mapping[str, Any], schema: Schema) -> str:
         if len(classes) > MOST_CLASSES:
             lines.append(f"  (--json gives the confusion matrix of the {len(classes)} classes)")
         else:
-            lines += _matrix(found["confusion_matrix"], [shortened(name, 14) for name in classes])
+            lines += _matrix(found["confusion_matrix"], [printable_name(name, 14) for name in classes])
     return "\n".join([*lines, ""])
 
 
@@ -156,4 +156,4 @@ def _aligned(rows: Sequence[tuple[str, ...]], sides: str) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     """Names one after the other; of many, the first ones."""
     more = " and more" if len(names) > MOST_CLASSES else ""
-    return ", ".join(shortened(name) for name in names[:MOST_CLASSES]) + more
+    return ", ".join(printable_name(name) for name in names[:MOST_CLASSES]) + more

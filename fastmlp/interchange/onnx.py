@@ -88,7 +88,7 @@ def to_onnx(
     graph = _Graph(architecture.dtype, _check_names(input_name, output_name, len(layers)), output_name)
     for index, layer in enumerate(layers):
         graph.layer(index, layer, last=index == len(layers) - 1)
-    model = graph.model(version, (architecture.inputs, architecture.outputs), summary.line(architecture))
+    model = graph.model(version, (architecture.inputs, architecture.outputs), summary.one_line(architecture))
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
         write_atomically(path, [model.SerializeToString()])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastmlp._display.texts import shortened
+from fastmlp._display.texts import printable_name
 from fastmlp._io.atomic import write_atomically
 from fastmlp.plot.themes import DARK_RULES, palette_of
 
@@ -182,7 +182,7 @@ def named(names: Sequence[object] | None, count: int, what: str, most: int = 24)
     """
     if names is None:
         return [str(index) for index in range(count)]
-    given = [shortened(name, most) for name in names]
+    given = [printable_name(name, most) for name in names]
     if len(given) != count:
         raise ValueError(f"display_labels must name the {count} {what}, got {len(given)} names")
     return given

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._display.texts import shortened
+from fastmlp._display.texts import printable_name
 from fastmlp.metrics import METRICS
 from fastmlp.plot.canvas import Canvas
 from fastmlp.plot.themes import Theme
@@ -154,7 +154,7 @@ def gradient_norms(
         canvas.title(axes, shown, 14 if columns == 1 else 11)
     for axes in panels[len(quantities) :]:
         axes.remove()
-    names = [shortened(label, 28) for label in monitor.layers]
+    names = [printable_name(label, 28) for label in monitor.layers]
     canvas.legend(panels[0], panels[0].lines, names, outside=True)
     if columns > 1 and title is not None:
         canvas.figure.suptitle(title, fontsize=14, color=canvas.palette.ink, x=0.01, ha="left", parse_math=False)
@@ -211,7 +211,7 @@ def _draw_one(canvas: Canvas, axes: Axes, runs: Mapping[Any, Any], metric: str) 
     axes.axvline(epoch + 1, color=color, linewidth=1, linestyle=(0, (4, 4)))
     handles.append(_mark(canvas, axes, epoch, best, color))
     names.append(f"best epoch {epoch + 1}: {best[epoch]:.4g}")
-    canvas.labels(axes, "epoch", shortened(metric))
+    canvas.labels(axes, "epoch", printable_name(metric))
     canvas.legend(axes, handles, names)
 
 
@@ -227,8 +227,8 @@ def _draw_several(canvas: Canvas, axes: Axes, runs: Mapping[Any, Any], metric: s
         handles.append(_draw(axes, main, style))
         epoch = _best(main, metric)
         _mark(canvas, axes, epoch, main, style["color"])
-        names.append(f"{shortened(name, 24)}: {main[epoch]:.4g}, epoch {epoch + 1}")
-    canvas.labels(axes, "epoch", f"{shortened(metric)} (thin: training)" if both else shortened(metric))
+        names.append(f"{printable_name(name, 24)}: {main[epoch]:.4g}, epoch {epoch + 1}")
+    canvas.labels(axes, "epoch", f"{printable_name(metric)} (thin: training)" if both else printable_name(metric))
     canvas.legend(axes, handles, names)
 
 

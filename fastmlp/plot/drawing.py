@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._display.texts import shortened
+from fastmlp._display.texts import printable_name
 from fastmlp.plot.canvas import PLAIN, Canvas
 from fastmlp.plot.themes import Theme
 
@@ -175,7 +175,7 @@ def _lines(layer: Layer | None) -> list[str]:
     if layer is None:
         return ["inputs"]
     dropout = [f"dropout {layer.dropout:g}"] if layer.dropout else []
-    return [shortened(layer.activation.label, 18), *dropout, *([] if layer.use_bias else ["no bias"])]
+    return [printable_name(layer.activation.label, 18), *dropout, *([] if layer.use_bias else ["no bias"])]
 
 
 def _describe(canvas: Canvas, axes: Axes, column: _Column, below: float, lines: Sequence[str], slanted: bool) -> None:
@@ -199,4 +199,4 @@ def _text(canvas: Canvas, axes: Axes, x: float, y: float, text: str, **look: Any
 
 def _headline(architecture: Architecture) -> str:
     weights = sum(layer.parameters for layer in architecture.layers)
-    return f"{weights:,} parameters, {shortened(architecture.loss.label, 40)}"
+    return f"{weights:,} parameters, {printable_name(architecture.loss.label, 40)}"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn
 
-from fastmlp._display.progress import ReadingProgress
+from fastmlp._display.progress import ReadingLine
 from fastmlp.tables.errors import TableError, listed
 
 BLOCK = 1024  # rows
@@ -103,7 +103,7 @@ class Reader:
             If a row is longer or shorter than the header, a quote is not closed, or bytes are no UTF-8.
         """
         done = 0
-        with contextlib.closing(ReadingProgress(self.verbose, os.path.basename(self.path), self.size)) as progress:
+        with contextlib.closing(ReadingLine(self.verbose, os.path.basename(self.path), self.size)) as progress:
             for block, read in self._blocks():
                 done += len(block.lines)
                 progress.update(done, read)
