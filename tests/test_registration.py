@@ -1,4 +1,4 @@
-"""A user's own activations and losses: checked when registered, compiled as they stand, used and stored by name."""
+"""Registered activations and losses are checked and compiled at registration, and used and stored by name."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ TABLE = {"half": 0.5}
 LIST = [0.5]
 MINUS_ONE = -1
 TOLERANCES = {"float32": 1e-5, "float64": 1e-9}
-"""Of a whole training."""
+"""The allowed relative difference of compiled network and reference after a whole training."""
 
 
 @pytest.fixture(autouse=True)
 def tables() -> Iterator[None]:
-    """What a test registers is gone after it."""
+    """Remove what a test has registered."""
     built_in: list[tuple[dict[str, Any], dict[str, Any]]] = [(ACTIVATIONS, {**ACTIVATIONS}), (LOSSES, {**LOSSES})]
     yield
     for table, entries in built_in:
@@ -152,7 +152,7 @@ LOSS_FUNCTIONS: dict[str, tuple[str, str, Callable[[float, float], float], Calla
     "deviance": ("counts", "softplus", lambda a, y: a - y * np.log(a), lambda a, y: 1 - y / a),
     "entropy": ("classes", "softmax", lambda a, y: -y * math.log(a), lambda a, y: -y / a),
 }
-"""Targets, activation of the output, value and gradient."""
+"""For each loss its targets, the activation of the output, value and gradient."""
 
 
 def network_of(kind: Any, activation: Any, dtype: str = "float64", **options: Any) -> Any:
@@ -165,7 +165,7 @@ def register_swish(name: str = "own_swish") -> None:
 
 
 def check(make: Callable[[Any], Any], dtype: str) -> None:
-    """Gradients are the slopes of the loss and those of the reference; a whole training is the reference's."""
+    """Compare gradients with central differences and with the reference, and a whole training with the reference."""
     network, reference = make(Network), make(Reference)
     X, y = data_for(network, 50, dtype)
     report = check_gradients(network, X, y, samples=20)
@@ -192,7 +192,7 @@ def test_a_loss_trains_as_in_the_reference(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_ones_own_version_computes_what_the_built_in_one_does(dtype: str) -> None:
+def test_a_registered_copy_of_a_built_in_one_computes_the_same(dtype: str) -> None:
     register_swish()
     register_loss("own_error", lambda a, y: (a - y) ** 2, lambda a, y: 2 * (a - y))
     own, built_in = network_of(Network, "own_swish", dtype, loss="own_error"), network_of(Network, "silu", dtype)
@@ -396,7 +396,7 @@ def bad(z: float) -> float:
 
 
 BAD_ACTIVATIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
-    "name a number": ((3, line, one), {}, TypeError, "the name of one's own activation must be a string, got 3"),
+    "name a number": ((3, line, one), {}, TypeError, "the name of a registered activation must be a string, got 3"),
     "name empty": (("", line, one), {}, ValueError, "must be a Python name such as 'softsign', got ''"),
     "name with a space": (("my own", line, one), {}, ValueError, "must be a Python name such as 'softsign', got 'my o"),
     "built in": (("relu", line, one), {}, ValueError, "'relu' is a built-in activation; choose another name"),
@@ -487,11 +487,11 @@ BAD_ACTIVATIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception
     ),
     "other bits when compiled": (
         ("own", lambda z: z * 2**MINUS_ONE, lambda z: 0.5), {}, ValueError,
-        "own: forward(-6.0137) is -3.00685, but compiled -0",
+        "own: forward(-6.0137) is -3.00685 in Python, but -0 when compiled",
     ),
     "another derivative when compiled": (
         ("own", lambda z: 0.5 * z, lambda z: 2**MINUS_ONE), {}, ValueError,
-        "own: derivative(-6.0137) is 0.5, but compiled 0",
+        "own: derivative(-6.0137) is 0.5 in Python, but 0 when compiled",
     ),
 }  # fmt: skip
 
@@ -516,7 +516,9 @@ def test_a_bad_activation_is_refused_and_not_registered(case: str) -> None:
 
 
 BAD_LOSSES: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception], str]] = {
-    "no name": ((None, error, error_gradient), {}, TypeError, "the name of one's own loss must be a string, got None"),
+    "no name": (
+        (None, error, error_gradient), {}, TypeError, "the name of a registered loss must be a string, got None",
+    ),
     "name with a hyphen": (("a-b", error, error_gradient), {}, ValueError, "must be a Python name such as "),
     "built in": (("huber", error, error_gradient), {}, ValueError, "'huber' is a built-in loss; choose another name"),
     "value built in": (
@@ -548,7 +550,7 @@ BAD_LOSSES: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception], st
     ),
     "gradient compiled": (
         ("own", lambda a, y: 0.5 * a, lambda a, y: 2**MINUS_ONE), {}, ValueError,
-        "own: gradient(-3.0137, -1.507) is 0.5, but compiled 0",
+        "own: gradient(-3.0137, -1.507) is 0.5 in Python, but 0 when compiled",
     ),
 }  # fmt: skip
 
