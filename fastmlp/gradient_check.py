@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp._runtime.checks import number, whole_number
 from fastmlp.reference import Network, activations, data, losses
 from fastmlp.reference.activations import Array
-from fastmlp.reference.network import NetworkLike, Parameters, Rows, flat
+from fastmlp.reference.network import NetworkLike, Parameters, Samples, flat
 
 SMALLEST_SCALE = 1e-6
 """Differences are relative to the largest |g| of a tensor, or to this where the gradient vanishes."""
@@ -171,7 +171,7 @@ def check_gradients(
     return GradientReport(tuple(checks))
 
 
-def _slope(reference: Network, rows: Rows, w: Array, i: np.intp, step: float) -> float | None:
+def _slope(reference: Network, rows: Samples, w: Array, i: np.intp, step: float) -> float | None:
     """The central difference of the loss at element i of w, None where a kink lies between the two points."""
     start = float(w.flat[i])
     h = step * max(1.0, abs(start))
@@ -186,7 +186,7 @@ def _slope(reference: Network, rows: Rows, w: Array, i: np.intp, step: float) ->
     return float((loss_above - loss_below) / (high - low))
 
 
-def _loss_and_sides(reference: Network, rows: Rows) -> tuple[float, NDArray[np.bool_]]:
+def _loss_and_sides(reference: Network, rows: Samples) -> tuple[float, NDArray[np.bool_]]:
     """The loss, and on which side of its kink everything is that has one."""
     X, y, weights = rows
     trace = reference.forward(X)
@@ -201,7 +201,7 @@ def _loss_and_sides(reference: Network, rows: Rows) -> tuple[float, NDArray[np.b
     return loss, np.concatenate([np.empty(0, bool), *(np.ravel(distance) > 0 for distance in distances)])
 
 
-def _rows_in_float64(network: NetworkLike, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Rows:
+def _rows_in_float64(network: NetworkLike, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Samples:
     """The rows as the network sees them, rounded to its dtype, for a computation in float64."""
     rows = data.inputs(X, network.architecture)
     targets = data.targets(y, len(rows), network.architecture)

@@ -1,10 +1,13 @@
 # mypy: disable-error-code="no-any-return"
 # (NumPy's own type hints give Any for arithmetic on arrays of an unnamed floating type.)
-"""The activations, `A = g(Z)`, and beside each its derivative, `delta = dA o g'(Z)`.
+"""The activations `A = g(Z)`, each followed by its backward pass `delta = dA o g'(Z)`, where o multiplies elements.
 
-Rows are samples: Z, A are (n, units), A before dropout. dA is the derivative of the loss J with respect to A, delta the
-one with respect to Z. Stable forms are used where the plain ones would overflow or cancel; they stand in the
-docstrings next to those.
+Rows are samples: Z, A, dA and delta have shape (n, units), and A is taken before dropout. dA is the derivative of the
+loss J with respect to A; delta is the derivative of J with respect to Z. In the docstrings z and a are the elements of
+Z and A. If the formula would overflow or lose digits, the code uses a stable form, which the docstring gives too.
+
+To add an activation, write g and its backward pass here, add a line to `ACTIVATIONS` at the end, and follow the list of
+places in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -37,12 +40,12 @@ def relu(Z: Array) -> Array:
 
 
 def relu_backward(dA: Array, Z: Array, A: Array) -> Array:
-    """`g'(z) = 1 where z > 0, else 0`, also at 0."""
+    """`g'(z) = 1 where z > 0, else 0`; at the kink z = 0 it is 0."""
     return dA * (Z > 0)
 
 
 def sigmoid(Z: Array) -> Array:
-    """`g(z) = 1 / (1 + e^-z)`, for negative z as `e^z / (1 + e^z)`: the exponential never overflows."""
+    """`g(z) = 1 / (1 + e^-z)`, computed as `e^z / (1 + e^z)` for negative z, so that nothing overflows."""
     E = np.exp(-np.abs(Z))
     return np.where(Z >= 0, 1, E) / (1 + E)
 
@@ -63,13 +66,16 @@ def tanh_backward(dA: Array, Z: Array, A: Array) -> Array:
 
 
 def softmax(Z: Array) -> Array:
-    """`a_k = e^z_k / sum_j e^z_j` in each row; subtracting the row's largest z changes nothing but the overflow."""
+    """`a_k = e^z_k / sum_j e^z_j` in each row.
+
+    The largest z of the row is subtracted first: this cancels in the quotient, and no exponential can overflow.
+    """
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
     return E / E.sum(axis=1, keepdims=True)
 
 
 def softmax_backward(dA: Array, Z: Array, A: Array) -> Array:
-    """`da_j/dz_k = a_j ([j = k] - a_k)`, so `delta_k = a_k (dA_k - sum_j dA_j a_j)`: the Jacobian is never built."""
+    """`da_j/dz_k = a_j ([j = k] - a_k)`, hence `delta_k = a_k (dA_k - sum_j dA_j a_j)`: no Jacobian is built."""
     return A * (dA - (dA * A).sum(axis=1, keepdims=True))
 
 
@@ -105,7 +111,7 @@ def elu_backward(dA: Array, Z: Array, A: Array, alpha: float) -> Array:
 
 SELU_SCALE = 1.0507009873554805
 SELU_ALPHA = 1.6732632423543772
-"""With them a standard normal Z gives an A of mean 0 and variance 1 (Klambauer et al., 2017)."""
+"""With these two constants, standard normal Z give A with mean 0 and variance 1 (Klambauer et al., 2017)."""
 
 
 def selu(Z: Array) -> Array:
@@ -119,7 +125,7 @@ def selu_backward(dA: Array, Z: Array, A: Array) -> Array:
 
 
 def softplus(Z: Array) -> Array:
-    """`g(z) = log(1 + e^z)`, as `max(z, 0) + log(1 + e^-|z|)`."""
+    """`g(z) = log(1 + e^z)`, computed as `max(z, 0) + log(1 + e^-|z|)`, so that e^z cannot overflow."""
     return np.maximum(Z, 0) + np.log1p(np.exp(-np.abs(Z)))
 
 
@@ -139,33 +145,34 @@ def exponential_backward(dA: Array, Z: Array, A: Array) -> Array:
 
 
 def gelu(Z: Array) -> Array:
-    """`g(z) = z Phi(z)`, Phi the distribution function of the standard normal."""
+    """`g(z) = z Phi(z)`, where Phi is the cumulative distribution function of the standard normal distribution."""
     return Z * normal_distribution(Z)
 
 
 def gelu_backward(dA: Array, Z: Array, A: Array) -> Array:
-    """`g'(z) = Phi(z) + z phi(z)`, `phi(z) = e^(-z^2 / 2) / sqrt(2 pi)` its density."""
+    """`g'(z) = Phi(z) + z phi(z)`, where `phi(z) = e^(-z^2 / 2) / sqrt(2 pi)` is the normal density."""
     return dA * (normal_distribution(Z) + Z * np.exp(-(Z**2) / 2) / math.sqrt(2 * math.pi))
 
 
 def normal_distribution(Z: Array) -> Array:
-    """`Phi(z) = (1 + erf(z / sqrt(2))) / 2`, erf number by number: NumPy has none."""
+    """`Phi(z) = (1 + erf(z / sqrt(2))) / 2`, element by element, because NumPy has no erf."""
     return np.vectorize(lambda z: math.erfc(-z / math.sqrt(2)) / 2, otypes=[Z.dtype])(Z)
 
 
 def gelu_tanh(Z: Array) -> Array:
-    """`g(z) = z (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (z + 0.044715 z^3)`."""
+    """`g(z) = z (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (z + 0.044715 z^3)`: an approximation of `gelu`."""
     return Z * (1 + np.tanh(_gelu_argument(Z))) / 2
 
 
 def gelu_tanh_backward(dA: Array, Z: Array, A: Array) -> Array:
-    """`g'(z) = (1 + tanh(u)) / 2 + z (1 - tanh(u)^2) u' / 2`."""
+    """`g'(z) = (1 + tanh(u)) / 2 + z (1 - tanh(u)^2) u' / 2` with `u' = sqrt(2 / pi) (1 + 3 * 0.044715 z^2)`."""
     T = np.tanh(_gelu_argument(Z))
     slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * Z**2)
     return dA * ((1 + T) / 2 + Z * (1 - T**2) * slope / 2)
 
 
 def _gelu_argument(Z: Array) -> Array:
+    """`u = sqrt(2 / pi) (z + 0.044715 z^3)`."""
     return math.sqrt(2 / math.pi) * (Z + 0.044715 * Z**3)
 
 
@@ -175,7 +182,7 @@ def silu(Z: Array) -> Array:
 
 
 def silu_backward(dA: Array, Z: Array, A: Array) -> Array:
-    """`g'(z) = s + z s (1 - s)` with `s = sigmoid(z)`, `1 - s = sigmoid(-z)`."""
+    """`g'(z) = s + z s (1 - s)` with `s = sigmoid(z)`; `1 - s` is computed as `sigmoid(-z)`, which keeps all digits."""
     return dA * (sigmoid(Z) + Z * sigmoid(Z) * sigmoid(-Z))
 
 
@@ -201,7 +208,17 @@ def hard_sigmoid_backward(dA: Array, Z: Array, A: Array) -> Array:
 
 
 class Formula(NamedTuple):
-    """`forward(Z, *numbers) -> A` and `backward(dA, Z, A, *numbers) -> delta`; `kinks` are the z where g' jumps."""
+    """An activation and its backward pass.
+
+    Parameters
+    ----------
+    forward : function
+        `forward(Z, *numbers)` returns A, of shape (n, units). The numbers are `Activation.parameters`.
+    backward : function
+        `backward(dA, Z, A, *numbers)` returns delta, of shape (n, units).
+    kinks : tuple of float
+        The z at which g' jumps. Tests take no differences across them.
+    """
 
     forward: Callable[..., Array]
     backward: Callable[..., Array]
@@ -229,15 +246,18 @@ ACTIVATIONS = {
 
 
 def formula_of(activation: Activation) -> Formula:
-    """The formula of an activation; one of a user's own goes number by number."""
+    """Return the formula of an activation; functions that a user registered are applied element by element."""
     if not isinstance(activation, OwnActivation):
         return ACTIVATIONS[activation.formula]
-    g, slope = (by_number(function) for function in (activation.forward, activation.derivative))
-    return Formula(g, lambda dA, Z, A: dA * slope(Z))
+    g, derivative = (elementwise(function) for function in (activation.forward, activation.derivative))
+    return Formula(g, lambda dA, Z, A: dA * derivative(Z))
 
 
-def by_number(function: Callable[..., float]) -> Callable[..., Array]:
-    """A function of numbers as one of arrays, in float64, its result in the dtype of the first."""
+def elementwise(function: Callable[..., float]) -> Callable[..., Array]:
+    """Turn a function of numbers into a function of arrays.
+
+    It computes in float64, element by element, and returns the dtype of its first argument.
+    """
 
     def apply(first: Array, *rest: Array) -> Array:
         numbers = [array.astype(np.float64) for array in (first, *rest)]

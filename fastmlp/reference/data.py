@@ -1,4 +1,4 @@
-"""X, y and the weights of the samples as a network computes with them: plain arrays, one row for each sample."""
+"""Check X, y and the weights of the samples, and convert them to arrays with one row for each sample."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fastmlp.reference.activations import Array
 
 
 def inputs(X: ArrayLike, architecture: Architecture) -> Array:
-    """X as (n, inputs) in the network's dtype.
+    """Return X as an array of shape (n, inputs) in the dtype of the network.
 
     Raises
     ------
     ValueError
-        If it has another shape, or holds NaN or infinity.
+        If X has another shape, or holds NaN, infinity or a number that is too large for the dtype.
     """
     rows = _cast(np.asarray(X), architecture.dtype)
     if rows.ndim != 2 or rows.shape[1] != architecture.inputs:
@@ -29,12 +29,14 @@ def inputs(X: ArrayLike, architecture: Architecture) -> Array:
 
 
 def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
-    """The targets y as (n, outputs) in the network's dtype; integer class labels become one-hot rows.
+    """Return the targets y as an array of shape (n, outputs) in the dtype of the network.
+
+    Integer class labels (n,) become one-hot rows.
 
     Raises
     ------
     ValueError
-        If the shape, the length or a value does not suit the network's loss.
+        If the shape, the number of rows or a value of y does not suit the loss of the network.
     """
     given, kind, outputs = np.asarray(y), architecture.loss.targets, architecture.outputs
     if n == 0 or given.shape[:1] != (n,):
@@ -54,18 +56,18 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
 
 
 def as_given(y: ArrayLike, rows: Array) -> NDArray[Any]:
-    """Of y and the rows (n, outputs) that it became: y where it holds class labels (n,), else the rows."""
+    """Return the targets as metrics take them: y if it holds class labels (n,), else its rows (n, outputs)."""
     given = np.asarray(y)
     return given if given.ndim == 1 and rows.shape[1] > 1 else rows
 
 
 def weights(n: int, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
-    """The weight of every sample, (n,) in float64; 1 where none are given.
+    """Return the weights of the samples as a float64 array of shape (n,); None means ones.
 
     Raises
     ------
     ValueError
-        If there is not one finite weight of at least 0 for each sample.
+        If the number of weights is not n, or a weight is negative or not finite.
     """
     if sample_weight is None:
         return np.ones(n)
@@ -78,12 +80,12 @@ def weights(n: int, sample_weight: ArrayLike | None = None) -> NDArray[np.float6
 def class_weights(
     y: Array, class_weight: Mapping[int, float] | None, architecture: Architecture
 ) -> NDArray[np.float64]:
-    """The weight of every row's class, (n,); a class that the mapping leaves out weighs 1.
+    """Return for each row of y (n, outputs) the weight of its class, (n,); classes not in the mapping have weight 1.
 
     Raises
     ------
     ValueError
-        If the loss has no classes, a row of y is no single class, or a label is not one of them.
+        If the loss has no classes, a row of y is not a single class, or a label of the mapping is not a class.
     """
     if not class_weight:
         return np.ones(len(y))
@@ -92,28 +94,30 @@ def class_weights(
     if architecture.outputs > 1 and (architecture.loss.targets == "binary" or not (y.sum(axis=1) == 1).all()):
         raise ValueError("class_weight needs exactly one class in each row of y")
     labels = y.argmax(axis=1) if architecture.outputs > 1 else y[:, 0].astype(int)
-    table = np.ones(max(architecture.outputs, 2))
+    by_class = np.ones(max(architecture.outputs, 2))
     for label, weight in class_weight.items():
-        if label not in range(len(table)):
-            raise ValueError(f"class_weight has the label {label!r}; labels are 0 to {len(table) - 1}")
-        table[label] = number(weight, f"class_weight[{label}]")
-    by_row: NDArray[np.float64] = table[labels]
+        if label not in range(len(by_class)):
+            raise ValueError(f"class_weight has the label {label!r}; labels are 0 to {len(by_class) - 1}")
+        by_class[label] = number(weight, f"class_weight[{label}]")
+    by_row: NDArray[np.float64] = by_class[labels]
     return by_row
 
 
 def weighted_mean(values: Array, weights: NDArray[np.float64]) -> float:
-    """`sum(w v) / sum(w)`, added up in the order of the rows in float64; 0 where all weights are 0."""
+    """Return `sum w v / sum w`, added in the order of the rows in float64; 0 if all weights are 0."""
     total = np.cumsum(weights)[-1]
     return float(np.cumsum(weights * values)[-1] / total) if total else 0.0
 
 
 def split(n: int, share: float, key: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The numbers of the training rows and of the validation rows, each ascending: a random share of n rows.
+    """Draw a random share of n rows for validation; return the numbers of the training and of the validation rows.
+
+    Both arrays are in ascending order, and each holds at least one row.
 
     Raises
     ------
     ValueError
-        If the share is not in [0, 1), or there are too few rows to have one of each kind.
+        If the share is not in [0, 1), or n is less than 2.
     """
     share = number(share, "validation_split", below=1.0)
     if n < 2:
@@ -124,6 +128,7 @@ def split(n: int, share: float, key: int) -> tuple[NDArray[np.intp], NDArray[np.
 
 
 def _one_hot(labels: NDArray[Any], classes: int, dtype: np.dtype[Any]) -> Array:
+    """Return labels (n,) as rows (n, classes) that hold 1 at the label and 0 elsewhere."""
     if labels.dtype.kind not in "iu":
         raise ValueError(f"class labels must be integers, got an array of {labels.dtype}")
     if labels.min() < 0 or labels.max() >= classes:
@@ -133,11 +138,13 @@ def _one_hot(labels: NDArray[Any], classes: int, dtype: np.dtype[Any]) -> Array:
 
 
 def _cast(values: NDArray[Any], dtype: np.dtype[Any]) -> Array:
-    with np.errstate(over="ignore"):  # what is too large becomes infinity, which `_finite` reports
+    """Convert to the dtype; numbers that are too large for it become infinity, which `_finite` reports."""
+    with np.errstate(over="ignore"):
         return values.astype(dtype, copy=False)
 
 
 def _finite(values: Array, name: str) -> Array:
+    """Return the values unchanged after checking that all are finite."""
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return values

@@ -1,8 +1,12 @@
 # mypy: disable-error-code="no-any-return"
 # (NumPy's own type hints give Any for arithmetic on arrays of an unnamed floating type.)
-"""The losses of each sample (n,), and beside each dA, its derivative with respect to A (n, outputs).
+"""The losses, each followed by its gradient dA; then the exact pairs of a loss and an activation, and the penalties.
 
-Rows are samples: Z, A, y are (n, outputs). Then the exact pairs of a loss with its own activation, and the penalties.
+Rows are samples: Z, A and y have shape (n, outputs). A loss is a number for each sample, (n,). Its gradient dA is the
+derivative with respect to A, (n, outputs). In the docstrings a_k, y_k and z_k are the elements of output k in one row.
+
+To add a loss, write its value and its gradient here, add a line to `LOSSES`, and follow the list of places in
+CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastmlp.losses import Loss, OwnLoss
-from fastmlp.reference.activations import Array, by_number
+from fastmlp.reference.activations import Array, elementwise
 
 
 def mean_squared_error(A: Array, y: Array) -> Array:
@@ -43,23 +47,27 @@ def mean_absolute_error(A: Array, y: Array) -> Array:
 
 
 def mean_absolute_error_gradient(A: Array, y: Array) -> Array:
-    """`sign(a_k - y_k) / outputs`, 0 where they are equal."""
+    """`sign(a_k - y_k) / outputs`; at the kink a_k = y_k it is 0."""
     return np.sign(A - y) / A.shape[1]
 
 
 def huber(A: Array, y: Array, delta: float) -> Array:
-    """`mean_k d^2 / 2` where `d = |a_k - y_k|` is at most delta, else `delta (d - delta / 2)`."""
+    """The mean over k of `d^2 / 2` where `d <= delta`, else `delta (d - delta / 2)`, with `d = |a_k - y_k|`."""
     d = np.abs(A - y)
     return np.where(d <= delta, d**2 / 2, delta * (d - delta / 2)).mean(axis=1)
 
 
 def huber_gradient(A: Array, y: Array, delta: float) -> Array:
-    """`(a_k - y_k) / outputs`, brought to between -delta and delta before the division."""
+    """`clip(a_k - y_k, -delta, delta) / outputs`."""
     return np.clip(A - y, -delta, delta) / A.shape[1]
 
 
 def log_cosh(A: Array, y: Array) -> Array:
-    """`mean_k log(cosh(a_k - y_k))`, as `d + log(1 + e^-2d) - log(2)`; near 0 `log(1 + (1 - e^-d)^2 / (2 e^-d))`."""
+    """`mean_k log(cosh(d))` with `d = |a_k - y_k|`.
+
+    For d >= 1 it is computed as `d + log(1 + e^-2d) - log(2)`, which cannot overflow, and for smaller d as
+    `log(1 + (1 - e^-d)^2 / (2 e^-d))`, which keeps all digits near 0.
+    """
     d = np.abs(A - y)
     near = np.log1p(np.expm1(-np.minimum(d, 1)) ** 2 / (2 * np.exp(-np.minimum(d, 1))))
     return np.where(d < 1, near, d + np.log1p(np.exp(-2 * d)) - math.log(2)).mean(axis=1)
@@ -71,111 +79,124 @@ def log_cosh_gradient(A: Array, y: Array) -> Array:
 
 
 def poisson(A: Array, y: Array) -> Array:
-    """`mean_k (a_k - y_k log a_k)`."""
+    """`mean_k (a_k - y_k log a_k)`; in the logarithm a_k is clipped to at least epsilon."""
     return (A - y * np.log(_positive(A))).mean(axis=1)
 
 
 def poisson_gradient(A: Array, y: Array) -> Array:
-    """`(1 - y_k / a_k) / outputs`; a_k that was clipped counts as constant in the logarithm."""
+    """`(1 - y_k / a_k) / outputs`; where a_k was clipped the logarithm is constant, and `1 / outputs` remains."""
     C = _positive(A)
     return (1 - np.where(A == C, y / C, 0)) / A.shape[1]
 
 
 def half_poisson_deviance(A: Array, y: Array) -> Array:
-    """`sum_k [y_k log(y_k / a_k) - y_k + a_k]`, 0 log 0 = 0."""
+    """`sum_k [y_k log(y_k / a_k) - y_k + a_k]` with 0 log 0 = 0; a_k is clipped as in `poisson`."""
     return (A - y - y * np.log(_positive(A))).sum(axis=1) - _entropy(y)
 
 
 def half_poisson_deviance_gradient(A: Array, y: Array) -> Array:
-    """`1 - y_k / a_k`, clipped as that of `poisson`."""
+    """`1 - y_k / a_k`; where a_k was clipped, 1."""
     return poisson_gradient(A, y) * A.shape[1]
 
 
 def hinge(A: Array, y: Array) -> Array:
-    """`mean_k max(1 - s_k a_k, 0)`, s_k = 1 where y_k > 0, else -1."""
+    """`mean_k max(1 - s_k a_k, 0)`, where s_k is 1 if y_k > 0, else -1."""
     return np.maximum(1 - _signs(y) * A, 0).mean(axis=1)
 
 
 def hinge_gradient(A: Array, y: Array) -> Array:
-    """`-s_k / outputs` where `s_k a_k < 1`, else 0."""
+    """`-s_k / outputs` where `s_k a_k < 1`, else 0; s_k is 1 if y_k > 0, else -1."""
     return np.where(_signs(y) * A < 1, -_signs(y), 0) / A.shape[1]
 
 
 def binary_crossentropy(A: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`-sum_k [y_k log a_k + (1 - y_k) log(1 - a_k)]`."""
+    """`-sum_k [y_k log a_k + (1 - y_k) log(1 - a_k)]`, with clipped a_k and smoothed y_k."""
     A, y = clipped(A), smoothed(y, smoothing, 2)
     return -(y * np.log(A) + (1 - y) * np.log1p(-A)).sum(axis=1)
 
 
 def binary_crossentropy_gradient(A: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`(a_k - y_k) / (a_k (1 - a_k))`, and 0 where a_k was clipped."""
+    """`(a_k - y_k) / (a_k (1 - a_k))` with smoothed y_k, and 0 where a_k was clipped."""
     C = clipped(A)
     return np.where(A == C, (C - smoothed(y, smoothing, 2)) / (C * (1 - C)), 0)
 
 
 def categorical_crossentropy(A: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`-sum_k y_k log a_k`."""
+    """`-sum_k y_k log a_k`, with clipped a_k and smoothed y_k."""
     return -(smoothed(y, smoothing, A.shape[1]) * np.log(clipped(A))).sum(axis=1)
 
 
 def categorical_crossentropy_gradient(A: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`-y_k / a_k`, and 0 where a_k was clipped."""
+    """`-y_k / a_k` with smoothed y_k, and 0 where a_k was clipped."""
     C = clipped(A)
     return np.where(A == C, -smoothed(y, smoothing, A.shape[1]) / C, 0)
 
 
 def kl_divergence(A: Array, y: Array) -> Array:
-    """`sum_k y_k (log y_k - log a_k)`, 0 log 0 = 0."""
+    """`sum_k y_k (log y_k - log a_k)` with 0 log 0 = 0, and clipped a_k."""
     return categorical_crossentropy(A, y) - _entropy(y)
 
 
 def kl_divergence_gradient(A: Array, y: Array) -> Array:
-    """That of the cross-entropy: the entropy of y depends on no a."""
+    """`-y_k / a_k`, as for the cross-entropy, because the entropy of y does not depend on A."""
     return categorical_crossentropy_gradient(A, y)
 
 
 def clipped(A: Array) -> Array:
-    """A within [eps, 1 - eps], where the logarithms of the cross-entropies live."""
+    """Clip A to [epsilon, 1 - epsilon], so that the logarithms of the cross-entropies are finite."""
     return np.clip(A, _epsilon(A), 1 - _epsilon(A))
 
 
 def smoothed(y: Array, smoothing: float, classes: int) -> Array:
-    """`y (1 - s) + s / classes`: the share s of the targets goes to all classes alike."""
+    """`y (1 - s) + s / classes`: the share s of the targets is spread evenly over all classes."""
     return y * (1 - smoothing) + smoothing / classes if smoothing else y
 
 
 def _positive(A: Array) -> Array:
+    """Clip A to at least epsilon, so that its logarithm is finite."""
     return np.maximum(A, _epsilon(A))
 
 
 def _epsilon(A: Array) -> float:
+    """The limit of clipping, which depends on the dtype of A."""
     return 1e-7 if A.dtype == np.float32 else 1e-15
 
 
 def _signs(y: Array) -> Array:
+    """The targets of the hinge loss: 1 where y > 0, else -1."""
     return np.where(y > 0, 1, -1).astype(y.dtype)
 
 
 def _entropy(y: Array) -> Array:
-    """`-sum_k y_k log y_k`."""
+    """`-sum_k y_k log y_k` with 0 log 0 = 0."""
     return -(y * np.log(np.where(y > 0, y, 1))).sum(axis=1)
 
 
-def _distance(A: Array, y: Array) -> Array:
-    """Where the absolute error has its kink, at 0."""
+def _absolute_error_kink(A: Array, y: Array) -> Array:
     return A - y
 
 
-def _beyond_delta(A: Array, y: Array, delta: float) -> Array:
+def _huber_kink(A: Array, y: Array, delta: float) -> Array:
     return np.abs(A - y) - delta
 
 
-def _margin(A: Array, y: Array) -> Array:
+def _hinge_kink(A: Array, y: Array) -> Array:
     return 1 - _signs(y) * A
 
 
 class Formula(NamedTuple):
-    """`value(A, y, *numbers) -> (n,)`, `gradient(A, y, *numbers) -> dA`, and what changes its sign where dA jumps."""
+    """A loss and its gradient.
+
+    Parameters
+    ----------
+    value : function
+        `value(A, y, *numbers)` returns the loss of each sample, (n,). The numbers are `Loss.parameters`.
+    gradient : function
+        `gradient(A, y, *numbers)` returns dA, of shape (n, outputs).
+    kink : function or None
+        `kink(A, y, *numbers)` is 0 where dA jumps and has different signs on the two sides. Tests take no differences
+        across a kink.
+    """
 
     value: Callable[..., Array]
     gradient: Callable[..., Array]
@@ -185,12 +206,12 @@ class Formula(NamedTuple):
 LOSSES = {
     "mean_squared_error": Formula(mean_squared_error, mean_squared_error_gradient),
     "half_squared_error": Formula(half_squared_error, half_squared_error_gradient),
-    "mean_absolute_error": Formula(mean_absolute_error, mean_absolute_error_gradient, kink=_distance),
-    "huber": Formula(huber, huber_gradient, kink=_beyond_delta),
+    "mean_absolute_error": Formula(mean_absolute_error, mean_absolute_error_gradient, kink=_absolute_error_kink),
+    "huber": Formula(huber, huber_gradient, kink=_huber_kink),
     "log_cosh": Formula(log_cosh, log_cosh_gradient),
     "poisson": Formula(poisson, poisson_gradient),
     "half_poisson_deviance": Formula(half_poisson_deviance, half_poisson_deviance_gradient),
-    "hinge": Formula(hinge, hinge_gradient, kink=_margin),
+    "hinge": Formula(hinge, hinge_gradient, kink=_hinge_kink),
     "binary_crossentropy": Formula(binary_crossentropy, binary_crossentropy_gradient),
     "categorical_crossentropy": Formula(categorical_crossentropy, categorical_crossentropy_gradient),
     "kl_divergence": Formula(kl_divergence, kl_divergence_gradient),
@@ -198,21 +219,24 @@ LOSSES = {
 
 
 def formula_of(loss: Loss) -> Formula:
-    """The formula of a loss; one of a user's own goes number by number, and is the mean over the outputs."""
+    """Return the formula of a loss.
+
+    Functions that a user registered are applied element by element; their loss is the mean over the outputs.
+    """
     if not isinstance(loss, OwnLoss):
         return LOSSES[loss.name]
-    value, gradient = by_number(loss.value), by_number(loss.gradient)
+    value, gradient = elementwise(loss.value), elementwise(loss.gradient)
     return Formula(lambda A, y: value(A, y).mean(axis=1), lambda A, y: gradient(A, y) / A.shape[1])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Exact pairs: where a loss meets its own activation, log and exp cancel, and so do g' and the denominator of dA.
-# The loss follows from Z and delta from A, without clipping, for any finite Z.
+# Exact pairs: a loss together with the activation that it belongs to. Log and exp cancel, and so do g' and the
+# denominator of dA. The loss is computed from Z and delta from A, without clipping, for any finite Z.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 def sigmoid_binary_crossentropy(Z: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`sum_k [log(1 + e^z_k) - z_k y_k]`, with `log(1 + e^z) = max(z, 0) + log(1 + e^-|z|)`."""
+    """`sum_k [log(1 + e^z_k) - z_k y_k]`, where log(1 + e^z) is computed as `max(z, 0) + log(1 + e^-|z|)`."""
     return (np.maximum(Z, 0) - Z * smoothed(y, smoothing, 2) + np.log1p(np.exp(-np.abs(Z)))).sum(axis=1)
 
 
@@ -222,19 +246,19 @@ def sigmoid_binary_crossentropy_delta(A: Array, y: Array, smoothing: float = 0.0
 
 
 def softmax_categorical_crossentropy(Z: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`sum_k y_k (log sum_j e^z_j - z_k)`, with the row's largest z subtracted from each."""
+    """`sum_k y_k (log sum_j e^z_j - z_k)`; the largest z of the row is subtracted first, so that nothing overflows."""
     Z, y = Z - Z.max(axis=1, keepdims=True), smoothed(y, smoothing, Z.shape[1])
     return (y * (np.log(np.exp(Z).sum(axis=1, keepdims=True)) - Z)).sum(axis=1)
 
 
 def softmax_categorical_crossentropy_delta(A: Array, y: Array, smoothing: float = 0.0) -> Array:
-    """`a_k sum_j y_j - y_k`; the familiar `a - y` where the targets of a row sum to 1."""
+    """`a_k sum_j y_j - y_k`, which is `a_k - y_k` if the targets of the row sum to 1."""
     y = smoothed(y, smoothing, A.shape[1])
     return A * y.sum(axis=1, keepdims=True) - y
 
 
 def softmax_kl_divergence(Z: Array, y: Array) -> Array:
-    """The cross-entropy less the entropy of y."""
+    """`sum_k y_k (log y_k + log sum_j e^z_j - z_k)`, the cross-entropy minus the entropy of y."""
     return softmax_categorical_crossentropy(Z, y) - _entropy(y)
 
 
@@ -249,7 +273,7 @@ def exponential_poisson_delta(A: Array, y: Array) -> Array:
 
 
 def exponential_half_poisson_deviance(Z: Array, y: Array) -> Array:
-    """`sum_k [e^z_k - y_k z_k - y_k + y_k log y_k]`."""
+    """`sum_k [e^z_k - y_k z_k - y_k + y_k log y_k]` with 0 log 0 = 0."""
     return (np.exp(Z) - y * Z - y).sum(axis=1) - _entropy(y)
 
 
@@ -259,7 +283,15 @@ def exponential_half_poisson_deviance_delta(A: Array, y: Array) -> Array:
 
 
 class ExactPair(NamedTuple):
-    """`value(Z, y, *numbers) -> (n,)` and `delta(A, y, *numbers) -> delta`."""
+    """A loss together with its activation.
+
+    Parameters
+    ----------
+    value : function
+        `value(Z, y, *numbers)` returns the loss of each sample, (n,). The numbers are `Loss.parameters`.
+    delta : function
+        `delta(A, y, *numbers)` returns the derivative with respect to Z, (n, outputs).
+    """
 
     value: Callable[..., Array]
     delta: Callable[..., Array]
@@ -283,11 +315,11 @@ EXACT_PAIRS = {
 
 
 def penalty(W: Array, l1: float, l2: float) -> float:
-    """`l1 sum|W| + l2/2 sum W^2`, summed in float64."""
+    """`l1 sum|W| + l2/2 sum W^2` over the elements of W (inputs, units), summed in float64."""
     W = W.astype(np.float64)
     return float(l1 * np.abs(W).sum() + l2 / 2 * (W**2).sum())
 
 
 def penalty_gradient(W: Array, l1: float, l2: float) -> Array:
-    """`l1 sign(W) + l2 W`."""
+    """`l1 sign(W) + l2 W`, of shape (inputs, units); the l1 term is 0 at W = 0."""
     return l1 * np.sign(W) + l2 * W

@@ -1,11 +1,14 @@
-"""A multi-layer perceptron in plain NumPy: forward pass, backpropagation and training, as a textbook writes them.
+"""A multi-layer perceptron in plain NumPy: forward pass, backpropagation and training, as in a textbook.
 
     A[0] = X,   Z[l] = A[l-1] W[l] + b[l],   A[l] = D[l] o g(Z[l])
     delta[L] = dJ/dZ[L],   delta[l] = ((delta[l+1] W[l+1]^T) o D[l]) o g'(Z[l])
     dW[l] = A[l-1]^T delta[l],   db[l] = sum of delta[l] over the samples
 
-J is the weighted mean of the samples' losses plus the penalties, D the mask of dropout, o the product of elements.
-Python counts from 0: here `W[0]` belongs to the first hidden layer, and `A[l]` is what layer l receives.
+J is the weighted mean of the losses of the samples plus the penalties. D is the dropout mask, g the activation, and o
+multiplies elements. Rows are samples: A[l], Z[l] and delta[l] have shape (n, units), W[l] (inputs, units), b[l]
+(units,).
+
+Python counts layers from 0: `W[0]` and `Z[0]` belong to the first hidden layer, and `A[l]` is the input of layer l.
 """
 
 from __future__ import annotations
@@ -28,41 +31,45 @@ from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import activations, data, losses, random
 from fastmlp.reference.activations import Array
-from fastmlp.reference.optimizers import empty_slots, limited, update
+from fastmlp.reference.optimizers import clip_gradients, empty_slots, update
 from fastmlp.schedules import Schedule
 
 Parameters: TypeAlias = list[tuple[Array, Array | None]]
-Rows: TypeAlias = tuple[Array, Array, NDArray[np.float64]]
-"""Samples ready to compute with: X (n, inputs), y (n, outputs), weights (n,)."""
+"""The pair (W, b) of each layer, or (dW, db); None for b if the layer has no biases."""
+Samples: TypeAlias = tuple[Array, Array, NDArray[np.float64]]
+"""Checked samples: X (n, inputs), y (n, outputs), weights (n,)."""
 
 
 class NetworkLike(Protocol):
-    """Any network whose state can be copied, compiled or not."""
+    """A network, compiled or not, from which `Network.like` can make a copy."""
 
     architecture: Architecture
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """The number of finished epochs."""
 
     @property
     def step(self) -> int:
-        """How many steps of the optimizer are done."""
+        """The number of finished optimizer steps."""
 
     def get_weights(self) -> Parameters:
-        """Of each layer (W, b)."""
+        """Return (W, b) of each layer."""
 
 
 @dataclasses.dataclass
 class History:
-    """What `fit` saw: `history` holds a list with one number per epoch for the loss and each metric."""
+    """The result of `fit`: `history` holds for the loss and each metric a list with one number for each epoch."""
 
     history: dict[str, list[float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
 class Trace:
-    """What a forward pass leaves for the way back, by layer: Z, `G = g(Z)`, the mask D, `A = D o G`; A[0] is X."""
+    """What the forward pass keeps for the backward pass, a list entry for each layer.
+
+    `A[0]` is X. Layer l turns `A[l]` into `Z[l]`, `G[l] = g(Z[l])` and `A[l + 1] = D[l] o G[l]`.
+    """
 
     A: list[Array]
     Z: list[Array] = dataclasses.field(default_factory=list)
@@ -71,25 +78,52 @@ class Trace:
 
 
 class Network:
-    """A multi-layer perceptron with the face of `fastmlp.Network`, for reading and for proofs.
+    """A multi-layer perceptron in plain NumPy, with the interface of `fastmlp.Network`, to read and to test against.
 
     Parameters
     ----------
-    layers, activation, output, loss, optimizer, dtype, seed
-        As in `fastmlp.Network`.
+    layers : sequence of int or Dense
+        The number of inputs, then each layer: its number of units, or a `Dense`.
+    activation : str or Activation
+        The activation of hidden layers that name none.
+    output : str or Activation, optional
+        The activation of the last layer if it names none; None derives it from the loss.
+    loss : str or Loss, optional
+        The loss; None derives it from the output activation.
+    optimizer : str or Optimizer, optional
+        The optimizer; None means `Adam(1e-3)`.
+    dtype : {"float32", "float64"}
+        The dtype of the parameters and of the computations.
+    seed : int, optional
+        Determines initial weights, shuffling, dropout and splits; None draws one.
     threads : int, optional
-        Accepted so that both faces are alike; NumPy decides for itself.
+        Ignored; the compiled network takes the same argument.
 
     Attributes
     ----------
     architecture : Architecture
-        Every decision about layers, loss, optimizer, dtype and seed.
+        Layers, loss, optimizer, dtype and seed, with every default resolved.
     W, b : list
-        The parameters of each layer, (inputs, units) and (units,) or None.
+        The parameters of each layer: (inputs, units), and (units,) or None.
     epoch, step : int
-        How many epochs and optimizer steps are done.
+        The numbers of finished epochs and optimizer steps.
     history : History or None
-        What the last `fit` returned.
+        The result of the last `fit`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is unknown or out of range, or arguments contradict each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastmlp import reference
+    >>> X, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    >>> network = reference.Network([2, 8, 1], activation="tanh", output="sigmoid", optimizer="sgd", seed=0)
+    >>> history = network.fit(X, y, epochs=10, batch_size=4).history["loss"]
+    >>> history[-1] < history[0]
+    True
     """
 
     architecture: Architecture
@@ -111,60 +145,69 @@ class Network:
         seed: int | None = None,
         threads: int | None = None,
     ) -> None:
-        self._start(
+        self._initialize(
             build(layers, activation=activation, output=output, loss=loss, optimizer=optimizer, dtype=dtype, seed=seed)
         )
 
     @classmethod
     def like(cls, network: NetworkLike, dtype: Any = None) -> Network:
-        """A reference network with the architecture, parameters and counters of another one, the optimizer at rest.
+        """Return a reference network with the architecture, parameters and counters of another network.
+
+        What the optimizer of the other network remembers is not copied; its slots begin anew.
 
         Parameters
         ----------
         network : Network
-            A compiled or a reference network.
+            A compiled network or a reference network.
         dtype : {"float32", "float64"}, optional
-            None keeps the network's own.
+            The dtype of the copy; None keeps the dtype of the network.
         """
         architecture = network.architecture
         twin = cls.__new__(cls)
-        twin._start(dataclasses.replace(architecture, dtype=np.dtype(dtype or architecture.dtype)))
+        twin._initialize(dataclasses.replace(architecture, dtype=np.dtype(dtype or architecture.dtype)))
         twin.set_weights(network.get_weights())
         twin.epoch, twin.step = network.epoch, network.step
         return twin
 
     def reinitialize(self, seed: int | None = None) -> None:
-        """Start afresh, as if just made with this seed; None draws one."""
-        self._start(dataclasses.replace(self.architecture, seed=resolve_seed(seed)))
+        """Reset the network to the state of a new network with this seed; None draws a seed."""
+        self._initialize(dataclasses.replace(self.architecture, seed=resolve_seed(seed)))
 
-    def _start(self, architecture: Architecture) -> None:
+    def _initialize(self, architecture: Architecture) -> None:
+        """Set every attribute to its value before training."""
         self.architecture = architecture
         self.W, self.b = [], []
         for l, layer in enumerate(architecture.layers):
-            b = self._initial(l, layer.bias_init, random.BIASES, (layer.units,)) if layer.use_bias else None
-            self.W.append(self._initial(l, layer.weight_init, random.WEIGHTS, (layer.inputs, layer.units)))
+            b = self._initial_values(l, layer.bias_init, random.BIASES, (layer.units,)) if layer.use_bias else None
+            self.W.append(self._initial_values(l, layer.weight_init, random.WEIGHTS, (layer.inputs, layer.units)))
             self.b.append(b)
         self._slots = [empty_slots(architecture.optimizer, w) for w in self._parameters()]
         self.epoch = self.step = 0
         self.history = None
 
-    def _initial(self, l: int, initializer: Initializer, purpose: int, shape: tuple[int, ...]) -> Array:
+    def _initial_values(self, l: int, initializer: Initializer, purpose: int, shape: tuple[int, ...]) -> Array:
+        """Draw the initial W or b of layer l."""
         layer = self.architecture.layers[l]
         stream = random.key(self.architecture.seed, purpose, 0, l)
         values = random.initial(initializer, stream, shape, layer.inputs, layer.units)
         return values.astype(self.architecture.dtype)
 
     def get_weights(self) -> Parameters:
-        """Copies of each layer's (W, b): (inputs, units), and (units,) or None."""
+        """Return copies of (W, b) of each layer: (inputs, units), and (units,) or None."""
         return [(W.copy(), None if b is None else b.copy()) for W, b in zip(self.W, self.b, strict=True)]
 
     def set_weights(self, weights: Sequence[tuple[ArrayLike, ArrayLike | None]]) -> None:
-        """Copy each layer's (W, b) in; the optimizer and the counters stay as they are.
+        """Copy (W, b) of each layer into the network; the optimizer and the counters do not change.
+
+        Parameters
+        ----------
+        weights : sequence of (W, b)
+            For each layer W (inputs, units), and b (units,) or None.
 
         Raises
         ------
         ValueError
-            If the number of layers or a shape differs; then nothing is changed.
+            If the number of layers or a shape differs; the network is then unchanged.
         """
         dtype = self.architecture.dtype
         W = [np.array(W, dtype) for W, _ in weights]
@@ -177,10 +220,18 @@ class Network:
     def _parameters(self) -> list[Array]:
         return flat(zip(self.W, self.b, strict=True))
 
-    # Forward: what the network says ----------------------------------------------------------------------------------
+    # Forward pass: from X to the outputs and the loss ----------------------------------------------------------------
 
     def forward(self, X: Array, step: int | None = None) -> Trace:
-        """X (n, inputs) through all layers; the number of a training step turns dropout on."""
+        """Send X (n, inputs) through all layers.
+
+        Parameters
+        ----------
+        X : array of shape (n, inputs)
+            Samples in the dtype of the network.
+        step : int, optional
+            The number of a training step, which determines the dropout masks; None means no dropout.
+        """
         trace = Trace(A=[X])
         for l, layer in enumerate(self.architecture.layers):
             b = self.b[l]
@@ -196,42 +247,30 @@ class Network:
             trace.A.append(D * G)
         return trace
 
-    def predict(self, X: ArrayLike, batch_size: int | None = None) -> Array:
-        """The output activations of X (n, inputs), as (n, outputs); all rows at once, whatever `batch_size`."""
-        return self.forward(data.inputs(X, self.architecture)).A[-1]
-
-    def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable class of each row, (n,); 0 or 1 for each output that stands for itself."""
-        return predicted_classes(self.predict(X), self.architecture.loss)
-
-    def hidden_activations(self, X: ArrayLike) -> list[Array]:
-        """`g(Z)` (n, units) of every hidden layer, without dropout."""
-        return self.forward(data.inputs(X, self.architecture)).G[:-1]
-
-    # Backward: what the loss asks of each parameter ------------------------------------------------------------------
-
     def losses(self, trace: Trace, y: Array) -> Array:
-        """The loss of each sample, (n,), penalties not included."""
-        pair, loss = self._pair(), self.architecture.loss
+        """Return the loss of each sample, (n,), without penalties, for the targets y (n, outputs)."""
+        pair, loss = self._exact_pair(), self.architecture.loss
         if pair is not None:
             return losses.EXACT_PAIRS[pair].value(trace.Z[-1], y, *loss.parameters)
         return losses.formula_of(loss).value(trace.A[-1], y, *loss.parameters)
 
     def penalty(self) -> float:
-        """The penalties of all layers together."""
+        """Return the sum of the penalties of all layers."""
         layers = zip(self.W, self.architecture.layers, strict=True)
         return sum(losses.penalty(W, layer.l1, layer.l2) for W, layer in layers)
 
+    # Backward pass: from the loss to the gradients -------------------------------------------------------------------
+
     def _output_delta(self, trace: Trace, y: Array) -> Array:
-        """The derivative of each sample's loss with respect to the last Z, (n, outputs)."""
-        pair, loss = self._pair(), self.architecture.loss
+        """Return delta of the last layer, (n, outputs): the derivative of the loss of each sample with respect to Z."""
+        pair, loss = self._exact_pair(), self.architecture.loss
         if pair is not None:
             return losses.EXACT_PAIRS[pair].delta(trace.A[-1], y, *loss.parameters)
         dA = losses.formula_of(loss).gradient(trace.A[-1], y, *loss.parameters)
         return self._through_activation(-1, dA, trace)
 
     def _backward(self, delta: Array, trace: Trace) -> list[Array]:
-        """The delta of every layer, from that of the last, (n, outputs): the chain rule, layer by layer."""
+        """Return delta of every layer, given delta of the last layer: the chain rule, layer by layer."""
         deltas = [delta]
         for l in reversed(range(len(self.W) - 1)):
             dA = deltas[0] @ self.W[l + 1].T * trace.D[l]
@@ -239,7 +278,7 @@ class Network:
         return deltas
 
     def _gradients(self, trace: Trace, y: Array, weights: NDArray[np.float64]) -> Parameters:
-        """(dW, db) of every layer for the weighted mean of the samples' losses plus the penalties."""
+        """Return (dW, db) of every layer, the derivatives of J: the weighted mean of the losses plus the penalties."""
         share = weights / (weights.sum() or 1.0)
         deltas = self._backward(self._output_delta(trace, y) * share[:, None].astype(y.dtype), trace)
         gradients: Parameters = []
@@ -250,25 +289,110 @@ class Network:
         return gradients
 
     def _through_activation(self, l: int, dA: Array, trace: Trace) -> Array:
+        """Return `delta = dA o g'(Z)` of layer l."""
         activation = self.architecture.layers[l].activation
         return activations.formula_of(activation).backward(dA, trace.Z[l], trace.G[l], *activation.parameters)
 
-    def _pair(self) -> tuple[str, str] | None:
-        """The last activation and the loss, where they are an exact pair."""
+    def _exact_pair(self) -> tuple[str, str] | None:
+        """Return the names of the last activation and of the loss if they form an exact pair, else None."""
         pair = self.architecture.layers[-1].activation.name, self.architecture.loss.name
         return pair if self.architecture.exact_pair else None
+
+    # Predictions and gradients for users -----------------------------------------------------------------------------
+
+    def predict(self, X: ArrayLike, batch_size: int | None = None) -> Array:
+        """Return the outputs for X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Samples.
+        batch_size : int, optional
+            Ignored: all rows are computed at once.
+
+        Returns
+        -------
+        array of shape (n, outputs)
+            The activations of the last layer.
+
+        Raises
+        ------
+        ValueError
+            If X has another shape or is not finite.
+        """
+        return self.forward(data.inputs(X, self.architecture)).A[-1]
+
+    def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Return the most probable class of each row of X (n, inputs), as (n,).
+
+        If there are several outputs and each is a binary decision of its own, return 0 or 1 for each, (n, outputs).
+
+        Raises
+        ------
+        ValueError
+            If X has another shape or is not finite.
+        """
+        return predicted_classes(self.predict(X), self.architecture.loss)
+
+    def hidden_activations(self, X: ArrayLike) -> list[Array]:
+        """Return `g(Z)` (n, units) of every hidden layer for X (n, inputs), without dropout.
+
+        Raises
+        ------
+        ValueError
+            If X has another shape or is not finite.
+        """
+        return self.forward(data.inputs(X, self.architecture)).G[:-1]
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Parameters]:
-        """The loss of the whole of X, penalties included and dropout off, and its gradient (dW, db) by layer."""
-        X, y, weights = self._rows(X, y, sample_weight)
+        """Return J and its gradients for all rows together, without dropout.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Samples.
+        y : array-like
+            Targets that suit the loss: labels (n,) or rows (n, outputs).
+        sample_weight : array-like of shape (n,), optional
+            Weights of the samples in the mean of the losses; None gives all samples the same weight.
+
+        Returns
+        -------
+        J : float
+            The weighted mean of the losses plus the penalties.
+        gradients : list of (dW, db)
+            The derivatives of J with respect to W and b of each layer; None for db if the layer has no biases.
+
+        Raises
+        ------
+        ValueError
+            If the data do not suit the network.
+        """
+        X, y, weights = self._check_samples(X, y, sample_weight)
         trace = self.forward(X)
         loss = data.weighted_mean(self.losses(trace, y), weights) + self.penalty()
         return loss, self._gradients(trace, y, weights)
 
     def input_gradients(self, X: ArrayLike) -> Array:
-        """The Jacobian of the outputs with respect to the inputs, (n, outputs, inputs), dropout off."""
+        """Return the Jacobian of the outputs with respect to the inputs, without dropout.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Samples.
+
+        Returns
+        -------
+        array of shape (n, outputs, inputs)
+            Element [i, k, j] is the derivative of output k with respect to input j at row i.
+
+        Raises
+        ------
+        ValueError
+            If X has another shape or is not finite.
+        """
         trace = self.forward(data.inputs(X, self.architecture))
         A = trace.A[-1]
         jacobian = np.empty((*A.shape, self.architecture.inputs), A.dtype)
@@ -283,28 +407,40 @@ class Network:
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next step; set a number or a `Schedule`, and what the optimizer remembers stays."""
+        """The learning rate of the next step.
+
+        Assign a number or a `Schedule` to change it; what the optimizer remembers does not change.
+        """
         return self.architecture.optimizer.rate(self.step + 1)
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
         self.architecture = self.architecture.with_learning_rate(rate)
 
-    def _train(self, X: Array, y: Array, weights: NDArray[np.float64]) -> tuple[Array, float]:
-        """One step of the optimizer; returns the samples' losses and the penalty, both from before it."""
-        self.step += 1
-        trace = self.forward(X, self.step)
-        losses, penalty = self.losses(trace, y), self.penalty()
-        optimizer = self.architecture.optimizer
-        gradients = limited(optimizer, flat(self._gradients(trace, y, weights)))
-        for w, g, slots in zip(self._parameters(), gradients, self._slots, strict=True):
-            update(optimizer, w, g, slots, self.step)
-        return losses, penalty
-
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """One step of the optimizer on these rows, dropout on; returns the loss before it, penalties included."""
-        X, y, weights = self._rows(X, y, sample_weight)
-        losses, penalty = self._train(X, y, weights)
+        """Do one step of the optimizer on these rows, with dropout.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Samples.
+        y : array-like
+            Targets that suit the loss: labels (n,) or rows (n, outputs).
+        sample_weight : array-like of shape (n,), optional
+            Weights of the samples in the mean of the losses; None gives all samples the same weight.
+
+        Returns
+        -------
+        float
+            The loss before the step, penalties included.
+
+        Raises
+        ------
+        ValueError
+            If the data do not suit the network; the network is then unchanged.
+        """
+        X, y, weights = self._check_samples(X, y, sample_weight)
+        losses, penalty = self._step(X, y, weights)
         return data.weighted_mean(losses, weights) + penalty
 
     def fit(
@@ -323,41 +459,48 @@ class Network:
         callbacks: Iterable[object] = (),
         verbose: object = "auto",
     ) -> History:
-        """Train for some epochs: in each, every row once, in batches, in an order that seed and epoch determine.
+        """Train for some epochs. An epoch takes every row once, in batches, in an order that seed and epoch determine.
 
-        The reference takes arrays, which it holds as a whole; chunks are for `fastmlp.Network`.
+        The data must be arrays; only `fastmlp.Network` takes chunks.
 
         Parameters
         ----------
-        X, y
-            (n, inputs) and targets that suit the loss.
-        epochs, batch_size : int
-            At least 1; the last batch of an epoch may be smaller.
+        X : array-like of shape (n, inputs)
+            Samples.
+        y : array-like
+            Targets that suit the loss: labels (n,) or rows (n, outputs).
+        epochs : int
+            The number of epochs, at least 1.
+        batch_size : int
+            The number of rows in a batch, at least 1; the last batch of an epoch may be smaller.
         validation_data : tuple, optional
-            (X, y) or (X, y, sample_weight) to evaluate after each epoch.
+            (X, y) or (X, y, sample_weight), to evaluate after each epoch.
         validation_split : float
-            Instead, this share of the rows is drawn at random and kept out of training.
-        sample_weight : array, optional
-            (n,), the weight of each row in the mean of the losses.
+            The share of the rows, in [0, 1), that is drawn at random and used for validation instead of training.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the samples in the mean of the losses; None gives all samples the same weight.
         class_weight : mapping, optional
-            From class label to a factor on the weights of its rows in training; 1 for classes left out.
+            For class labels a factor of the weights of their training rows; labels not in the mapping have factor 1.
         shuffle : bool
-            False takes the rows as they come.
+            False takes the rows in the given order.
         metrics : iterable of str or function, optional
-            What to measure of the validation rows, as in `evaluate`.
-        callbacks, verbose
-            The reference only proves numbers: it calls nothing back and prints nothing.
+            The metrics of the validation rows, as in `evaluate`.
+        callbacks : iterable
+            Must be empty: the reference calls no callbacks.
+        verbose
+            Ignored: the reference prints nothing.
 
         Returns
         -------
         History
-            "loss" by epoch, as training saw it; with validation rows "val_loss" and the metrics, "val_" before their
-            names.
+            Lists with one number for each epoch: "loss", the mean over the batches of the epoch, and for the validation
+            rows "val_loss" and each metric with "val_" before its name.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is out of its range or callbacks are given; then nothing is changed.
+            If an argument is out of range, the data do not suit the network, or callbacks are given; the network is
+            then unchanged.
         """
         if list(callbacks):
             raise ValueError("the reference takes no callbacks; use fastmlp.Network")
@@ -365,49 +508,62 @@ class Network:
             raise ValueError("give validation_data or validation_split, not both")
         if metrics is not None and validation_data is None and not validation_split:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        chosen = select_metrics(metrics, self.architecture.loss)
+        selected = select_metrics(metrics, self.architecture.loss)
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
-        X, y, weights, given = self._rows_and_given(X, y, sample_weight)
+        X, y, weights, metric_targets = self._check_samples_for_metrics(X, y, sample_weight)
         factors = data.class_weights(y, class_weight, self.architecture)
         rows, validation = np.arange(len(X)), None
         if validation_data is not None:
-            validation = self._rows_and_given(*validation_data)
+            validation = self._check_samples_for_metrics(*validation_data)
         elif validation_split:
-            rows, kept_out = data.split(len(X), validation_split, self._stream(random.SPLIT))
-            validation = X[kept_out], y[kept_out], weights[kept_out], given[kept_out]
+            rows, held_out = data.split(len(X), validation_split, self._stream(random.SPLIT))
+            validation = X[held_out], y[held_out], weights[held_out], metric_targets[held_out]
         weights = weights * factors
 
         self.history = History()
         for _ in range(epochs):
             order = random.permutation(self._stream(random.SHUFFLE, self.epoch), rows) if shuffle else rows
-            seen = {"loss": self._epoch(X[order], y[order], weights[order], batch_size)}
+            results = {"loss": self._epoch(X[order], y[order], weights[order], batch_size)}
             if validation:
-                seen |= {f"val_{name}": value for name, value in self._evaluate(*validation, chosen).items()}
-            for name, value in seen.items():
+                results |= {f"val_{name}": value for name, value in self._evaluate(*validation, selected).items()}
+            for name, value in results.items():
                 self.history.history.setdefault(name, []).append(value)
         return self.history
 
     def _epoch(self, X: Array, y: Array, weights: NDArray[np.float64], batch_size: int) -> float:
-        """Steps through these rows, batch by batch; returns the mean of the losses that they saw."""
+        """Do a step on each batch of these rows; return the mean of the losses before the steps, penalties included."""
         batches = [slice(start, start + batch_size) for start in range(0, len(X), batch_size)]
-        steps = [self._train(X[batch], y[batch], weights[batch]) for batch in batches]
+        steps = [self._step(X[batch], y[batch], weights[batch]) for batch in batches]
         losses, penalties = zip(*steps, strict=True)
         self.epoch += 1
         return data.weighted_mean(np.concatenate(losses), weights) + float(np.mean(penalties))
 
+    def _step(self, X: Array, y: Array, weights: NDArray[np.float64]) -> tuple[Array, float]:
+        """Do one step of the optimizer; return the losses of the samples (n,) and the penalty from before the step."""
+        self.step += 1
+        trace = self.forward(X, self.step)
+        losses, penalty = self.losses(trace, y), self.penalty()
+        optimizer = self.architecture.optimizer
+        gradients = clip_gradients(optimizer, flat(self._gradients(trace, y, weights)))
+        for w, g, slots in zip(self._parameters(), gradients, self._slots, strict=True):
+            update(optimizer, w, g, slots, self.step)
+        return losses, penalty
+
     def _stream(self, purpose: int, counter: int = 0) -> int:
+        """Return the key of the random numbers for this purpose."""
         return random.key(self.architecture.seed, purpose, counter)
 
-    def _rows(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Rows:
+    def _check_samples(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Samples:
+        """Return X (n, inputs), y (n, outputs) and the weights (n,) of the samples."""
         X = data.inputs(X, self.architecture)
         return X, data.targets(y, len(X), self.architecture), data.weights(len(X), sample_weight)
 
-    def _rows_and_given(
+    def _check_samples_for_metrics(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Array, Array, NDArray[np.float64], NDArray[Any]]:
-        """The rows, and behind them y as metrics see it: class labels where labels were given."""
-        rows = self._rows(X, y, sample_weight)
-        return (*rows, data.as_given(y, rows[1]))
+        """Return the checked samples, then the targets as metrics take them: class labels if labels were given."""
+        samples = self._check_samples(X, y, sample_weight)
+        return (*samples, data.as_given(y, samples[1]))
 
     # Evaluation ------------------------------------------------------------------------------------------------------
 
@@ -419,23 +575,52 @@ class Network:
         *,
         metrics: Iterable[str | MetricFunction] | None = None,
     ) -> dict[str, float]:
-        """Under "loss" the loss, penalties included, and metrics by their names; `metrics` as in `fastmlp.Network`."""
-        chosen = select_metrics(metrics, self.architecture.loss)
-        return self._evaluate(*self._rows_and_given(X, y, sample_weight), chosen)
+        """Return the loss and metrics of these rows, without dropout.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            Samples.
+        y : array-like
+            Targets that suit the loss: labels (n,) or rows (n, outputs).
+        sample_weight : array-like of shape (n,), optional
+            Weights of the samples; None gives all samples the same weight.
+        metrics : iterable of str or function, optional
+            Names of `fastmlp.metrics.METRICS`, or functions as in `fastmlp.metrics.evaluate`; None measures the default
+            metrics of the loss.
+
+        Returns
+        -------
+        dict of str to float
+            "loss", penalties included, then the metrics by name.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data do not suit the network, or a metric is unknown or does not suit the loss or the data.
+        """
+        selected = select_metrics(metrics, self.architecture.loss)
+        return self._evaluate(*self._check_samples_for_metrics(X, y, sample_weight), selected)
 
     def _evaluate(
-        self, X: Array, y: Array, weights: NDArray[np.float64], given: NDArray[Any], chosen: SelectedMetrics
+        self,
+        X: Array,
+        y: Array,
+        weights: NDArray[np.float64],
+        metric_targets: NDArray[Any],
+        selected: SelectedMetrics,
     ) -> dict[str, float]:
+        """Return the loss and the selected metrics of checked samples."""
         trace = self.forward(X)
         loss = data.weighted_mean(self.losses(trace, y), weights) + self.penalty()
-        return {"loss": loss, **measure(chosen, self.architecture.loss, given, trace.A[-1], weights)}
+        return {"loss": loss, **measure(selected, self.architecture.loss, metric_targets, trace.A[-1], weights)}
 
 
 def flat(pairs: Iterable[tuple[Array, Array | None]]) -> list[Array]:
-    """The arrays of (W, b) pairs in one list, without the biases that are None."""
+    """Return the arrays of (W, b) pairs in one list, without the biases that are None."""
     return [w for pair in pairs for w in pair if w is not None]
 
 
 def shapes(W: Sequence[Array], b: Sequence[Array | None]) -> list[tuple[object, object]]:
-    """The shapes of each layer's W and b, None where there is no b."""
+    """Return the shapes of W and b of each layer, and None for a layer without biases."""
     return [(v.shape, None if c is None else c.shape) for v, c in zip(W, b, strict=True)]

@@ -1,8 +1,9 @@
-"""Random matrices with orthonormal columns, all alike (Haar's measure): a product of random reflections.
+"""Random matrices with orthonormal columns, uniformly distributed (Haar measure): products of random reflections.
 
-For a normal vector x, the reflection `H = I - 2 v v^T / |v|^2` with `v = x + sign(x_0) |x| e_0` takes the first unit
-vector to `-sign(x_0) x / |x|`, a random direction. One after the other, each in the rows below the last one's, with the
-signs undone, they make a random orthogonal matrix (Stewart, SIAM Journal on Numerical Analysis 17 (1980), 403-409).
+For a vector x of normal numbers, the reflection `H = I - 2 v v^T / |v|^2` with `v = x + sign(x_0) |x| e_0` maps the
+unit vector e_0 to `-sign(x_0) x / |x|`, a random direction. Reflection j acts on the rows from j down. The product of
+all reflections, with the signs removed, is a random orthogonal matrix (Stewart, SIAM Journal on Numerical Analysis 17
+(1980), 403-409).
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ Floats = NDArray[np.float64]
 
 
 def orthogonal(normals: Floats) -> Floats:
-    """A matrix with orthonormal columns from standard normals of its shape (rows, columns), rows >= columns.
+    """Return a matrix Q with orthonormal columns, of the shape of `normals`.
 
-    Column j of the normals is read from row j down.
+    Parameters
+    ----------
+    normals : array of shape (rows, columns)
+        Standard normal numbers, rows >= columns. Column j is read from row j down.
     """
     rows, columns = normals.shape
     Q, signs = np.eye(rows, columns), np.ones(columns)
@@ -31,6 +35,6 @@ def orthogonal(normals: Floats) -> Floats:
 
 
 def _sum_of_rows(terms: Floats) -> Floats:
-    """The sum over axis 0, one row after the other; `sum` itself may take them in another order."""
+    """Return the sum over axis 0, added row by row; the order of `np.sum` is not defined."""
     total: Floats = np.cumsum(terms, axis=0)[-1]
     return total

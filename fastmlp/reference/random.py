@@ -1,8 +1,9 @@
-"""The random numbers of a network, a pure function of what they are for: no state, no order, any element alone.
+"""The random numbers of a network: a pure function of their purpose, without state, so that each can be computed alone.
 
-`key` hashes (seed, purpose, counter, layer) to one stream; `bits(key, element)` hashes one element of it. The hash is
-SplitMix64's finaliser (Steele, Lea and Flood, 2014), the step between elements its golden ratio. Everything is
-uint64 arithmetic modulo 2**64, which NumPy does on arrays without a word.
+`key` hashes (seed, purpose, counter, layer) to the key of a stream. `bits(key, element)` hashes the number of an
+element to the random bits of this element of the stream. The hash is the finaliser of SplitMix64 (Steele, Lea and
+Flood, 2014), and the step between elements is its golden ratio. All arithmetic is modulo 2**64, which is what NumPy
+does with arrays of uint64.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ Words: TypeAlias = NDArray[np.uint64]
 Floats: TypeAlias = NDArray[np.float64]
 
 WEIGHTS, BIASES, SHUFFLE, DROPOUT, SPLIT = 1, 2, 3, 4, 5
-"""What a stream is for: the second word of its key."""
+"""The purposes of a stream: the second word of its key."""
 
 BELOW, WITHIN = 0.022750131948179207, 0.9544997361036416
-"""The shares of a normal distribution below -2 deviations and from -2 to 2."""
+"""The probabilities of a standard normal number below -2, and from -2 to 2."""
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def mix(z: Words) -> Words:
-    """SplitMix64's finaliser: a bijection of 64-bit words in which every bit depends on every bit."""
+    """Return the finaliser of SplitMix64: a bijection of 64-bit words in which every bit depends on every bit."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 def key(seed: int, purpose: int, counter: int = 0, layer: int = 0) -> int:
-    """The key of one stream; `counter` is the epoch or the step, `layer` counts from 0."""
+    """Return the key of one stream; `counter` is the epoch or the step, `layer` counts from 0."""
     k = np.zeros(1, np.uint64)
     for word in (seed, purpose, counter, layer):
         k = mix((k ^ np.uint64(word)) + GOLDEN)
@@ -45,27 +46,27 @@ def key(seed: int, purpose: int, counter: int = 0, layer: int = 0) -> int:
 
 
 def bits(key: int, elements: Words) -> Words:
-    """64 random bits for each element, of the shape of `elements`."""
+    """Return 64 random bits for each element number, in the shape of `elements`."""
     return mix(np.uint64(key) + GOLDEN * (elements + np.uint64(1)))
 
 
 def uniform(key: int, shape: tuple[int, ...]) -> Floats:
-    """Uniform numbers in [0, 1), all multiples of 2**-53; elements are counted in C order."""
+    """Return uniform numbers in [0, 1), multiples of 2**-53; elements are counted in C order."""
     return (_bits(key, shape) >> np.uint64(11)) * np.float64(2.0**-53)
 
 
 def middles(key: int, shape: tuple[int, ...]) -> Floats:
-    """Uniform numbers in (0, 1): the middles of the cells of `uniform`."""
+    """Return uniform numbers in (0, 1): the midpoints between the multiples of 2**-53."""
     return ((_bits(key, shape) >> np.uint64(11)) + np.float64(0.5)) * 2.0**-53
 
 
 def normal(key: int, shape: tuple[int, ...]) -> Floats:
-    """Standard normal numbers: the inverse distribution function at `middles`."""
+    """Return standard normal numbers: the normal quantiles of the uniform numbers `middles`."""
     return normal_quantile(middles(key, shape))
 
 
 def truncated_normal(key: int, shape: tuple[int, ...]) -> Floats:
-    """Standard normal numbers that are from -2 to 2: `middles`, squeezed between the probabilities of those two."""
+    """Return standard normal numbers from -2 to 2: the normal quantiles of `middles`, scaled to that range."""
     return normal_quantile(BELOW + middles(key, shape) * WITHIN)
 
 
@@ -77,7 +78,7 @@ _STANDARD: dict[str, Callable[[int, tuple[int, ...]], Floats]] = {
 
 
 def initial(initializer: Initializer, key: int, shape: tuple[int, ...], inputs: int, outputs: int) -> Floats:
-    """The values that W or b of a layer of that many inputs and outputs starts from."""
+    """Return the initial values of W or b, of this shape, for a layer with these numbers of inputs and outputs."""
     location, scale = initializer.location_and_scale(inputs, outputs)
     if initializer.distribution == "constant":
         return np.full(shape, location)
@@ -88,12 +89,12 @@ def initial(initializer: Initializer, key: int, shape: tuple[int, ...], inputs: 
 
 
 def dropout_mask(key: int, shape: tuple[int, int], p: float) -> Floats:
-    """D: 0 with probability p, else 1 / (1 - p), so that the expectation of D is 1 (inverted dropout)."""
+    """Return D: 0 with probability p, else 1 / (1 - p), so that the expectation of D is 1 (inverted dropout)."""
     return (uniform(key, shape) >= p) / (1.0 - p)
 
 
 def permutation(key: int, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """`rows` in a random order: the shuffle of Fisher and Yates, from the last element down to the second."""
+    """Return `rows` in a random order: the shuffle of Fisher and Yates, from the last element down to the second."""
     order = rows.tolist()
     last = np.arange(len(order), dtype=np.uint64)
     partners = ((bits(key, last) >> np.uint64(32)) * (last + np.uint64(1))) >> np.uint64(32)
@@ -104,11 +105,13 @@ def permutation(key: int, rows: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _bits(key: int, shape: tuple[int, ...]) -> Words:
+    """Return 64 random bits for each element of an array of this shape, counted in C order."""
     return bits(key, np.arange(np.prod(shape), dtype=np.uint64)).reshape(shape)
 
 
-# Coefficients of PPND16, from the highest power down: numerator and denominator for the centre, the tails (down to
-# about 1e-11) and the far tails. Wichura, Algorithm AS 241, Applied Statistics 37 (1988), 477-484.
+# Coefficients of the routine PPND16, from the highest power down: numerator and denominator for the centre, the tails
+# (probabilities down to about 1e-11) and the far tails. Wichura, Algorithm AS 241, Applied Statistics 37 (1988),
+# 477-484.
 # fmt: off
 CENTRE = (
     (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
@@ -132,7 +135,7 @@ FAR_TAIL = (
 
 
 def normal_quantile(u: Floats) -> Floats:
-    """The z with P(Z <= z) = u for 0 < u < 1, to about 16 digits (Wichura's AS 241)."""
+    """Return the z with P(Z <= z) = u for a standard normal Z and 0 < u < 1, to about 16 digits (Wichura's AS 241)."""
     q = u - 0.5
     centre = q * _ratio(CENTRE, 0.180625 - q * q)
     r = np.sqrt(-logarithm(np.minimum(u, 1.0 - u)))
@@ -141,5 +144,6 @@ def normal_quantile(u: Floats) -> Floats:
 
 
 def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Floats) -> Floats:
+    """Return the quotient of two polynomials of x."""
     numerator, denominator = coefficients
     return horner(numerator, x) / horner(denominator, x)

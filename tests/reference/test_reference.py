@@ -20,7 +20,7 @@ from fastmlp.layers import Dense
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference import Network, activations, data, losses, random
 from fastmlp.reference.network import flat
-from fastmlp.reference.optimizers import empty_slots, limited, update
+from fastmlp.reference.optimizers import clip_gradients, empty_slots, update
 
 
 def toy(n: int = 24, inputs: int = 3, outputs: int = 3) -> tuple[Any, Any, Any]:
@@ -371,12 +371,12 @@ def test_weights_decay_and_biases_do_not(optimizer: Optimizer) -> None:
 
 def test_gradients_are_clipped_by_value_or_by_their_common_norm() -> None:
     gradients = [np.array([[3.0, -0.5]]), np.array([-4.0])]
-    by_value = limited(SGD(clipvalue=1.0), gradients)
+    by_value = clip_gradients(SGD(clipvalue=1.0), gradients)
     np.testing.assert_array_equal(np.concatenate([g.ravel() for g in by_value]), [1, -0.5, -1])
     norm = math.sqrt(9 + 0.25 + 16)
-    by_norm = limited(SGD(global_clipnorm=1.0), gradients)
+    by_norm = clip_gradients(SGD(global_clipnorm=1.0), gradients)
     np.testing.assert_allclose(np.concatenate([g.ravel() for g in by_norm]), np.array([3, -0.5, -4]) / (norm + 1e-6))
-    np.testing.assert_array_equal(limited(SGD(global_clipnorm=6.0), gradients)[1], gradients[1])
+    np.testing.assert_array_equal(clip_gradients(SGD(global_clipnorm=6.0), gradients)[1], gradients[1])
 
 
 # Random numbers ------------------------------------------------------------------------------------------------------
