@@ -1,4 +1,4 @@
-"""The chart of README.md: how many times as fast as the best peer a training step is."""
+"""The chart of docs/speed.md: how many times as fast as the best peer a training step is."""
 
 from __future__ import annotations
 

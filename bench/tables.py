@@ -1,4 +1,4 @@
-"""The tables of README.md and bench/RESULTS.md, in Markdown."""
+"""The tables of README.md, of the pages in docs/ and of bench/RESULTS.md, in Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.results import FRESH, Case, Results
 AGED = "after 100 epochs"
 
 INTRODUCTION = """Written by `python -m bench.report` from what `pytest bench` measured, in one run on one machine;
-[README.md](../README.md) says how to repeat it, [NOTES.md](NOTES.md) what was learned."""
+[docs/speed.md](../docs/speed.md) says how to repeat it, [NOTES.md](NOTES.md) what was learned."""
 STEPS = """Microseconds for one step: forward pass, backpropagation and Adam, float32. Same weights, batches, order,
 loss and rate for all, losses asserted to agree before; the rounds of all alternate, and each one's best counts. In
 brackets the share of the floor, from 1 % on: the larger of FLOPs over the FMA peak and bytes over the bandwidth of
@@ -21,17 +21,63 @@ scikit-learn, in a process each: the same iterations with the same losses."""
 KERNELS = "Products in shares of the FMA peak of one core, everything else in nanoseconds a number."
 
 
+def why(results: Results) -> str:
+    """Return the reasons to use fastmlp, as the README begins: steps, start and estimators, each with its figures."""
+    ratios = [ratio for case in results.steps if (ratio := case.ahead("all"))]
+    lines = [
+        f"- **Fast at every size.** A training step on {threads_text(results, 'all')} is {span(ratios)} times as fast "
+        "as the best of PyTorch, JAX and scikit-learn."
+    ]
+    if results.predictions and {"warm", "none"} <= start_seconds(results).keys():
+        case, start = results.predictions[0], start_seconds(results)
+        times = {who: seconds for who, _ in case.columns() if (seconds := case.best(who, "all"))}
+        lines.append(
+            f"- **No waiting.** The first epoch ends {start['warm']:.2f} s after `import`, {start['none']:.1f} s if "
+            "nothing is compiled yet; a new shape compiles nothing. Predicting one row takes "
+            f"{in_others(times, in_units)}."
+        )
+    if fits := fits_by_data(results):
+        faster = [fit["scikit-learn"]["seconds"] / fit["fastmlp"]["seconds"] for fit in fits.values()]
+        lines.append(
+            f"- **A faster drop-in.** `MLPClassifier` and `MLPRegressor` fit {span(faster)} times as fast as "
+            "scikit-learn's, and learn the same weights."
+        )
+    return "\n".join(lines)
+
+
+def span(ratios: Sequence[float]) -> str:
+    """Return the least and the greatest ratio: "1.1 to 5.9"."""
+    return f"{min(ratios):.1f} to {max(ratios):.1f}"
+
+
 def readme_steps(results: Results) -> str:
-    """Two tables of training steps, on all threads and on one: each library at its best, and how far ahead."""
+    """Return the README's table of training steps on all threads, each library at its best."""
+    names = [who for who in compared(results) if who != "reference"]
+    rows = []
+    for case in results.steps:
+        ahead = case.ahead("all")
+        times = (short(case.best(who, "all")) for who in names)
+        rows.append((case.name, str(case.rows), *times, f"**{ahead:.2f} x**" if ahead else ""))
+    return markdown(("network", "batch", *names, "best other / fastmlp"), rows)
+
+
+def speed_steps(results: Results) -> str:
+    """Return two tables of training steps, on all threads and on one, each library at its best."""
     return "\n\n".join(
         f"On {threads_text(results, threads)}:\n\n{steps_at_best(results, threads)}" for threads in ("all", 1)
     )
 
 
-def steps_at_best(results: Results, threads: Any) -> str:
+def compared(results: Results) -> list[str]:
+    """Return the names of those who were timed: fastmlp first, the reference last."""
     names = list(dict.fromkeys(who for case in results.steps for who, _ in case.columns()))
-    names.sort(key=lambda who: (who != "fastmlp", who in OWN))  # fastmlp first, the reference last
-    head = ("network", "batch", *names, "best peer / fastmlp", "floor / fastmlp")
+    return sorted(names, key=lambda who: (who != "fastmlp", who in OWN))
+
+
+def steps_at_best(results: Results, threads: Any) -> str:
+    """Return one table of training steps, with the ratio to the best peer and the share of the floor."""
+    names = compared(results)
+    head = ("network", "batch", *names, "best other / fastmlp", "floor / fastmlp")
     rows = []
     for case in results.steps:
         own, ahead = case.best("fastmlp", threads), case.ahead(threads)
@@ -41,8 +87,8 @@ def steps_at_best(results: Results, threads: Any) -> str:
     return markdown(head, rows)
 
 
-def readme_rest(results: Results) -> str:
-    """Prediction, start and memory in three sentences."""
+def speed_rest(results: Results) -> str:
+    """Return prediction, start and memory in a few sentences."""
     said = []
     for case in (results.predictions[:1] + results.predictions[-1:]) if results.predictions else ():
         times = {who: seconds for who, _ in case.columns() if (seconds := case.best(who, "all"))}
@@ -144,13 +190,18 @@ def memory(results: Results) -> dict[str, dict[str, int]]:
     return found
 
 
-def estimators(results: Results) -> str:
-    """What fits with default parameters take in fastmlp.sklearn and in scikit-learn."""
+def fits_by_data(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what was measured of fits with default parameters, by data and library."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for info in (info for info in results.infos if "fit" in info):
         found.setdefault(info["fit"], {})[info["who"]] = info
+    return found
+
+
+def estimators(results: Results) -> str:
+    """Return the table of fits with default parameters, in fastmlp.sklearn and in scikit-learn."""
     rows = []
-    for name, by in found.items():
+    for name, by in fits_by_data(results).items():
         own, hers = by["fastmlp"], by["scikit-learn"]
         size = f"{own['rows']:,} x {own['columns']}"
         ratio = f"**{hers['seconds'] / own['seconds']:.1f} x**"

@@ -452,9 +452,9 @@ def markdown() -> str:
 
 def with_table(text: str) -> str:
     """Return the text of CONTRIBUTING.md with the tables between their marks."""
-    start, end = "<!-- imports: begin (written by python tests/test_imports.py) -->\n", "\n<!-- imports: end -->"
+    start, end = "<!-- imports: begin (written by python tests/test_imports.py) -->\n", "<!-- imports: end -->"
     before, rest = text.split(start)
-    return f"{before}{start}{markdown()}{end}{rest.split(end)[1]}"
+    return f"{before}{start}{markdown()}\n{end}{rest.split(end)[1]}"
 
 
 def test_contributing_shows_the_table() -> None:

@@ -107,7 +107,7 @@ def test_weights_have_the_bits_of_the_network(dtype: str, tmp_path: Path) -> Non
 @compiled
 def test_the_programs_of_the_readme_and_of_the_header_compile(tmp_path: Path) -> None:
     net = Network([30, 16, 2], output="softmax", seed=0)
-    [source] = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    [source] = re.findall(r"```c\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
     assert len(source.splitlines()) == 6
     said = subprocess.run([program(tmp_path, to_c(net), source, "float32")], capture_output=True, text=True, check=True)
     expected = net.predict(np.zeros((1, 30)))[0]
