@@ -663,9 +663,9 @@ def test_stopping_forgets_earlier_fits() -> None:
     [
         (
             "val_loss",
-            "EarlyStopping watches 'val_loss', but an epoch has only loss; give fit validation_data or",
+            "EarlyStopping monitors 'val_loss', but this fit has only loss; give fit validation_data or",
         ),
-        ("acuracy", "EarlyStopping watches 'acuracy', but an epoch has only loss"),
+        ("acuracy", "EarlyStopping monitors 'acuracy', but this fit has only loss"),
     ],
 )
 def test_what_is_not_there_cannot_be_watched(monitor: str, message: str) -> None:
@@ -676,7 +676,7 @@ def test_what_is_not_there_cannot_be_watched(monitor: str, message: str) -> None
 
 
 def test_a_metric_that_was_not_asked_for_cannot_be_watched() -> None:
-    with pytest.raises(ValueError, match=r"watches 'val_f1', but an epoch has only .*; give fit metrics=\['f1'\]"):
+    with pytest.raises(ValueError, match=r"monitors 'val_f1', but this fit has only .*; give fit metrics=\['f1'\]"):
         small_network().fit(X, LABELS, validation_data=HELD, callbacks=[EarlyStopping("val_f1")])
 
 
@@ -753,12 +753,12 @@ def test_early_stopping_asks_for_what_there_is_before_anything_is_learned() -> N
     network = small_network()
     before = bits(network)
     for stopping, message in (
-        (EarlyStopping(), "watches 'val_loss', but an epoch has only loss; give fit validation_data"),
-        (EarlyStopping("val_los"), "watches 'val_los'"),
-        (EarlyStopping("accuracy"), "watches 'accuracy', but an epoch has only loss$"),
+        (EarlyStopping(), "monitors 'val_loss', but this fit has only loss; give fit validation_data"),
+        (EarlyStopping("val_los"), "monitors 'val_los'"),
+        (EarlyStopping("accuracy"), "monitors 'accuracy', but this fit has only loss$"),
     ):
         with pytest.raises(ValueError, match=message):
             network.fit(X, LABELS, callbacks=[stopping])
-    with pytest.raises(ValueError, match=r"an epoch has only loss, val_loss, val_accuracy$"):
+    with pytest.raises(ValueError, match=r"this fit has only loss, val_loss, val_accuracy$"):
         network.fit(X, LABELS, validation_split=0.2, callbacks=[EarlyStopping("r2")])
     assert bits(network) == before

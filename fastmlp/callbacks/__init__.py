@@ -1,4 +1,23 @@
-"""Callbacks: what a fit calls at its joints, to stop it early, to keep what it has reached or to watch it."""
+"""Callbacks: objects whose methods a fit calls at its events, to stop it, to save the network or to record values.
+
+Pass them to `fit`: `net.fit(X, y, callbacks=[EarlyStopping(patience=5), CSVLogger("log.csv")])`.
+
+To write a callback, derive a class from `Callback` and override the methods of the events you need. `self.network` is
+the network, `logs` holds the loss and the metrics of the epoch::
+
+    from fastmlp import Callback
+
+    class StopAtLoss(Callback):
+        def __init__(self, target):
+            self.target = target
+
+        def on_epoch_end(self, epoch, logs):
+            if logs["loss"] <= self.target:
+                self.network.stop_training = True
+
+`help(fastmlp.Callback)` describes the events, their order and their cost, how to stop a fit, and exceptions.
+`LambdaCallback` makes a callback from functions.
+"""
 
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.csv_logger import CSVLogger

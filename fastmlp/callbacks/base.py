@@ -1,4 +1,4 @@
-"""What a fit calls at its joints."""
+"""`Callback`, the base class of all callbacks: the events of a fit, their order, and what a callback may do."""
 
 from __future__ import annotations
 
@@ -10,45 +10,71 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """The base class: every method does nothing, override what you need.
-
-    Order. A fit calls its callbacks in the order given, all of them at one event before any at the next::
-
-        on_train_begin
-            on_epoch_begin
-                on_train_batch_end      after the steps that it asks for
-                on_steps_end            after each call of the kernels, some 50 ms of steps at most
-            on_epoch_end                the epoch is validated and stands in the history
-        on_train_end
-
-    An epoch that an earlier fit was interrupted in is finished first, without `on_epoch_begin`.
-
-    Cost. Where no callback overrides `on_train_batch_end`, many steps run in one call of a kernel, and no other event
-    changes that; where one does, each step that it asks for comes back to Python, which costs some microseconds.
-
-    Stopping. `network.stop_training = True`, set at any event, ends the fit after the epoch: set at `on_train_begin` or
-    `on_epoch_end` before the next one, else after the one under way. `network.stop_at_once = True` ends it after the
-    steps under way; the epoch is not in the history and the next fit on the same data finishes it, to the same bits.
-    Either way the callbacks after this one still hear of the event, and all of `on_train_end`. Several may set them;
-    each fit sets both to False before `on_train_begin`.
-
-    Exceptions. What a callback raises ends the fit, as Ctrl-C does. No callback hears anything any more: not those
-    after it of this event, and nobody of `on_train_end`. The network is that of a finished step, with finite weights;
-    an epoch whose weights were not is undone. `network.history` holds every finished epoch, also the one whose
-    `on_epoch_end` raised. Files are as the callbacks before it have left them, whole: at `on_epoch_end` a
-    `ModelCheckpoint` or `CSVLogger` that stands before it has saved the epoch, one behind it has not. The same holds
-    where the loss becomes NaN; `on_epoch_end` was called for the epochs before alone.
+    """Base class of callbacks. Every method does nothing; override the methods of the events you need.
 
     Attributes
     ----------
-    every_steps : int
-        `on_train_batch_end` is called after each step whose number, counted since the network was made, is a multiple
-        of it: after every one unless you set it, never where it is 0. The steps between run in one call.
     network : Network
-        The network that is fitted. Read it, `set_weights`, set its `learning_rate`, `stop_training` or `stop_at_once`;
-        to fit it is refused.
+        The network of the current fit, set before `on_train_begin`. A callback may read it, call `set_weights`, and
+        set `learning_rate`, `stop_training` and `stop_at_once`. Another fit of it raises RuntimeError.
     entries : tuple of str
-        The names that `logs` has at the end of an epoch.
+        The keys of `logs` at the end of an epoch, set before `on_train_begin`.
+    every_steps : int
+        `on_train_batch_end` is called after each step whose number, counted since the network was created, is a
+        multiple of this. The default 1 means every step, 0 means no step.
+
+    Notes
+    -----
+    **Order.** A fit calls its callbacks in the given order. All callbacks receive an event before any receives the
+    next event::
+
+        on_train_begin
+            on_epoch_begin
+                on_train_batch_end      after the steps that `every_steps` selects
+                on_steps_end            after each call of the kernels, about every 50 ms
+            on_epoch_end                after validation; the epoch is in `network.history`
+        on_train_end
+
+    If an earlier fit was interrupted within an epoch, the next fit on the same data finishes that epoch first, without
+    `on_epoch_begin`.
+
+    **Cost.** If no callback overrides `on_train_batch_end`, one call of a kernel runs many steps; the other events do
+    not change this. If a callback overrides it, each selected step returns to Python, which costs a few microseconds.
+
+    **Stopping.** `network.stop_training = True` ends the fit after an epoch. Set in `on_train_begin` or `on_epoch_end`,
+    it ends the fit before the next epoch; set in another event, after the current epoch.
+    `network.stop_at_once = True` ends the fit after the running steps. The interrupted epoch is not in the history. The
+    next fit on the same data finishes it, with the same bits as an uninterrupted fit. In both cases the remaining
+    callbacks receive the event, and all callbacks receive `on_train_end`. Each fit sets both attributes to False before
+    `on_train_begin`.
+
+    **Exceptions.** An exception in a callback ends the fit, as Ctrl-C does. No callback receives another event: neither
+    the remaining callbacks of this event nor any callback of `on_train_end`. The network keeps the weights of the last
+    finished step, which are finite; an epoch whose weights are not finite is undone. `network.history` holds every
+    finished epoch, including the one whose `on_epoch_end` raised. A `ModelCheckpoint` or `CSVLogger` before the
+    callback that raised has written that epoch; one behind it has not. No file is left incomplete. If the loss becomes
+    NaN, the fit ends in the same way, and `on_epoch_end` has been called for the earlier epochs only.
+
+    Examples
+    --------
+    A callback that halves the learning rate every ten epochs:
+
+    >>> class HalveLearningRate(Callback):
+    ...     def on_epoch_end(self, epoch, logs):
+    ...         if epoch % 10 == 9:
+    ...             self.network.learning_rate /= 2
+    >>> net.fit(X, y, epochs=50, callbacks=[HalveLearningRate()])
+
+    A callback that records the loss of every hundredth step:
+
+    >>> class StepLosses(Callback):
+    ...     every_steps = 100
+    ...
+    ...     def on_train_begin(self):
+    ...         self.losses = []
+    ...
+    ...     def on_train_batch_end(self, batch, logs):
+    ...         self.losses.append(logs["loss"])
     """
 
     network: Network
@@ -56,30 +82,58 @@ class Callback:
     every_steps: int = 1
 
     def on_train_begin(self) -> None:
-        """Before the first epoch."""
+        """Act before the first epoch. A callback is used again by the next fit: reset its state here."""
 
     def on_train_end(self) -> None:
-        """After the last epoch; not called when the fit ends by an exception."""
+        """Act after the last epoch. The method is not called if the fit ends by an exception."""
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """Before each epoch; `epoch` counts from 0 when the network was made."""
+        """Act before an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            The number of the epoch, counted from 0 since the network was created.
+        """
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """After each epoch; `logs` holds its loss and, with validation, its metrics."""
+        """Act after an epoch and its validation.
+
+        Parameters
+        ----------
+        epoch : int
+            The number of the epoch, counted from 0 since the network was created.
+        logs : dict of str to float
+            The value of each of `entries`: "loss", and with validation "val_loss" and the metrics, such as
+            "val_accuracy".
+        """
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """After a step; `logs` holds "loss", that of the batch as it was before the step, penalties included."""
+        """Act after a step that `every_steps` selects.
+
+        Parameters
+        ----------
+        batch : int
+            The number of the batch in its epoch, counted from 0.
+        logs : dict of str to float
+            "loss": the loss of the batch before the step, including penalties.
+        """
 
     def on_steps_end(self, batch: int) -> None:
-        """After some steps of an epoch, the last of them `batch`: at most some 50 ms of them, or one that takes longer.
+        """Act after each call of the kernels, which runs steps for at most about 50 ms, or one longer step.
 
-        How many they are depends on the machine, so decide by the clock here and not by counting.
+        The number of steps in a call depends on the machine. Decide by the time here, not by counting calls.
+
+        Parameters
+        ----------
+        batch : int
+            The number of the last batch of the call in its epoch, counted from 0.
         """
 
     def overrides(self, event: str) -> bool:
         """Return whether the class of this callback overrides the method of an event.
 
-        A fit asks for `on_train_batch_end` and `on_steps_end`, because calling them has a cost.
+        A fit uses this for `on_train_batch_end` and `on_steps_end`, because each return to Python has a cost.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Early stopping."""
+"""`EarlyStopping` ends a fit when a loss or metric no longer improves."""
 
 from __future__ import annotations
 
@@ -14,37 +14,52 @@ if TYPE_CHECKING:
 
 
 class EarlyStopping(Callback):
-    """Stop when a loss or metric has ceased to improve, and give back the best weights.
-
-    Every fit begins anew with watching, one that goes on with a network from a file too: what was best before, and how
-    long it has been waited for better, is not in the file. `ModelCheckpoint` with `save_best_only` keeps the best over
-    all fits. A fit that ends by an exception, Ctrl-C among them, keeps its latest weights to go on from;
-    `network.set_weights(early_stopping.best_weights)` takes the best instead.
+    """Stop a fit when a loss or metric no longer improves, and restore the best weights.
 
     Parameters
     ----------
     monitor : str
-        What to watch, an entry of the history such as "val_loss".
+        The entry of the history to monitor, such as "val_loss".
     patience : int
-        How many epochs without improvement to bear, at least 1.
+        The number of epochs without improvement after which the fit stops, at least 1.
     min_delta : float
-        What counts as an improvement must be greater than this.
+        The smallest change that counts: only a change by more than `min_delta` is an improvement.
     restore_best_weights : bool
-        Whether the network ends with the weights of its best epoch, as it does by default.
+        Whether to restore the weights of the best epoch at the end of the fit.
     mode : {"auto", "min", "max"}
-        Whether what is watched should fall or rise. "auto" knows it of losses and of the metrics in
-        `fastmlp.metrics.METRICS`, by their names; for a function of your own say it.
+        Whether a smaller ("min") or a larger ("max") value is better. "auto" knows the direction of losses and of the
+        metrics in `fastmlp.metrics.METRICS` by name. Set it for a metric function of your own.
 
     Attributes
     ----------
     best : float
-        The best value seen.
+        The best value of the current or last fit; infinity before the first epoch.
     best_epoch : int or None
-        The epoch it belongs to, counted from 0.
+        The epoch with the best value, counted from 0.
     best_weights : list or None
-        The weights of that epoch, as `Network.get_weights` gives them, until they are given back.
+        The weights of that epoch, as `Network.get_weights` returns them. They are dropped when they are restored.
     stopped_epoch : int or None
-        The epoch after which the fit was stopped; None if it was not.
+        The epoch after which the callback stopped the fit; None if it did not.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Each fit begins with a reset, also a fit that continues the training of a network from a file: the file holds
+    neither the best value nor the number of epochs without improvement. `ModelCheckpoint` with `save_best_only` keeps
+    the best network over all fits. A fit that ends by an exception, for example Ctrl-C, keeps its latest weights, so
+    that the next fit can continue; `network.set_weights(early_stopping.best_weights)` restores the best ones.
+
+    Examples
+    --------
+    >>> stopping = EarlyStopping(patience=5)
+    >>> net.fit(X, y, epochs=500, validation_split=0.2, callbacks=[stopping])
+    >>> stopping.best_epoch, stopping.best
     """
 
     def __init__(
@@ -56,44 +71,45 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
         mode: Mode = "auto",
     ) -> None:
-        self.monitor, self._watched = monitor, Monitor(monitor, mode)
+        self.monitor, self._monitor = monitor, Monitor(monitor, mode)
         self.patience = whole_number(patience, "patience")
         self.min_delta = number(min_delta, "min_delta")
         self.restore_best_weights = restore_best_weights
-        self._forget()
+        self._reset()
 
     def on_train_begin(self) -> None:
-        """Forget earlier fits.
+        """Reset all attributes, and check that the fit has the entry to monitor.
 
         Raises
         ------
         ValueError
-            If there will be nothing of that name to watch, or `mode` does not say whether it should fall or rise.
+            If `monitor` is not an entry of this fit, or `mode` is "auto" and the direction of `monitor` is unknown.
         """
-        self._watched.begin(self.entries, "EarlyStopping")
-        self._forget()
+        self._monitor.begin(self.entries, "EarlyStopping")
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best = math.inf
         self.best_epoch: int | None = None
         self.stopped_epoch: int | None = None
-        self._waited = 0
+        self._epochs_without_improvement = 0
         self.best_weights: list[LayerWeights] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Compare with the best; keep the weights or stop."""
+        """Compare the value with the best: store the weights if it is better, stop if patience is exhausted."""
         value = logs[self.monitor]
-        if self._watched.better(value, None if self.best_epoch is None else self.best, self.min_delta):
+        if self._monitor.better(value, None if self.best_epoch is None else self.best, self.min_delta):
             weights = self.network.get_weights() if self.restore_best_weights else None
-            self.best, self.best_epoch, self._waited, self.best_weights = value, epoch, 0, weights
+            self.best, self.best_epoch, self.best_weights = value, epoch, weights
+            self._epochs_without_improvement = 0
             return
-        self._waited += 1
-        if self._waited >= self.patience:
+        self._epochs_without_improvement += 1
+        if self._epochs_without_improvement >= self.patience:
             self.stopped_epoch = epoch
             self.network.stop_training = True
 
     def on_train_end(self) -> None:
-        """Give the best weights back."""
+        """Restore the best weights."""
         if self.best_weights is not None:
             self.network.set_weights(self.best_weights)
             self.best_weights = None

@@ -1,4 +1,4 @@
-"""What becomes of weights, gradients and activations in each layer: where gradients vanish, units die or saturate."""
+"""`GradientMonitor` measures each layer after each epoch: it shows vanishing gradients, dead and saturated units."""
 
 from __future__ import annotations
 
@@ -13,69 +13,82 @@ from fastmlp.activations import Activation
 from fastmlp.callbacks.base import Callback
 
 SATURATED = 0.97
-"""How far from the middle to a limit: there tanh has 6 % of its steepest slope, sigmoid likewise."""
+"""Share of the way from the middle of the range to a limit; there tanh and sigmoid have 6 % of their steepest slope."""
+
+MEASURES = ("weight_norm", "gradient_norm", "activation_rms", "dead", "saturated")
 
 
 class GradientMonitor(Callback):
-    """Measure every layer, after each epoch, on the same rows.
+    """Measure the weights, gradients and activations of each layer after each epoch, on the same rows.
 
-    `fastmlp.plot.gradient_norms` draws it. A gradient that shrinks from the last layer to the first by orders of
-    magnitude vanishes (Glorot and Bengio, 2010); the other figures say why.
+    `fastmlp.plot.gradient_norms` draws the result. Gradients vanish if their norm shrinks by orders of magnitude from
+    the last layer to the first (Glorot and Bengio, 2010). The other measures show the cause:
 
-    - "weight_norm": the root of the sum of squares of W.
-    - "gradient_norm": the same of dW, the exact gradient of the loss of these rows, penalties included, dropout off.
-    - "activation_rms": the root mean square of the layer's outputs.
-    - "dead": the share of units of relu or relu6 that are 0 for every row: their z is never positive, so they learn
+    - "weight_norm": the square root of the sum of the squares of W.
+    - "gradient_norm": the square root of the sum of the squares of dW. dW is the exact gradient of the loss of the
+      given rows, with penalties and without dropout.
+    - "activation_rms": the root mean square of the outputs of the layer.
+    - "dead": the share of units of relu or relu6 that are 0 for every row. Their z is never positive, so they learn
       nothing from these rows (Lu et al., 2020). NaN for other activations.
-    - "saturated": the share of (row, unit) pairs within 1.5 % of the range from one of the limits of sigmoid,
-      hard_sigmoid or tanh: |a| > 0.97 for tanh, where courses draw the line. There g'(z) is less than 6 % of what it
-      is at z = 0, for sigmoid and tanh alike; hard_sigmoid is flat, or about to be. NaN for other activations.
-
-    Each fit begins anew.
+    - "saturated": the share of (row, unit) pairs whose output is within 1.5 % of the range from a limit of sigmoid,
+      hard_sigmoid or tanh; for tanh this is the usual |a| > 0.97. For sigmoid and tanh, the slope there is less than
+      6 % of the slope at z = 0. hard_sigmoid is flat there, or almost at its flat part. NaN for other activations.
 
     Parameters
     ----------
-    X, y : array-like
-        Rows as `fit` takes them. They are looked at all: some hundreds are enough, be they of the training rows or
-        others.
+    X : array-like of shape (n, inputs)
+        The rows to measure on. Some hundreds are enough. They may be training rows or others.
+    y : array-like of shape (n,) or (n, outputs)
+        The targets of these rows, as `Network.fit` accepts them.
     every : int
-        Measure after each epoch whose number, counted from 1 when the network was made, is a multiple of it.
+        Measure after each epoch whose number, counted from 1 since the network was created, is a multiple of this.
 
     Attributes
     ----------
     history : dict of str to list
-        Under each of the names above a list with an entry for each epoch that was measured: a list of floats, one for
-        each layer, the last one's output included.
+        For each of the measures above, a list with an entry for each measured epoch. An entry is a list of floats, one
+        for each layer, including the output layer.
     epoch : list of int
-        The numbers of these epochs, counted from 0 as in `History`.
+        The numbers of the measured epochs, counted from 0 as in `History`.
     layers : list of str
-        The layers in words, such as "1: 30-16 relu".
+        A description of each layer, such as "1: 30-16 relu".
 
     Raises
     ------
-    ValueError, TypeError
-        If `every` is no whole number of at least 1.
+    TypeError
+        If `every` is not a whole number.
+    ValueError
+        If `every` is less than 1.
+
+    Notes
+    -----
+    Each fit resets the attributes.
+
+    Examples
+    --------
+    >>> monitor = GradientMonitor(X[:500], y[:500])
+    >>> net.fit(X, y, epochs=30, callbacks=[monitor])
+    >>> fastmlp.plot.gradient_norms(monitor, "gradients.png")
     """
 
     def __init__(self, X: ArrayLike, y: ArrayLike, *, every: int = 1) -> None:
         self.X, self.y, self.every = X, y, whole_number(every, "every")
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
-        names = ("weight_norm", "gradient_norm", "activation_rms", "dead", "saturated")
-        self.history: dict[str, list[list[float]]] = {name: [] for name in names}
+    def _reset(self) -> None:
+        self.history: dict[str, list[list[float]]] = {name: [] for name in MEASURES}
         self.epoch: list[int] = []
         self.layers: list[str] = []
 
     def on_train_begin(self) -> None:
-        """Forget earlier fits, and see whether the rows suit the network.
+        """Reset the attributes, and check that the rows fit the network.
 
         Raises
         ------
-        ValueError, TypeError
-            If they do not.
+        TypeError, ValueError
+            If X or y is not as `Network.fit` accepts it.
         """
-        self._forget()
+        self._reset()
         try:
             self.network.loss_and_gradients(self.X, self.y)
         except (ValueError, TypeError) as error:
@@ -86,7 +99,7 @@ class GradientMonitor(Callback):
         ]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Measure, if it is the time."""
+        """Measure all layers, if `every` selects the epoch."""
         if (epoch + 1) % self.every:
             return
         network = self.network
@@ -106,7 +119,7 @@ class GradientMonitor(Callback):
 
 
 def _norm(array: NDArray[Any]) -> float:
-    """The root of the sum of squares, in float64: squares of float32 may overflow."""
+    """Return the square root of the sum of squares, in float64 because squares of float32 may overflow."""
     return float(np.sqrt(np.square(array, dtype=np.float64).sum()))
 
 

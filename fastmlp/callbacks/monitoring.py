@@ -1,4 +1,4 @@
-"""What callbacks watch: an entry of the history, and when it has become better."""
+"""`Monitor`: whether an entry of the history has improved, for the callbacks that compare epochs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ Mode = Literal["auto", "min", "max"]
 
 
 class Monitor:
-    """An entry of the history that should fall or rise.
+    """An entry of the history, and whether smaller or larger values of it are better.
 
     Parameters
     ----------
     name : str
-        Of the entry, such as "val_loss".
+        The name of the entry, such as "val_loss".
     mode : {"auto", "min", "max"}
-        Whether it should fall or rise; "auto" knows it of losses and of the metrics in the table.
+        Whether a smaller ("min") or a larger ("max") value is better. "auto" knows the direction of losses and of the
+        metrics in `fastmlp.metrics.METRICS` by name.
 
     Raises
     ------
-    TypeError, ValueError
-        If the name is no text, or the mode something else.
+    TypeError
+        If the name is not a string.
+    ValueError
+        If the mode is unknown.
     """
 
     def __init__(self, name: str, mode: Mode) -> None:
@@ -34,41 +37,52 @@ class Monitor:
         self.name, self.mode = name, mode
         self._sign = 1.0
 
-    def begin(self, entries: tuple[str, ...], who: str) -> None:
-        """Check that a fit with these entries can be watched.
+    def begin(self, entries: tuple[str, ...], callback_name: str) -> None:
+        """Check that a fit has this entry, and determine whether smaller or larger values are better.
+
+        Parameters
+        ----------
+        entries : tuple of str
+            The entries of the history of the fit.
+        callback_name : str
+            The class of the callback, for the message.
 
         Raises
         ------
         ValueError
-            If there will be nothing of that name, or the mode does not say whether it should fall or rise.
+            If the fit does not have this entry, or the mode is "auto" and the direction is unknown.
         """
         if self.name not in entries:
             hint = ""
             if self.name.startswith("val_"):
                 validated = "val_loss" in entries
-                wanted = f"metrics=[{self.name[4:]!r}]" if validated else "validation_data or validation_split"
-                hint = f"; give fit {wanted}"
-            raise ValueError(f"{who} watches {self.name!r}, but an epoch has only {', '.join(entries)}{hint}")
-        self._sign = -1.0 if rises(self.name, self.mode) else 1.0
+                missing = f"metrics=[{self.name[4:]!r}]" if validated else "validation_data or validation_split"
+                hint = f"; give fit {missing}"
+            raise ValueError(
+                f"{callback_name} monitors {self.name!r}, but this fit has only {', '.join(entries)}{hint}"
+            )
+        self._sign = -1.0 if larger_is_better(self.name, self.mode) else 1.0
 
     def better(self, value: float, best: float | None, by_more_than: float = 0.0) -> bool:
-        """Whether the value is better than the best, None where there is none; a number is better than NaN."""
+        """Return whether `value` is better than `best`. Any value is better than None, a number is better than NaN."""
         if best is None or math.isnan(best):
             return best is None or not math.isnan(value)
         return self._sign * value < self._sign * best - by_more_than
 
 
-def rises(monitor: str, mode: Mode) -> bool:
-    """Whether larger is better of an entry of the history.
+def larger_is_better(monitor: str, mode: Mode) -> bool:
+    """Return whether larger values of an entry of the history are better.
 
     Raises
     ------
     ValueError
-        If the mode is "auto" and the entry neither a loss nor a metric of the table.
+        If the mode is "auto", and the entry is neither a loss nor a metric of `fastmlp.metrics.METRICS`.
     """
     name = monitor.removeprefix("val_")
     if mode != "auto" or name == "loss":
         return mode == "max"
     if name not in METRICS:
-        raise ValueError(f"whether {monitor!r} should fall or rise is for you to say: mode='min' or mode='max'")
+        raise ValueError(
+            f"the direction of {monitor!r} is unknown; give mode='min' if smaller values are better, or mode='max'"
+        )
     return METRICS[name].rises

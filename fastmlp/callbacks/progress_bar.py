@@ -1,4 +1,4 @@
-"""The line of progress, for those who can give callbacks alone."""
+"""`ProgressBar` shows the progress line where `verbose` cannot be passed to `fit`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from fastmlp.callbacks.base import Callback
 
 
 class ProgressBar(Callback):
-    """Show the line of progress, with epoch, losses, samples a second and time left, wherever `fit` runs.
+    """Show the progress line of a fit: epoch, losses, samples per second and remaining time.
 
-    It does nothing itself: a `fit` that has one among its callbacks shows its own line, as with `verbose=True`, in a
-    notebook or a file too, and once, whatever its `verbose` says. That is of use where callbacks can be given but
-    `verbose` cannot, as by a scikit-learn estimator.
+    The callback itself does nothing. A `fit` that finds one among its callbacks shows its progress line once, also in a
+    notebook or a file and for any value of `verbose`. Use it where callbacks can be passed but `verbose` cannot, as in
+    a scikit-learn estimator.
+
+    Examples
+    --------
+    >>> net.fit(X, y, epochs=50, callbacks=[ProgressBar()])
     """

@@ -1,4 +1,4 @@
-"""Lowering the learning rate where learning has come to a halt."""
+"""`ReduceLROnPlateau` lowers the learning rate when a loss or metric no longer improves."""
 
 from __future__ import annotations
 
@@ -10,42 +10,54 @@ from fastmlp.schedules import Schedule
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiply the learning rate by a factor when a loss or metric has ceased to improve.
-
-    The new rate is `network.learning_rate`, so a saved network holds it, and a fit that goes on learns at it. What was
-    best, and how long it has been waited for better, is forgotten at the beginning of each fit. Give it before a
-    `ModelCheckpoint`, which then saves the rate that the next epoch takes.
+    """Multiply the learning rate by a factor when a loss or metric no longer improves.
 
     Parameters
     ----------
     monitor : str
-        What to watch, an entry of the history such as "val_loss".
+        The entry of the history to monitor, such as "val_loss".
     factor : float
-        What the rate is multiplied by, greater than 0 and less than 1.
+        The factor, greater than 0 and less than 1.
     patience : int
-        After how many epochs without improvement, at least 1.
+        The number of epochs without improvement after which the rate is lowered, at least 1.
     min_delta : float
-        What counts as an improvement must be greater than this.
+        The smallest change that counts: only a change by more than `min_delta` is an improvement.
     cooldown : int
-        In which epoch after a reduction the waiting begins again, as in Keras: 0 and 1 both mean the next.
+        The epoch after a reduction in which counting epochs without improvement begins again. As in Keras, 0 and 1 both
+        mean the next epoch.
     min_lr : float
-        The rate is not brought below this.
+        The lower limit of the rate.
     mode : {"auto", "min", "max"}
-        Whether what is watched should fall or rise, as for `EarlyStopping`.
+        Whether a smaller ("min") or a larger ("max") value is better. "auto" knows the direction of losses and of the
+        metrics in `fastmlp.metrics.METRICS` by name. Set it for a metric function of your own.
     verbose : bool
         Whether to print a line at each reduction.
 
     Attributes
     ----------
     best : float or None
-        The best value seen.
+        The best value of the current or last fit; None before the first epoch.
     reductions : dict of int to float
-        The new rate after each epoch, counted from 0, that lowered it.
+        From each epoch, counted from 0, that ended with a reduction, to the new rate.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument does not suit.
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    The new rate is set as `network.learning_rate`. A saved network therefore holds it, and a later fit continues with
+    it. The best value and the number of epochs without improvement are reset at the beginning of each fit. Place this
+    callback before a `ModelCheckpoint`, which then saves the rate of the next epoch.
+
+    Examples
+    --------
+    >>> plateau = ReduceLROnPlateau(factor=0.5, patience=5, min_lr=1e-5)
+    >>> net.fit(X, y, epochs=200, validation_split=0.2, callbacks=[plateau])
+    >>> plateau.reductions
     """
 
     def __init__(
@@ -60,58 +72,58 @@ class ReduceLROnPlateau(Callback):
         mode: Mode = "auto",
         verbose: bool | int = False,
     ) -> None:
-        self.monitor, self._watched = monitor, Monitor(monitor, mode)
+        self.monitor, self._monitor = monitor, Monitor(monitor, mode)
         self.factor = number(factor, "factor", below=1.0)
         if not self.factor:
             raise ValueError("factor must be greater than 0 and less than 1, got 0")
         self.patience, self.cooldown = whole_number(patience, "patience"), whole_number(cooldown, "cooldown", minimum=0)
         self.min_delta, self.min_lr = number(min_delta, "min_delta"), number(min_lr, "min_lr")
         self.verbose = verbose
-        self._forget()
+        self._reset()
 
     def on_train_begin(self) -> None:
-        """Forget earlier fits.
+        """Reset all attributes, and check that the fit has the entry to monitor and a constant learning rate.
 
         Raises
         ------
         ValueError
-            If there will be nothing of that name to watch, `mode` does not say whether it should fall or rise, or a
-            schedule decides the learning rate.
+            If `monitor` is not an entry of this fit, `mode` is "auto" and the direction of `monitor` is unknown, or the
+            learning rate follows a schedule.
         """
-        self._watched.begin(self.entries, "ReduceLROnPlateau")
+        self._monitor.begin(self.entries, "ReduceLROnPlateau")
         rate = self.network.architecture.optimizer.learning_rate
         if isinstance(rate, Schedule):
             raise ValueError(
-                f"ReduceLROnPlateau lowers a constant learning rate, but this network's follows {rate}; give its "
-                "optimizer a number, or leave this callback out"
+                f"ReduceLROnPlateau needs a constant learning rate, but the rate of this network follows {rate}; give "
+                "its optimizer a number, or remove this callback"
             )
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best: float | None = None
         self.reductions: dict[int, float] = {}
-        self._waited = self._cooling = 0
+        self._epochs_without_improvement = self._cooldown_left = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Compare with the best; wait or reduce."""
-        if self._cooling:
-            self._cooling -= 1
-            self._waited = 0
-        if self._watched.better(logs[self.monitor], self.best, self.min_delta):
-            self.best, self._waited = logs[self.monitor], 0
-        elif not self._cooling:
-            self._waited += 1
-            if self._waited >= self.patience:
+        """Compare the value with the best, and lower the rate if patience is exhausted."""
+        if self._cooldown_left:
+            self._cooldown_left -= 1
+            self._epochs_without_improvement = 0
+        if self._monitor.better(logs[self.monitor], self.best, self.min_delta):
+            self.best, self._epochs_without_improvement = logs[self.monitor], 0
+        elif not self._cooldown_left:
+            self._epochs_without_improvement += 1
+            if self._epochs_without_improvement >= self.patience:
                 self._reduce(epoch)
 
     def _reduce(self, epoch: int) -> None:
-        before = self.network.learning_rate
-        if before <= self.min_lr:
+        old_rate = self.network.learning_rate
+        if old_rate <= self.min_lr:
             return
-        rate = max(before * self.factor, self.min_lr)
+        rate = max(old_rate * self.factor, self.min_lr)
         self.network.learning_rate = self.reductions[epoch] = rate
-        self._cooling, self._waited = self.cooldown, 0
+        self._cooldown_left, self._epochs_without_improvement = self.cooldown, 0
         if self.verbose:
             print_over_progress(
-                f"epoch {epoch + 1}: learning rate {before:g} -> {rate:g}, {self.monitor} has ceased to improve"
+                f"epoch {epoch + 1}: learning rate {old_rate:g} -> {rate:g}, {self.monitor} no longer improves"
             )

@@ -1,4 +1,4 @@
-"""A fit that must end in time."""
+"""`TimeLimit` ends a fit after a given time."""
 
 from __future__ import annotations
 
@@ -7,56 +7,65 @@ import time
 from fastmlp._runtime.checks import number
 from fastmlp.callbacks.base import Callback
 
-GRACE = 1.0  # seconds that the epoch under way has to end by itself
+GRACE = 1.0  # seconds after the limit in which the current epoch may still finish
 
 
 class TimeLimit(Callback):
-    """End the fit when its time is over: after the epoch under way, or within it where that takes a second more.
-
-    The time begins with `on_train_begin`, so what comes before does not count: checks of the data, kernels that are
-    compiled the first time. It is looked at every 50 ms or so, or after a step that takes longer, and at the end of
-    each epoch; to look costs the steps nothing. Once it is over the epoch has one more second to end. If it does not,
-    the fit ends between two steps: that epoch is not in the history, and the next fit on the same data finishes it
-    first, with the bits of a fit without a limit (on chunks it begins anew; where `EarlyStopping` has given the best
-    weights back, it is finished from those). Validation and other callbacks are not cut
-    short, nor is a wait for data.
+    """End a fit after a given time: with the current epoch, or within it if it takes more than another second.
 
     Parameters
     ----------
     seconds : float
-        How long a fit may take; each fit has so much.
+        The time that each fit may take, at least 0.
 
     Attributes
     ----------
     over : bool
-        Whether the time was over before the fit was.
+        Whether the limit was reached before the end of the current or last fit.
 
     Raises
     ------
-    ValueError, TypeError
-        If it is no number of at least 0.
+    TypeError
+        If `seconds` is not a number.
+    ValueError
+        If `seconds` is negative or not finite.
+
+    Notes
+    -----
+    The time starts at `on_train_begin`. Checks of the data and the first compilation of kernels are not counted. The
+    callback reads the clock about every 50 ms, or after a step that takes longer, and at the end of each epoch. This
+    does not slow the steps down.
+
+    If the current epoch does not finish within one second after the limit, the fit ends between two steps. This epoch
+    is not in the history. The next fit on the same data finishes it first, with the same bits as a fit without a limit.
+    There are two exceptions: an epoch of chunks starts again, and if `EarlyStopping` has restored the best weights, the
+    epoch is finished from these. Validation, other callbacks and waiting for data are not interrupted.
+
+    Examples
+    --------
+    >>> net.fit(X, y, epochs=10_000, callbacks=[TimeLimit(60)])
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = number(seconds, "seconds")
         self.over = False
-        self._end = 0.0
+        self._deadline = 0.0
 
     def on_train_begin(self) -> None:
-        """The time begins."""
-        self.over, self._end = False, time.monotonic() + self.seconds
+        """Start the time."""
+        self.over, self._deadline = False, time.monotonic() + self.seconds
 
     def on_steps_end(self, batch: int) -> None:
-        """Look at the clock."""
-        self._look()
+        """Stop the fit if the time is over."""
+        self._check_time()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Look at the clock."""
-        self._look()
+        """Stop the fit if the time is over."""
+        self._check_time()
 
-    def _look(self) -> None:
-        late = time.monotonic() - self._end
-        if late >= 0:
+    def _check_time(self) -> None:
+        overtime = time.monotonic() - self._deadline
+        if overtime >= 0:
             self.over = self.network.stop_training = True
-        if late >= GRACE:
+        if overtime >= GRACE:
             self.network.stop_at_once = True

@@ -391,7 +391,7 @@ def test_a_checkpoint_behind_it_holds_the_lower_rate(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verbose", [True, False])
 def test_a_reduction_is_printed_if_that_is_asked_for(verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
     fitted(ReduceLROnPlateau("loss", patience=1, min_delta=1e9, verbose=verbose), epochs=2)
-    line = "epoch 2: learning rate 0.001 -> 0.0001, loss has ceased to improve\n"
+    line = "epoch 2: learning rate 0.001 -> 0.0001, loss no longer improves\n"
     assert capsys.readouterr().out == (line if verbose else "")
 
 
@@ -651,10 +651,13 @@ def test_functions_get_what_the_methods_get() -> None:
 @pytest.mark.parametrize(
     ("functions", "message"),
     [
-        ({"on_train_begin": lambda logs: None}, r"called as on_train_begin\(\), got a function of \(logs\)"),
-        ({"on_epoch_end": lambda epoch: None}, r"called as on_epoch_end\(epoch, logs\), got a function of \(epoch\)"),
-        ({"on_train_batch_end": lambda: None}, r"called as on_train_batch_end\(batch, logs\)"),
-        ({"on_steps_end": lambda batch, logs: None}, r"called as on_steps_end\(batch\)"),
+        ({"on_train_begin": lambda logs: None}, r"must accept the arguments \(\), got a function of \(logs\)"),
+        (
+            {"on_epoch_end": lambda epoch: None},
+            r"must accept the arguments \(epoch, logs\), got a function of \(epoch\)",
+        ),
+        ({"on_train_batch_end": lambda: None}, r"on_train_batch_end must accept the arguments \(batch, logs\), got"),
+        ({"on_steps_end": lambda batch, logs: None}, r"on_steps_end must accept the arguments \(batch\), got"),
         ({"on_epoch_end": "print"}, "on_epoch_end must be a function, got 'print'"),
         ({"on_batch_end": print}, "unexpected keyword argument 'on_batch_end'"),
     ],
@@ -791,7 +794,7 @@ WRONG: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: ReduceLROnPlateau(min_delta="small"), TypeError, "min_delta must be a number, got 'small'"),  # type: ignore[arg-type]
     (lambda: ReduceLROnPlateau(mode="down"), ValueError, "mode must be 'auto', 'min' or 'max', got 'down'"),  # type: ignore[arg-type]
     (lambda: ReduceLROnPlateau(0.1), TypeError, "monitor must be the name of a loss or metric"),  # type: ignore[arg-type]
-    (lambda: CSVLogger(""), ValueError, "filename must be that of a file, got ''"),
+    (lambda: CSVLogger(""), ValueError, "filename must be the path of a file, got ''"),
     (lambda: CSVLogger("a.csv", separator=", "), ValueError, "separator must be a single character .*, got ', '"),
     (lambda: CSVLogger("a.csv", separator="\n"), ValueError, "separator must be a single character"),
     (lambda: CSVLogger("a.csv", append="yes"), TypeError, "append must be True or False, got 'yes'"),  # type: ignore[arg-type]
@@ -813,13 +816,13 @@ def test_wrong_arguments_are_refused(make: Callable[[], Any], error: type[Except
         (
             ReduceLROnPlateau(),
             Adam(),
-            "ReduceLROnPlateau watches 'val_loss', but an epoch has only loss; give fit valid",
+            "ReduceLROnPlateau monitors 'val_loss', but this fit has only loss; give fit valid",
         ),
-        (ReduceLROnPlateau("los"), Adam(), "ReduceLROnPlateau watches 'los'"),
+        (ReduceLROnPlateau("los"), Adam(), "ReduceLROnPlateau monitors 'los'"),
         (
             ReduceLROnPlateau("loss"),
             Adam(CosineDecay(0.1, 100)),
-            r"lowers a constant learning rate, but this network's follows CosineDecay\(.*; give its optimizer a number",
+            r"a constant learning rate, but the rate of this network follows CosineDecay\(.*; give its optimizer a",
         ),
     ],
 )

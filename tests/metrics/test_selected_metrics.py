@@ -465,9 +465,7 @@ def test_early_stopping_asks_where_a_users_function_should_go_before_anything_is
     rows, labels = small_data()
     network = small_network()
     before = bits(network)
-    with pytest.raises(
-        ValueError, match="whether 'val_share_of_zero' should fall or rise is for you to say: mode='min'"
-    ):
+    with pytest.raises(ValueError, match="the direction of 'val_share_of_zero' is unknown; give mode='min'"):
         network.fit(
             rows, labels, validation_split=0.3, metrics=[share_of_zero], callbacks=[EarlyStopping("val_share_of_zero")]
         )

@@ -155,7 +155,7 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
         ("{epoch:.2q}", {}, ValueError, "has a field with an invalid format"),
         ("{loss:d}", {}, ValueError, "has a field with an invalid format"),
         ("{epoch:{width}}", {}, ValueError, "has a field with an invalid format"),
-        ("model", {"save_best_only": True}, ValueError, "ModelCheckpoint watches 'val_loss', but an epoch has only"),
+        ("model", {"save_best_only": True}, ValueError, "ModelCheckpoint monitors 'val_loss', but this fit has only"),
         ("folder", {}, IsADirectoryError, "the checkpoint is a folder"),
         ("file/model", {}, OSError, "file"),
     ],
