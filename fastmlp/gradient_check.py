@@ -1,7 +1,8 @@
-"""Proof that backpropagation is right for one network: its gradients beside the slopes of the loss itself.
+"""`check_gradients`, the proof that backpropagation computes the right gradients for one network.
 
-The analytic gradient g of a float64 copy in `fastmlp.reference` is compared with central differences,
-`(J(w + h) - J(w - h)) / 2h`, and the compiled network's own gradient with g.
+Two comparisons are made for each weight matrix and each bias vector. The analytic gradient g of a float64 copy of the
+network, in plain NumPy (`fastmlp.reference`), is compared with central differences `(J(w + h) - J(w - h)) / 2h` of the
+loss J. The gradient of the compiled network is compared with g.
 """
 
 from __future__ import annotations
@@ -19,45 +20,49 @@ from fastmlp.reference.activations import Array
 from fastmlp.reference.network import NetworkLike, Parameters, Samples, flat
 
 SMALLEST_SCALE = 1e-6
-"""Differences are relative to the largest |g| of a tensor, or to this where the gradient vanishes."""
+"""Differences are relative to the largest |g| of a tensor, or to this number if the gradient is smaller."""
 
 DIFFERENCE_TOLERANCE = 1e-6
 ROUNDING = 8 * 2.0**-52
-"""What rounding in float64 may add to J, relatively; divided by the step, what it may add to a slope."""
+"""The relative rounding error of J in float64; divided by the step, it is a rounding error of the difference."""
 
 COMPILED_TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
-"""By dtype; more than a single product may be off, since errors add up over the layers."""
+"""By dtype; larger than the rounding error of one product, because errors add up over the layers."""
 COMPILED_ROUNDING = 8.0
-"""So many units of rounding of the outputs a may stand in `a - y`, where g is what is left of two numbers alike."""
+"""The rounding error of the outputs a, in units of the last place. It counts where `a - y` cancels most digits of g."""
 
 
 class Differentiable(NetworkLike, Protocol):
-    """A network that can be copied into a reference one and knows its own gradients."""
+    """A network that can be copied to a reference network, and that computes gradients."""
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Parameters]:
-        """The loss of these rows, and (dW, db) of each layer."""
+        """Return the loss of these rows, and (dW, db) of each layer."""
 
 
 @dataclass(frozen=True)
 class TensorCheck:
-    """The comparison of one weight matrix or one bias vector.
+    """The result for one weight matrix or one bias vector.
 
     Parameters
     ----------
     layer : int
-        0 for the first hidden layer.
+        The number of the layer; 0 is the first hidden layer.
     tensor : {"W", "b"}
-        Which of the layer's two.
-    size, checked : int
-        How many parameters it has, and for how many the slope was measured.
-    difference, tolerance : float
-        The largest |g - slope| over the largest |g|, and what it may be: 1e-6 and the rounding of J in the slope.
+        Weights or biases.
+    size : int
+        The number of elements.
+    checked : int
+        The number of elements for which a difference could be measured.
+    difference : float
+        The largest |g - difference quotient|, divided by the largest |g|.
+    tolerance : float
+        The limit of `difference`: 1e-6, plus the effect of rounding of J.
     compiled : float or None
-        The same for the network's own gradient against g; None for a network that is a reference itself.
+        The largest |gradient of the compiled network - g|, divided by the largest |g|. None for a reference network.
     compiled_tolerance : float
-        What that may be: 1e-4 in float32, 1e-10 in float64, and the rounding of the outputs in g.
+        The limit of `compiled`: 1e-4 in float32, 1e-10 in float64, plus the effect of rounding of the outputs.
     """
 
     layer: int
@@ -71,11 +76,12 @@ class TensorCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether something could be measured and all agrees."""
+        """Whether at least one element was measured and all gradients agree."""
         compiled_ok = self.compiled is None or self.compiled <= self.compiled_tolerance
         return self.checked > 0 and self.difference <= self.tolerance and compiled_ok
 
     def __str__(self) -> str:
+        """Return one line of the table of `GradientReport`."""
         verdict = "ok" if self.ok else "WRONG" if self.checked else "at kinks"
         name, share = f"{self.tensor}[{self.layer}]", f"{self.checked}/{self.size}"
         compiled = "-" if self.compiled is None else f"{self.compiled:.1e}"
@@ -84,16 +90,23 @@ class TensorCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What `check_gradients` found: `tensors` in the order of the layers, `print` shows them as a table."""
+    """The result of `check_gradients`; `print(report)` shows a table.
+
+    Parameters
+    ----------
+    tensors : tuple of TensorCheck
+        One result for each W and each b, in the order of the layers.
+    """
 
     tensors: tuple[TensorCheck, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether every tensor's gradient is right."""
+        """Whether the gradients of all tensors are right."""
         return all(tensor.ok for tensor in self.tensors)
 
     def __str__(self) -> str:
+        """Return a table with one line for each tensor, and the verdict."""
         head = f"{'tensor':<8}{'checked':>14}{'differences':>14}{'compiled':>12}"
         verdict = "All gradients are right." if self.ok else "Not all gradients are right."
         return "\n".join([head, *map(str, self.tensors), verdict])
@@ -109,53 +122,65 @@ def check_gradients(
     seed: int = 0,
     samples: int = 200,
 ) -> GradientReport:
-    """Compare a network's gradients with central differences and, if it is compiled, with the reference.
+    """Compare the gradients of a network with central differences and, for a compiled network, with the reference.
 
-    Dropout is off, penalties are included; the network is not changed. Parameters whose step carries a unit across a
-    kink (relu at 0, the l1 penalty at 0) have no slope and are left out.
+    Dropout is off and penalties are included. The network does not change.
 
     Parameters
     ----------
-    network : Network
-        A compiled or a reference network.
-    X, y : array
-        Rows to compute the loss of, (n, inputs) and targets that suit it.
-    sample_weight : array, optional
-        (n,), the weight of each row.
+    network : fastmlp.Network or fastmlp.reference.Network
+        The network to check.
+    X : array-like of shape (n, inputs)
+        Rows to compute the loss of.
+    y : array-like
+        Targets that suit the loss.
+    sample_weight : array-like of shape (n,), optional
+        The weight of each row.
     step : float
-        The h of the differences.
+        The h of the differences, relative to the larger of 1 and |w|.
     seed : int
-        Determines which parameters are measured.
+        Determines which elements are measured.
     samples : int
-        How many parameters of each tensor are measured, at most.
+        The maximum number of elements of each tensor that are measured.
 
     Returns
     -------
     GradientReport
-        `report.ok`, `print(report)`, and `report.tensors` with the numbers.
+        `report.ok` is True if all gradients are right, `report.tensors` has the numbers, `print(report)` shows a table.
 
     Raises
     ------
     ValueError, TypeError
         If the data do not suit the network, or step or samples are out of range.
+
+    Notes
+    -----
+    A step that carries a unit across a kink (relu at 0, an l1 penalty at 0) gives no derivative. Such elements are left
+    out. If none is left, the report says "at kinks" and is not ok.
+
+    Examples
+    --------
+    >>> report = check_gradients(net, X[:32], y[:32])
+    >>> print(report)
     """
     step, samples = number(step, "step", minimum=1e-12), whole_number(samples, "samples")
     reference = Network.like(network, dtype="float64")
-    rows = _rows_in_float64(network, X, y, sample_weight)
+    rows = _samples_in_float64(network, X, y, sample_weight)
     loss, gradients = reference.loss_and_gradients(*rows)
-    rounding = COMPILED_ROUNDING * float(np.finfo(network.architecture.dtype).eps)
-    rounding *= max(float(np.abs(reference.predict(rows[0])).max()), 1.0)
     names = [(l, name) for l, b in enumerate(reference.b) for name in ("W", "b") if name == "W" or b is not None]
     tensors, expected = flat(zip(reference.W, reference.b, strict=True)), flat(gradients)
-    own: Sequence[Array | None] = [None] * len(tensors)
+    compiled_gradients: Sequence[Array | None] = [None] * len(tensors)
     if not isinstance(network, Network):
-        own = flat(network.loss_and_gradients(X, y, sample_weight=sample_weight)[1])
+        compiled_gradients = flat(network.loss_and_gradients(X, y, sample_weight=sample_weight)[1])
+    compiled_rounding = COMPILED_ROUNDING * float(np.finfo(network.architecture.dtype).eps)
+    compiled_rounding *= max(float(np.abs(reference.predict(rows[0])).max()), 1.0)
 
     rng, checks = np.random.default_rng(seed), []
-    for (layer, name), w, g, compiled in zip(names, tensors, expected, own, strict=True):
+    for (layer, name), w, g, compiled in zip(names, tensors, expected, compiled_gradients, strict=True):
         scale = max(float(np.abs(g).max()), SMALLEST_SCALE)
         chosen = rng.choice(w.size, min(samples, w.size), replace=False)
-        differences = [g.flat[i] - slope for i in chosen if (slope := _slope(reference, rows, w, i, step)) is not None]
+        slopes = [(i, _slope(reference, rows, w, i, step)) for i in chosen]
+        differences = [g.flat[i] - slope for i, slope in slopes if slope is not None]
         checks.append(
             TensorCheck(
                 layer=layer,
@@ -165,30 +190,30 @@ def check_gradients(
                 difference=_largest(differences) / scale,
                 tolerance=DIFFERENCE_TOLERANCE + ROUNDING * max(abs(loss), 1.0) / (step * scale),
                 compiled=None if compiled is None else _largest(compiled - g) / scale,
-                compiled_tolerance=COMPILED_TOLERANCE[network.architecture.dtype.name] + rounding / scale,
+                compiled_tolerance=COMPILED_TOLERANCE[network.architecture.dtype.name] + compiled_rounding / scale,
             )
         )
     return GradientReport(tuple(checks))
 
 
-def _slope(reference: Network, rows: Samples, w: Array, i: np.intp, step: float) -> float | None:
-    """The central difference of the loss at element i of w, None where a kink lies between the two points."""
+def _slope(reference: Network, samples: Samples, w: Array, i: np.intp, step: float) -> float | None:
+    """Return the central difference of the loss at element i of w, or None if the step crosses a kink."""
     start = float(w.flat[i])
     h = step * max(1.0, abs(start))
     low, high = start - h, start + h
     w.flat[i] = low
-    loss_below, sides_below = _loss_and_sides(reference, rows)
+    loss_below, sides_below = _loss_and_sides(reference, samples)
     w.flat[i] = high
-    loss_above, sides_above = _loss_and_sides(reference, rows)
+    loss_above, sides_above = _loss_and_sides(reference, samples)
     w.flat[i] = start
     if (sides_below != sides_above).any():
         return None
     return float((loss_above - loss_below) / (high - low))
 
 
-def _loss_and_sides(reference: Network, rows: Samples) -> tuple[float, NDArray[np.bool_]]:
-    """The loss, and on which side of its kink everything is that has one."""
-    X, y, weights = rows
+def _loss_and_sides(reference: Network, samples: Samples) -> tuple[float, NDArray[np.bool_]]:
+    """Return the loss, and for each value with a kink (z, weight or error) the side of the kink it is on."""
+    X, y, weights = samples
     trace = reference.forward(X)
     loss = data.weighted_mean(reference.losses(trace, y), weights) + reference.penalty()
     architecture = reference.architecture
@@ -201,13 +226,13 @@ def _loss_and_sides(reference: Network, rows: Samples) -> tuple[float, NDArray[n
     return loss, np.concatenate([np.empty(0, bool), *(np.ravel(distance) > 0 for distance in distances)])
 
 
-def _rows_in_float64(network: NetworkLike, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Samples:
-    """The rows as the network sees them, rounded to its dtype, for a computation in float64."""
+def _samples_in_float64(network: NetworkLike, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Samples:
+    """Return the rows in float64, after rounding to the dtype of the network."""
     rows = data.inputs(X, network.architecture)
     targets = data.targets(y, len(rows), network.architecture)
     return rows.astype(np.float64), targets.astype(np.float64), data.weights(len(rows), sample_weight)
 
 
 def _largest(differences: ArrayLike) -> float:
-    """The largest magnitude; NaN where there is one, and 0 of nothing."""
+    """Return the largest magnitude: NaN if any value is NaN, 0 if there are no values."""
     return float(np.abs(differences).max(initial=0.0))
