@@ -1,4 +1,4 @@
-"""What does not suit is refused with an error that says what was given and what is expected, and changes nothing."""
+"""Unsuitable input raises an error that says what was given and what is expected, and changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Case = tuple[str, Callable[[], Any], type[Exception], str]
 
 
 def by_name(cases: list[Any]) -> Any:
-    """Parametrise over a table whose first column names the case."""
+    """Return the parameters of a table whose first column names the case."""
     return [pytest.param(*case[1:], id=case[0]) for case in cases]
 
 
@@ -177,7 +177,7 @@ def test_bad_construction_is_refused(call: Callable[[], Any], error: type[Except
 
 
 def at(position: int, value: float, array: NDArray[Any] = X) -> NDArray[Any]:
-    """A copy with that value there, in flat order."""
+    """Return a copy with this value at a position in flat order."""
     changed = array.astype(np.float64) if not np.isfinite(value) or abs(value) > 1e38 else array.copy()
     changed.reshape(-1)[position] = value
     return changed
@@ -187,7 +187,7 @@ WEIGHTS = small_network().get_weights()
 
 
 def replaced(layer: int, w: Any = None, b: Any = None) -> list[Any]:
-    """Good weights, one layer changed."""
+    """Return good weights in which one layer is replaced."""
     pairs: list[Any] = [tuple(pair) for pair in WEIGHTS]
     old_w, old_b = pairs[layer]
     pairs[layer] = (old_w if w is None else w, old_b if b is None else b)
@@ -396,14 +396,14 @@ LEARNERS: dict[str, Callable[[Network, Any, Any, Any], Any]] = {
 
 
 def trained() -> Network:
-    """A network in the midst of its life: slots filled, history written, an epoch begun."""
+    """Return a network after two epochs, with filled slots and a history."""
     network = small_network()
     network.fit(X, LABELS, epochs=2, batch_size=8)
     return network
 
 
 def assert_refused(call: Callable[[Network], Any], error: Any, message: str) -> None:
-    """The call raises that, and leaves the network as it was."""
+    """Check that the call raises this error and leaves the network unchanged."""
     network = trained()
     before = everything(network)
     with pytest.raises(error, match=message):
@@ -506,13 +506,13 @@ def test_targets_that_do_not_suit_the_loss_are_not_learned(
 
 
 @pytest.mark.parametrize(("options", "given"), [case[1:3] for case in KINDS if case[0] != "hinge names"])
-def test_nor_do_they_suit_the_reference(options: dict[str, Any], given: Any) -> None:
+def test_targets_that_do_not_suit_the_loss_are_refused_by_the_reference(options: dict[str, Any], given: Any) -> None:
     with pytest.raises(ValueError, match=r"^y "):
         Reference([3, 4, 1], seed=0, **options).evaluate(X, given)
 
 
 @pytest.mark.parametrize("y", [SIGNS, (SIGNS + 1) / 2, SIGNS > 0, np.ones(41), -np.ones(41), np.zeros(41)])
-def test_signs_may_be_given_in_either_way(y: Any) -> None:
+def test_signs_may_be_minus_1_and_1_or_0_and_1_or_truth_values(y: Any) -> None:
     network = Network([3, 4, 1], loss="hinge", dtype="float64", seed=0)
     signs = np.where(y > 0, 1.0, -1.0)
     assert network.loss_and_gradients(X, y)[0] == network.loss_and_gradients(X, signs)[0]

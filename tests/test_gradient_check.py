@@ -1,4 +1,4 @@
-"""`check_gradients` calls right gradients right and wrong ones wrong, and says what it could not measure."""
+"""`check_gradients` accepts right gradients, finds wrong ones, and reports what it could not measure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastmlp.reference import activations as formulas
 
 
 class Compiled:
-    """Stands for a compiled network: a reference whose gradients may be changed on the way out."""
+    """A stand-in for a compiled network: a reference network whose bias gradients can be falsified."""
 
     def __init__(self, network: Network, factor: float = 1.0) -> None:
         self.network, self.factor = network, factor
@@ -85,25 +85,25 @@ def test_a_compiled_network_is_compared_with_the_reference(
 def test_a_network_that_is_certain_of_every_row_is_still_right() -> None:
     X = np.array([[1.0], [-1.0]])
     network = fastmlp.Network([1, Dense(2, "softmax")], seed=0)
-    network.set_weights([(np.array([[6.0, -6.0]]), np.array([0.1, -0.1]))])  # p - y is some 1e-5, rounded to 6e-8
+    network.set_weights([(np.array([[6.0, -6.0]]), np.array([0.1, -0.1]))])  # p - y is about 1e-5, rounded to 6e-8
     report = check_gradients(network, X, [0, 1])
     assert report.ok, str(report)
     assert max(tensor.compiled for tensor in report.tensors if tensor.compiled is not None) > 1e-4
 
 
 def test_weights_of_samples_reach_the_compiled_network() -> None:
-    class Deaf(Compiled):
+    class IgnoresWeights(Compiled):
         def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:
             return super().loss_and_gradients(X, y)
 
     weights = np.arange(20.0)
     assert check_gradients(Compiled(tanh_network()), *toy(), sample_weight=weights).ok
-    assert not check_gradients(Deaf(tanh_network()), *toy(), sample_weight=weights).ok
+    assert not check_gradients(IgnoresWeights(tanh_network()), *toy(), sample_weight=weights).ok
 
 
 def test_parameters_at_a_kink_are_left_out() -> None:
     X, y = toy()
-    X[0] = 0  # with biases of 0, every relu of the first layer stands at its kink in this row
+    X[0] = 0  # with biases of 0, every relu of the first layer is at its kink in this row
     report = check_gradients(Network([3, Dense(4, "relu"), 2], dtype="float64", seed=0), X, y)
     W, b, *rest = report.tensors
     assert W.ok

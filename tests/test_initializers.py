@@ -1,4 +1,4 @@
-"""Initial values have their distribution and the bits of the reference; initialisers are checked and stored."""
+"""Initial values follow their distribution and have the bits of the reference; initializers are checked and stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastmlp import Constant, Dense, Network, Orthogonal, RandomNormal, RandomUn
 from fastmlp.initializers import INITIALIZERS, Initializer, from_dict, resolve
 from fastmlp.reference import Network as Reference
 
-OWN_NUMBERS: list[Initializer] = [
+WITH_NUMBERS: list[Initializer] = [
     Constant(-0.3),
     RandomUniform(0.1, 0.2),
     RandomUniform(-2.0, 5.0),
@@ -29,11 +29,11 @@ OWN_NUMBERS: list[Initializer] = [
     TruncatedNormal(1e29, 1e29),
     Orthogonal(0.7),
 ]
-ALL = [*INITIALIZERS.values(), *OWN_NUMBERS]
+ALL = [*INITIALIZERS.values(), *WITH_NUMBERS]
 VECTORS = [initializer for initializer in ALL if initializer.distribution != "orthogonal"]
 
 SHAPES = [(1, 1), (1, 5), (5, 1), (2, 2), (7, 33), (33, 7), (63, 64), (64, 64), (65, 130), (130, 65), (200, 129)]
-"""Around the 64 columns that reflections are applied to together."""
+"""Sizes around 64, the number of columns to which reflections are applied together."""
 
 
 def weights(kind: Callable[..., Any], shape: tuple[int, int], initializer: Initializer, seed: int = 3) -> Array:
@@ -52,7 +52,7 @@ def biases(kind: Callable[..., Any], units: int, initializer: Initializer, seed:
 
 
 def deviation_from(cumulative: Callable[[float], float], values: Array) -> float:
-    """Kolmogorov's: the largest distance of the values' own distribution function from that one, times sqrt(n)."""
+    """Return the statistic of Kolmogorov: the largest distance of the two distribution functions, times sqrt(n)."""
     expected = np.array([cumulative(value) for value in np.sort(values.ravel()).tolist()])
     n = len(expected)
     steps = np.arange(n + 1) / n
@@ -73,7 +73,7 @@ CUMULATIVE: dict[Initializer, Callable[[float], float]] = {
 
 @pytest.mark.parametrize("initializer", CUMULATIVE, ids=repr)
 def test_values_follow_their_distribution(initializer: Initializer) -> None:
-    # For values that do follow it, 1.95 is exceeded once in 1000 times (Kolmogorov, 1933).
+    # Values that follow the distribution exceed 1.95 once in 1000 times (Kolmogorov, 1933).
     values = weights(Network, (60, 80), initializer)
     assert deviation_from(CUMULATIVE[initializer], values) < 1.95
     assert deviation_from(CUMULATIVE[initializer], values + 0.1 * values.std()) > 1.95
@@ -107,7 +107,7 @@ def test_constants_are_what_they_say() -> None:
 
 
 def largest_product(matrix: Array) -> float:
-    """How far the shorter of rows and columns are from orthonormal."""
+    """Return the largest error of the products of columns (or rows, if there are fewer), which are orthonormal."""
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
     return float(np.abs(tall.T @ tall - np.eye(tall.shape[1])).max())
 
@@ -126,14 +126,14 @@ def test_an_orthogonal_matrix_of_float32_is_the_one_of_float64_rounded() -> None
     assert_same_bits(single, double.astype(np.float32))
 
 
-def test_orthogonal_matrices_are_all_alike() -> None:
-    """Haar's measure: as far as three numbers and many draws can say, no direction is preferred."""
+def test_orthogonal_matrices_prefer_no_direction() -> None:
+    """No direction is preferred (Haar measure), as far as matrices of 3 x 3 and 2000 draws can show."""
     draws = np.array([weights(Reference, (3, 3), Orthogonal(), seed) for seed in range(2000)])
     # An element of a random direction in three dimensions is uniform from -1 to 1 (Archimedes).
     for i, j in np.ndindex(3, 3):
         assert deviation_from(lambda x: (x + 1.0) / 2.0, draws[:, i, j]) < 1.95
     assert deviation_from(lambda x: (x + 1.0) / 2.0, np.trace(draws, axis1=1, axis2=2)) > 1.95
-    # Determinants of 1 and -1 are as likely, and tell nothing of the first column.
+    # Determinants of 1 and -1 have the same probability and are independent of the first column.
     determinants = np.linalg.det(draws)
     np.testing.assert_allclose(np.abs(determinants), 1.0, rtol=1e-12)
     assert abs(determinants.mean()) < 4 / math.sqrt(2000)
@@ -151,15 +151,15 @@ def test_one_unit_is_a_direction_and_one_weight_a_sign() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_orthogonal_matrices_are_the_bits_of_the_reference(shape: tuple[int, int]) -> None:
+def test_orthogonal_matrices_have_the_bits_of_the_reference(shape: tuple[int, int]) -> None:
     for seed in (0, 2**63 - 1):
         for gain in (1.0, 0.3):
             found, expected = (weights(kind, shape, Orthogonal(gain), seed) for kind in (Network, Reference))
             assert_same_bits(found, expected)
 
 
-@pytest.mark.parametrize("initializer", OWN_NUMBERS, ids=repr)
-def test_values_are_the_bits_of_the_reference(initializer: Initializer) -> None:
+@pytest.mark.parametrize("initializer", WITH_NUMBERS, ids=repr)
+def test_values_have_the_bits_of_the_reference(initializer: Initializer) -> None:
     assert_same_bits(weights(Network, (33, 17), initializer), weights(Reference, (33, 17), initializer))
     if initializer in VECTORS:
         assert_same_bits(biases(Network, 33, initializer), biases(Reference, 33, initializer))
@@ -199,7 +199,7 @@ WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("make", "error", "message"), WRONG)
-def test_wrong_initialisers_are_refused(make: Callable[[], object], error: type[Exception], message: str) -> None:
+def test_wrong_initializers_are_refused(make: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         make()
 
@@ -214,7 +214,7 @@ def test_the_table_holds_every_kind_under_its_name() -> None:
 
 
 @pytest.mark.parametrize("initializer", ALL, ids=repr)
-def test_an_initialiser_comes_back_from_a_description(initializer: Initializer) -> None:
+def test_an_initializer_comes_back_from_its_description(initializer: Initializer) -> None:
     found = from_dict(json.loads(json.dumps(initializer.to_dict())))
     assert found == initializer
     assert hash(found) == hash(initializer)
@@ -229,7 +229,7 @@ def test_a_name_is_the_object_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize("initializer", ALL, ids=repr)
-def test_a_saved_network_knows_its_initialisers(initializer: Initializer, tmp_path: Path) -> None:
+def test_a_saved_network_knows_its_initializers(initializer: Initializer, tmp_path: Path) -> None:
     bias = initializer if initializer in VECTORS else Constant(0.5)
     network = Network([5, Dense(7, weight_init=initializer, bias_init=bias), 2], seed=4)
     network.save(tmp_path / "model.safetensors")

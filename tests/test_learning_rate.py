@@ -1,4 +1,4 @@
-"""The learning rate of a network can be read and set at any time, and stays with it."""
+"""The learning rate of a network can be read and set at any time, and is kept in files and copies."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def with_rate(network: Network, rate: Any) -> Network:
 
 
 @BOTH
-def test_it_is_the_number_of_the_optimizer(kind: Any) -> None:
+def test_without_a_schedule_it_is_the_number_of_the_optimizer(kind: Any) -> None:
     network = kind([3, 2], optimizer=SGD(0.25))
     assert network.learning_rate == 0.25
     assert type(network.learning_rate) is float
 
 
 @BOTH
-def test_of_a_schedule_it_is_the_rate_of_the_next_step(kind: Any) -> None:
+def test_with_a_schedule_it_is_the_rate_of_the_next_step(kind: Any) -> None:
     network = kind([3, 2], optimizer=SGD(StepDecay(1.0, 2, 0.5)))
     seen = []
     for _ in range(5):
@@ -59,7 +59,7 @@ def test_of_a_schedule_it_is_the_rate_of_the_next_step(kind: Any) -> None:
 
 @pytest.mark.parametrize("rate", [0.003, CosineDecay(0.02, 40)], ids=["number", "schedule"])
 @pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
-def test_between_fits_it_is_that_of_a_network_that_had_it_from_there_on(optimizer: Optimizer, rate: Any) -> None:
+def test_set_between_fits_it_trains_like_a_network_made_with_it(optimizer: Optimizer, rate: Any) -> None:
     one = fitted(small_network(optimizer=optimizer))
     other = small_network(optimizer=dataclasses.replace(optimizer, learning_rate=rate))
     other.__setstate__({**one.__getstate__(), "architecture": other.architecture})
@@ -70,7 +70,7 @@ def test_between_fits_it_is_that_of_a_network_that_had_it_from_there_on(optimize
 
 
 @pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
-def test_setting_it_leaves_weights_memory_and_counters(optimizer: Optimizer) -> None:
+def test_setting_it_leaves_weights_slots_and_counters(optimizer: Optimizer) -> None:
     network = fitted(small_network(optimizer=optimizer))
     before = bits(network)
     network.learning_rate = 0.5
@@ -114,7 +114,7 @@ def test_steps_done_count_for_a_schedule(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
-def test_both_networks_follow_it_alike(optimizer: Optimizer) -> None:
+def test_compiled_network_and_reference_follow_it_alike(optimizer: Optimizer) -> None:
     networks = [
         kind([3, 6, 3], output="softmax", optimizer=optimizer, dtype="float64", seed=3) for kind in (Network, Reference)
     ]
@@ -123,7 +123,7 @@ def test_both_networks_follow_it_alike(optimizer: Optimizer) -> None:
             network.fit(X, LABELS, batch_size=BATCH)
             network.learning_rate = rate
         network.fit(X, LABELS, batch_size=BATCH)
-    assert largest_error(networks[0].get_weights(), networks[1].get_weights()) <= 1e-9  # as whole trainings elsewhere
+    assert largest_error(networks[0].get_weights(), networks[1].get_weights()) <= 1e-9  # as in other tests
 
 
 # Keeping ---------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_it_is_kept(how: str, rate: Any, tmp_path: Path) -> None:
     assert bits(fitted(again, 2)) == bits(fitted(network, 2))
 
 
-def test_starting_afresh_keeps_it() -> None:
+def test_reinitialize_keeps_it() -> None:
     network = with_rate(fitted(small_network()), 0.003)
     network.reinitialize(99)
     assert bits(fitted(network)) == bits(fitted(small_network(optimizer=Adam(0.003), seed=99)))

@@ -1,4 +1,4 @@
-"""The functions whose bits no maths library can change are right, and call no maths library."""
+"""The functions with the same bits on every machine are accurate, and call no maths library."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PRODUCTS = {
 }
 FACE = Path(fastmlp.__file__).parent
 FACE_FILES = sorted(path.relative_to(FACE).as_posix() for path in FACE.rglob("*.py"))
-# What ONNX Runtime computes has its bits, so the coefficients that it gets there may have theirs from the machine.
+# ONNX Runtime computes with its own bits, so the coefficients in onnx.py may depend on the machine.
 PLAIN_FILES = [
     name for name in FACE_FILES if not name.startswith(("reference/", "kernels/")) and name != "interchange/onnx.py"
 ]
 
 
 def error(got: Array, expected: list[mpmath.mpf]) -> Array:
-    """The relative error of each number, in float64."""
+    """Return the relative error of each number, in float64."""
     pairs = zip(got.tolist(), expected, strict=True)
     return np.array([float(abs(mpmath.mpf(value) - truth) / abs(truth)) for value, truth in pairs])
 
@@ -90,7 +90,7 @@ def test_an_element_has_the_bits_it_has_alone(name: str) -> None:
 
 
 def depends_on_the_machine(source: str) -> list[str]:
-    """What a source takes from numpy or math whose last bits depend on the machine, products of matrices among it."""
+    """Return the calls in a source, including matrix products, whose last bits depend on the machine."""
     nodes = list(ast.walk(ast.parse(source)))
     found = [node for node in nodes if isinstance(node, ast.Attribute)]
     functions = [
@@ -101,6 +101,6 @@ def depends_on_the_machine(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("file", PLAIN_FILES)
-def test_nothing_of_the_face_takes_bits_from_the_machine(file: str) -> None:
+def test_outside_of_the_reference_no_python_code_has_bits_that_depend_on_the_machine(file: str) -> None:
     assert depends_on_the_machine("import numpy as np\nx = 2 * np.cos(y) + a.dot(b) @ c") == ["cos", "dot", "@"]
     assert not depends_on_the_machine((FACE / file).read_text("utf-8"))
