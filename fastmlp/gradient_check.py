@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._runtime.checks import number, whole_number
+from fastmlp.metrics.checks import check_weights
 from fastmlp.reference import Network, activations, data, losses
 from fastmlp.reference.activations import Array
 from fastmlp.reference.network import NetworkLike, Parameters, Samples, flat
@@ -230,7 +231,7 @@ def _samples_in_float64(network: NetworkLike, X: ArrayLike, y: ArrayLike, sample
     """Return the rows in float64, after rounding to the dtype of the network."""
     rows = data.inputs(X, network.architecture)
     targets = data.targets(y, len(rows), network.architecture)
-    return rows.astype(np.float64), targets.astype(np.float64), data.weights(len(rows), sample_weight)
+    return rows.astype(np.float64), targets.astype(np.float64), check_weights(sample_weight, len(rows))
 
 
 def _largest(differences: ArrayLike) -> float:

@@ -167,7 +167,7 @@ def test_a_report_prints_one_line_for_each_tensor() -> None:
 @pytest.mark.parametrize(("options", "message"), [
     ({"samples": 0}, "samples must be at least 1, got 0"),
     ({"step": 0.0}, "step must be at least 1e-12"),
-    ({"sample_weight": [1.0]}, "20 finite numbers"),
+    ({"sample_weight": [1.0]}, r"sample_weight must have shape \(20,\), got \(1,\)"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -62,6 +62,7 @@ def check_weights(sample_weight: ArrayLike | None, samples: int) -> Floats:
     weights = np.asarray(sample_weight, np.float64)
     if weights.shape != (samples,):
         raise ValueError(f"sample_weight must have shape ({samples},), got {weights.shape}")
-    if not np.isfinite(weights).all() or weights.min() < 0:
-        raise ValueError("sample_weight must be finite and at least 0")
+    wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
+    if len(wrong):
+        raise ValueError(f"sample_weight must be finite and at least 0, got {wrong[0]:g}")
     return weights

@@ -122,7 +122,7 @@ def roc_curve(
         raise ValueError(f"roc_curve needs scores of shape (n,), got {values.shape}; give it one column at a time")
     counted = weights > 0
     if len(np.unique(true[counted])) < 2:
-        raise ValueError("roc_curve needs samples of weight in the class and outside of it")
+        raise ValueError("roc_curve needs samples of positive weight in the class and outside of it")
     true_positives, false_positives = _cumulated(true[counted] == 1, values[counted], weights[counted])
     thresholds = np.append(np.inf, np.unique(values[counted])[::-1])
     return false_positives / false_positives[-1], true_positives / true_positives[-1], thresholds
@@ -177,8 +177,10 @@ def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLi
     for name, values in (("probabilities", p), ("y_true", true)):
         if not ((values >= 0) & (values <= 1)).all():
             raise ValueError(f"log_loss needs {name} from 0 to 1, got {values.min():g} to {values.max():g}")
-    if (np.abs(p.sum(axis=1) - 1) > np.sqrt(eps)).any():
-        raise ValueError("log_loss needs probabilities whose rows sum to 1")
+    sums = p.sum(axis=1)
+    wrong = sums[np.abs(sums - 1) > np.sqrt(eps)]
+    if len(wrong):
+        raise ValueError(f"log_loss needs probabilities whose rows sum to 1, got a row with the sum {wrong[0]:g}")
     logs = logarithm(np.clip(p.astype(np.float64), eps, 1 - eps))
     return float(weighted_mean(-(true * logs).sum(axis=1), check_weights(sample_weight, len(true))))
 
@@ -210,7 +212,7 @@ def _area(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> float
     """Return the area under the ROC curve, the sum of the trapezoids between the distinct scores."""
     true_positives, false_positives = _cumulated(positive, scores, weights)
     if true_positives[-1] <= 0 or false_positives[-1] <= 0:
-        raise ValueError("roc_auc needs samples of weight in the class and outside of it")
+        raise ValueError("roc_auc needs samples of positive weight in the class and outside of it")
     return float(np.trapezoid(true_positives, false_positives) / (true_positives[-1] * false_positives[-1]))
 
 

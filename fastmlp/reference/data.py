@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._runtime.checks import number
 from fastmlp.architecture import Architecture
+from fastmlp.losses import Loss
 from fastmlp.reference import random
 from fastmlp.reference.activations import Array
 
@@ -46,35 +47,14 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
     columns = _cast(given, architecture.dtype).reshape(n, -1)
     if columns.shape[1] != outputs or given.ndim > 2:
         raise ValueError(f"y must have shape ({n}, {outputs}) for this network, got {given.shape}")
-    if kind == "signs" and not any(np.isin(columns, pair).all() for pair in ((-1, 1), (0, 1))):
-        raise ValueError(f"y must hold -1 and 1, or 0 and 1, for {architecture.loss.name}")
-    if kind == "counts" and not (columns >= 0).all():
-        raise ValueError(f"y must be at least 0 for {architecture.loss.name}")
-    if kind in ("classes", "binary") and not ((columns >= 0) & (columns <= 1)).all():
-        raise ValueError(f"y must lie between 0 and 1 for {architecture.loss.name}")
-    return _finite(columns, "y")
+    _check_range(_finite(columns, "y"), architecture.loss)
+    return columns
 
 
 def as_given(y: ArrayLike, rows: Array) -> NDArray[Any]:
     """Return the targets as metrics take them: y if it holds class labels (n,), else its rows (n, outputs)."""
     given = np.asarray(y)
     return given if given.ndim == 1 and rows.shape[1] > 1 else rows
-
-
-def weights(n: int, sample_weight: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Return the weights of the samples as a float64 array of shape (n,); None means ones.
-
-    Raises
-    ------
-    ValueError
-        If the number of weights is not n, or a weight is negative or not finite.
-    """
-    if sample_weight is None:
-        return np.ones(n)
-    given = np.array(sample_weight, np.float64)
-    if given.shape != (n,) or not (np.isfinite(given) & (given >= 0)).all():
-        raise ValueError(f"sample_weight must hold {n} finite numbers, at least 0, got shape {given.shape}")
-    return given
 
 
 def class_weights(
@@ -125,6 +105,17 @@ def split(n: int, share: float, key: int) -> tuple[NDArray[np.intp], NDArray[np.
     drawn = random.permutation(key, np.arange(n))
     n_val = min(max(round(n * share), 1), n - 1)
     return np.sort(drawn[n_val:]), np.sort(drawn[:n_val])
+
+
+def _check_range(y: Array, loss: Loss) -> None:
+    """Check that the targets y (n, outputs) lie in the range that the loss takes."""
+    got = f"got numbers from {y.min():g} to {y.max():g}"
+    if loss.targets == "signs" and not any(np.isin(y, pair).all() for pair in ((-1, 1), (0, 1))):
+        raise ValueError(f"y must hold -1 and 1, or 0 and 1, for {loss.name}, {got}")
+    if loss.targets == "counts" and not (y >= 0).all():
+        raise ValueError(f"y must be at least 0 for {loss.name}, {got}")
+    if loss.targets in ("classes", "binary") and not ((y >= 0) & (y <= 1)).all():
+        raise ValueError(f"y must lie between 0 and 1 for {loss.name}, {got}")
 
 
 def _one_hot(labels: NDArray[Any], classes: int, dtype: np.dtype[Any]) -> Array:

@@ -26,6 +26,7 @@ from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
+from fastmlp.metrics.checks import check_weights
 from fastmlp.metrics.evaluation import SelectedMetrics, measure, predicted_classes, select_metrics
 from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
@@ -556,7 +557,7 @@ class Network:
     def _check_samples(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Samples:
         """Return X (n, inputs), y (n, outputs) and the weights (n,) of the samples."""
         X = data.inputs(X, self.architecture)
-        return X, data.targets(y, len(X), self.architecture), data.weights(len(X), sample_weight)
+        return X, data.targets(y, len(X), self.architecture), check_weights(sample_weight, len(X))
 
     def _check_samples_for_metrics(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None

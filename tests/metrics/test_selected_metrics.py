@@ -177,7 +177,7 @@ def test_labels_that_are_missing_count_only_where_they_were_called() -> None:
         "loss": found["loss"],
         **{name: near(SEVEN[name](labels[rows], predictions, None)) for name in names},
     }
-    with pytest.raises(ValueError, match="roc_auc needs samples of weight in the class and outside of it"):
+    with pytest.raises(ValueError, match="roc_auc needs samples of positive weight in the class and outside of it"):
         network.evaluate(X[rows], labels[rows], metrics=["roc_auc"])
 
 
@@ -377,7 +377,7 @@ def test_rows_without_an_answer_are_refused_before_anything_is_learned() -> None
     rows, labels = small_data()
     network = small_network()
     before = everything(network)
-    with pytest.raises(ValueError, match="roc_auc needs samples of weight in the class and outside of it"):
+    with pytest.raises(ValueError, match="roc_auc needs samples of positive weight in the class and outside of it"):
         network.fit(rows, labels, validation_data=(rows[:5], np.zeros(5, int)), metrics=[share_of_zero, "roc_auc"])
     assert everything(network) == before
     linear = Network([3, 3], output="linear", loss="categorical_crossentropy", seed=0)
