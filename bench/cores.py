@@ -26,7 +26,7 @@ from bench.tables import markdown, short
 from bench.workloads import WORKLOADS, Workload
 from fastmlp import Network
 from fastmlp._engine.parameters import panels
-from fastmlp._engine.step_plan import program, row_blocking
+from fastmlp._engine.step_plan import phases_of_step, row_blocking
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels.layout import BLOCK
 
@@ -49,7 +49,7 @@ def seconds(work: Workload, cores: int, speed: float) -> float:
     architecture = Network(list(work.sizes), activation=work.activation, output=work.output, seed=0).architecture
     groups = row_blocking(architecture, work.batch_size).groups
     total = 0.0
-    for phase in program(architecture, cores, groups > 0)[2:]:
+    for phase in phases_of_step(architecture, cores, groups > 0)[2:]:
         name = phase.region.function.__name__
         parts = parts_of(name, phase.layer, architecture, work.batch_size, groups, cores)
         total += max(part.flops / speed + part.lines * LINE_SECONDS for part in parts)
@@ -81,13 +81,13 @@ def parts_of(name: str, first: int, architecture: Architecture, rows: int, group
         elif name == "groups_region":
             share = sum(of(blocks(layer), core, cores) for layer in layers)
             yield Part(0.0, share * BLOCK / 16 * groups * others)
-        elif name == "tiles_region":
-            yield tiles_part(layers, rows, core, cores)
+        elif name == "blocks_region":
+            yield blocks_part(layers, rows, core, cores)
         else:
             yield Part(0.0, 0.0)
 
 
-def tiles_part(layers: tuple[Layer, ...], rows: int, core: int, cores: int) -> Part:
+def blocks_part(layers: tuple[Layer, ...], rows: int, core: int, cores: int) -> Part:
     """The blocks of one core: a run of each layer's, whose inputs it reads, and the deltas that are not its own."""
     flops = lines = 0.0
     for layer in layers:

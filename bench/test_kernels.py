@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.kernels.host.jit import Floats, Reals, arguments_of, kernel
+from fastmlp.kernels.host.annotations import Code, Floats, Reals
+from fastmlp.kernels.host.jit import arguments_of, kernel
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.micro.panels import transpose
 from fastmlp.kernels.micro.product import panel_product
@@ -77,14 +78,14 @@ def transposes(out: Reals, block: Reals, turns: int) -> None:
 
 
 @kernel()
-def updates(update: int, w: Reals, slots: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
+def updates(update: Code, w: Reals, slots: Reals, gradient: Reals, constants: Reals, turns: int) -> None:
     for _ in range(turns):
         call(update, (w, slots, BLOCK, gradient, constants, PANEL))
 
 
 @kernel()
 def weight_products(
-    product: int, out: Reals, a: Reals, w: Reals, slots: Reals, constants: Reals, rows: int, turns: int
+    product: Code, out: Reals, a: Reals, w: Reals, slots: Reals, constants: Reals, rows: int, turns: int
 ) -> None:
     for _ in range(turns):
         call(product, (out, a, a, rows, w, slots, BLOCK, out, constants, PANEL))
@@ -181,7 +182,7 @@ def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 
 @kernel()
 def activations(
-    forward: int, derivative: int, a: Reals, known: Reals, delta: Reals, parameters: Floats, count: int, part: int
+    forward: Code, derivative: Code, a: Reals, known: Reals, delta: Reals, parameters: Floats, count: int, part: int
 ) -> None:
     """g over all of a and, with a derivative, delta *= g', in the parts that a step would make of it."""
     state = flush_denormals()
@@ -303,7 +304,7 @@ def test_relu(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 
 @kernel()
 def losses_of(
-    loss: int,
+    loss: Code,
     delta: Reals,
     z: Reals,
     y: Reals,

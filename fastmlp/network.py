@@ -35,7 +35,9 @@ from fastmlp._engine import inference
 from fastmlp._engine.few_rows import FewRowsPredictor
 from fastmlp._engine.fit_loop import FitLoop
 from fastmlp._engine.parameters import LayerWeights, Parameters
-from fastmlp._engine.plan import Plan, Plans, buffer_sizes, bytes_of
+from fastmlp._engine.plan import Plan, Plans
+from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
+from fastmlp._engine.records import copy_record
 from fastmlp._engine.step_runner import (
     EpochLosses,
     NonFiniteLossError,
@@ -53,7 +55,6 @@ from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback, ProgressBar
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.interrupts import HeldSignals
 from fastmlp.kernels.operations import random
 from fastmlp.layers import Dense
@@ -186,12 +187,12 @@ class Network:
     @property
     def epoch(self) -> int:
         """How many epochs are done, over all fits."""
-        return int(self._parameters.state[at.EPOCH])
+        return int(self._parameters.state.epoch)
 
     @property
     def step(self) -> int:
         """How many steps of the optimizer are done."""
-        return int(self._parameters.state[at.STEP])
+        return int(self._parameters.state.step)
 
     @property
     def learning_rate(self) -> float:
@@ -279,7 +280,7 @@ class Network:
         fresh = Parameters(dataclasses.replace(self.architecture, seed=architectures.resolve_seed(seed)))
         fresh.initialise(fresh.architecture.seed)
         with HeldSignals(), self._use.fit(), self._use.update():
-            self._parameters.become(fresh)
+            self._parameters.copy_from(fresh)
             self.architecture = fresh.architecture
             self.history = None
 
@@ -306,7 +307,7 @@ class Network:
         kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
         plans = Plans(own, self.threads)
         sizes = buffer_sizes(self.architecture, own.size, "training", rows, plans.thread_count())
-        tables = self._constants.table.nbytes + self._constants.results.nbytes
+        tables = self._constants.nbytes
         return int(kept + tables + bytes_of(sizes))
 
     # What it says ----------------------------------------------------------------------------------------------------
@@ -596,16 +597,16 @@ class Network:
 
     def _step_alone(self, trainer: StepRunner) -> float:
         """One step that is of no epoch; returns its loss."""
-        state, totals = self._parameters.state, self._parameters.totals
-        kept_state, kept_totals = state.copy(), totals.copy()
+        state = self._parameters.state
+        kept = type(state).from_buffer_copy(state)
         try:
-            state[at.BATCH_OF_EPOCH] = 0
+            state.batch = 0
             return batch_loss(trainer.run(1)[0])
         except NonFiniteLossError as error:
             raise NonFiniteLossError(error.epoch, 0, "this step") from None
         finally:
-            kept_state[at.STEP] = state[at.STEP]
-            state[:], totals[:] = kept_state, kept_totals
+            kept.step = state.step
+            copy_record(state, kept)
 
     def _require_finite(self) -> None:
         if not self._parameters.are_finite():
@@ -652,10 +653,10 @@ class Network:
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
         """Go on within an epoch only if it was of these data: as many rows, in batches of that size, of that mark."""
-        epoch = self._parameters.state[at.EPOCH_ROWS : at.EPOCH_MARK + 1]
-        if tuple(epoch) != data:
-            self._parameters.state[at.BATCH_OF_EPOCH] = 0
-        epoch[:] = data
+        state = self._parameters.state
+        if (state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint) != data:
+            state.batch = 0
+        state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint = data
 
     # How it is kept --------------------------------------------------------------------------------------------------
 
@@ -722,14 +723,16 @@ class Network:
                 "architecture": self.architecture,
                 "threads": self.threads,
                 "history": copy.deepcopy(self.history),
-                **{name: getattr(own, name).copy() for name in ("weights", "slots", "state", "totals")},
+                **{name: getattr(own, name).copy() for name in ("weights", "slots")},
+                "state": bytes(own.state),
             }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the memory and copy the state in."""
         parameters = Parameters(state["architecture"])
-        for name in ("weights", "slots", "state", "totals"):
+        for name in ("weights", "slots"):
             getattr(parameters, name)[...] = state[name]
+        copy_record(parameters.state, state["state"])
         parameters.refresh_transposed()
         self._adopt(parameters, state["threads"])
         self.history = state["history"]

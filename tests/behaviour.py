@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp import Callback, Dense, Network
-from fastmlp.kernels import layout
 from fastmlp.kernels.host import code_cache
+from fastmlp.kernels.host.annotations import structure_of
+from fastmlp.kernels.tables import State
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
@@ -38,8 +39,9 @@ def small_data(rows: int = 41) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 def bits(network: Network) -> dict[str, bytes]:
     """Weights, slots and counters, byte for byte."""
     state = network.__getstate__()
-    counters = state["state"][: layout.STEP + 1]  # what follows describes an epoch under way
-    return {"weights": state["weights"].tobytes(), "slots": state["slots"].tobytes(), "counters": counters.tobytes()}
+    counters = structure_of(State).from_buffer_copy(state["state"])
+    done = (counters.seed, counters.epoch, counters.batch, counters.step)  # the rest describes an epoch under way
+    return {"weights": state["weights"].tobytes(), "slots": state["slots"].tobytes(), "counters": repr(done).encode()}
 
 
 class Terminal(io.StringIO):
@@ -66,8 +68,7 @@ def everything(network: Network) -> dict[str, Any]:
     state = network.__getstate__()
     return {
         **bits(network),
-        "totals": state["totals"].tobytes(),
-        "state": state["state"].tobytes(),
+        "state": state["state"],
         "history": repr(state["history"]),
         "architecture": state["architecture"],
         "stop_training": network.stop_training,

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import Dense, activations, losses
-from fastmlp._engine.plan import buffer_sizes
+from fastmlp._engine.plan_buffers import buffer_sizes
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import build
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.host.jit import Ints, Kernel
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.host.annotations import Ints
+from fastmlp.kernels.host.jit import Kernel
+from fastmlp.kernels.layout import BLOCK, PANEL, WORK
 from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
@@ -154,7 +154,7 @@ def from_panels(panels: Array) -> Array:
 def scratch(units: int, dtype: str) -> Iterator[Array]:
     """As much room to work as a plan gives a layer of that width, full of NaN; what lies behind stays untouched."""
     architecture = build([1, units], loss="mean_squared_error")
-    room = buffer_sizes(architecture, 0, "training", PANEL, 1)[at.SCRATCH][0] - at.WORK
+    room = buffer_sizes(architecture, 0, "training", PANEL, 1)["scratch"][0] - WORK
     guarded = np.full(room + BLOCK, np.nan, dtype)
     guarded[room:] = -987.25
     yield guarded

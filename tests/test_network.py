@@ -17,8 +17,6 @@ from behaviour import bits, small_data, small_network
 from numpy.typing import NDArray
 
 from fastmlp import SGD, Adam, Dense, Network
-from fastmlp._engine.step_runner import MOST_STEPS
-from fastmlp.kernels import layout
 
 X, LABELS = small_data()
 
@@ -445,7 +443,7 @@ def test_memory_is_what_a_plan_takes(layers: list[Any], batch_size: int) -> None
     network = Network(layers, output="softmax", seed=0)
     own = network._parameters
     plan = network._plans.get("training", batch_size)
-    tables = network._constants.table.nbytes + MOST_STEPS * layout.RESULT_ROW * 8
+    tables = network._constants.nbytes
     taken = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes + plan.nbytes + tables
     said = network.memory(batch_size)
     assert 0 <= taken - said < 4096  # the words and numbers of the plan

@@ -13,7 +13,6 @@ from fastmlp._data.feeds import StagingBuffer, permute
 from fastmlp._data.weights import Weights, check_weights, with_class_weights
 from fastmlp._engine.plan import Plan
 from fastmlp.architecture import Architecture
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.operations import random
 
 Chunk = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -152,11 +151,11 @@ class ChunkFeed:
         self._order: NDArray[np.int64] | None = None  # of the chunk's rows
         self._epoch = -1
         self._taken = 0  # rows of the chunk that are staged
-        words = plan.words
-        words[at.BATCH], words[at.SAMPLES], words[at.READY] = batch_size, UNKNOWN, 0
-        words[at.SHUFFLED] = words[at.ORDER] = words[at.TRAINING_ROWS] = 0
-        words[at.TARGETS_FROM] = -1
-        plan.parameters.state[at.BATCH_OF_EPOCH] = 0  # chunks begin with the first
+        record = plan.record
+        record.batch_size, record.samples, record.epoch_ready = batch_size, UNKNOWN, 0
+        record.shuffles = record.order = record.training_rows = 0
+        record.targets_from = -1
+        plan.parameters.state.batch = 0  # chunks begin with the first
 
     def stage(self, steps: int) -> int:
         """Make the data of the next steps available; returns of how many.
@@ -167,9 +166,9 @@ class ChunkFeed:
             If a chunk does not suit, or the epoch has no rows.
         """
         state = self.plan.parameters.state
-        if state[at.EPOCH] != self._epoch:
-            self._begin(int(state[at.EPOCH]))
-        done = int(state[at.BATCH_OF_EPOCH]) * self.batch_size
+        if state.epoch != self._epoch:
+            self._begin(int(state.epoch))
+        done = int(state.batch) * self.batch_size
         if not self._batches(done):
             self._fill(done)
         return min(steps, self._batches(done))
@@ -177,7 +176,7 @@ class ChunkFeed:
     def _begin(self, epoch: int) -> None:
         self._epoch, self._number, self._ended, self._weighted = epoch, -1, False, False
         self._staged_from = self._staged_to = 0
-        self.steps_per_epoch = self.plan.words[at.SAMPLES] = UNKNOWN
+        self.steps_per_epoch = self.plan.record.samples = UNKNOWN
         self._iterator = self.chunks.epoch()
         self._next_chunk()
         if self._ended:
@@ -193,7 +192,7 @@ class ChunkFeed:
         stage = self._stage
         assert stage is not None
         stage.move_to_start(done - self._staged_from, self._staged_to - self._staged_from)
-        self._staged_from = self.plan.words[at.STAGED_FROM] = done
+        self._staged_from = self.plan.record.staged_from = done
         while not self._ended and not self._batches(done):
             self._stage_rows(stage, self._staged_to - done)
         stage.point_to(self._weighted)
@@ -222,7 +221,7 @@ class ChunkFeed:
                 return
             del given, chunk
         self._ended = True
-        self.samples = self.plan.words[at.SAMPLES] = self._staged_to
+        self.samples = self.plan.record.samples = self._staged_to
         self.steps_per_epoch = -(-self._staged_to // self.batch_size)
 
     def _take(self, chunk: Rows) -> None:
@@ -237,5 +236,5 @@ class ChunkFeed:
         self._chunk, self._taken = chunk, 0
         if self.shuffle:
             self._order = np.arange(len(chunk.X))
-            seed = int(self.plan.parameters.state[at.SEED])
+            seed = int(self.plan.parameters.state.seed)
             permute(self._order, seed, random.SHUFFLE_DRAW, self._epoch, self._number)

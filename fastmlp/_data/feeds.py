@@ -20,7 +20,6 @@ from fastmlp._data.weights import Weights, lie_ready
 from fastmlp._engine.plan import Plan
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.operations import random
 
 ORDER_BYTES = 8  # of a row
@@ -119,11 +118,11 @@ class ArrayFeed:
             self.order = np.empty(self.samples, np.int64)
         dtype = plan.parameters.architecture.dtype
         self.X, self.targets, self.weights = ready_if_small(X, dtype), targets, weights
-        words = plan.words
-        words[at.BATCH], words[at.SAMPLES], words[at.READY] = batch_size, self.samples, 0
-        words[at.STAGED_FROM], words[at.TARGETS_FROM] = 0, -1
-        words[at.SHUFFLED], words[at.ORDER] = shuffle, 0 if self.order is None else address(self.order)
-        words[at.TRAINING_ROWS] = 0 if rows is None else address(rows)
+        record = plan.record
+        record.batch_size, record.samples, record.epoch_ready = batch_size, self.samples, 0
+        record.staged_from, record.targets_from = 0, -1
+        record.shuffles, record.order = shuffle, 0 if self.order is None else address(self.order)
+        record.training_rows = 0 if rows is None else address(rows)
         if X_ready := lies_ready(self.X, dtype):
             point_to_inputs(plan, self.X)
         if X_ready and targets.ready and lie_ready(weights):
@@ -133,16 +132,16 @@ class ArrayFeed:
         self.staged = True
         self._stage = StagingBuffer(plan, batch_size, targets.labels is not None, X=not X_ready, most=self.samples)
         self._staged_epoch, self._staged_from, self._staged_to = -1, 0, 0
-        words[at.SHUFFLED], words[at.TRAINING_ROWS] = 0, words[at.ORDER]  # the order is made here and not changed
+        record.shuffles, record.training_rows = 0, record.order  # the order is made here and not changed
         if not X_ready:
-            words[at.ORDER] = 0
+            record.order = 0
 
     def stage(self, steps: int) -> int:
         """Make the data of the next steps available; returns of how many."""
         if not self.staged:
             return steps
         state = self.plan.parameters.state
-        epoch, first = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH]) * self.batch_size
+        epoch, first = int(state.epoch), int(state.batch) * self.batch_size
         if epoch != self._staged_epoch:
             self._order_epoch(epoch)
         if not (self._staged_epoch == epoch and self._staged_from <= first < self._staged_to):
@@ -157,7 +156,7 @@ class ArrayFeed:
         else:
             self.order[:] = self.rows
         if self.shuffle:
-            permute(self.order, int(self.plan.parameters.state[at.SEED]), random.SHUFFLE_DRAW, epoch)
+            permute(self.order, int(self.plan.parameters.state.seed), random.SHUFFLE_DRAW, epoch)
 
     def _fill_stage(self, epoch: int, first: int) -> None:
         assert self.samples is not None
@@ -165,7 +164,10 @@ class ArrayFeed:
         self._staged_epoch = -1  # until it is filled
         self._stage.put(0, self.X, self.targets, self.weights, self.order, first, last)
         self._stage.point_to(weighted=self.weights is not None)
-        self.plan.words[at.TARGETS_FROM if self._stage.X is None else at.STAGED_FROM] = first
+        if self._stage.X is None:
+            self.plan.record.targets_from = first
+        else:
+            self.plan.record.staged_from = first
         self._staged_epoch, self._staged_from, self._staged_to = epoch, first, last
 
 
@@ -257,14 +259,14 @@ def permute(order: NDArray[np.int64], seed: int, purpose: int, counter: int = 0,
 
 def point_to_inputs(plan: Plan, X: NDArray[Any]) -> None:
     """Write the address and stride of an X that lies ready into the plan."""
-    plan.words[at.X], plan.words[at.X_STRIDE] = address(X), X.strides[0] // X.itemsize
+    plan.record.x, plan.record.x_stride = address(X), X.strides[0] // X.itemsize
 
 
 def point_to_targets(plan: Plan, targets: Targets, weights: NDArray[np.float64] | None) -> None:
     """Write those of targets and weights that lie ready into the plan."""
-    words = plan.words
+    record = plan.record
     y = targets.as_array()
-    words[at.LABELS] = 0 if targets.labels is None else address(y)
+    record.labels = 0 if targets.labels is None else address(y)
     if targets.labels is None:
-        words[at.Y], words[at.Y_STRIDE] = address(y), y.strides[0] // y.itemsize
-    words[at.SAMPLE_WEIGHTS] = 0 if weights is None else address(weights)
+        record.y, record.y_stride = address(y), y.strides[0] // y.itemsize
+    record.sample_weights = 0 if weights is None else address(weights)

@@ -14,7 +14,6 @@ from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan import Plan
 from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.phases.predict import predict_region
 
@@ -65,10 +64,10 @@ class FewRowsPredictor:
         else:
             with np.errstate(all="ignore"):  # what is too large becomes infinite, whatever the user has NumPy raise
                 inputs[:] = X
-        words = self._words
-        words[at.ROWS], words[at.BROKEN] = rows, 0
+        record = self._record
+        record.rows, record.not_finite = rows, 0
         self._forward(*self._arguments)
-        if words[at.BROKEN]:
+        if record.not_finite:
             check_finite(X, self._dtype, "X")
             raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
         return outputs.copy()
@@ -86,8 +85,8 @@ class FewRowsPredictor:
         inputs = aligned_zeros(self.most * architecture.inputs, self._dtype).reshape(self.most, -1)
         outputs = aligned_zeros(self.most * architecture.outputs, self._dtype).reshape(self.most, -1)
         point_to_inputs(plan, inputs)
-        plan.words[at.OUTPUT], plan.words[at.OUTPUT_STRIDE] = address(outputs), architecture.outputs
-        self._plan, self._words = plan, plan.words
+        plan.record.output, plan.record.output_stride = address(outputs), architecture.outputs
+        self._plan, self._record = plan, plan.record
         self._forward: Callable[..., None] = predict_region.function_for(self._dtype)
-        self._arguments = (address(self._parameters.weights), plan.address, None, 0)
+        self._arguments = (plan.address, None, 0)
         self._places[self.most] = inputs, outputs

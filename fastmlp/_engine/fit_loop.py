@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastmlp._display.progress import ProgressLine
-from fastmlp._engine.step_runner import MOST_STEPS, EpochLosses, NonFiniteLossError, StepRunner, batch_loss
+from fastmlp._engine.step_runner import MAX_STEPS, EpochLosses, NonFiniteLossError, StepRunner, batch_loss
 from fastmlp._runtime.checks import whole_number
 from fastmlp.history import History
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.host.interrupts import HeldSignals
 
 if TYPE_CHECKING:
@@ -73,36 +72,36 @@ class FitLoop:
     def run(self, epochs: int) -> None:
         """Train until that many more epochs are done; one that was interrupted before is finished as the first."""
         state = self.trainer.parameters.state
-        first, last = int(state[at.EPOCH]), int(state[at.EPOCH]) + epochs
+        first, last = int(state.epoch), int(state.epoch) + epochs
         self.progress.begin(("loss",) if self.validation is None else ("loss", "val_loss"))
         started = time.perf_counter()
         try:
             self._tell("on_train_begin")
-            while state[at.EPOCH] < last and not self._stopped():
-                if self.by_epoch and state[at.BATCH_OF_EPOCH] == 0:
-                    self._tell("on_epoch_begin", int(state[at.EPOCH]))
+            while state.epoch < last and not self._stopped():
+                if self.by_epoch and state.batch == 0:
+                    self._tell("on_epoch_begin", int(state.epoch))
                 self._advance(first, last)
             self._tell("on_train_end")
         except BaseException:  # of a callback, say
-            self.trainer.mend()
+            self.trainer.restore_if_not_finite()
             raise
         finally:
             self.history.seconds = time.perf_counter() - started
 
     def _stopped(self) -> bool:
         """Whether a callback has ended the fit; not where weights overflowed, which the next steps find and undo."""
-        if self.trainer.parameters.state[at.BATCH_OF_EPOCH] == 0:
+        if self.trainer.parameters.state.batch == 0:
             return self.network.stop_training or self.network.stop_at_once
         return self.network.stop_at_once and self.trainer.parameters.are_finite()
 
     def _advance(self, first: int, last: int) -> None:
         """One call of the trainer, and what follows from it, also when it ends by an exception."""
         state, trainer, feed = self.trainer.parameters.state, self.trainer, self.trainer.feed
-        epoch, batch = int(state[at.EPOCH]), int(state[at.BATCH_OF_EPOCH])
+        epoch, batch = int(state.epoch), int(state.batch)
         most = trainer.steps_left() if self.by_epoch else (last - epoch) * feed.steps_per_epoch - batch
         error = self._run(min(most, self._steps_until_asked()))
         results = trainer.results[: trainer.done]
-        finished = max(int(state[at.EPOCH]) - epoch, 0)  # without one that was undone
+        finished = max(int(state.epoch) - epoch, 0)  # without one that was undone
         losses = self.losses(results, batch, feed.steps_per_epoch)[:finished]
         ended = [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
         try:
@@ -113,13 +112,13 @@ class FitLoop:
             for logs in ended if self.validation is not None else ():
                 logs |= self._validate()
         finally:  # an epoch that is done stands in the history, if need be without what was not measured
-            with self.trainer.step():
+            with self.trainer.update():
                 for place, logs in enumerate(ended, epoch):
                     self.history.add(place, logs)
         for place, logs in enumerate(ended, epoch) if self.callbacks else ():
             self._tell("on_epoch_end", place, logs)
-        ends = state[at.EPOCH] == last or self._stopped()
-        self._show(int(state[at.EPOCH]) - first, finished=error is None and bool(ends))
+        ends = state.epoch == last or self._stopped()
+        self._show(int(state.epoch) - first, finished=error is None and bool(ends))
         if error is not None:
             try:
                 raise error
@@ -137,7 +136,7 @@ class FitLoop:
     def _steps_until_asked(self) -> int:
         """How many steps there are until a callback wants to know of one."""
         if not self.by_batch:
-            return MOST_STEPS
+            return MAX_STEPS
         done = self.network.step
         return min([each.every_steps - done % each.every_steps for each in self.by_batch])
 
@@ -149,7 +148,7 @@ class FitLoop:
         if not self.progress.shown:
             return
         feed = self.trainer.feed
-        rows = int(self.trainer.parameters.state[at.BATCH_OF_EPOCH]) * feed.batch_size
+        rows = int(self.trainer.parameters.state.batch) * feed.batch_size
         logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
         self.progress.samples = feed.samples
         share = min(rows / feed.samples, 1.0) if feed.samples else 0.0  # a stream's epochs may differ in length

@@ -29,10 +29,9 @@ from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.drivers.team import region_parallel, region_serial
+from fastmlp.kernels.drivers.regions import region_parallel, region_serial
 from fastmlp.kernels.host import threads
-from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL
+from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL, STEP_ROW
 from fastmlp.kernels.phases.rows import input_deltas
 
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
@@ -65,15 +64,15 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
     memory.require(len(X) * units * architecture.dtype.itemsize, *_PREDICTIONS)
     plan = plans.get("prediction", _predicted_at_a_time(plans, len(X), batch_size))
     out = np.empty((len(X), units), architecture.dtype)
-    words = plan.words
-    words[at.OUTPUT_LAYER], words[at.OUTPUT_STRIDE] = index, out.shape[1]
+    record = plan.record
+    record.output_layer, record.output_stride = index, out.shape[1]
     for start, piece in _pieces(X, architecture.dtype):
         point_to_inputs(plan, piece)
-        words[at.OUTPUT] = address(out) + start * out.strides[0]
-        words[at.ROWS] = len(piece)
-        words[at.BROKEN] = 0
-        _run(plan, at.ROWS_REGION, forward_flops(architecture, len(piece)))
-        if words[at.BROKEN]:
+        record.output = address(out) + start * out.strides[0]
+        record.rows = len(piece)
+        record.not_finite = 0
+        _run(plan, "rows_region", forward_flops(architecture, len(piece)))
+        if record.not_finite:
             check_finite(X, architecture.dtype, "X")
             raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
     return out
@@ -91,7 +90,7 @@ def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
 def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> float:
     """The weighted mean of the losses of the rows, penalties included, dropout off."""
     plan = plans.get("gradients", _at_a_time(plans, len(X)))
-    plan.words[at.BACKWARD] = 0
+    plan.record.backward = 0
     found = _losses(plan, X, targets, weights, gradients=False)
     return found + _penalties(plan)
 
@@ -99,8 +98,8 @@ def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> f
 def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> tuple[float, NDArray[Any]]:
     """The same loss and its gradient, packed as the parameters are; the next call overwrites it."""
     plan = plans.get("gradients", _at_a_time(plans, len(X)))
-    plan.words[at.BACKWARD] = 1
-    gradient = plan.buffer(at.GRADIENT)
+    plan.record.backward = 1
+    gradient = plan.buffer("gradient")
     gradient[:] = 0
     found = _losses(plan, X, targets, weights, gradients=True)
     return found + _penalties(plan), gradient
@@ -114,8 +113,8 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
     memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
     plan = plans.get("jacobian", _at_a_time(plans, len(X)))
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
-    plan.numbers[at.SCALE] = 1.0
-    plan.words[at.OUTPUT_STRIDE] = result[:1].size
+    plan.record.scale = 1.0
+    plan.record.output_stride = result[:1].size
     parameters.refresh_transposed()  # a training leaves out that of the first layer
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
@@ -123,10 +122,10 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
             chosen[:, output] = 1
             point_to_inputs(plan, piece)
             point_to_targets(plan, Targets(None, chosen, architecture), None)
-            plan.words[at.ROWS] = len(piece)
-            _run(plan, at.ROWS_REGION, 0.0)
-            plan.words[at.OUTPUT] = address(result[start:, output])
-            input_deltas.function_for(architecture.dtype)(address(parameters.weights), plan.address)
+            plan.record.rows = len(piece)
+            _run(plan, "rows_region", 0.0)
+            plan.record.output = address(result[start:, output])
+            input_deltas.function_for(architecture.dtype)(plan.address)
     return result
 
 
@@ -156,9 +155,9 @@ def _whole_panels(row_bytes: int) -> int:
 def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:
     architecture = plan.parameters.architecture
     sum_of_weights = float(len(X)) if weights is None else total(weights)
-    plan.numbers[at.SCALE] = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
-    plan.numbers[at.PENALTY_FACTOR] = plan.numbers[at.SCALE] if plan.words[at.AVERAGED] else 1.0
-    plan.words[at.PENALISED] = 0
+    plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
+    plan.record.penalty_factor = plan.record.scale if plan.record.averages_penalties else 1.0
+    plan.record.penalised = 0
     losses = 0.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
@@ -166,13 +165,13 @@ def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gra
         own_targets = targets.take(rows)
         point_to_inputs(plan, piece)
         point_to_targets(plan, own_targets, own_weights)
-        plan.words[at.ROWS] = len(piece)
+        plan.record.rows = len(piece)
         flops = forward_flops(architecture, len(piece))
-        _run(plan, at.ROWS_REGION, flops)
+        _run(plan, "rows_region", flops)
         if gradients:
-            _run(plan, at.GRADIENTS_REGION, flops)
+            _run(plan, "gradients_region", flops)
         with np.errstate(all="ignore"):  # infinity and NaN are answers
-            losses += float(plan.buffer(at.ROW_LOSSES)[: len(piece)].sum())
+            losses += float(plan.buffer("row_losses")[: len(piece)].sum())
     return losses / sum_of_weights if sum_of_weights > 0 else 0.0
 
 
@@ -180,31 +179,31 @@ def _penalties(plan: Plan) -> float:
     """The penalties, after adding their gradient: one more turn through the blocks, with no rows."""
     if not plan.parameters.architecture.penalised:
         return 0.0
-    plan.words[at.PENALISED], plan.words[at.ROWS] = 1, 0
-    _run(plan, at.GRADIENTS_REGION, 0.0)
-    return float(plan.buffer(at.TILE_PENALTIES).sum())
+    plan.record.penalised, plan.record.rows = 1, 0
+    _run(plan, "gradients_region", 0.0)
+    return float(plan.buffer("block_penalties").sum())
 
 
-_STEP = np.zeros(at.STEP_ROW)
+_STEP = np.zeros(STEP_ROW)  # an inference has no constants
 _STEP_ADDRESS = address(_STEP)
 
 
-def _run(plan: Plan, region: int, flops: float) -> None:
-    """One region over the plan, parallel where the work is worth it."""
-    words = plan.words
-    arguments = (int(words[region]), plan.address, _STEP_ADDRESS)
+def _run(plan: Plan, region: str, flops: float) -> None:
+    """Run the region of that name over the plan, parallel where the work is worth it."""
+    record = plan.record
+    arguments = (getattr(record, region), plan.address, _STEP_ADDRESS)
     if plan.threads == 1 or flops < SERIAL_FLOPS:
-        words[at.THREADS] = 1
+        record.threads = 1
         region_serial.function_for(_INT64)(*arguments)
         return
-    choice = plan.choice(region, plan.threads, int(words[at.ROWS]))
-    parallel = choice.parallel() and threads.available(plan.threads) > 1
-    words[at.THREADS] = plan.threads if parallel else 1
+    tuner = plan.tuner(region, plan.threads, record.rows)
+    parallel = tuner.parallel() and threads.available(plan.threads) > 1
+    record.threads = plan.threads if parallel else 1
     driver = (region_parallel if parallel else region_serial).function_for(_INT64)
     started = time.perf_counter()
     with threads.limited_to(plan.threads) if parallel else contextlib.nullcontext():
         driver(*arguments)
-    choice.measured(parallel, time.perf_counter() - started)
+    tuner.measured(parallel, time.perf_counter() - started)
 
 
 def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterable[tuple[int, NDArray[Any]]]:

@@ -1,6 +1,6 @@
-"""The memory that outlives a fit: parameters, their transposes, the optimizer's slots and the counters.
+"""The memory that outlives a fit: parameters, their transposes, the optimizer's slots and the state of training.
 
-Everything is packed as `fastmlp.kernels.layout` says; here is where it is packed and unpacked.
+`fastmlp.kernels.layout` describes the panels and blocks in which they lie; this module packs and unpacks them.
 """
 
 from __future__ import annotations
@@ -11,20 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._engine.records import copy_record, new_record
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.initializers import Initializer
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.finite import not_finite
 from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.orthogonal import draw_orthogonal, room
+from fastmlp.kernels.tables import State
 
 Real = np.floating[Any]
 LayerWeights = tuple[NDArray[Real], NDArray[Real] | None]
+"""W (inputs, units) and b (units,) of a layer; None without a bias."""
 
-_DRAWN = {
+_DRAWS = {
     "uniform": random.draw_uniform,
     "normal": random.draw_normal,
     "truncated_normal": random.draw_truncated_normal,
@@ -32,17 +34,17 @@ _DRAWN = {
 
 
 def panels(columns: int) -> int:
-    """How many panels of 16 hold that many columns."""
+    """Return how many panels of 16 columns hold that many columns."""
     return -(-columns // PANEL)
 
 
 class Parameters:
-    """All that is learned, and all that the optimizer remembers.
+    """The learned parameters of a network, and what its optimizer keeps.
 
     Parameters
     ----------
     architecture : Architecture
-        What the network is.
+        Layers, loss, optimizer, dtype and seed.
 
     Attributes
     ----------
@@ -52,15 +54,13 @@ class Parameters:
         The blocks of every W^T, which the delta recursion reads.
     slots : ndarray, shape (slots, size of weights)
         What the optimizer keeps beside each parameter.
-    state : ndarray of int64
-        Seed, epochs, batches of the epoch and steps done, and of which data in which batches the epoch is.
-    totals : ndarray of float64
-        Losses, weights and penalties of the epoch so far.
+    state : record of `fastmlp.kernels.tables.State`
+        Seed, counters, the sums of the epoch under way, and which data in which batches it consists of.
 
     Raises
     ------
     MemoryError
-        If they take more than there is; nothing is taken then.
+        If they take more memory than there is; nothing is taken then.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -71,10 +71,10 @@ class Parameters:
         self.w_offsets = starts[: len(blocks)]
         self.b_offsets = starts[len(blocks) : -1]
         self.size = -(-starts[-1] // PANEL) * PANEL
-        self.tiles = sum(blocks) // BLOCK
+        self.blocks = sum(blocks) // BLOCK
         dtype, optimizer = architecture.dtype, architecture.optimizer
         copies = 2 + len(optimizer.slots)
-        drawing = max(blocks) * (8 + dtype.itemsize)  # beside what stays
+        drawing = max(blocks) * (8 + dtype.itemsize)  # taken for a moment, while weights are drawn
         memory.require(
             (sum(blocks) + (copies - 1) * self.size) * dtype.itemsize + drawing,
             f"a network, {copies} times its weights for {optimizer.name} in {dtype.name},",
@@ -82,50 +82,57 @@ class Parameters:
         )
         self.weights = aligned_zeros(self.size, dtype)
         self.transposed = aligned_zeros(sum(blocks), dtype)
-        self.slots = aligned_zeros(len(architecture.optimizer.slots) * self.size, dtype).reshape(-1, self.size)
-        self._begin_slots()
-        self.state = np.zeros(len(at.STATE_WORDS), np.int64)
-        self.state[at.SEED] = architecture.seed
-        self.totals = np.zeros(3)
+        self.slots = aligned_zeros(len(optimizer.slots) * self.size, dtype).reshape(-1, self.size)
+        self._fill_slots()
+        self.state = new_record(State)
+        self.state.seed = architecture.seed
 
     def initialise(self, seed: int) -> None:
         """Draw all weights anew and forget everything learned."""
         self.weights[:] = 0
-        self._begin_slots()
-        self.state[:] = 0
-        self.totals[:] = 0
-        self.state[at.SEED] = seed
+        self._fill_slots()
+        copy_record(self.state, new_record(State))
+        self.state.seed = seed
         for index, layer in enumerate(self.architecture.layers):
             w = self._draw(layer.weight_init, index, random.WEIGHTS_DRAW, (layer.inputs, layer.units))
             b = self._draw(layer.bias_init, index, random.BIASES_DRAW, (layer.units,)) if layer.use_bias else None
             self.pack(self.weights, index, w, b)
         self.refresh_transposed()
 
-    def _begin_slots(self) -> None:
-        """What the optimizer remembers before its first step; the padding holds 0, as after loading."""
+    def _fill_slots(self) -> None:
+        """Write what the optimizer keeps before its first step; the padding holds 0, as after loading."""
         self.slots[:] = 0
         first = self.architecture.optimizer.first_slot_value
         for index, layer in enumerate(self.architecture.layers if first else ()):
             b = np.full(layer.units, first) if layer.use_bias else None
             self.pack(self.slots[0], index, np.full((layer.inputs, layer.units), first), b)
 
-    def become(self, other: Parameters) -> None:
-        """Copy all of a network that differs in its seed alone; this takes no memory, so it cannot fail halfway."""
-        for name in ("weights", "transposed", "slots", "state", "totals"):
+    def copy_from(self, other: Parameters) -> None:
+        """Copy a network that differs in its seed alone; this takes no memory, so it cannot fail halfway."""
+        for name in ("weights", "transposed", "slots"):
             getattr(self, name)[...] = getattr(other, name)
+        copy_record(self.state, other.state)
         self.architecture = other.architecture
 
     def are_finite(self) -> bool:
-        """Whether neither a parameter nor a slot is NaN or infinite."""
+        """Return whether no parameter and no slot is NaN or infinite."""
         count = not_finite.function_for(self.architecture.dtype)
         return not any(count(address(each), each.size) for each in (self.weights, self.slots))
+
+    def sums(self) -> NDArray[np.float64]:
+        """Return the losses, weights and penalties of the epoch so far."""
+        return np.array([self.state.loss_sum, self.state.weight_sum, self.state.penalty_sum])
+
+    def set_sums(self, sums: NDArray[np.float64]) -> None:
+        """Set the losses, weights and penalties of the epoch so far."""
+        self.state.loss_sum, self.state.weight_sum, self.state.penalty_sum = sums
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
         """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
         layer = self.architecture.layers[index]
-        blocks = self._blocks(vector, index)
+        blocks = self._blocks_of(vector, index)
         padded = np.zeros((blocks.shape[1] * PANEL, blocks.shape[0] * PANEL), vector.dtype)
-        with np.errstate(all="ignore"):  # what is too small becomes 0, whatever the user has NumPy raise
+        with np.errstate(all="ignore"):  # what is too small becomes 0, whatever the user lets NumPy raise
             padded[: layer.inputs, : layer.units] = w
             if b is not None:
                 start = self.b_offsets[index]
@@ -133,21 +140,21 @@ class Parameters:
         blocks[:] = padded.reshape(blocks.shape[1], PANEL, blocks.shape[0], PANEL).transpose(2, 0, 1, 3)
 
     def unpack(self, vector: NDArray[Real]) -> list[LayerWeights]:
-        """Copies of every layer's W and b (None without bias) out of a vector of parameters, slots or gradients."""
+        """Return copies of every layer's W and b (None without bias) in a vector of parameters, slots or gradients."""
         memory.require(vector.nbytes, "a copy of the weights, or of as many numbers,")
         return [self._unpack_layer(vector, index, layer) for index, layer in enumerate(self.architecture.layers)]
 
     def refresh_transposed(self) -> None:
-        """Make every W^T from its W."""
+        """Write every W^T from its W."""
         for index in range(len(self.architecture.layers)):
-            blocks = self._blocks(self.weights, index)
+            blocks = self._blocks_of(self.weights, index)
             start = self.w_offsets[index]
             swapped = blocks.transpose(1, 0, 3, 2)
             self.transposed[start : start + blocks.size].reshape(swapped.shape)[:] = swapped
 
     def _draw(self, initializer: Initializer, index: int, purpose: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """The values that one layer's W or b starts from."""
-        layer, seed, out = self.architecture.layers[index], int(self.state[at.SEED]), np.empty(shape)
+        """Return the values that one layer's W or b starts from."""
+        layer, seed, out = self.architecture.layers[index], self.state.seed, np.empty(shape)
         location, scale = initializer.location_and_scale(layer.inputs, layer.units)
         if initializer.distribution == "constant":
             out[:] = location
@@ -158,19 +165,19 @@ class Parameters:
             draw = draw_orthogonal.function_for(out.dtype)
             draw(address(out), address(work), *tall.shape, *steps, scale, seed, index)
         else:
-            draw = _DRAWN[initializer.distribution].function_for(out.dtype)
+            draw = _DRAWS[initializer.distribution].function_for(out.dtype)
             draw(address(out), out.size, location, scale, seed, purpose, index)
         return out
 
     def _unpack_layer(self, vector: NDArray[Real], index: int, layer: Layer) -> LayerWeights:
-        blocks = self._blocks(vector, index)
+        blocks = self._blocks_of(vector, index)
         flat = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1] * PANEL, blocks.shape[0] * PANEL)
         start = self.b_offsets[index]
         b = vector[start : start + layer.units].copy() if layer.use_bias else None
         return np.ascontiguousarray(flat[: layer.inputs, : layer.units]), b
 
-    def _blocks(self, vector: NDArray[Real], index: int) -> NDArray[Real]:
-        """A view of one layer's W, [unit panel][input panel][16 inputs][16 units]."""
+    def _blocks_of(self, vector: NDArray[Real], index: int) -> NDArray[Real]:
+        """Return a view of one layer's W in a vector, [unit panel][input panel][16 inputs][16 units]."""
         layer = self.architecture.layers[index]
         shape = (panels(layer.units), panels(layer.inputs), PANEL, PANEL)
         start = self.w_offsets[index]

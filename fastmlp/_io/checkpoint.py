@@ -22,15 +22,14 @@ from fastmlp._io import model_file
 from fastmlp._io.model_file import ModelFormatError
 from fastmlp._runtime.checks import whole_number
 from fastmlp.architecture import Architecture
-from fastmlp.kernels import layout as at
 
 _COUNTERS = {
-    "epoch": at.EPOCH,
-    "batch": at.BATCH_OF_EPOCH,
-    "step": at.STEP,
-    "rows": at.EPOCH_ROWS,
-    "batch_size": at.EPOCH_BATCH_SIZE,
-    "mark": at.EPOCH_MARK,
+    "epoch": "epoch",
+    "batch": "batch",
+    "step": "step",
+    "rows": "epoch_rows",
+    "batch_size": "epoch_batch_size",
+    "mark": "epoch_fingerprint",
 }
 _TOTALS = "training.totals"
 _TABLE = "table"
@@ -72,7 +71,7 @@ def save(
     OSError
         If the file cannot be written.
     """
-    counters = {name: int(parameters.state[word]) for name, word in _COUNTERS.items()}
+    counters = {name: getattr(parameters.state, word) for name, word in _COUNTERS.items()}
     metadata = {
         "architecture": json.dumps(parameters.architecture.to_dict()),
         "training": json.dumps({**counters, "optimizer_state": optimizer}),
@@ -85,7 +84,7 @@ def save(
     if optimizer:
         for slot, name in enumerate(parameters.architecture.optimizer.slots):
             tensors |= _named(f"optimizer.{name}.", parameters.unpack(parameters.slots[slot]))
-        tensors[_TOTALS] = parameters.totals.copy()
+        tensors[_TOTALS] = parameters.sums()
     _check_numbers(_described(metadata), tensors)
     model_file.write(path, metadata, tensors)
 
@@ -118,9 +117,9 @@ def load(path: str | Path) -> tuple[Parameters, str | None]:
     for slot, name in enumerate(architecture.optimizer.slots if complete else ()):
         _fill(parameters, parameters.slots[slot], f"optimizer.{name}.", tensors)
     if complete:
-        parameters.totals[:] = tensors[_TOTALS]
+        parameters.set_sums(tensors[_TOTALS])
     for name, word in _COUNTERS.items():
-        parameters.state[word] = counters[name]
+        setattr(parameters.state, word, counters[name])
     parameters.refresh_transposed()
     return parameters, metadata.get(_TABLE)
 

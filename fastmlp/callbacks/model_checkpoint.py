@@ -13,7 +13,6 @@ from fastmlp._io.atomic import require_writable
 from fastmlp._runtime.checks import whole_number
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
-from fastmlp.kernels import layout as at
 
 
 class ModelCheckpoint(Callback):
@@ -142,7 +141,7 @@ class ModelCheckpoint(Callback):
         """Save the network, unless the step has left NaN or infinity in the weights; the next step reports these."""
         own = self.network._parameters
         if own.are_finite():
-            epoch = self.network.epoch + (own.state[at.BATCH_OF_EPOCH] != 0)  # a finished epoch is already counted
+            epoch = self.network.epoch + (own.state.batch != 0)  # a finished epoch is already counted
             self.network.save(self._path({**logs, "epoch": int(epoch), "batch": batch + 1, "step": self.network.step}))
 
     def _numbers(self) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Compile and print how long that took."""
     started = time.perf_counter()
-    from fastmlp._engine import step_runner
+    from fastmlp._engine.warmup import warmup
 
-    functions = step_runner.warmup()
+    functions = warmup()
     seconds = time.perf_counter() - started
     if arguments.json:
         print(json.dumps({"functions": functions, "seconds": round(seconds, 3)}))

@@ -32,7 +32,6 @@ from fastmlp.activations import Activation
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
-from fastmlp.kernels import layout as at
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
@@ -192,7 +191,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         losses: EpochLoss,
     ) -> History:
         network = compiled.network
-        network._parameters.state[at.BATCH_OF_EPOCH] = 0  # do not finish an interrupted epoch
+        network._parameters.state.batch = 0  # do not finish an interrupted epoch
         return network._train(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), None, losses)
 
     def _diverge(self, error: NonFiniteLossError) -> None:

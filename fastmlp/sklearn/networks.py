@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastmlp import activations, losses, optimizers
 from fastmlp._engine import inference
+from fastmlp._engine.records import copy_record
 from fastmlp._runtime.checks import number
 from fastmlp.activations import Activation
 from fastmlp.layers import Dense
@@ -41,7 +42,7 @@ class EstimatorNetwork:
     """
 
     def __init__(self, network: Network, parameters: tuple[Any, ...]) -> None:
-        network._plans.averaged_penalties = True
+        network._plans.averages_penalties = True
         self.network, self.parameters = network, parameters
         self._snapshot: list[NDArray[Any]] = []
 
@@ -66,7 +67,8 @@ class EstimatorNetwork:
     def copy_optimizer_state(self, other: EstimatorNetwork) -> None:
         """Copy the slots of the optimizer and the counters of a network with the same shapes and optimizer."""
         own, source = self.network._parameters, other.network._parameters
-        own.slots[:], own.state[:] = source.slots, source.state
+        own.slots[:] = source.slots
+        copy_record(own.state, source.state)
 
     def has_shapes_of(self, coefs: Sequence[NDArray[Any]]) -> bool:
         """Return whether the layers of the network have the shapes and the dtype of `coefs`."""

@@ -1,22 +1,24 @@
-"""The drivers: many training steps in one call, serial and by a crew of threads, and single regions likewise.
+"""The drivers of training: many steps in one call, by one thread or by a team of threads.
 
-Python handles no signal before the call is over, so whatever interrupts a fit finds whole steps. The serial drivers are
-compiled without `parallel`, so that they exist where no threading layer loads. None knows the dtype: they reach
+Python handles no signal before the call is over, so whatever interrupts a fit finds whole steps. The serial driver is
+compiled without `parallel`, so that it exists where no threading layer loads. Neither knows the dtype: they reach
 everything by address.
 
-A crew starts once a call, not once a region, which costs 1.2 us with OpenMP. Its members wait for each other in memory,
-and nobody waits for a thread that does not run: a share of a phase is done by whoever claims it, first by the member it
-is meant for, whose cache holds its weights, but by any other where that one is late or was never started. Who does the
-last share decides what follows.
+A team starts once a call; to start one a region would cost 1.2 us each time with OpenMP. Its workers meet in memory. No
+worker waits for a thread that does not run, because a share of a phase is done by the worker that claims it: first by
+the one whose cache holds the weights, but by any other where that one is late or was never started. The worker that
+does the last share decides what follows.
 """
 
 from __future__ import annotations
 
 from numba import prange
 
-from fastmlp.kernels import layout as at
 from fastmlp.kernels.drivers.step import first_phase, next_phase
-from fastmlp.kernels.host.jit import Floats, Ints, inline, kernel
+from fastmlp.kernels.host.annotations import Floats, Records
+from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.layout import STEP_ROW, TEAM_CLAIMS, TEAM_DONE, TEAM_LINE, TEAM_PHASE
+from fastmlp.kernels.tables import AnyPlan, Plan, Result
 from fastmlp.kernels.vocabulary.atomics import (
     atomic_increment,
     atomic_max,
@@ -25,76 +27,64 @@ from fastmlp.kernels.vocabulary.atomics import (
     store_release,
     yield_thread,
 )
-from fastmlp.kernels.vocabulary.simd import call, ints_at, offset
+from fastmlp.kernels.vocabulary.simd import call, offset
 
 OVER = -1  # in place of the number of a phase
-HELP, YIELD = 64, 2000  # pauses, 1 and 30 us or so, after which a member who waits does others' shares, and gives way
+HELP, YIELD = 64, 2000  # pauses, about 1 and 30 us, after which a waiting worker does others' shares, and yields
 
 
 @kernel()
-def train_serial(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
-    """Up to `count` steps by one thread; returns how many were done, fewer where something was not finite."""
+def train_serial(plan: AnyPlan, steps: Floats, results: Records[Result], count: int) -> int:
+    """Run up to `count` steps by one thread; return how many were done, fewer where something was not finite."""
     going = first_phase(plan, count)
     while going:
-        step = offset(steps, plan[at.STEPS_DONE] * at.STEP_ROW)
-        call(plan[at.REGION_OF_PHASE], (plan[at.WEIGHTS], plan, step, 0))
+        call(plan.region, (plan, offset(steps, plan.steps_done * STEP_ROW), 0))
         going = next_phase(plan, results, count)
-    return plan[at.STEPS_DONE]
+    return plan.steps_done
 
 
 @kernel(parallel=True)
-def train_parallel(plan: Ints, steps: Floats, results: Floats, count: int) -> int:
-    """The same by as many threads as the plan says."""
-    crew = ints_at(plan[at.CREW])
-    for word in range(at.CREW_CLAIMS + at.CREW_LINE * plan[at.THREADS]):
-        crew[word] = 0
-    crew[at.CREW_PHASE] = 1 if first_phase(plan, count) else OVER
-    for member in prange(plan[at.THREADS]):
-        call(plan[at.MEMBER], (plan, steps, results, count, member))
-    return plan[at.STEPS_DONE]
+def train_parallel(plans: Records[AnyPlan], steps: Floats, results: Records[Result], count: int) -> int:
+    """Run up to `count` steps by as many threads as the plan says; return how many were done.
+
+    The plan comes as a pointer: Numba's parallel loops take pointers from outside, but no records.
+    """
+    plan = plans[0]
+    team = plan.team
+    for word in range(TEAM_CLAIMS + TEAM_LINE * plan.threads):
+        team[word] = 0
+    team[TEAM_PHASE] = 1 if first_phase(plan, count) else OVER
+    worker, threads = plan.worker, plan.threads
+    for index in prange(threads):
+        call(worker, (plans, steps, results, count, index))
+    return plan.steps_done
 
 
 @kernel()
-def crew_member(plan: Ints, steps: Floats, results: Floats, count: int, member: int) -> None:
+def team_worker(plan: AnyPlan, steps: Floats, results: Records[Result], count: int, worker: int) -> None:
     """Take part in every phase until the call is over."""
-    crew = ints_at(plan[at.CREW])
-    phase = load_acquire(crew)
+    team = plan.team
+    phase = load_acquire(team)
     while phase != OVER:
-        take_share(plan, steps, results, count, phase, member)
+        take_share(plan, steps, results, count, phase, worker)
         waited = 0
-        while load_acquire(crew) == phase:
+        while load_acquire(team) == phase:
             pause()
             waited += 1
             if waited == HELP:
-                for share in range(plan[at.THREADS]):
+                for share in range(plan.threads):
                     take_share(plan, steps, results, count, phase, share)
             if waited > YIELD:
                 yield_thread()
-        phase = load_acquire(crew)
+        phase = load_acquire(team)
 
 
 @inline
-def take_share(plan: Ints, steps: Floats, results: Floats, count: int, phase: int, share: int) -> None:
-    """Do that share of the phase unless somebody has claimed it; who does the last one begins the next phase."""
-    crew = ints_at(plan[at.CREW])
-    claim = offset(crew, at.CREW_CLAIMS + share * at.CREW_LINE)
+def take_share(plan: Plan, steps: Floats, results: Records[Result], count: int, phase: int, share: int) -> None:
+    """Do one share of the phase unless it is claimed; the worker that does the last one begins the next phase."""
+    claim = offset(plan.team, TEAM_CLAIMS + share * TEAM_LINE)
     if load_acquire(claim) >= phase or not atomic_max(claim, phase):
         return
-    step = offset(steps, plan[at.STEPS_DONE] * at.STEP_ROW)
-    call(plan[at.REGION_OF_PHASE], (plan[at.WEIGHTS], plan, step, share))
-    if atomic_increment(offset(crew, at.CREW_DONE)) == plan[at.THREADS] * phase:
-        store_release(crew, phase + 1 if next_phase(plan, results, count) else OVER)
-
-
-@kernel()
-def region_serial(region: int, plan: Ints, step: Floats) -> None:
-    """One region outside of training, such as a prediction, by one thread that takes every share."""
-    for thread in range(plan[at.THREADS]):
-        call(region, (plan[at.WEIGHTS], plan, step, thread))
-
-
-@kernel(parallel=True)
-def region_parallel(region: int, plan: Ints, step: Floats) -> None:
-    """The same, a thread for each share."""
-    for thread in prange(plan[at.THREADS]):
-        call(region, (plan[at.WEIGHTS], plan, step, thread))
+    call(plan.region, (plan, offset(steps, plan.steps_done * STEP_ROW), share))
+    if atomic_increment(offset(plan.team, TEAM_DONE)) == plan.threads * phase:
+        store_release(plan.team, phase + 1 if next_phase(plan, results, count) else OVER)

@@ -14,14 +14,14 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
-from numba import types
 from numba.core import config
 from numba.core.ccallback import CFunc
 
+from fastmlp.kernels.host.annotations import depends_on_dtype, numba_type
 from fastmlp.kernels.host.code_cache import KernelCache
 from fastmlp.kernels.host.forks import compilation
 from fastmlp.kernels.host.interrupts import HeldSignals
@@ -30,24 +30,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # No fastmath: `contract` and `arcp` round differently from machine to machine, `nnan` would hide a NaN.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True}
-
-
-class Reals(Protocol):
-    """A pointer to float32 or float64 elements, whichever the network computes in."""
-
-    def __getitem__(self, index: int) -> float: ...
-    def __setitem__(self, index: int, value: float) -> None: ...
-
-
-class Floats(Reals, Protocol):
-    """A pointer to float64 elements."""
-
-
-class Ints(Protocol):
-    """A pointer to int64 elements."""
-
-    def __getitem__(self, index: int) -> int: ...
-    def __setitem__(self, index: int, value: int) -> None: ...
 
 
 def inline(function: F) -> F:
@@ -89,8 +71,9 @@ class Kernel:
     @property
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
         """The dtypes it has versions for: both, or one that stands for any where it takes no real numbers."""
-        reals = (np.dtype(np.float32), np.dtype(np.float64))
-        return reals if "Reals" in self.function.__annotations__.values() else (np.dtype(np.int64),)
+        if any(depends_on_dtype(kind) for kind in self.function.__annotations__.values()):
+            return np.dtype(np.float32), np.dtype(np.float64)
+        return (np.dtype(np.int64),)
 
     def address(self, dtype: np.dtype[Any]) -> int:
         """The address of the version for that dtype."""
@@ -119,18 +102,9 @@ class Kernel:
 
     def signature(self, dtype: np.dtype[Any]) -> Any:
         """The Numba signature that the annotations say, for that dtype."""
-        real = types.float32 if dtype == np.float32 else types.float64
-        kinds = {
-            "Reals": types.CPointer(real),
-            "Floats": types.CPointer(types.float64),
-            "Ints": types.CPointer(types.int64),
-            "int": types.int64,
-            "float": types.float64,
-            "None": types.void,
-        }
-        said = dict(self.function.__annotations__)
-        result = kinds[said.pop("return")]
-        return result(*(kinds[kind] for kind in said.values()))
+        kinds = dict(self.function.__annotations__)
+        result = numba_type(kinds.pop("return"), dtype)
+        return result(*(numba_type(kind, dtype) for kind in kinds.values()))
 
     def _compile(self, dtype: np.dtype[Any]) -> int:
         if config.DISABLE_JIT:

@@ -5,7 +5,8 @@ NumPy takes 1.5 us to look at 960 numbers and 24 (float32) or 56 (float64) at 26
 
 from __future__ import annotations
 
-from fastmlp.kernels.host.jit import Reals, inline, kernel
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import inline, kernel
 
 
 @inline

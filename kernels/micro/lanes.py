@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastmlp.kernels.host.jit import Reals, inline
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import inline
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import FEW, transpose, transpose_few_columns, transpose_few_rows
 from fastmlp.kernels.vocabulary.simd import (

@@ -12,15 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.kernels.host.jit import (
-    Floats,
-    Kernel,
-    Reals,
-    arguments_of,
-    inline,
-    kernel,
-    scalar,
-)
+from fastmlp.kernels.host.annotations import Floats, Reals
+from fastmlp.kernels.host.jit import Kernel, arguments_of, inline, kernel, scalar
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.micro.functions import (
     exp,

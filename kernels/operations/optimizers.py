@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastmlp.kernels.host.jit import Kernel, Reals, kernel
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import Kernel, kernel
 from fastmlp.kernels.micro.product import Rule, emit_block_product, emit_update
 from fastmlp.kernels.vocabulary.simd import (
     Emitter,

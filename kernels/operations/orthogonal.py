@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 
-from fastmlp.kernels.host.jit import Floats, inline, kernel
+from fastmlp.kernels.host.annotations import Floats
+from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.operations.random import WEIGHTS_DRAW, key, normal
 from fastmlp.kernels.vocabulary.simd import offset
 

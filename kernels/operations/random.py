@@ -13,7 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fastmlp.kernels.host.jit import Floats, Ints, inline, kernel
+from fastmlp.kernels.host.annotations import Floats, Ints
+from fastmlp.kernels.host.jit import inline, kernel
 
 WEIGHTS_DRAW, BIASES_DRAW, SHUFFLE_DRAW, DROPOUT_DRAW, SPLIT_DRAW = range(1, 6)
 

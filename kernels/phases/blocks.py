@@ -1,103 +1,98 @@
-"""The tiles region: a thread takes a share of the 16 x 16 weight blocks, `dW = A_below^T delta` over the whole batch
-each.
+"""By blocks: a thread takes a share of the 16 x 16 weight blocks, `dW = A_below^T delta` over the whole batch for each.
 
-The block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each
-block has one owner and one order of summation. A block waits, held, until the product of the next one, in whose
-shadow its update runs; then its transpose, which the next step's deltas need, is written.
+A block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each block
+has one owner and one order of summation. The update of a block waits for the product of the next block and is woven
+into it; then the block's transpose, which the next step's deltas need, is written.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.host.jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.host.annotations import Floats, Reals
+from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, CONSTANT_COUNT, DECAY, PANEL, STEP_CONSTANTS, WORK
 from fastmlp.kernels.micro.panels import add_abs, add_squares, sum_of_rows, transpose
 from fastmlp.kernels.micro.product import block_product, narrow_block_product
-from fastmlp.kernels.phases.forward import layer_numbers, layer_row, own_scratch
+from fastmlp.kernels.phases.forward import scratch_of
+from fastmlp.kernels.tables import Layer, Plan
 from fastmlp.kernels.vocabulary.arithmetic import one, zero
-from fastmlp.kernels.vocabulary.simd import (
-    call,
-    floats_at,
-    flush_denormals,
-    offset,
-    real_like,
-    reals_at,
-    restore_denormals,
-)
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, real_like, restore_denormals
 
 
 @kernel()
-def tiles_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """The share of one thread in the weight blocks of this step: gradients, penalties and the update."""
+def blocks_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Do one thread's share of the weight blocks of this step: gradients, penalties and the update."""
     control = flush_denormals()
-    scratch = own_scratch(weights, plan, thread)
-    take_constants(scratch, step)
+    scratch = scratch_of(plan, thread)
+    load_constants(scratch, step)
     before = 0
-    for index in range(plan[at.LAYERS]):
-        first, last, count = share_of_layer(plan, index, thread)
+    for index in range(plan.layer_count):
+        first, last, count = share_of_blocks(plan, index, thread)
         if first < last:
-            update_blocks(weights, plan, index, first, last, before, scratch)
+            update_blocks(plan, index, first, last, before, scratch)
         before += count
     restore_denormals(control)
 
 
 @inline
-def take_constants(scratch: Reals, step: Floats) -> None:
-    """The optimizer's constants of this step; biases do not decay."""
-    for i in range(at.CONSTANT_COUNT):
-        scratch[at.STEP_CONSTANTS + i] = scratch[at.BIAS_CONSTANTS + i] = step[i]
-    scratch[at.BIAS_CONSTANTS + at.DECAY] = 1.0
+def load_constants(scratch: Reals, step: Floats) -> None:
+    """Copy the optimizer's constants of this step into the scratch, for weights and for biases, which do not decay."""
+    for i in range(CONSTANT_COUNT):
+        scratch[STEP_CONSTANTS + i] = scratch[BIAS_CONSTANTS + i] = step[i]
+    scratch[BIAS_CONSTANTS + DECAY] = 1.0
 
 
 @inline
-def share_of_layer(plan: Ints, index: int, thread: int) -> tuple[int, int, int]:
-    """Which blocks of a layer are that thread's, from the first to the last, and how many there are.
+def share_of_blocks(plan: Plan, index: int, thread: int) -> tuple[int, int, int]:
+    """Return where one thread's share of a layer's blocks begins and ends, and how many blocks the layer has.
 
-    Every layer is cut, where `units` cuts it, so that a thread updates the weights that it reads.
+    Every layer is cut where `units` cuts it, so that a thread updates the weights that it reads.
     """
-    layer = layer_row(plan, index)
-    count = layer[at.UNIT_PANELS] * layer[at.INPUT_PANELS]
-    return count * thread // plan[at.THREADS], count * (thread + 1) // plan[at.THREADS], count
+    layer = plan.layers[index]
+    count = layer.unit_panels * layer.input_panels
+    return count * thread // plan.threads, count * (thread + 1) // plan.threads, count
 
 
 @inline
-def update_blocks(weights: Reals, plan: Ints, index: int, first: int, last: int, before: int, scratch: Reals) -> None:
-    """Gradient and update of the blocks `first` to `last` of one layer."""
-    layer = layer_row(plan, index)
-    slots = reals_at(plan[at.SLOTS], weights)
-    slot_stride = plan[at.SLOT_STRIDE]
-    constants = offset(scratch, at.STEP_CONSTANTS)
-    gradient, held_gradient = offset(scratch, at.WORK), offset(scratch, at.WORK + BLOCK)
-    held, held_rows = layer[at.W] + first * BLOCK, 0
+def update_blocks(plan: Plan, index: int, first: int, last: int, before: int, scratch: Reals) -> None:
+    """Compute the gradients of the blocks from `first` to `last` of one layer, and update them.
+
+    `before` is how many blocks the layers below have. The waiting block is the one whose gradient is known and whose
+    update is not yet done; at first there is none, so 0 of its rows are updated.
+    """
+    layer = plan.layers[index]
+    stride, constants = plan.parameter_count, offset(scratch, STEP_CONSTANTS)
+    gradient, waiting_gradient = offset(scratch, WORK), offset(scratch, WORK + BLOCK)
+    waiting, waiting_rows = layer.w + first * BLOCK, 0
     for block in range(first, last):
-        panel, inputs = place_of(layer, block)
-        a, delta = operands(weights, plan, index, inputs, panel, 0)
-        waiting = (offset(weights, held), offset(slots, held), slot_stride, held_gradient, constants, held_rows)
-        used = used_of(layer, inputs, panel)
-        if held_rows > 0 and min(used) > PANEL // 2:
-            call(plan[at.PRODUCT_UPDATE], (gradient, a, delta, plan[at.ROWS], *waiting))
-        else:  # a product of 8 inputs or units takes half as long alone, less than what the shadow would save
-            call(plan[at.PRODUCT], (gradient, scratch, a, delta, plan[at.ROWS], *used))
-            call(plan[at.UPDATE], waiting)
-        if held_rows > 0:
-            write_transposed(weights, plan, index, block - 1)
-        held, held_rows = layer[at.W] + block * BLOCK, min(PANEL, layer[at.INPUTS] - inputs * PANEL)
-        if plan[at.PENALISED] != 0:
-            penalise(weights, plan, index, block, before, gradient)
+        panel, inputs = panels_of_block(layer, block)
+        a, delta = operands(plan, index, inputs, panel, 0)
+        w, slots = offset(plan.weights, waiting), offset(plan.slots, waiting)
+        update = (w, slots, stride, waiting_gradient, constants, waiting_rows)
+        used = extent_of_block(layer, inputs, panel)
+        if waiting_rows > 0 and min(used) > PANEL // 2:
+            call(plan.product_update, (gradient, a, delta, plan.rows, *update))
+        else:  # a product of 8 inputs or units takes half as long alone, less than what weaving would save
+            call(plan.product, (gradient, scratch, a, delta, plan.rows, *used))
+            call(plan.update, update)
+        if waiting_rows > 0:
+            write_transposed(plan, index, block - 1)
+        waiting, waiting_rows = layer.w + block * BLOCK, min(PANEL, layer.inputs - inputs * PANEL)
+        if plan.penalised != 0:
+            penalise(plan, index, block, before, gradient)
         clip(plan, gradient, BLOCK)
-        if inputs == 0 and layer[at.USES_BIAS] != 0:
-            update_bias(weights, plan, index, panel, delta, scratch)
-        gradient, held_gradient = held_gradient, gradient
-    waiting = (offset(weights, held), offset(slots, held), slot_stride, held_gradient, constants, held_rows)
-    call(plan[at.UPDATE], waiting)
-    write_transposed(weights, plan, index, last - 1)
+        if inputs == 0 and layer.uses_bias != 0:
+            update_bias(plan, index, panel, delta, scratch)
+        gradient, waiting_gradient = waiting_gradient, gradient
+    w, slots = offset(plan.weights, waiting), offset(plan.slots, waiting)
+    call(plan.update, (w, slots, stride, waiting_gradient, constants, waiting_rows))
+    write_transposed(plan, index, last - 1)
 
 
 @kernel()
 def product(out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs: int, units: int) -> None:
-    """A block of `start + A^T delta`, of which that many inputs and units are used; what else it has is padding."""
+    """Compute a block of `start + A^T delta`; rows from `inputs` and columns from `units` on are padding."""
     if units > PANEL // 2:
         block_product(out, start, a, delta, rows, inputs)
     else:
@@ -105,79 +100,74 @@ def product(out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs:
 
 
 @inline
-def update_here(
-    weights: Reals, plan: Ints, place: int, count: int, rows: int, gradient: Reals, constants: Reals
-) -> None:
-    """Update `rows` rows of the `count` parameters at `place` by this gradient, clipped by value."""
+def update_parameters(plan: Plan, place: int, count: int, rows: int, gradient: Reals, constants: Reals) -> None:
+    """Update `rows` rows of the `count` parameters at `place` by their gradient, which is clipped by value first."""
     clip(plan, gradient, count)
-    slots = offset(reals_at(plan[at.SLOTS], weights), place)
-    call(plan[at.UPDATE], (offset(weights, place), slots, plan[at.SLOT_STRIDE], gradient, constants, rows))
+    w, slots = offset(plan.weights, place), offset(plan.slots, place)
+    call(plan.update, (w, slots, plan.parameter_count, gradient, constants, rows))
 
 
 @inline
-def place_of(layer: Ints, block: int) -> tuple[int, int]:
-    """The panel of units and the panel of inputs that a block of the layer's W stands for."""
-    panel = block // layer[at.INPUT_PANELS]
-    return panel, block - panel * layer[at.INPUT_PANELS]
+def panels_of_block(layer: Layer, block: int) -> tuple[int, int]:
+    """Return the panel of units and the panel of inputs that a block of the layer's W stands for."""
+    panel = block // layer.input_panels
+    return panel, block - panel * layer.input_panels
 
 
 @inline
-def used_of(layer: Ints, inputs: int, panel: int) -> tuple[int, int]:
-    """How many inputs and units there are from a block of W on; where that is less than 16, the rest is padding."""
-    return layer[at.INPUTS] - inputs * PANEL, layer[at.UNITS] - panel * PANEL
+def extent_of_block(layer: Layer, inputs: int, panel: int) -> tuple[int, int]:
+    """Return how many inputs and units there are from a block of W on; below 16, the rest of the block is padding."""
+    return layer.inputs - inputs * PANEL, layer.units - panel * PANEL
 
 
 @inline
-def operands(weights: Reals, plan: Ints, index: int, inputs: int, panel: int, row: int) -> tuple[Reals, Reals]:
-    """The panel of A below and the panel of delta whose product is a block of dW, from that row on."""
-    layer = layer_row(plan, index)
-    stride = plan[at.CAPACITY] * PANEL
-    a = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW] + inputs * stride + row * PANEL)
-    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + panel * stride + row * PANEL)
-    return a, delta
+def operands(plan: Plan, index: int, inputs: int, panel: int, row: int) -> tuple[Reals, Reals]:
+    """Return the panel of A below and the panel of delta whose product is a block of dW, from that row on."""
+    layer = plan.layers[index]
+    stride = plan.capacity * PANEL
+    a = offset(layer.below, inputs * stride + row * PANEL)
+    return a, offset(layer.delta, panel * stride + row * PANEL)
 
 
 @inline
-def write_transposed(weights: Reals, plan: Ints, index: int, block: int) -> None:
-    """Bring a block's transpose up to date; the first layer has none, since nobody asks for delta of the input."""
+def write_transposed(plan: Plan, index: int, block: int) -> None:
+    """Write a block's transpose; the first layer has none, since nobody asks for delta of the input in training."""
     if index == 0:
         return
-    layer = layer_row(plan, index)
-    panel, inputs = place_of(layer, block)
-    place = layer[at.WT] + (inputs * layer[at.UNIT_PANELS] + panel) * BLOCK
-    transpose(offset(reals_at(plan[at.TRANSPOSED], weights), place), offset(weights, layer[at.W] + block * BLOCK))
+    layer = plan.layers[index]
+    panel, inputs = panels_of_block(layer, block)
+    out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)
+    transpose(out, offset(plan.weights, layer.w + block * BLOCK))
 
 
 @inline
-def update_bias(weights: Reals, plan: Ints, index: int, panel: int, delta: Reals, scratch: Reals) -> None:
-    """`db = sum over the batch of delta`, and the update of 16 biases."""
-    place = layer_row(plan, index)[at.B] + panel * PANEL
-    gradient = offset(scratch, at.WORK + 2 * BLOCK)
-    sum_of_rows(gradient, delta, plan[at.ROWS])
-    update_here(weights, plan, place, PANEL, 1, gradient, offset(scratch, at.BIAS_CONSTANTS))
+def update_bias(plan: Plan, index: int, panel: int, delta: Reals, scratch: Reals) -> None:
+    """Compute `db = sum over the batch of delta` for one panel, and update its 16 biases."""
+    place = plan.layers[index].b + panel * PANEL
+    gradient = offset(scratch, WORK + 2 * BLOCK)
+    sum_of_rows(gradient, delta, plan.rows)
+    update_parameters(plan, place, PANEL, 1, gradient, offset(scratch, BIAS_CONSTANTS))
 
 
 @inline
-def clip(plan: Ints, gradient: Reals, count: int) -> None:
+def clip(plan: Plan, gradient: Reals, count: int) -> None:
     """Bring each element to between minus and plus the limit, where there is one."""
-    limit = floats_at(plan[at.NUMBERS])[at.CLIP_VALUE]
-    if limit == np.inf:
+    if plan.clip_value == np.inf:
         return
-    most = real_like(limit, gradient)
+    limit = real_like(plan.clip_value, gradient)
     for i in range(count):
-        g = most if gradient[i] > most else gradient[i]
-        gradient[i] = -most if g < -most else g
+        g = limit if gradient[i] > limit else gradient[i]
+        gradient[i] = -limit if g < -limit else g
 
 
 @inline
-def penalise(weights: Reals, plan: Ints, index: int, block: int, before: int, gradient: Reals) -> None:
-    """`dW += l1 sign(W) + l2 W`, and the penalty `l1 sum|W| + l2 / 2 sum W^2` of the block before the step."""
-    numbers = layer_numbers(plan, index)
-    factor = floats_at(plan[at.NUMBERS])[at.PENALTY_FACTOR]
-    l1, l2 = numbers[at.L1] * factor, numbers[at.L2] * factor
-    penalty = offset(floats_at(plan[at.TILE_PENALTIES]), before + block)
+def penalise(plan: Plan, index: int, block: int, before: int, gradient: Reals) -> None:
+    """Add `l1 sign(W) + l2 W` to dW, and store the block's penalty `l1 sum|W| + l2 / 2 sum W^2` before the step."""
+    layer = plan.layers[index]
+    l1, l2 = layer.l1 * plan.penalty_factor, layer.l2 * plan.penalty_factor
+    penalty = offset(plan.block_penalties, before + block)
     penalty[0] = 0.0
-    w = offset(weights, layer_row(plan, index)[at.W] + block * BLOCK)
+    w = offset(plan.weights, layer.w + block * BLOCK)
     if l1 != 0.0:
         add_abs(w, PANEL, l1, penalty)
     if l2 != 0.0:

@@ -1,60 +1,55 @@
-"""What an epoch begins and ends with: a copy to come back to, the order of its rows, and a look for NaN."""
+"""What an epoch begins and ends with: a snapshot to come back to, the order of its rows, and a check for NaN."""
 
 from __future__ import annotations
 
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.host.jit import Floats, Ints, Reals, inline, kernel
+from fastmlp.kernels.host.annotations import Floats
+from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.micro.finite import count_not_finite
 from fastmlp.kernels.micro.panels import copy_past_caches
 from fastmlp.kernels.operations.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.phases.forward import share
-from fastmlp.kernels.vocabulary.simd import floats_at, ints_at, offset, reals_at
+from fastmlp.kernels.tables import Plan
+from fastmlp.kernels.vocabulary.pointers import exists
+from fastmlp.kernels.vocabulary.simd import offset
 
 
 @kernel()
-def check_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """Whether one thread's part of the parameters and slots is finite; BROKEN becomes 1 where it is not."""
-    slots = reals_at(plan[at.SLOTS], weights)
-    first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
-    wrong = count_not_finite(offset(weights, first), last - first)
-    first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
-    if wrong + count_not_finite(offset(slots, first), last - first) > 0:
-        plan[at.BROKEN] = 1
+def check_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Set `not_finite` where one thread's share of the parameters and slots holds NaN or infinity."""
+    first, last = share(plan.parameter_count, thread, plan.threads)
+    wrong = count_not_finite(offset(plan.weights, first), last - first)
+    first, last = share(plan.slot_count * plan.parameter_count, thread, plan.threads)
+    if wrong + count_not_finite(offset(plan.slots, first), last - first) > 0:
+        plan.not_finite = 1
 
 
 @kernel()
-def keep_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """Copy one thread's part of the parameters and slots, so that an epoch that fails can be undone."""
-    slots = reals_at(plan[at.SLOTS], weights)
-    kept = reals_at(plan[at.SNAPSHOT], weights)
-    kept_slots = offset(kept, plan[at.SLOT_STRIDE])
-    first, last = share(plan[at.PARAMETERS], thread, plan[at.THREADS])
-    copy_past_caches(offset(kept, first), offset(weights, first), last - first)
-    first, last = share(plan[at.SLOT_COUNT] * plan[at.SLOT_STRIDE], thread, plan[at.THREADS])
-    copy_past_caches(offset(kept_slots, first), offset(slots, first), last - first)
+def snapshot_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Copy one thread's share of the parameters and slots, so that an epoch that fails can be undone."""
+    slots = offset(plan.snapshot, plan.parameter_count)
+    first, last = share(plan.parameter_count, thread, plan.threads)
+    copy_past_caches(offset(plan.snapshot, first), offset(plan.weights, first), last - first)
+    first, last = share(plan.slot_count * plan.parameter_count, thread, plan.threads)
+    copy_past_caches(offset(slots, first), offset(plan.slots, first), last - first)
 
 
 @inline
-def begin_epoch(plan: Ints) -> None:
-    """Note the counters that belong to the snapshot, and order the rows."""
-    state, totals, numbers = ints_at(plan[at.STATE]), floats_at(plan[at.TOTALS]), floats_at(plan[at.NUMBERS])
-    plan[at.KEPT_EPOCH], plan[at.KEPT_BATCH] = state[at.EPOCH], state[at.BATCH_OF_EPOCH]
-    plan[at.KEPT_STEP] = state[at.STEP]
-    for i in range(3):
-        numbers[at.KEPT_TOTALS + i] = totals[i]
+def begin_epoch(plan: Plan) -> None:
+    """Copy the counters and sums that belong to the snapshot, and order the rows."""
+    state, kept = plan.state[0], plan.snapshot_state[0]
+    kept.epoch, kept.batch, kept.step = state.epoch, state.batch, state.step
+    kept.loss_sum, kept.weight_sum, kept.penalty_sum = state.loss_sum, state.weight_sum, state.penalty_sum
     order_rows(plan)
-    plan[at.READY] = 1
+    plan.epoch_ready = 1
 
 
 @inline
-def order_rows(plan: Ints) -> None:
-    """The order of this epoch, a function of seed and epoch alone; staged rows are in order already."""
-    if plan[at.ORDER] == 0:
+def order_rows(plan: Plan) -> None:
+    """Write the order of this epoch, a function of seed and epoch alone; staged rows are in order already."""
+    if not exists(plan.order):
         return
-    state = ints_at(plan[at.STATE])
-    order = ints_at(plan[at.ORDER])
-    chosen = ints_at(plan[at.TRAINING_ROWS])
-    for i in range(plan[at.SAMPLES]):
-        order[i] = chosen[i] if plan[at.TRAINING_ROWS] != 0 else i
-    if plan[at.SHUFFLED] != 0:
-        shuffle(order, plan[at.SAMPLES], key(state[at.SEED], SHUFFLE_DRAW, state[at.EPOCH], 0))
+    state = plan.state[0]
+    for i in range(plan.samples):
+        plan.order[i] = plan.training_rows[i] if exists(plan.training_rows) else i
+    if plan.shuffles != 0:
+        shuffle(plan.order, plan.samples, key(state.seed, SHUFFLE_DRAW, state.epoch, 0))

@@ -1,116 +1,104 @@
-"""Gradients for those who want them whole: a user who asks, or a step that clips their norm before it updates."""
+"""Whole gradients: for a user who asks for them, or for a step that clips their norm before it updates."""
 
 from __future__ import annotations
 
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.host.jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.host.annotations import Floats, Reals
+from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, PANEL, STEP_CONSTANTS, WORK
 from fastmlp.kernels.micro.panels import add_squares, sum_of_rows
 from fastmlp.kernels.phases.blocks import (
+    extent_of_block,
+    load_constants,
     operands,
+    panels_of_block,
     penalise,
-    place_of,
-    share_of_layer,
-    take_constants,
-    update_here,
-    used_of,
+    share_of_blocks,
+    update_parameters,
     write_transposed,
 )
-from fastmlp.kernels.phases.forward import layer_row, own_scratch
-from fastmlp.kernels.vocabulary.simd import (
-    call,
-    floats_at,
-    flush_denormals,
-    offset,
-    real_like,
-    reals_at,
-    restore_denormals,
-)
+from fastmlp.kernels.phases.forward import scratch_of
+from fastmlp.kernels.tables import Plan
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, real_like, restore_denormals
 
 
 @kernel()
-def gradients_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """The share of one thread in the weight blocks: gradients and penalties; nothing is updated."""
+def gradients_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Do one thread's share of the weight blocks: gradients and penalties; nothing is updated."""
     control = flush_denormals()
-    scratch = own_scratch(weights, plan, thread)
+    scratch = scratch_of(plan, thread)
     before = 0
-    for index in range(plan[at.LAYERS]):
-        first, last, count = share_of_layer(plan, index, thread)
+    for index in range(plan.layer_count):
+        first, last, count = share_of_blocks(plan, index, thread)
         for block in range(first, last):
-            write_gradient(weights, plan, index, block, before, scratch)
+            write_gradient(plan, index, block, before, scratch)
         before += count
     restore_denormals(control)
 
 
 @kernel()
-def update_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """The same share, updated by what stands in the gradient buffer, now that its norm is known."""
+def update_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Update one thread's share of the weight blocks by the gradient buffer, once its norm is known."""
     control = flush_denormals()
-    scratch = own_scratch(weights, plan, thread)
-    take_constants(scratch, step)
-    for index in range(plan[at.LAYERS]):
-        first, last, _ = share_of_layer(plan, index, thread)
+    scratch = scratch_of(plan, thread)
+    load_constants(scratch, step)
+    for index in range(plan.layer_count):
+        first, last, _ = share_of_blocks(plan, index, thread)
         for block in range(first, last):
-            update_scaled(weights, plan, index, block, scratch)
+            update_scaled(plan, index, block, scratch)
     restore_denormals(control)
 
 
 @inline
-def write_gradient(weights: Reals, plan: Ints, index: int, block: int, before: int, scratch: Reals) -> None:
-    """Write a block's gradient of these rows to the gradient buffer, or add it there, and the biases' beside it."""
-    layer = layer_row(plan, index)
-    buffer = reals_at(plan[at.GRADIENT], weights)
-    panel, inputs = place_of(layer, block)
-    a, delta = operands(weights, plan, index, inputs, panel, 0)
-    sums = offset(buffer, layer[at.W] + block * BLOCK)
-    start = sums if plan[at.ADDING] != 0 else scratch
-    used = used_of(layer, inputs, panel)
-    call(plan[at.PRODUCT], (sums, start, a, delta, plan[at.ROWS], *used))
-    if plan[at.PENALISED] != 0:
-        penalise(weights, plan, index, block, before, sums)
+def write_gradient(plan: Plan, index: int, block: int, before: int, scratch: Reals) -> None:
+    """Write a block's gradient of these rows to the gradient buffer, or add it there; the biases' likewise."""
+    layer = plan.layers[index]
+    panel, inputs = panels_of_block(layer, block)
+    a, delta = operands(plan, index, inputs, panel, 0)
+    sums = offset(plan.gradient, layer.w + block * BLOCK)
+    start = sums if plan.accumulates != 0 else scratch
+    used = extent_of_block(layer, inputs, panel)
+    call(plan.product, (sums, start, a, delta, plan.rows, *used))
+    if plan.penalised != 0:
+        penalise(plan, index, block, before, sums)
     if inputs == 0:
-        bias_gradient = offset(scratch, at.WORK)
-        bias_sums = offset(buffer, layer[at.B] + panel * PANEL)
-        sum_of_rows(bias_gradient, delta, plan[at.ROWS])
+        db, bias_sums = offset(scratch, WORK), offset(plan.gradient, layer.b + panel * PANEL)
+        sum_of_rows(db, delta, plan.rows)
         for i in range(PANEL):
-            bias_sums[i] = bias_gradient[i] + (bias_sums[i] if plan[at.ADDING] != 0 else 0.0)
-    if plan[at.CLIPPING] != 0:
-        note_squares(weights, plan, index, block, before)
+            bias_sums[i] = db[i] + (bias_sums[i] if plan.accumulates != 0 else 0.0)
+    if plan.clips_norm != 0:
+        store_squares(plan, index, block, before)
 
 
 @inline
-def note_squares(weights: Reals, plan: Ints, index: int, block: int, before: int) -> None:
-    """The sum of the squares of a block's gradient, and of the biases' beside the first of a panel."""
-    layer = layer_row(plan, index)
-    panel, inputs = place_of(layer, block)
-    buffer = reals_at(plan[at.GRADIENT], weights)
-    total = offset(floats_at(plan[at.TILE_SQUARES]), before + block)
+def store_squares(plan: Plan, index: int, block: int, before: int) -> None:
+    """Store the sum of the squares of a block's gradient, which for the first block of a panel includes the biases'."""
+    layer = plan.layers[index]
+    panel, inputs = panels_of_block(layer, block)
+    total = offset(plan.block_squares, before + block)
     total[0] = 0.0
-    rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)  # the rest comes of padding
-    add_squares(offset(buffer, layer[at.W] + block * BLOCK), rows, 1.0, total)
-    if inputs == 0 and layer[at.USES_BIAS] != 0:
-        add_squares(offset(buffer, layer[at.B] + panel * PANEL), 1, 1.0, total)
+    rows = min(PANEL, layer.inputs - inputs * PANEL)  # the rest comes of padding
+    add_squares(offset(plan.gradient, layer.w + block * BLOCK), rows, 1.0, total)
+    if inputs == 0 and layer.uses_bias != 0:
+        add_squares(offset(plan.gradient, layer.b + panel * PANEL), 1, 1.0, total)
 
 
 @inline
-def update_scaled(weights: Reals, plan: Ints, index: int, block: int, scratch: Reals) -> None:
+def update_scaled(plan: Plan, index: int, block: int, scratch: Reals) -> None:
     """Update one block, and the biases beside the first of a panel, by their gradient times this step's factor."""
-    layer = layer_row(plan, index)
-    panel, inputs = place_of(layer, block)
-    place = layer[at.W] + block * BLOCK
-    rows = min(PANEL, layer[at.INPUTS] - inputs * PANEL)
-    update_by_buffer(weights, plan, place, BLOCK, rows, offset(scratch, at.STEP_CONSTANTS))
-    write_transposed(weights, plan, index, block)
-    if inputs == 0 and layer[at.USES_BIAS] != 0:
-        place = layer[at.B] + panel * PANEL
-        update_by_buffer(weights, plan, place, PANEL, 1, offset(scratch, at.BIAS_CONSTANTS))
+    layer = plan.layers[index]
+    panel, inputs = panels_of_block(layer, block)
+    rows = min(PANEL, layer.inputs - inputs * PANEL)
+    update_by_buffer(plan, layer.w + block * BLOCK, BLOCK, rows, offset(scratch, STEP_CONSTANTS))
+    write_transposed(plan, index, block)
+    if inputs == 0 and layer.uses_bias != 0:
+        update_by_buffer(plan, layer.b + panel * PANEL, PANEL, 1, offset(scratch, BIAS_CONSTANTS))
 
 
 @inline
-def update_by_buffer(weights: Reals, plan: Ints, place: int, count: int, rows: int, constants: Reals) -> None:
+def update_by_buffer(plan: Plan, place: int, count: int, rows: int, constants: Reals) -> None:
     """Update `rows` rows of the `count` parameters at `place` by what the gradient buffer holds for them."""
-    gradient = offset(reals_at(plan[at.GRADIENT], weights), place)
-    factor = real_like(floats_at(plan[at.NUMBERS])[at.CLIP_FACTOR], weights)
+    gradient = offset(plan.gradient, place)
+    factor = real_like(plan.clip_factor, gradient)
     for i in range(count):
         gradient[i] *= factor
-    update_here(weights, plan, place, count, rows, gradient, constants)
+    update_parameters(plan, place, count, rows, gradient, constants)

@@ -1,6 +1,6 @@
 """By rows: a thread takes a share of the batch's rows through gather, forward layers, the loss and deltas.
 
-Nothing is shared between threads, so the rows stay in the cache of one core, and the bits do not depend on who did
+Threads share nothing, so the rows stay in the cache of one core, and the bits do not depend on which thread computed
 them. The delta recursion is `delta[l] = ((delta[l+1] @ W[l+1]^T) o D[l]) o g'(Z[l])`.
 """
 
@@ -8,211 +8,190 @@ from __future__ import annotations
 
 import math
 
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.host.jit import Floats, Ints, Reals, inline, kernel
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.host.annotations import Floats, Reals
+from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.layout import BLOCK, PANEL, WORK
 from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
 from fastmlp.kernels.operations.dropout import drop_out
 from fastmlp.kernels.phases.forward import (
     forward_layer,
     gather_inputs,
-    layer_numbers,
-    layer_row,
-    own_scratch,
     product_of_columns,
+    scratch_of,
     share,
-    target_number,
+    target_row_at,
 )
-from fastmlp.kernels.vocabulary.simd import (
-    call,
-    floats_at,
-    flush_denormals,
-    ints_at,
-    offset,
-    real_like,
-    reals_at,
-    restore_denormals,
-)
+from fastmlp.kernels.tables import Plan
+from fastmlp.kernels.vocabulary.pointers import exists, null_like
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, real_like, restore_denormals
 
 
 @kernel()
-def rows_region(weights: Reals, plan: Ints, step: Floats, thread: int) -> None:
-    """The share of one thread in the rows of this step: activations, deltas and the loss of each row.
+def rows_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Compute one thread's share of the rows of this step: activations, deltas and the loss of each row.
 
-    From LAYER_OF_PHASE on and back to it; what lies below is done by units. Where rows are grouped, a thread has room
-    for one chunk of them, which is used again and again and stays in its cache, and the gradients of each group are
-    summed as the chunks go by: groups, not threads, decide the order of the sum.
+    The region goes from `plan.layer` up and back down to it; layers below are done by units. Where rows are grouped, a
+    thread has room for one chunk of rows, which is used again and again and stays in its cache, and the gradients of
+    each group are summed as its chunks go by: groups, not threads, decide the order of the sum.
     """
     control = flush_denormals()
-    scratch = own_scratch(weights, plan, thread)
-    grouped = plan[at.GROUPS] != 0
-    pieces = plan[at.GROUPS] if grouped else plan[at.THREADS]
-    for piece in range(pieces * thread // plan[at.THREADS], pieces * (thread + 1) // plan[at.THREADS]):
-        first, last = share(plan[at.ROWS], piece, pieces)
+    scratch = scratch_of(plan, thread)
+    grouped = plan.groups != 0
+    pieces = plan.groups if grouped else plan.threads
+    for piece in range(pieces * thread // plan.threads, pieces * (thread + 1) // plan.threads):
+        first, last = share(plan.rows, piece, pieces)
         if grouped:
-            clear_group(weights, plan, piece)
-        for start in range(first, last, plan[at.CHUNK]):
-            rows = min(plan[at.CHUNK], last - start)
-            place = thread * plan[at.CHUNK] if grouped else start
-            forward_and_back(weights, plan, start, place, rows, scratch)
+            clear_group(plan, piece)
+        for start in range(first, last, plan.chunk_rows):
+            rows = min(plan.chunk_rows, last - start)
+            place = thread * plan.chunk_rows if grouped else start
+            forward_and_back(plan, start, place, rows, scratch)
             if grouped:
-                call(plan[at.GROUP_PRODUCTS], (weights, plan, piece, place, rows, scratch))
+                call(plan.group_products, (plan, piece, place, rows, scratch))
     restore_denormals(control)
 
 
 @inline
-def forward_and_back(weights: Reals, plan: Ints, start: int, first: int, rows: int, scratch: Reals) -> None:
-    """Rows `start` and following of the batch through the layers and back, in the rows of the buffers from `first`."""
-    work = offset(scratch, at.WORK)
-    lowest = plan[at.LAYER_OF_PHASE]
+def forward_and_back(plan: Plan, start: int, first: int, rows: int, scratch: Reals) -> None:
+    """Take rows of the batch through the layers and back."""
+    work = offset(scratch, WORK)
+    lowest = plan.layer
     if lowest == 0:
-        gather_inputs(weights, plan, plan[at.POSITION] + start, first, rows)
-    gather_targets(weights, plan, plan[at.POSITION] + start, first, rows)
-    for index in range(lowest, plan[at.LAYERS]):
-        forward_layer(weights, plan, index, first, rows, work)
-        drop_out(weights, plan, index, 0, layer_row(plan, index)[at.UNIT_PANELS], start, first, rows)
-    loss_and_last_delta(weights, plan, start, first, rows, work)
-    if plan[at.BACKWARD] != 0:
-        for index in range(plan[at.LAYERS] - 1, max(lowest, 1) - 1, -1):
-            delta_below(weights, plan, index, first, rows, scratch)
+        gather_inputs(plan, plan.position + start, first, rows)
+    gather_targets(plan, plan.position + start, first, rows)
+    for index in range(lowest, plan.layer_count):
+        forward_layer(plan, index, first, rows, work)
+        drop_out(plan, index, 0, plan.layers[index].unit_panels, start, first, rows)
+    loss_and_last_delta(plan, start, first, rows, work)
+    if plan.backward != 0:
+        for index in range(plan.layer_count - 1, max(lowest, 1) - 1, -1):
+            delta_below(plan, index, first, rows, scratch)
 
 
 @inline
-def clear_group(weights: Reals, plan: Ints, group: int) -> None:
-    """Begin the sum of a group's gradients."""
-    sums = offset(reals_at(plan[at.GROUP_GRADIENTS], weights), group * plan[at.PARAMETERS])
-    for i in range(plan[at.PARAMETERS]):
+def clear_group(plan: Plan, group: int) -> None:
+    """Begin the sum of a group's gradients with 0."""
+    sums = offset(plan.group_gradients, group * plan.parameter_count)
+    for i in range(plan.parameter_count):
         sums[i] = 0.0
 
 
 @inline
-def gather_targets(weights: Reals, plan: Ints, position: int, first: int, rows: int) -> None:
-    """Targets into panels, a class label as a row with a single 1, and the weights of the rows."""
-    stride = plan[at.CAPACITY] * PANEL
-    last = layer_row(plan, plan[at.LAYERS] - 1)
-    panels = offset(reals_at(plan[at.TARGETS], weights), first * PANEL)
-    y = reals_at(plan[at.Y], weights)
-    labels = ints_at(plan[at.LABELS])
-    sample_weights = floats_at(plan[at.SAMPLE_WEIGHTS])
-    row_weights = offset(floats_at(plan[at.ROW_WEIGHTS]), first)
+def gather_targets(plan: Plan, position: int, first: int, rows: int) -> None:
+    """Copy targets into panels, a class label as a row with a single 1, and the weights of the rows beside them."""
+    stride = plan.capacity * PANEL
+    last = plan.layers[plan.layer_count - 1]
+    panels = offset(plan.targets, first * PANEL)
+    row_weights = offset(plan.row_weights, first)
     for r in range(rows):
-        row = target_number(plan, position + r)
-        if plan[at.LABELS] != 0:
-            for panel in range(last[at.UNIT_PANELS]):
+        row = target_row_at(plan, position + r)
+        if exists(plan.labels):
+            label = plan.labels[row]
+            for panel in range(last.unit_panels):
                 for i in range(PANEL):
                     panels[panel * stride + r * PANEL + i] = 0.0
-            panels[labels[row] // PANEL * stride + r * PANEL + labels[row] % PANEL] = 1.0
+            panels[label // PANEL * stride + r * PANEL + label % PANEL] = 1.0
         else:
-            row_to_panels(offset(panels, r * PANEL), offset(y, row * plan[at.Y_STRIDE]), last[at.UNITS], stride)
-        if plan[at.SAMPLE_WEIGHTS] != 0:
-            row_weights[r] = sample_weights[row]
+            row_to_panels(offset(panels, r * PANEL), offset(plan.y, row * plan.y_stride), last.units, stride)
+        if exists(plan.sample_weights):
+            row_weights[r] = plan.sample_weights[row]
         else:
             row_weights[r] = 1.0
 
 
 @inline
-def loss_and_last_delta(weights: Reals, plan: Ints, start: int, first: int, rows: int, work: Reals) -> None:
-    """The loss of each row and delta of the last layer, from Z for an exact pair, else through g'."""
-    index = plan[at.LAYERS] - 1
-    layer = layer_row(plan, index)
-    numbers = floats_at(plan[at.NUMBERS])
-    stride = plan[at.CAPACITY] * PANEL
-    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
-    a = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
-    y = offset(reals_at(plan[at.TARGETS], weights), first * PANEL)
-    row_weights = offset(floats_at(plan[at.ROW_WEIGHTS]), first)
-    losses = offset(floats_at(plan[at.ROW_LOSSES]), start)
-    scale, parameters = numbers[at.SCALE], offset(numbers, at.LOSS_PARAMETERS)
-    call(plan[at.LOSS], (delta, a, y, row_weights, losses, rows, layer[at.UNITS], stride, scale, work, parameters))
-    if plan[at.BACKWARD] != 0:
-        limit = layer_numbers(plan, index)[at.THRESHOLD]
-        if limit != -math.inf:
-            threshold = real_like(limit, weights)
-            for panel in range(layer[at.UNIT_PANELS]):
+def loss_and_last_delta(plan: Plan, start: int, first: int, rows: int, work: Reals) -> None:
+    """Compute the loss of each row and delta of the last layer, from Z for an exact pair, else through g'."""
+    index = plan.layer_count - 1
+    layer = plan.layers[index]
+    stride = plan.capacity * PANEL
+    delta, a = offset(layer.delta, first * PANEL), offset(layer.g, first * PANEL)
+    y, row_weights = offset(plan.targets, first * PANEL), offset(plan.row_weights, first)
+    losses = offset(plan.row_losses, start)
+    sizes = (rows, layer.units, stride)
+    call(plan.loss, (delta, a, y, row_weights, losses, *sizes, plan.scale, work, plan.loss_parameters))
+    if plan.backward != 0:
+        if layer.threshold != -math.inf:
+            threshold = real_like(layer.threshold, plan.weights)
+            for panel in range(layer.unit_panels):
                 for i in range(panel * stride, panel * stride + rows * PANEL):
                     delta[i] = 0.0 if a[i] <= threshold else delta[i]
-        derive(weights, plan, index, first, rows, work)
+        apply_derivative(plan, index, first, rows, work)
 
 
 @inline
-def delta_below(weights: Reals, plan: Ints, index: int, first: int, rows: int, scratch: Reals) -> None:
-    """Delta of the layer below `index`."""
-    delta_panels(weights, plan, index, 0, layer_row(plan, index)[at.INPUT_PANELS], first, rows, scratch)
-    if layer_row(plan, index - 1)[at.MIXES] != 0:
-        derive(weights, plan, index - 1, first, rows, offset(scratch, at.WORK))
+def delta_below(plan: Plan, index: int, first: int, rows: int, scratch: Reals) -> None:
+    """Compute delta of the layer below `index`."""
+    delta_panels(plan, index, 0, plan.layers[index].input_panels, first, rows, scratch)
+    if plan.layers[index - 1].mixes_units != 0:
+        apply_derivative(plan, index - 1, first, rows, offset(scratch, WORK))
 
 
 @inline
-def delta_panels(
-    weights: Reals, plan: Ints, index: int, from_panel: int, to_panel: int, first: int, rows: int, zeros: Reals
-) -> None:
-    """Some panels of it; the derivative of a threshold is part of the product, that of units on their own follows."""
-    layer = layer_row(plan, index)
-    under = layer_row(plan, index - 1)
-    stride = plan[at.CAPACITY] * PANEL
-    deltas = reals_at(plan[at.DELTAS], weights)
-    buffer = reals_at(plan[at.ACTIVATIONS], weights)
-    transposed = offset(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
-    above = offset(deltas, layer[at.DELTA] + first * PANEL)
-    threshold = real_like(layer_numbers(plan, index - 1)[at.THRESHOLD], weights)
+def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: int, rows: int, zeros: Reals) -> None:
+    """Compute some panels of delta of the layer below `index`.
+
+    The derivative of a threshold is part of the product; any other that works on each unit alone follows while the
+    panel is in L1.
+    """
+    layer = plan.layers[index]
+    under = plan.layers[index - 1]
+    stride = plan.capacity * PANEL
+    above = offset(layer.delta, first * PANEL)
+    threshold = real_like(under.threshold, plan.weights)
     for panel in range(from_panel, to_panel):
         place = panel * stride + first * PANEL
-        w = offset(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
-        out = offset(deltas, under[at.DELTA] + place)
-        a = offset(buffer, under[at.A] + place)
-        columns = layer[at.INPUTS] - panel * PANEL
-        product_of_columns(columns, out, above, w, layer[at.UNITS], zeros, a, stride, threshold, rows)
-        if under[at.MASK] >= 0:
-            mask = offset(buffer, under[at.MASK] + place)
+        w = offset(layer.wt, panel * layer.unit_panels * BLOCK)
+        out, a = offset(under.delta, place), offset(under.a, place)
+        columns = layer.inputs - panel * PANEL
+        product_of_columns(columns, out, above, w, layer.units, zeros, a, stride, threshold, rows)
+        if exists(under.mask):
+            mask = offset(under.mask, place)
             for i in range(rows * PANEL):
                 out[i] *= mask[i]
-        if under[at.MIXES] == 0:
-            derive_panel(weights, plan, index - 1, place, rows)
+        if under.mixes_units == 0:
+            apply_derivative_to_panel(plan, index - 1, place, rows)
 
 
 @inline
-def derive(weights: Reals, plan: Ints, index: int, first: int, rows: int, work: Reals) -> None:
-    """`delta *= g'(Z)`, for activations whose derivative is a kernel."""
-    layer = layer_row(plan, index)
-    stride = plan[at.CAPACITY] * PANEL
-    if layer[at.MIXES] == 0:
-        for panel in range(layer[at.UNIT_PANELS]):
-            derive_panel(weights, plan, index, panel * stride + first * PANEL, rows)
-    elif layer[at.DERIVATIVE] != 0:
-        delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + first * PANEL)
-        known = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.G] + first * PANEL)
-        call(layer[at.DERIVATIVE], (delta, known, rows, layer[at.UNITS], stride, work))
+def apply_derivative(plan: Plan, index: int, first: int, rows: int, work: Reals) -> None:
+    """Compute `delta *= g'(Z)` of one layer, where the derivative of its activation is a kernel."""
+    layer = plan.layers[index]
+    stride = plan.capacity * PANEL
+    if layer.mixes_units == 0:
+        for panel in range(layer.unit_panels):
+            apply_derivative_to_panel(plan, index, panel * stride + first * PANEL, rows)
+    elif exists(layer.derivative):
+        delta, g = offset(layer.delta, first * PANEL), offset(layer.g, first * PANEL)
+        call(layer.derivative, (delta, g, rows, layer.units, stride, work))
 
 
 @inline
-def derive_panel(weights: Reals, plan: Ints, index: int, place: int, rows: int) -> None:
-    """The same of one panel, `place` elements into the layer's: from g(Z), or from the slopes that were kept."""
-    layer = layer_row(plan, index)
-    if layer[at.DERIVATIVE] == 0:
+def apply_derivative_to_panel(plan: Plan, index: int, place: int, rows: int) -> None:
+    """Compute `delta *= g'(Z)` of one panel, `place` elements into the layer's: from g(Z), or from kept slopes."""
+    layer = plan.layers[index]
+    if not exists(layer.derivative):
         return
-    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA] + place)
-    kept = layer[at.SLOPES] if layer[at.SLOPES] >= 0 else layer[at.G]
-    known = offset(reals_at(plan[at.ACTIVATIONS], weights), kept + place)
-    parameters = offset(layer_numbers(plan, index), at.ACTIVATION_PARAMETERS)
-    call(layer[at.DERIVATIVE], (delta, known, rows * PANEL, parameters))
+    known = layer.slopes if exists(layer.slopes) else layer.g
+    call(layer.derivative, (offset(layer.delta, place), offset(known, place), rows * PANEL, layer.parameters))
 
 
 @kernel()
-def input_deltas(weights: Reals, plan: Ints) -> None:
-    """`delta W^T` of the first layer into the rows of OUTPUT, after the rows region; X in its panels is overwritten."""
+def input_deltas(plan: Plan) -> None:
+    """Compute `delta W^T` of the first layer into the rows of `output`, after the rows region.
+
+    The panels of X are overwritten.
+    """
     control = flush_denormals()
-    layer = layer_row(plan, 0)
-    stride = plan[at.CAPACITY] * PANEL
-    zeros = own_scratch(weights, plan, 0)
-    transposed = offset(reals_at(plan[at.TRANSPOSED], weights), layer[at.WT])
-    delta = offset(reals_at(plan[at.DELTAS], weights), layer[at.DELTA])
-    panels = offset(reals_at(plan[at.ACTIVATIONS], weights), layer[at.BELOW])
-    nothing, threshold, rows = reals_at(0, weights), real_like(-math.inf, weights), plan[at.ROWS]
-    for panel in range(layer[at.INPUT_PANELS]):
-        w = offset(transposed, panel * layer[at.UNIT_PANELS] * BLOCK)
-        out, columns = offset(panels, panel * stride), layer[at.INPUTS] - panel * PANEL
-        product_of_columns(columns, out, delta, w, layer[at.UNITS], zeros, nothing, stride, threshold, rows)
+    layer = plan.layers[0]
+    stride, rows = plan.capacity * PANEL, plan.rows
+    zeros = scratch_of(plan, 0)
+    nothing, threshold = null_like(zeros), real_like(-math.inf, plan.weights)
+    for panel in range(layer.input_panels):
+        w = offset(layer.wt, panel * layer.unit_panels * BLOCK)
+        out, columns = offset(plan.inputs, panel * stride), layer.inputs - panel * PANEL
+        product_of_columns(columns, out, layer.delta, w, layer.units, zeros, nothing, stride, threshold, rows)
     for r in range(rows):
-        row = offset(reals_at(plan[at.OUTPUT], weights), r * plan[at.OUTPUT_STRIDE])
-        panels_to_row(row, offset(panels, r * PANEL), layer[at.INPUTS], stride)
+        row = offset(plan.output, r * plan.output_stride)
+        panels_to_row(row, offset(plan.inputs, r * PANEL), layer.inputs, stride)
     restore_denormals(control)

@@ -18,6 +18,7 @@ from numba import types
 from numba.core import cgutils, errors
 from numba.extending import intrinsic
 
+from fastmlp.kernels.host.annotations import CODE
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.processor import IS_ARM, IS_X86
 
@@ -282,10 +283,10 @@ def call(_typing_context: Any, address: Any, arguments: Any) -> Any:
         function, packed = values
         unpacked = cgutils.unpack_tuple(builder, packed, len(arguments))
         kind = ir.FunctionType(ir.VoidType(), [value.type for value in unpacked])
-        builder.call(builder.inttoptr(function, kind.as_pointer()), unpacked)
+        builder.call(builder.bitcast(function, kind.as_pointer()), unpacked)
         return context.get_dummy_value()
 
-    return types.void(types.intp, arguments), generate
+    return types.void(CODE, arguments), generate
 
 
 _FLUSH_X86 = 0x8040  # FTZ and DAZ in MXCSR

@@ -9,8 +9,8 @@ import pytest
 from cases import largest_error
 
 from fastmlp import SGD, Adam, Dense, Network
-from fastmlp._engine.step_plan import CHUNK, GROUP_ROWS, MOST_GROUPS, program, row_blocking
-from fastmlp.kernels import layout as at
+from fastmlp._engine.step_plan import CHUNK_ROWS, GROUP_ROWS, MAX_GROUPS, phases_of_step, row_blocking
+from fastmlp.kernels.tables import CHOOSE_FACTOR, END_STEP
 from fastmlp.reference import Network as Reference
 
 BIG = [784, 256, 256, 10]
@@ -24,15 +24,15 @@ def architecture(layers: list[Any], **options: Any) -> Any:
 @pytest.mark.parametrize("rows", [2048, 3000, 4097, 10_000, 16_384, 100_000])
 def test_groups_are_cut_evenly_and_by_the_shape_alone(rows: int) -> None:
     cut = row_blocking(architecture([64, 64, 64, 8]), rows)
-    assert 2 <= cut.groups <= MOST_GROUPS
+    assert 2 <= cut.groups <= MAX_GROUPS
     assert rows // cut.groups >= GROUP_ROWS
-    assert cut.chunk % 16 == 0
-    assert 16 <= cut.chunk <= CHUNK
+    assert cut.chunk_rows % 16 == 0
+    assert 16 <= cut.chunk_rows <= CHUNK_ROWS
 
 
 @pytest.mark.parametrize(("layers", "rows"), [([64, 64, 8], 128), (BIG, 128), (BIG, 100_000), ([4, 8, 2], 2048)])
 def test_rows_are_not_grouped_where_they_are_few_or_the_weights_many(layers: list[int], rows: int) -> None:
-    assert row_blocking(architecture(layers), rows) == (0, CHUNK)
+    assert row_blocking(architecture(layers), rows) == (0, CHUNK_ROWS)
 
 
 def names(phases: list[Any]) -> list[tuple[str, int]]:
@@ -40,20 +40,20 @@ def names(phases: list[Any]) -> list[tuple[str, int]]:
 
 
 def test_heavy_layers_are_done_by_units_where_there_are_threads() -> None:
-    ends = [("keep", 0), ("check", 0)]
-    assert names(program(architecture(BIG), 1, False)) == [*ends, ("rows", 0), ("tiles", 0)]
-    forward = [("inputs", 0), ("forward", 0), ("forward", 1)]
-    assert names(program(architecture(BIG), 2, False)) == [*ends, *forward, ("rows", 2), ("delta", 1), ("tiles", 0)]
-    assert names(program(architecture(BIG), 2, True)) == [*ends, ("rows", 0), ("groups", 0)]
-    assert names(program(architecture([64, 64, 8]), 2, False)) == [*ends, ("rows", 0), ("tiles", 0)]
-    clipped = program(architecture(BIG, optimizer=Adam(global_clipnorm=1.0)), 2, False)
+    ends = [("snapshot", 0), ("check", 0)]
+    assert names(phases_of_step(architecture(BIG), 1, False)) == [*ends, ("rows", 0), ("blocks", 0)]
+    by_units = [("inputs", 0), ("forward", 0), ("forward", 1), ("rows", 2), ("delta", 1)]
+    assert names(phases_of_step(architecture(BIG), 2, False)) == [*ends, *by_units, ("blocks", 0)]
+    assert names(phases_of_step(architecture(BIG), 2, True)) == [*ends, ("rows", 0), ("groups", 0)]
+    assert names(phases_of_step(architecture([64, 64, 8]), 2, False)) == [*ends, ("rows", 0), ("blocks", 0)]
+    clipped = phases_of_step(architecture(BIG, optimizer=Adam(global_clipnorm=1.0)), 2, False)
     assert names(clipped)[-2:] == [("gradients", 0), ("update", 0)]
-    assert [phase.then for phase in clipped][-2:] == [at.CHOOSE_FACTOR, at.END_STEP]
+    assert [phase.then for phase in clipped][-2:] == [CHOOSE_FACTOR, END_STEP]
 
 
 def test_a_layer_whose_activation_mixes_units_is_done_by_rows() -> None:
     layers = [200, Dense(200), Dense(200, "softmax"), Dense(200), 5]
-    assert ("rows", 1) in names(program(architecture(layers), 2, False))
+    assert ("rows", 1) in names(phases_of_step(architecture(layers), 2, False))
 
 
 @pytest.mark.parametrize(

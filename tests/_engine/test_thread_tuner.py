@@ -132,8 +132,8 @@ def test_a_single_thread_is_never_parallel() -> None:
 
 def test_what_was_measured_holds_for_the_same_work_alone() -> None:
     plan = Network([8, 8, 8], seed=0)._plans.get("training", 16)
-    first = plan.choice(region=0, most=2, rows=16)
-    assert plan.choice(region=0, most=2, rows=16) is first
-    assert plan.choice(region=1, most=2, rows=16) is not first
-    assert plan.choice(region=0, most=2, rows=17) is not first
-    assert plan.choice(region=0, most=1, rows=17).most == 1
+    first = plan.tuner("a", 2, rows=16)
+    assert plan.tuner("a", 2, rows=16) is first
+    assert plan.tuner("b", 2, rows=16) is not first
+    assert plan.tuner("a", 2, rows=17) is not first
+    assert plan.tuner("a", 1, rows=17).most == 1

@@ -14,7 +14,7 @@ from cases import DTYPES, LEARNERS, Training, assert_same_bits, data_for, larges
 
 import fastmlp
 from fastmlp import Network, NonFiniteLossError, register_loss
-from fastmlp.kernels import layout as at
+from fastmlp.kernels.layout import DECAY
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS as TABLE
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop, from_dict, resolve
@@ -192,7 +192,7 @@ def test_a_step_has_the_same_constants_in_any_block(optimizer: Optimizer) -> Non
         with np.errstate(all="raise"):
             whole, decay = optimizer.constants(steps), optimizer.decay(steps)
             single = [optimizer.constants(steps[i : i + 1]) for i in range(count)]
-        assert whole.shape[1] <= at.DECAY
+        assert whole.shape[1] <= DECAY
         assert np.isfinite(whole).all()
         assert_same_bits(whole, np.concatenate(single))
         assert_same_bits(decay, np.concatenate([optimizer.decay(steps[i : i + 1]) for i in range(count)]))

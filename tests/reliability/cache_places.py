@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from fastmlp.kernels.host import code_cache
-from fastmlp.kernels.host.jit import Kernel, Reals
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import Kernel
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 NOBODY = 65534

@@ -51,8 +51,7 @@ from fastmlp._engine import (
 )
 from fastmlp._runtime.buffers import address
 from fastmlp.initializers import INITIALIZERS
-from fastmlp.kernels import layout as at
-from fastmlp.kernels.host.jit import Reals
+from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
 from fastmlp.kernels.vocabulary.simd import offset
@@ -170,8 +169,8 @@ MODULES = (arrays, feeds, few_rows, inference, parameters, plan, registration, t
 """Where memory for the kernels is allocated."""
 
 DIRTY = (
-    at.ACTIVATIONS, at.DELTAS, at.TARGETS, at.ROW_WEIGHTS, at.ROW_LOSSES, at.TILE_PENALTIES, at.TILE_SQUARES,
-    at.GRADIENT, at.GROUP_GRADIENTS, at.SNAPSHOT, at.CREW, at.SCRATCH,
+    "inputs", "activations", "deltas", "targets", "row_weights", "row_losses", "block_penalties", "block_squares",
+    "gradient", "group_gradients", "snapshot", "team", "scratch",
 )  # fmt: skip
 """Buffers of a plan that may hold anything at first; of the scratch, what is behind its block of zeros."""
 
@@ -184,9 +183,9 @@ def guarded(side: str) -> Iterator[Guard]:
 
     def allocate_dirty(self: plan.Plan, sizes: Any) -> None:
         allocate(self, sizes)
-        for word in set(DIRTY) & self._buffers.keys():
-            buffer = self.buffer(word)
-            clean = BLOCK if word == at.SCRATCH else 0
+        for name in set(DIRTY) & self._buffers.keys():
+            buffer = self.buffer(name)
+            clean = BLOCK if name == "scratch" else 0
             buffer.reshape(self.threads if clean else 1, -1)[:, clean:].view(np.uint8)[:] = PATTERN[0]
 
     step = guard.copy(inference._STEP)

@@ -22,7 +22,8 @@ from cache_places import AS_ROOT, files_in, folder_in
 from conftest import Tried
 from numba.core.ccallback import CFunc
 
-from fastmlp.kernels.host.jit import Reals, kernel
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import kernel
 
 TINY = """
 import numpy as np

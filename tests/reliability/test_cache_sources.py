@@ -21,7 +21,7 @@ from llvmlite import binding
 from numba.core import config
 
 from fastmlp import Network
-from fastmlp._engine.step_runner import _kernels_in
+from fastmlp._engine.warmup import kernels_among
 from fastmlp.kernels.host import code_cache
 from fastmlp.kernels.host.jit import Kernel
 
@@ -140,7 +140,7 @@ def test_kernels_have_names_of_their_own() -> None:
     """Two of one name and signature would be answered with each other's code."""
     found: dict[tuple[str, str], Kernel] = {}
     for module in [module for name, module in sys.modules.items() if name.startswith("fastmlp.kernels.")]:
-        for known in _kernels_in(vars(module).values()):
+        for known in kernels_among(vars(module).values()):
             for dtype in known.dtypes:
                 key = (known.name, str(known.signature(dtype)))
                 assert found.setdefault(key, known) is known
@@ -161,7 +161,8 @@ print(out[0])
 """
 SMALL = """
 from __future__ import annotations
-from fastmlp.kernels.host.jit import Reals, kernel
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import kernel
 
 @kernel()
 def put(a: Reals) -> None:
@@ -227,7 +228,8 @@ def test_code_made_with_other_flags_meanwhile_is_not_kept(tmp_path: Path) -> Non
 def test_a_kernel_from_elsewhere_is_compiled_anew_when_its_file_changes(tmp_path: Path) -> None:
     text = """
 import numpy as np
-from fastmlp.kernels.host.jit import Reals, kernel
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import kernel
 
 @kernel()
 def put(a: Reals) -> None:

@@ -58,7 +58,8 @@ def parts(network):
     "All that a step changes; the transposed weights too, which later steps read, but for those of the first layer."
     own = network._parameters
     transposed = own.transposed[[*own.w_offsets, own.transposed.size][1]:]
-    return [array.tobytes() for array in (own.weights, transposed, own.slots, own.totals, own.state[:4])]
+    state = bytes(own.state)  # but for what tells the data of the epoch under way
+    return [*(array.tobytes() for array in (own.weights, transposed, own.slots)), state[:32], state[56:]]
 
 def fit(network, epochs, *more):
     callbacks = [ModelCheckpoint(path), ModelCheckpoint(path + "2", save_freq=2), Twice(), *more]

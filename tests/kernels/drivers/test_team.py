@@ -7,9 +7,10 @@ import pytest
 from digests import SHAPES, always_parallel, big_data, big_network, state_of
 
 from fastmlp._engine import plan
-from fastmlp.kernels import layout as at
+from fastmlp.kernels import layout
 from fastmlp.kernels.host import threads
-from fastmlp.kernels.host.jit import Ints, kernel
+from fastmlp.kernels.host.annotations import Ints
+from fastmlp.kernels.host.jit import kernel
 from fastmlp.kernels.vocabulary import atomics
 
 
@@ -59,6 +60,6 @@ def test_numbers_are_counted_and_seen() -> None:
 
 
 def test_what_members_write_lies_in_lines_of_its_own() -> None:
-    assert at.CREW_PHASE + at.CREW_LINE <= at.CREW_DONE
-    assert at.CREW_DONE + at.CREW_LINE <= at.CREW_CLAIMS
-    assert at.CREW_LINE * 8 == 128
+    assert layout.TEAM_PHASE + layout.TEAM_LINE <= layout.TEAM_DONE
+    assert layout.TEAM_DONE + layout.TEAM_LINE <= layout.TEAM_CLAIMS
+    assert layout.TEAM_LINE * 8 == 128

@@ -12,7 +12,8 @@ import pytest
 from cases import DTYPES, Array, kernel_of, run
 from numba.core.ccallback import CFunc
 
-from fastmlp.kernels.host.jit import OPTIONS, Kernel, Reals, scalar
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import OPTIONS, Kernel, scalar
 from fastmlp.kernels.micro import functions
 from fastmlp.kernels.vocabulary import arithmetic, loops
 from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals

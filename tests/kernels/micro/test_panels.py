@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cases import BATCHES, DTYPES, TOLERANCE, WIDTHS, kernel_of, relative_error, rounded, run
 
-from fastmlp.kernels.host.jit import Reals
+from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro import panels
 

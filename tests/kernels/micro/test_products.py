@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from cases import BATCHES, DTYPES, TOLERANCE, WIDTHS, Array, kernel_of, relative_error, rounded, run, to_panels
 
-from fastmlp.kernels.host.jit import Kernel, Reals
+from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.micro.product import narrow_panel_product, panel_product
 from fastmlp.kernels.operations.optimizers import UPDATES

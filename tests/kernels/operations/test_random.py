@@ -12,7 +12,8 @@ from numba.core.ccallback import CFunc
 
 from fastmlp import Dense, Network, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
 from fastmlp.initializers import INITIALIZERS, Initializer
-from fastmlp.kernels.host.jit import OPTIONS, Floats, Ints, Kernel, Reals
+from fastmlp.kernels.host.annotations import Floats, Ints, Reals
+from fastmlp.kernels.host.jit import OPTIONS, Kernel
 from fastmlp.kernels.operations import random as compiled
 from fastmlp.kernels.operations.dropout import drop_panel, least
 from fastmlp.kernels.operations.orthogonal import draw_orthogonal, room

@@ -1,0 +1,104 @@
+"""The buffers of a plan: which there are, and how large, for a purpose and a number of rows."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from fastmlp._engine.parameters import panels
+from fastmlp._engine.step_plan import CHUNK_ROWS, RowBlocking, row_blocking
+from fastmlp.activations import Activation, OwnActivation
+from fastmlp.architecture import Architecture, Layer
+from fastmlp.kernels.layout import BLOCK, PANEL, TEAM_CLAIMS, TEAM_LINE, WORK
+from fastmlp.kernels.operations.activations import ACTIVATIONS, ActivationKernels
+from fastmlp.kernels.operations.losses import SCRATCH_LANES, SCRATCH_MATRICES
+from fastmlp.kernels.operations.user_functions import activation_kernels
+
+Purpose = Literal["training", "gradients", "jacobian", "prediction"]
+"""What a plan is for.
+
+Training updates and drops out. Gradients are added up without either. A jacobian goes back from the outputs in place
+of the loss. A prediction goes forward alone.
+"""
+
+BufferSizes = dict[str, tuple[int, Any]]
+"""Elements and dtype of each buffer, by the field of the plan that points to it."""
+
+
+def buffer_sizes(
+    architecture: Architecture, parameter_count: int, purpose: Purpose, rows: int, threads: int
+) -> BufferSizes:
+    """Return the size of each buffer of a plan; "activations" and "deltas" are shared by the layers."""
+    blocking = blocking_for(architecture, purpose, rows)
+    capacity = capacity_for(blocking, purpose, rows, threads)
+    dtype, stride = architecture.dtype, capacity * PANEL
+    layers = architecture.layers
+    widest = max(panels(layer.units) for layer in layers)
+    scratch = WORK + SCRATCH_LANES * PANEL + SCRATCH_MATRICES * (widest + 1) * BLOCK
+    blocks = sum(panels(layer.inputs) * panels(layer.units) for layer in layers)
+    sizes: BufferSizes = {
+        "scratch": (scratch * threads, dtype),
+        "inputs": (panels(architecture.inputs) * stride, dtype),
+        "activations": (sum(_copies(layer, purpose) * panels(layer.units) for layer in layers) * stride, dtype),
+    }
+    if purpose != "prediction":
+        sizes["deltas"] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
+        sizes["targets"] = (panels(architecture.outputs) * stride, dtype)
+        sizes["row_weights"] = (capacity, np.float64)  # their mean may not depend on their scale
+        sizes["row_losses"] = (panels(rows) * PANEL, np.float64)
+        sizes["block_penalties"] = (blocks, np.float64)
+    clips_norm = purpose == "training" and architecture.optimizer.global_clipnorm is not None
+    if purpose == "gradients" or clips_norm:
+        sizes["gradient"] = (parameter_count, dtype)
+    if clips_norm:
+        sizes["block_squares"] = (blocks, np.float64)
+    if purpose == "training":
+        sizes["snapshot"] = (parameter_count * (1 + len(architecture.optimizer.slots)), dtype)
+        sizes["team"] = (TEAM_CLAIMS + threads * TEAM_LINE, np.int64)
+    if blocking.groups:
+        sizes["group_gradients"] = (blocking.groups * parameter_count, dtype)
+    return sizes
+
+
+def bytes_of(sizes: BufferSizes) -> int:
+    """Return how many bytes buffers of these sizes take together."""
+    return sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
+
+
+def memory_message(purpose: Purpose, rows: int) -> tuple[str, str]:
+    """Return what the buffers of a plan are for and what would take less, for an error of memory."""
+    if purpose == "training":
+        kept = "a copy of the network, to undo an epoch, and what its layers make of a batch"
+        return f"a fit in batches of {rows:,} rows ({kept})", "a smaller batch_size or narrower layers would take less"
+    questions = {"gradients": "a loss", "jacobian": "gradients of the inputs", "prediction": "a prediction"}
+    return f"{questions[purpose]} (what the layers make of {rows:,} rows)", "narrower layers would take less"
+
+
+def blocking_for(architecture: Architecture, purpose: Purpose, rows: int) -> RowBlocking:
+    """Return how rows are blocked; only a training groups them."""
+    return row_blocking(architecture, rows) if purpose == "training" else RowBlocking(0, CHUNK_ROWS)
+
+
+def capacity_for(blocking: RowBlocking, purpose: Purpose, rows: int, threads: int) -> int:
+    """Return the rows of each buffer: all rows of a batch, or what each thread takes at a time, side by side."""
+    apart = purpose == "prediction" or blocking.groups > 0
+    return panels(blocking.chunk_rows if blocking.groups else rows) * PANEL * (threads if apart else 1)
+
+
+def keeps_slopes(layer: Layer, purpose: Purpose) -> bool:
+    """Return whether the derivative is computed in the forward pass, since it does not follow from g(Z)."""
+    return purpose != "prediction" and kernels_of(layer.activation).keeping is not None
+
+
+def kernels_of(activation: Activation) -> ActivationKernels:
+    """Return the kernels of an activation, built in or registered by the user."""
+    if isinstance(activation, OwnActivation):
+        return activation_kernels(activation.name, activation.forward, activation.derivative)
+    return ACTIVATIONS[activation.formula]
+
+
+def _copies(layer: Layer, purpose: Purpose) -> int:
+    """Return how many matrices of its outputs a layer keeps: A, with dropout g(Z) and D, and slopes where needed."""
+    dropped = 2 if layer.dropout and purpose == "training" else 0
+    return 1 + dropped + keeps_slopes(layer, purpose)
