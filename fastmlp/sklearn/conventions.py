@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp.callbacks import Callback
-from fastmlp.kernels import layout as at
 
 
 class EpochLoss:
@@ -37,9 +36,9 @@ class EpochLoss:
         last, total = steps_per_epoch - 1, self._sum if first_batch else 0.0
         for batch, result in enumerate(results.tolist(), first_batch):
             rows = self.batch_size if batch < last else self.samples - last * self.batch_size
-            weight = result[at.WEIGHT_SUM]
-            data = result[at.LOSS_SUM] / weight if weight > 0 else 0.0
-            total += rows * (self.share * data + result[at.PENALTY])
+            weight = result["weight_sum"]
+            data = result["loss_sum"] / weight if weight > 0 else 0.0
+            total += rows * (self.share * data + result["penalty"])
         self._sum = total
         return [total / self.samples] if first_batch + len(results) == steps_per_epoch else []
 
