@@ -294,6 +294,16 @@ ACTIVATIONS: dict[str, Activation] = {
 def resolve(activation: str | Activation) -> Activation:
     """Return the activation with this name and its default numbers, or the object itself.
 
+    Parameters
+    ----------
+    activation : str or Activation
+        A name of `ACTIVATIONS`, or an activation object.
+
+    Returns
+    -------
+    Activation
+        The activation object.
+
     Raises
     ------
     ValueError

@@ -125,6 +125,11 @@ class Architecture:
         rate : float or Schedule
             A number of at least 0, or a schedule.
 
+        Returns
+        -------
+        Architecture
+            The copy; this object does not change.
+
         Raises
         ------
         TypeError, ValueError
@@ -133,7 +138,13 @@ class Architecture:
         return replace(self, optimizer=replace(self.optimizer, learning_rate=rate))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the description as names and numbers that JSON can hold; `from_dict` is the inverse."""
+        """Return the description as names and numbers that JSON can hold; `from_dict` is the inverse.
+
+        Returns
+        -------
+        dict
+            "layers" (a list of dicts), "loss", "optimizer", "dtype" and "seed".
+        """
         layers = [
             {
                 **asdict(layer),
@@ -159,6 +170,11 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     ----------
     stored : dict
         The description; its "layers" may be an iterator.
+
+    Returns
+    -------
+    Architecture
+        An equal architecture.
 
     Raises
     ------
@@ -329,6 +345,16 @@ def _check_dtype(dtype: Any) -> np.dtype[Any]:
 
 def resolve_seed(seed: int | None) -> int:
     """Return the seed, or draw one if it is None.
+
+    Parameters
+    ----------
+    seed : int, optional
+        A whole number from 0 to 2**63 - 1.
+
+    Returns
+    -------
+    int
+        The seed; one that is drawn is less than 2**31.
 
     Raises
     ------

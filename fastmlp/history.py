@@ -42,7 +42,15 @@ class History:
     seconds: float = 0.0
 
     def add(self, epoch: int, logs: dict[str, float]) -> None:
-        """Append the numbers of one epoch."""
+        """Append the numbers of one epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            The number of the epoch.
+        logs : dict of str to float
+            The loss and the metrics by name.
+        """
         self.epoch.append(epoch)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(value)

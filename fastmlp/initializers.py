@@ -344,6 +344,16 @@ INITIALIZERS: dict[str, Initializer] = {
 def resolve(initializer: str | Initializer) -> Initializer:
     """Return the initializer with this name and its default numbers, or the object itself.
 
+    Parameters
+    ----------
+    initializer : str or Initializer
+        A name of `INITIALIZERS`, or an initializer object.
+
+    Returns
+    -------
+    Initializer
+        The initializer object.
+
     Raises
     ------
     ValueError
@@ -356,6 +366,16 @@ def resolve(initializer: str | Initializer) -> Initializer:
 
 def resolve_bias(initializer: str | Initializer) -> Initializer:
     """Return the initializer of a bias, given its name or the object itself.
+
+    Parameters
+    ----------
+    initializer : str or Initializer
+        A name of `INITIALIZERS`, or an initializer object.
+
+    Returns
+    -------
+    Initializer
+        The initializer object.
 
     Raises
     ------
@@ -372,6 +392,16 @@ def resolve_bias(initializer: str | Initializer) -> Initializer:
 
 def from_dict(stored: Any) -> Initializer:
     """Return the initializer that `Initializer.to_dict` describes.
+
+    Parameters
+    ----------
+    stored : dict
+        The name and the numbers.
+
+    Returns
+    -------
+    Initializer
+        An equal initializer.
 
     Raises
     ------

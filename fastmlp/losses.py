@@ -250,6 +250,16 @@ LOSSES: dict[str, Loss] = {
 def resolve(loss: str | Loss) -> Loss:
     """Return the loss with this name and its default numbers, or the object itself.
 
+    Parameters
+    ----------
+    loss : str or Loss
+        A name of `LOSSES`, or a loss object.
+
+    Returns
+    -------
+    Loss
+        The loss object.
+
     Raises
     ------
     ValueError
