@@ -1,4 +1,4 @@
-"""The metrics are scikit-learn's, weighted or not; what it leaves undefined is defined here."""
+"""Metrics agree with scikit-learn, with and without weights; values that it leaves undefined are defined here."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def close(value):
 
 @weighted
 @pytest.mark.parametrize(("true", "pred"), [BINARY, CLASSES], ids=["binary", "classes"])
-def test_accuracy_is_the_weighted_share_of_right_labels(true, pred, weights):
+def test_accuracy_is_the_weighted_share_of_correct_labels(true, pred, weights):
     assert metrics.accuracy(true, pred, weights) == close(peer.accuracy_score(true, pred, sample_weight=weights))
 
 
@@ -49,7 +49,7 @@ def test_confusion_matrix_takes_names():
 @weighted
 @of_classes
 @pytest.mark.parametrize("positive", [0, 1])
-def test_of_two_classes_the_positive_one_counts(name, weights, positive):
+def test_with_two_classes_the_positive_class_is_measured(name, weights, positive):
     true, pred = BINARY
     expected = getattr(peer, f"{name}_score")(true, pred, sample_weight=weights, pos_label=positive)
     assert getattr(metrics, name)(true, pred, weights, pos_label=positive) == close(expected)
@@ -58,13 +58,13 @@ def test_of_two_classes_the_positive_one_counts(name, weights, positive):
 @weighted
 @of_classes
 def test_macro_is_the_plain_mean_over_the_classes_that_occur(name, weights):
-    true, pred = CLASSES[0], np.where(CLASSES[1] == 2, 7, CLASSES[1])  # 2 is never called, 7 is never true
+    true, pred = CLASSES[0], np.where(CLASSES[1] == 2, 7, CLASSES[1])  # 2 is never predicted, 7 is never true
     expected = getattr(peer, f"{name}_score")(true, pred, sample_weight=weights, average="macro", zero_division=0)
     assert getattr(metrics, name)(true, pred, weights, average="macro") == close(expected)
 
 
 @of_classes
-def test_a_class_that_neither_occurs_nor_is_called_counts_0(name):
+def test_a_class_that_is_neither_true_nor_predicted_counts_as_0(name):
     assert getattr(metrics, name)([0, 0], [0, 0]) == 0.0
 
 
@@ -97,11 +97,11 @@ def test_the_roc_curve_has_a_point_for_each_different_score(rng, weights, digits
 
 
 @pytest.mark.parametrize(("scores", "area"), [([0.1, 0.9], 1.0), ([0.9, 0.1], 0.0), ([0.5, 0.5], 0.5)])
-def test_roc_auc_reaches_its_ends_and_its_middle(scores, area):
+def test_roc_auc_reaches_0_and_1_and_one_half(scores, area):
     assert metrics.roc_auc([0, 1], scores) == area
 
 
-def test_a_column_of_scores_is_those_of_the_positive_class(rng):
+def test_a_single_column_holds_the_scores_of_the_positive_class(rng):
     scores = rng.uniform(size=60)
     assert metrics.roc_auc(BINARY[0], scores[:, None]) == metrics.roc_auc(BINARY[0], scores)
     assert metrics.log_loss(BINARY[0], scores[:, None]) == metrics.log_loss(BINARY[0], scores)
@@ -117,14 +117,14 @@ def test_top_k_accuracy_looks_for_the_class_among_the_highest_scores(rng, true, 
     assert metrics.top_k_accuracy(true, scores, weights, k=k) == close(expected)
 
 
-def test_top_k_accuracy_takes_five_unless_told(rng):
+def test_the_default_k_of_top_k_accuracy_is_5(rng):
     scores = rng.normal(size=(60, 9))
     assert metrics.top_k_accuracy(CLASSES[0], scores) == metrics.top_k_accuracy(CLASSES[0], scores, k=5)
     assert metrics.top_k_accuracy(CLASSES[0], scores) != metrics.top_k_accuracy(CLASSES[0], scores, k=4)
 
 
 def probabilities(rng, classes, dtype):
-    """Rows that sum to 1; some hold a 0 and a 1."""
+    """Return rows that sum to 1; some of them hold a 0 and a 1."""
     p = rng.dirichlet(np.ones(classes), 60).astype(dtype)
     p[:6] = np.eye(classes)[np.arange(6) % classes]
     return p
@@ -164,7 +164,7 @@ def test_log_loss_takes_true_probabilities(rng, weights):
     )
 
 
-def test_whole_numbers_will_do_for_probabilities():
+def test_probabilities_may_be_integers():
     assert metrics.log_loss([0, 1], [0, 1]) == pytest.approx(np.finfo(np.float64).eps)
 
 
@@ -179,7 +179,7 @@ def test_errors_of_numbers_are_plain_means_over_the_outputs(rng, shape, weights,
 
 
 def correlation(true, pred, weights):
-    """Of one output, from NumPy's covariances."""
+    """Return the correlation of one output, from NumPy's covariances."""
     (a, b), (_, c) = np.cov(true, pred, aweights=weights)
     return b / np.sqrt(a * c)
 
@@ -197,7 +197,7 @@ def test_pearson_is_the_correlation_and_plain_mean_over_the_outputs(rng, weights
 
 
 @weighted
-def test_pearson_of_a_line_is_1_or_minus_1_and_never_more(rng, weights):
+def test_pearson_of_a_line_is_1_or_minus_1_and_never_beyond(rng, weights):
     for _ in range(20):
         true = rng.normal(size=60)
         found = [metrics.pearson(true, slope * true + 1, weights) for slope in (3.0, -0.1)]
@@ -214,7 +214,7 @@ def test_pearson_of_equal_values_is_0(rng, weights):
         assert metrics.pearson(np.where(weights > 0, equal, values), values, weights) == 0.0
 
 
-def test_r2_of_equal_values_is_1_when_they_are_met_and_0_when_not():
+def test_r2_of_equal_values_is_1_if_predictions_are_exact_and_0_if_not():
     weights = np.array([1.0, 0.1, 0.7])
     assert metrics.r2([0.1] * 3, [0.1] * 3, weights) == 1.0
     assert metrics.r2([0.1] * 3, [0.1, 0.1, 0.2], weights) == 0.0
@@ -306,6 +306,6 @@ def test_evaluate_of_numbers_gives_mean_absolute_error_and_r2(rng, weights):
         (lambda: metrics.evaluate("binary_crossentropy", [0, 1], [[0.0]]), r"got \(2,\) and \(1, 1\)"),
     ],
 )
-def test_what_has_no_answer_is_refused_with_the_reason(call, reason):
+def test_wrong_arguments_are_refused_with_the_reason(call, reason):
     with pytest.raises(ValueError, match=reason):
         call()

@@ -1,4 +1,4 @@
-"""Metrics asked for by name and a user's own, in `evaluate` and after each epoch, are scikit-learn's of `predict`."""
+"""Metrics selected by name and functions of the user, in `evaluate` and after each epoch, agree with scikit-learn."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ Truth = Callable[[Any, Any, Any], float]
 
 
 def macro(name: str) -> Truth:
-    """scikit-learn's mean over the classes that occur."""
+    """Return scikit-learn's metric as the plain mean over the classes that occur."""
     score = getattr(peer, f"{name}_score")
     return lambda y, p, w: score(y, p.argmax(1), sample_weight=w, average="macro", zero_division=0)
 
 
 def by_output(score: Truth) -> Truth:
-    """The plain mean over the outputs."""
+    """Return the metric as the plain mean over the outputs."""
     return lambda y, p, w: float(np.mean([score(t, q, w) for t, q in zip(y.reshape(p.shape).T, p.T, strict=True)]))
 
 
 def called(name: str) -> Truth:
-    """Of one output, called 1 from 1/2 on."""
+    """Return scikit-learn's metric of one output, which predicts class 1 from 1/2 on."""
     score = getattr(peer, f"{name}_score")
     more = {} if name == "accuracy" else {"zero_division": 0}
     return lambda y, p, w: score(y, p >= 0.5, sample_weight=w, **more)
@@ -108,7 +108,7 @@ def near(value: float) -> Any:
 @both
 @weighted
 @cases
-def test_each_metric_is_scikit_learns_of_the_predictions(
+def test_each_metric_agrees_with_scikit_learn(
     layers: Any, output: str, y: Any, truths: dict[str, Truth], weights: Any, kind: Any
 ) -> None:
     network = kind(layers, output=output, seed=3)
@@ -119,13 +119,13 @@ def test_each_metric_is_scikit_learns_of_the_predictions(
 
 
 @cases
-def test_every_metric_that_suits_is_among_these(layers: Any, output: str, y: Any, truths: dict[str, Truth]) -> None:
+def test_every_suitable_metric_is_tested(layers: Any, output: str, y: Any, truths: dict[str, Truth]) -> None:
     kind = TARGET_KINDS[Network(layers, output=output).architecture.loss.targets]
     suitable = [name for name, metric in METRICS.items() if metric.reads in kind.readable]
     assert set(truths) == set(suitable) - ({"top_k_accuracy"} if layers[-1] < 6 else set())
 
 
-def test_there_is_a_line_for_every_kind_of_targets() -> None:
+def test_there_is_an_entry_for_every_kind_of_targets() -> None:
     assert {loss.targets for loss in LOSSES.values()} <= set(TARGET_KINDS)
     for kind in TARGET_KINDS.values():
         assert all(METRICS[name].reads in kind.readable for name in kind.default_metrics)
@@ -134,7 +134,7 @@ def test_there_is_a_line_for_every_kind_of_targets() -> None:
 @both
 @weighted
 @cases
-def test_metrics_of_epochs_are_those_of_evaluate(
+def test_metrics_after_an_epoch_agree_with_evaluate(
     layers: Any, output: str, y: Any, truths: dict[str, Truth], weights: Any, kind: Any
 ) -> None:
     network, other = kind(layers, output=output, seed=3), kind(layers, output=output, seed=3)
@@ -148,7 +148,7 @@ def test_metrics_of_epochs_are_those_of_evaluate(
 
 
 @both
-def test_metrics_of_a_split_are_those_of_its_rows(kind: Any) -> None:
+def test_metrics_of_a_split_agree_with_evaluate_on_its_rows(kind: Any) -> None:
     layers, output, y, truths = CASES["three outputs of 0 and 1"]
     kept = plain.data.split(ROWS, 0.4, plain.random.key(3, plain.random.SPLIT))[1]
     network = kind(layers, output=output, seed=3)
@@ -158,7 +158,7 @@ def test_metrics_of_a_split_are_those_of_its_rows(kind: Any) -> None:
     assert {name: found[name] for name in truths} == {name: expected[name] for name in truths}
 
 
-def test_rows_of_classes_are_their_most_probable_class_but_for_the_log_loss() -> None:
+def test_a_row_of_probabilities_counts_as_its_most_probable_class_except_in_the_log_loss() -> None:
     labels = CASES["seven classes"][2]
     soft = 0.6 * np.eye(7)[labels] + 0.4 * RNG.dirichlet(np.ones(7), ROWS)
     network = Network([3, 8, 7], output="softmax", seed=3)
@@ -167,7 +167,7 @@ def test_rows_of_classes_are_their_most_probable_class_but_for_the_log_loss() ->
     assert found["log_loss"] == pytest.approx(found["loss"], rel=1e-6)
 
 
-def test_labels_that_are_missing_count_only_where_they_were_called() -> None:
+def test_a_class_without_samples_counts_only_if_it_was_predicted() -> None:
     network, labels = Network([3, 8, 7], output="softmax", seed=3), CASES["seven classes"][2]
     rows = np.flatnonzero((labels != 2) & (labels != 5))
     names = [name for name in SEVEN if name != "roc_auc"]
@@ -181,14 +181,14 @@ def test_labels_that_are_missing_count_only_where_they_were_called() -> None:
         network.evaluate(X[rows], labels[rows], metrics=["roc_auc"])
 
 
-def test_of_two_classes_only_the_scores_of_the_second_rank() -> None:
+def test_with_two_classes_roc_auc_takes_the_scores_of_class_1() -> None:
     p = np.array([[1, 1 - 2e-7], [1e-9, 1], [1e-8, 1]], np.float32)
     found = metrics.evaluate("categorical_crossentropy", [0, 0, 1], p, metrics=["roc_auc"])
     assert found["roc_auc"] == peer.roc_auc_score([0, 0, 1], p[:, 1]) == 0.75
 
 
 @weighted
-def test_a_constant_output_has_an_answer(weights: Any) -> None:
+def test_metrics_of_a_constant_output_are_defined(weights: Any) -> None:
     network = Network([3, 1], seed=0)
     network.set_weights([(np.zeros((3, 1)), np.full(1, 0.25))])
     y = np.full(ROWS, 0.25)
@@ -205,7 +205,7 @@ def test_weights_that_are_all_zero_give_0() -> None:
 
 @weighted
 @pytest.mark.parametrize("signs", [[-1, 1], [0, 1]])
-def test_of_signs_what_is_above_0_is_positive(signs: list[int], weights: Any) -> None:
+def test_for_hinge_loss_values_above_0_are_positive(signs: list[int], weights: Any) -> None:
     hinge = LOSSES["hinge"]
     y, margins = RNG.choice(signs, (ROWS, 2)), RNG.normal(size=(ROWS, 2))
     margins[0] = 0
@@ -231,14 +231,14 @@ def test_counts_are_measured_as_values() -> None:
         assert found == metrics.evaluate("mean_squared_error", y, rates, metrics=names)
 
 
-# A user's own --------------------------------------------------------------------------------------------------------
+# Functions of the user -----------------------------------------------------------------------------------------------
 
 
 def share_of_zero(y: Any, predictions: Any) -> float:
     return float((y == 0).mean())
 
 
-def test_a_function_of_the_package_is_its_name() -> None:
+def test_a_function_of_the_package_is_the_metric_of_its_name() -> None:
     network, labels = small_network(), small_data()[1]
     rows = small_data()[0]
     assert network.evaluate(rows, labels, metrics=[metrics.f1, "recall"]) == network.evaluate(
@@ -249,7 +249,7 @@ def test_a_function_of_the_package_is_its_name() -> None:
 @both
 @weighted
 @pytest.mark.parametrize("name", ["seven classes", "one number", "two numbers"])
-def test_a_users_function_sees_what_was_given_and_what_was_predicted(name: str, weights: Any, kind: Any) -> None:
+def test_a_function_of_the_user_gets_y_predictions_and_weights(name: str, weights: Any, kind: Any) -> None:
     layers, output, y, _ = CASES[name]
     network, seen = kind(layers, output=output, dtype="float64", seed=3), []
 
@@ -274,7 +274,7 @@ def test_a_users_function_sees_what_was_given_and_what_was_predicted(name: str, 
 
 
 @pytest.mark.parametrize("what", [0, 1, 2], ids=["y", "predictions", "weights"])
-def test_a_users_function_can_change_nothing(what: int) -> None:
+def test_a_function_of_the_user_gets_read_only_arrays(what: int) -> None:
     y, weights = np.ones((ROWS, 1), np.float32), np.ones(ROWS)
 
     def spoil(*given: Any, sample_weight: Any) -> float:
@@ -290,7 +290,7 @@ def test_a_users_function_can_change_nothing(what: int) -> None:
 
 
 @both
-def test_a_users_function_is_called_once_an_epoch(kind: Any) -> None:
+def test_a_function_of_the_user_is_called_once_in_each_epoch(kind: Any) -> None:
     calls: list[int] = []
 
     def counted(y: Any, predictions: Any) -> float:
@@ -304,12 +304,12 @@ def test_a_users_function_is_called_once_an_epoch(kind: Any) -> None:
     assert calls == [9] * 3
 
 
-def test_a_function_whose_parameters_cannot_be_told_gets_no_weights() -> None:
+def test_a_function_without_a_signature_gets_no_weights() -> None:
     with pytest.raises(TypeError, match="metric 'max' must return a number, got an array"):
         Network([3, 1], seed=0).evaluate(X[:1], X[:1, 0], [1.0], metrics=[max])
 
 
-def test_metrics_change_nothing_in_training() -> None:
+def test_metrics_do_not_change_training() -> None:
     rows, labels = small_data()
     one, other = small_network(), small_network()
     one.fit(rows, labels, epochs=3, validation_split=0.3)
@@ -318,7 +318,7 @@ def test_metrics_change_nothing_in_training() -> None:
     assert one.history.history["val_loss"] == other.history.history["val_loss"]  # type: ignore[union-attr]
 
 
-# What does not suit --------------------------------------------------------------------------------------------------
+# Unsuitable metrics --------------------------------------------------------------------------------------------------
 
 
 def returning(value: Any) -> Callable[..., Any]:
@@ -355,16 +355,14 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
 
 @both
 @pytest.mark.parametrize(("asked", "error", "reason"), REFUSED)
-def test_what_cannot_be_measured_is_refused(asked: Any, error: type[Exception], reason: str, kind: Any) -> None:
+def test_an_unsuitable_metric_is_refused(asked: Any, error: type[Exception], reason: str, kind: Any) -> None:
     rows, labels = small_data()
     with pytest.raises(error, match=reason):
         kind([3, 3], output="softmax", seed=0).evaluate(rows, labels, metrics=asked)
 
 
 @pytest.mark.parametrize(("asked", "error", "reason"), REFUSED)
-def test_what_cannot_be_measured_is_refused_before_anything_is_learned(
-    asked: Any, error: type[Exception], reason: str
-) -> None:
+def test_an_unsuitable_metric_is_refused_before_training(asked: Any, error: type[Exception], reason: str) -> None:
     rows, labels = small_data()
     network = small_network()
     before = everything(network)
@@ -373,7 +371,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_learned(
     assert everything(network) == before
 
 
-def test_rows_without_an_answer_are_refused_before_anything_is_learned() -> None:
+def test_rows_for_which_a_metric_is_undefined_are_refused_before_training() -> None:
     rows, labels = small_data()
     network = small_network()
     before = everything(network)
@@ -388,7 +386,7 @@ def test_rows_without_an_answer_are_refused_before_anything_is_learned() -> None
 
 
 @both
-def test_without_validation_rows_there_is_nothing_to_measure(kind: Any) -> None:
+def test_metrics_need_validation_rows(kind: Any) -> None:
     rows, labels = small_data()
     network = kind([3, 3], output="softmax", seed=0)
     with pytest.raises(ValueError, match="metrics are measured on validation rows; give validation_data or"):
@@ -407,7 +405,7 @@ def test_without_validation_rows_there_is_nothing_to_measure(kind: Any) -> None:
         (1j, TypeError, "metric 'mine' must return a number, got 1j"),
     ],
 )
-def test_a_function_that_returns_no_number_is_named_after_its_first_epoch(
+def test_a_function_that_returns_no_number_is_refused_after_its_first_epoch(
     value: Any, error: type[Exception], reason: str
 ) -> None:
     rows, labels = small_data()
@@ -417,14 +415,14 @@ def test_a_function_that_returns_no_number_is_named_after_its_first_epoch(
     with pytest.raises(error, match=reason):
         one.fit(rows, labels, epochs=3, validation_split=0.3, metrics=["accuracy", returning(value)])
     other.fit(rows, labels, validation_split=0.3)
-    assert bits(one) == bits(other)  # the epoch is done
+    assert bits(one) == bits(other)  # the epoch itself is complete
     assert one.history is not None
     assert one.history.epoch == [0]
     assert list(one.history.history) == ["loss", "val_loss", "val_accuracy", "val_mine"]
     assert np.isnan(one.history.history["val_mine"][0])
 
 
-def test_an_error_of_a_users_function_goes_through() -> None:
+def test_an_error_of_a_function_of_the_user_is_raised() -> None:
     def mine(y: Any, predictions: Any) -> float:
         raise ZeroDivisionError("a metric's own")
 
@@ -436,11 +434,11 @@ def test_an_error_of_a_users_function_goes_through() -> None:
     network.fit(rows, labels)
 
 
-# Early stopping on them ----------------------------------------------------------------------------------------------
+# Early stopping on metrics -------------------------------------------------------------------------------------------
 
 
 def series(*values: float) -> Callable[..., float]:
-    """A metric that gives these values, epoch by epoch."""
+    """Return a metric that returns these values, one in each epoch."""
     left = iter(values)
 
     def mine(y: Any, predictions: Any) -> float:
@@ -450,7 +448,7 @@ def series(*values: float) -> Callable[..., float]:
 
 
 @pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 1)])
-def test_early_stopping_on_a_users_function_goes_where_it_is_told(mode: Any, best: int) -> None:
+def test_early_stopping_on_a_function_of_the_user_follows_the_mode(mode: Any, best: int) -> None:
     rows, labels = small_data()
     network = small_network()
     stopping = EarlyStopping("val_mine", mode=mode, patience=2)
@@ -461,7 +459,7 @@ def test_early_stopping_on_a_users_function_goes_where_it_is_told(mode: Any, bes
     assert stopping.best == {"max": 4, "min": 1}[mode]
 
 
-def test_early_stopping_asks_where_a_users_function_should_go_before_anything_is_learned() -> None:
+def test_early_stopping_on_a_function_of_the_user_needs_a_mode() -> None:
     rows, labels = small_data()
     network = small_network()
     before = bits(network)
@@ -476,7 +474,7 @@ RISING = {"accuracy", "top_k_accuracy", "precision", "recall", "f1", "roc_auc", 
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_early_stopping_knows_where_a_named_metric_should_go(name: str) -> None:
+def test_early_stopping_knows_the_direction_of_a_named_metric(name: str) -> None:
     stopping = EarlyStopping(f"val_{name}", patience=1)
     stopping.network, stopping.entries = small_network(), ("loss", f"val_{name}")
     stopping.on_train_begin()
@@ -485,7 +483,7 @@ def test_early_stopping_knows_where_a_named_metric_should_go(name: str) -> None:
     assert stopping.best_epoch == int(name in RISING)
 
 
-def test_early_stopping_on_a_named_metric_gives_the_best_weights_back() -> None:
+def test_early_stopping_on_a_named_metric_restores_the_best_weights() -> None:
     rows, labels = small_data()
     network, stopping = small_network(optimizer=Adam(0.05)), EarlyStopping("val_log_loss", patience=3)
     history = network.fit(
@@ -496,7 +494,7 @@ def test_early_stopping_on_a_named_metric_gives_the_best_weights_back() -> None:
     assert network.evaluate(rows[kept], labels[kept], metrics=["log_loss"])["log_loss"] == stopping.best
 
 
-def test_the_mode_decides_over_the_table() -> None:
+def test_the_mode_takes_precedence_over_the_known_direction() -> None:
     stopping = EarlyStopping("val_loss", mode="max")
     stopping.network, stopping.entries = small_network(), ("loss", "val_loss")
     stopping.on_train_begin()

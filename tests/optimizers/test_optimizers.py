@@ -1,4 +1,4 @@
-"""The optimizers as users handle them: their numbers, checked, compared and stored; schedules; what each achieves."""
+"""Optimizers: numbers are checked, compared and stored; each follows its schedule, learns, and clips gradients."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def refused(make: Callable[[], Any], error: type[Exception], message: str) -> No
 
 
 @pytest.mark.parametrize("kind", TABLE.values(), ids=TABLE)
-def test_what_all_have_is_checked_in_each(kind: Optimizer) -> None:
+def test_every_optimizer_checks_its_learning_rate_and_its_limits(kind: Optimizer) -> None:
     make: Any = type(kind)
     for value, error, message in RATES:
         refused(lambda value=value: make(value), error, f"{kind.name}: {message}")  # type: ignore[misc]
@@ -113,11 +113,11 @@ def test_what_all_have_is_checked_in_each(kind: Optimizer) -> None:
 
 
 @pytest.mark.parametrize(("kind", "numbers", "error", "message"), BAD)
-def test_a_bad_number_is_refused(kind: Any, numbers: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_a_wrong_number_is_refused(kind: Any, numbers: dict[str, Any], error: type[Exception], message: str) -> None:
     refused(lambda: kind(**numbers), error, message)
 
 
-def test_there_is_a_bad_case_for_every_number() -> None:
+def test_there_is_a_wrong_case_for_every_number() -> None:
     numbers = {(type(o), key) for o in TABLE.values() for key in o.to_dict()}
     common = {"name", "learning_rate", "clipvalue", "global_clipnorm"}
     asked = {(kind, key) for kind, given, *_ in BAD for key in given}
@@ -126,20 +126,20 @@ def test_there_is_a_bad_case_for_every_number() -> None:
     assert {(kind, key) for kind, key in numbers if key not in common} == asked | inherited
 
 
-def test_numbers_of_any_kind_become_plain_ones() -> None:
+def test_numbers_of_any_type_become_python_numbers() -> None:
     given = Adam(np.float32(0.5), beta_1=0, epsilon=np.float64(1e-3), global_clipnorm=1)  # type: ignore[arg-type]
     assert given == Adam(0.5, beta_1=0.0, epsilon=1e-3, global_clipnorm=1.0)
     assert {type(value) for value in given.to_dict().values()} == {str, float, bool, type(None)}
 
 
-def test_a_representation_makes_the_optimizer_again() -> None:
+def test_the_representation_evaluates_to_an_equal_optimizer() -> None:
     assert repr(SGD(0.5)) == "SGD(0.5)"
     assert repr(Lion(clipvalue=2, beta_1=0.5)) == "Lion(0.0001, clipvalue=2.0, beta_1=0.5)"
     for optimizer in LEARNERS.values():
         assert eval(repr(optimizer), vars(fastmlp) | vars(fastmlp.optimizers) | vars(fastmlp.schedules)) == optimizer
 
 
-def test_optimizers_are_equal_where_kind_and_numbers_are() -> None:
+def test_optimizers_are_equal_if_class_and_numbers_are_equal() -> None:
     assert len({*LEARNERS.values(), *LEARNERS.values()}) == len(LEARNERS)
     assert Adam(1e-3) != AdamW(1e-3, weight_decay=0.0)
     assert Adam() == Adam(1e-3) == resolve("adam")
@@ -158,7 +158,7 @@ NESTED = Warmup(3, Warmup(5, CosineDecay(0.1, 50), start=0.02), start=0.01)
     [*LEARNERS.values(), *TABLE.values(), *(SGD(schedule) for schedule in SCHEDULES.values()), Lion(NESTED)],
     ids=repr,
 )
-def test_an_optimizer_comes_back_from_a_file(optimizer: Optimizer) -> None:
+def test_an_optimizer_is_restored_from_json(optimizer: Optimizer) -> None:
     found = from_dict(json.loads(json.dumps(optimizer.to_dict())))
     assert found == optimizer
     assert hash(found) == hash(optimizer)
@@ -186,7 +186,7 @@ def test_a_wrong_description_is_refused(changes: dict[str, Any], error: type[Exc
 
 
 @pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
-def test_a_step_has_the_same_constants_in_any_block(optimizer: Optimizer) -> None:
+def test_the_constants_of_a_step_do_not_depend_on_the_block_of_steps(optimizer: Optimizer) -> None:
     for first, count in ((1, 300), (4090, 20), (10**6, 7), (10**7, 7), (10**12, 7)):
         steps = np.arange(first, first + count)
         with np.errstate(all="raise"):
@@ -200,7 +200,7 @@ def test_a_step_has_the_same_constants_in_any_block(optimizer: Optimizer) -> Non
 
 @pytest.mark.parametrize("beta_1", [0.0, 0.5, 0.9, 0.99, 0.999])
 @pytest.mark.parametrize("momentum_decay", [0.0, 4e-3, 1.0])
-def test_the_momentum_of_nadam_is_the_product_of_all_before(beta_1: float, momentum_decay: float) -> None:
+def test_nadam_multiplies_the_momentum_of_all_steps_so_far(beta_1: float, momentum_decay: float) -> None:
     optimizer = Nadam(1.0, beta_1=beta_1, momentum_decay=momentum_decay, beta_2=0.0, epsilon=1e-3)
     mu = beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, 50_003) * momentum_decay))
     product = np.cumprod(mu)
@@ -212,8 +212,10 @@ def test_the_momentum_of_nadam_is_the_product_of_all_before(beta_1: float, momen
 
 
 @pytest.mark.parametrize(("beta_1", "momentum_decay"), [(1 - 1e-7, 1.0), (1 - 1e-9, 4e-3), (1 - 1e-9, 1e-9)])
-def test_the_momentum_of_nadam_is_that_product_after_a_million_steps_too(beta_1: float, momentum_decay: float) -> None:
-    """From step 2^20 on it is a power of beta_1; the same whether asked for one step or many."""
+def test_nadam_multiplies_the_momentum_of_all_steps_beyond_a_million_steps(
+    beta_1: float, momentum_decay: float
+) -> None:
+    """From step 2^20 on the product is continued by a power of beta_1, with the same bits for one step and for many."""
     optimizer, settled = Nadam(1.0, beta_1=beta_1, momentum_decay=momentum_decay, beta_2=0.0), 1 << 20
     steps = np.arange(settled - 5, settled + 6)
     factors = beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, steps[-1] + 1) * momentum_decay))
@@ -240,12 +242,12 @@ SHORT: list[Schedule] = [
     Warmup(5, 0.1),
     Warmup(3, Warmup(2, StepDecay(0.1, 3, 0.5), 0.05), 0.01),
 ]
-"""Every kind, through all of its parts within 12 steps."""
+"""One schedule of every class; each passes through all of its phases within 12 steps."""
 
 
 @pytest.mark.parametrize("schedule", SHORT, ids=repr)
 @pytest.mark.parametrize("kind", [SGD, AdamW])
-def test_training_by_a_schedule_is_that_of_the_reference(kind: Any, schedule: Schedule) -> None:
+def test_training_with_a_schedule_agrees_with_the_reference(kind: Any, schedule: Schedule) -> None:
     case = Training((9, 17, 3), {"output": "softmax", "optimizer": kind(schedule)})
     network, reference = case.make(Network, "float64"), case.make(Reference, "float64")
     for trained in (network, reference):
@@ -256,7 +258,7 @@ def test_training_by_a_schedule_is_that_of_the_reference(kind: Any, schedule: Sc
 
 
 @pytest.mark.parametrize("schedule", SHORT, ids=repr)
-def test_a_step_moves_by_the_rate_of_its_schedule(schedule: Schedule) -> None:
+def test_a_step_uses_the_rate_of_its_schedule(schedule: Schedule) -> None:
     network = Network([3, 2], optimizer=SGD(schedule), dtype="float64", seed=0)
     rows, y = data_for(network, 20, "float64")
     for step in range(12):
@@ -266,11 +268,11 @@ def test_a_step_moves_by_the_rate_of_its_schedule(schedule: Schedule) -> None:
         np.testing.assert_allclose(moved, -float(schedule.rates(step)) * gradient, rtol=1e-9, atol=1e-15)
 
 
-def test_every_kind_of_schedule_takes_part() -> None:
+def test_every_class_of_schedules_is_among_the_short_ones() -> None:
     assert {type(schedule) for schedule in SHORT} == {type(schedule) for schedule in SCHEDULES.values()}
 
 
-# What they achieve ---------------------------------------------------------------------------------------------------
+# Learning ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -287,7 +289,7 @@ def test_every_optimizer_learns(optimizer: Optimizer, dtype: str) -> None:
     assert after["accuracy"] > 0.85
 
 
-def test_the_sum_of_adagrad_begins_anew_when_the_network_does() -> None:
+def test_reinitializing_resets_the_sum_of_adagrad() -> None:
     network = small_network(optimizer=Adagrad(0.1, initial_accumulator_value=0.5))
     network.fit(X, LABELS)
     own = network._parameters
@@ -306,7 +308,7 @@ def test_the_sum_of_adagrad_begins_anew_when_the_network_does() -> None:
 
 @pytest.fixture
 def breaking_loss() -> Iterator[str]:
-    """A loss that stays finite where its gradient does not, for outputs beyond 50."""
+    """Register a loss whose gradient is NaN for outputs above 50, though the loss itself is finite."""
     register_loss("breaking", lambda a, y: abs(a - y), lambda a, y: math.nan if a > 50 else 1.0 if a > y else -1.0)
     yield "breaking"
     del LOSSES["breaking"]
@@ -326,12 +328,15 @@ def test_nan_in_a_gradient_is_not_clipped_away(
     kept = bits(network)
     with pytest.raises(NonFiniteLossError) as caught:
         network.fit(rows, y, epochs=2, batch_size=batch_size)
-    assert (caught.value.epoch, caught.value.batch) == (2, batch)  # where the weights, or the next loss, are NaN
+    assert (caught.value.epoch, caught.value.batch) == (
+        2,
+        batch,
+    )  # the first batch at which the weights or the loss are NaN
     assert bits(network) == kept
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_memory_counts_what_clipping_needs(dtype: str) -> None:
+def test_memory_includes_the_gradient_that_clipping_by_norm_stores(dtype: str) -> None:
     def network(**limit: Any) -> Network:
         return Network([64, 100, 3], output="softmax", optimizer=Adam(**limit), dtype=dtype, seed=0)
 

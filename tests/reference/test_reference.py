@@ -1,4 +1,4 @@
-"""The reference is right: against central differences, scalar formulas, known numbers and scikit-learn."""
+"""The reference agrees with central differences, scalar formulas, published numbers and scikit-learn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastmlp.reference.optimizers import clip_gradients, empty_slots, update
 
 
 def toy(n: int = 24, inputs: int = 3, outputs: int = 3) -> tuple[Any, Any, Any]:
-    """X, targets within (0, 1) that suit every loss, and weights of which one is 0."""
+    """Return X, targets in (0, 1), which suit every loss, and weights of which one is 0."""
     rng = np.random.default_rng(7)
     X, y, weights = rng.normal(size=(n, inputs)), rng.uniform(0.1, 0.9, (n, outputs)), rng.uniform(0.5, 2, n)
     weights[1] = 0
@@ -32,7 +32,7 @@ def toy(n: int = 24, inputs: int = 3, outputs: int = 3) -> tuple[Any, Any, Any]:
 
 
 def slopes(J: Callable[[], float], w: Any, h: float = 1e-5) -> Any:
-    """The central difference of J at every element of w."""
+    """Return the central difference of J for every element of w."""
     result = np.empty_like(w)
     for i in np.ndindex(w.shape):
         start = w[i]
@@ -45,7 +45,7 @@ def slopes(J: Callable[[], float], w: Any, h: float = 1e-5) -> Any:
 
 
 def kinks(activation: Activation) -> tuple[float, ...]:
-    """Where the derivative jumps."""
+    """Return the z at which the derivative jumps."""
     return activations.ACTIVATIONS[activation.formula].kinks
 
 
@@ -54,7 +54,7 @@ def relative_difference(gradient: Any, expected: Any) -> float:
 
 
 def assert_same(first: Any, second: Any) -> None:
-    """Both lists of (W, b) hold the same bits."""
+    """Assert that two lists of (W, b) are equal."""
     for (W, b), (V, c) in zip(first, second, strict=True):
         np.testing.assert_array_equal(W, V)
         np.testing.assert_array_equal(b, c)
@@ -188,21 +188,21 @@ def test_exact_pairs_are_their_loss_and_activation_put_together(pair: tuple[str,
 
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 1e-7), ("float64", 1e-15)])
 @pytest.mark.parametrize("loss", ["binary_crossentropy", "categorical_crossentropy"])
-def test_cross_entropies_are_clipped_and_flat_outside_of_their_domain(loss: str, dtype: str, eps: float) -> None:
+def test_cross_entropies_are_clipped_and_constant_outside_of_their_domain(loss: str, dtype: str, eps: float) -> None:
     A, y = np.array([[-1, 0, 0.5, 1, 2]], dtype), np.ones((1, 5), dtype)
     formula = losses.LOSSES[loss]
     assert formula.value(A, y) == pytest.approx(-2 * math.log(eps) + math.log(2), rel=1e-6)
     np.testing.assert_allclose(formula.gradient(A, y), [[0, 0, -2, 0, 0]], rtol=1e-6)
 
 
-def test_at_their_kinks_relu_and_the_l1_penalty_are_flat() -> None:
+def test_at_their_kinks_relu_and_the_l1_penalty_have_derivative_0() -> None:
     zero, one = np.zeros((1, 1)), np.ones((1, 1))
     assert activations.relu_backward(one, zero, zero) == 0
     assert losses.penalty_gradient(zero, 0.5, 0.0) == 0
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_neither_overflow_nor_hide_a_nan(name: str) -> None:
+def test_activations_do_not_overflow_and_keep_nan(name: str) -> None:
     Z = np.array([[-1e4, 0, 80 if name == "exponential" else 1e4], [np.nan, 1, 2]], np.float32)
     A = activations.ACTIVATIONS[ACTIVATIONS[name].formula].forward(Z, *ACTIVATIONS[name].parameters)
     assert A.dtype == np.float32
@@ -333,7 +333,7 @@ def scalar_lion(o: Lion, w: float, gradients: list[float]) -> float:
     (Adadelta(), scalar_adadelta),
     (Adadelta(0.5, rho=0.7, epsilon=1e-3), scalar_adadelta),
     (Adam(beta_2=0.5, amsgrad=True), scalar_amsgrad),
-    (AdamW(), scalar_adam),  # of vectors: they are biases, which do not decay
+    (AdamW(), scalar_adam),  # a vector counts as biases, which do not decay
     (Nadam(), scalar_nadam),
     (Nadam(0.05, beta_1=0.5, momentum_decay=0.1), scalar_nadam),
     (Lion(), scalar_lion),
@@ -530,7 +530,7 @@ def test_an_epoch_is_its_shuffled_batches_one_after_the_other() -> None:
     assert len(history["loss"]) == 2
 
 
-def test_the_loss_of_an_epoch_is_the_weighted_mean_that_training_saw() -> None:
+def test_the_loss_of_an_epoch_is_the_weighted_mean_over_its_batches() -> None:
     X, y, weights = toy(23)
     net = Network([3, Dense(6, l1=0.01, l2=0.1), 3], optimizer=SGD(0.0), dtype="float64", seed=4)
     expected = net.evaluate(X, y, weights)["loss"]
@@ -538,7 +538,7 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_that_training_saw() -> None:
     assert history["loss"] + history["val_loss"] == pytest.approx([expected] * 4, rel=1e-13)
 
 
-def test_without_shuffling_rows_are_taken_as_they_come() -> None:
+def test_without_shuffling_rows_keep_their_order() -> None:
     X, y, _ = toy(10)
     net = Network([3, 4, 3], seed=0)
     by_hand = copy.deepcopy(net)
@@ -548,7 +548,7 @@ def test_without_shuffling_rows_are_taken_as_they_come() -> None:
     assert_same(net.get_weights(), by_hand.get_weights())
 
 
-def test_fitting_twice_goes_on_where_the_first_stopped() -> None:
+def test_a_second_fit_continues_the_first() -> None:
     X, y, _ = toy()
     once, twice = (Network([3, Dense(5, dropout=0.1), 3], seed=8) for _ in range(2))
     once.fit(X, y, epochs=3, batch_size=7)
@@ -559,7 +559,7 @@ def test_fitting_twice_goes_on_where_the_first_stopped() -> None:
 
 
 @pytest.mark.parametrize(("share", "kept_out"), [(0.25, 6), (0.001, 1), (0.999, 23)])
-def test_a_validation_split_is_training_on_the_other_rows(share: float, kept_out: int) -> None:
+def test_a_validation_split_trains_on_the_other_rows(share: float, kept_out: int) -> None:
     X, y, weights = toy()
     split, apart = (Network([3, 5, 3], seed=8) for _ in range(2))
     train, validation = data.split(len(X), share, random.key(8, random.SPLIT))
@@ -582,7 +582,7 @@ def test_class_weights_multiply_sample_weights(outputs: int, labels: list[int]) 
     assert_same(first.get_weights(), second.get_weights())
 
 
-def test_labels_are_one_hot_rows() -> None:
+def test_labels_are_equivalent_to_one_hot_rows() -> None:
     X, labels = toy(6)[0], np.array([0, 2, 1, 1, 0, 2])
     net = Network([3, 4, 3], output="softmax", seed=1)
     first, second = net.loss_and_gradients(X, labels), net.loss_and_gradients(X, np.eye(3)[labels])
@@ -624,7 +624,9 @@ def test_metrics_agree_with_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize(("weights", "expected"), [([1, 1], 1.0), ([0, 0], 0.0)])
-def test_r2_of_a_constant_met_exactly_is_one_and_zero_without_weights(weights: list[float], expected: float) -> None:
+def test_r2_of_a_constant_is_1_for_exact_predictions_and_0_without_weights(
+    weights: list[float], expected: float
+) -> None:
     net = Network([1, Dense(1, "linear", weight_init="zeros")], seed=0)
     assert net.evaluate([[1], [2]], [0, 0], weights)["r2"] == expected
 
@@ -632,7 +634,7 @@ def test_r2_of_a_constant_met_exactly_is_one_and_zero_without_weights(weights: l
 # State ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_copy_in_float64_computes_the_same_from_there() -> None:
+def test_a_copy_continues_like_the_original_and_may_change_the_dtype() -> None:
     X, y, _ = toy()
     net = Network([3, Dense(5, dropout=0.2), Dense(3, use_bias=False)], seed=5)
     net.fit(X, y, epochs=2)
@@ -645,7 +647,7 @@ def test_a_copy_in_float64_computes_the_same_from_there() -> None:
     assert_same(net.get_weights(), twin.get_weights())
 
 
-def test_reinitialising_gives_the_network_of_that_seed() -> None:
+def test_reinitializing_gives_the_network_of_that_seed() -> None:
     X, y, _ = toy()
     net = Network([3, 5, 3], seed=5)
     net.fit(X, y)
@@ -693,7 +695,7 @@ BAD: dict[str, tuple[str, Callable[[Network], object]]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_arguments_are_named_and_change_nothing(case: str) -> None:
+def test_wrong_arguments_are_named_and_change_nothing(case: str) -> None:
     message, call = BAD[case]
     net = Network([3, 4, 3], output="softmax", seed=0)
     before = net.get_weights()

@@ -1,4 +1,4 @@
-"""Every schedule follows its formula at every step, however far out, and is checked, compared and stored."""
+"""Schedules: rates follow their formulas at every step, early or late; numbers are checked, compared and stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fastmlp import (
 )
 from fastmlp.schedules import SCHEDULES, from_dict, resolve
 
-# The formulas once more, a step at a time and with the mathematics of the standard library --------------------------
+# Formulas, one step at a time, with the functions of the standard library --------------------------------------------
 
 
 def half_wave(share: float) -> float:
@@ -48,7 +48,7 @@ def cosine(s: CosineDecay, t: int) -> float:
 
 
 def restarts(s: CosineDecayRestarts, t: int) -> float:
-    """Walk through the cycles one after the other."""
+    """Go through the cycles one by one."""
     begin, length, height = 0.0, float(s.first_decay_steps), 1.0
     while t - begin >= length - 1e-9:
         begin, length, height = begin + length, length * s.t_mul, height * s.m_mul
@@ -137,11 +137,11 @@ CASES: list[Schedule] = [
 def test_a_schedule_follows_its_formula(schedule: Schedule) -> None:
     steps = np.concatenate([np.arange(1500), 10 ** np.arange(4, 7)])
     expected = np.array([rate(schedule, t) for t in steps.tolist()])
-    # A cosine near the end of its fall is the difference of numbers near 1, so the error is one of the highest rate.
+    # Near the end of its fall a cosine is a difference of numbers near 1: the error is relative to the highest rate.
     np.testing.assert_allclose(schedule.rates(steps), expected, rtol=1e-12, atol=1e-13 * expected[:1500].max())
 
 
-def test_every_kind_is_in_the_table_and_is_tested_and_public() -> None:
+def test_every_class_is_in_the_table_tested_and_public() -> None:
     kinds = set(Schedule.__subclasses__())
     assert kinds == {type(s) for s in SCHEDULES.values()} == set(FORMULAS)
     assert all(name == schedule.name for name, schedule in SCHEDULES.items())
@@ -152,7 +152,7 @@ def test_every_kind_is_in_the_table_and_is_tested_and_public() -> None:
     ]  # fmt: skip
 
 
-# Borders and ends ---------------------------------------------------------------------------------------------------
+# Borders and ends ----------------------------------------------------------------------------------------------------
 
 
 def rates(schedule: Schedule, *steps: int) -> list[float]:
@@ -173,7 +173,7 @@ def test_a_fall_reaches_its_end_exactly_and_stays_there() -> None:
     assert OneCycle(0.1, 30).rates([29, 30, 10**15]) == pytest.approx([last] * 3, rel=1e-10)
 
 
-def test_one_cycle_is_highest_where_its_rise_ends() -> None:
+def test_one_cycle_is_highest_at_the_end_of_its_rise() -> None:
     schedule = OneCycle(0.1, 100, 0.25)
     assert schedule.rates([0, 24]) == pytest.approx([0.004, 0.1], rel=1e-15)
     assert schedule.rates(np.arange(100)).argmax() == 24
@@ -186,7 +186,7 @@ def test_a_polynomial_that_cycles_starts_again_after_each_end() -> None:
 
 
 @pytest.mark.parametrize("growth", [1.0, 1.1, 1.5, 2.0, 3.0, 10.0])
-def test_a_restart_is_at_its_very_step(growth: float) -> None:
+def test_a_restart_is_at_its_exact_step(growth: float) -> None:
     schedule = CosineDecayRestarts(0.5, 1000, t_mul=growth, m_mul=0.5)
     tenths = round(growth * 10)
     borders = [0]
@@ -197,7 +197,7 @@ def test_a_restart_is_at_its_very_step(growth: float) -> None:
     assert (before < 1e-5).all()
 
 
-def test_restarts_far_out_are_at_their_very_steps() -> None:
+def test_late_restarts_are_at_their_exact_steps() -> None:
     for first, growth in ((7, 1), (10, 2), (3, 3), (5, 2)):
         schedule = CosineDecayRestarts(0.5, first, t_mul=growth)
         for cycle in (1, 2, 10, 25):
@@ -210,21 +210,21 @@ def test_restarts_far_out_are_at_their_very_steps() -> None:
     assert rates(endless, 7 * 10**12 - 1)[0] < 0.05
 
 
-def test_a_growth_hardly_above_1_does_not_lose_its_borders() -> None:
+def test_a_growth_slightly_above_1_keeps_the_borders_of_the_cycles() -> None:
     schedule = CosineDecayRestarts(0.5, 100, t_mul=1 + 1e-12)
     assert schedule.rates(np.arange(1, 10_000, 100)) == pytest.approx([schedule.rates(1)] * 100, rel=1e-8)
 
 
-def test_a_warmup_meets_its_schedule() -> None:
+def test_a_warmup_ends_at_the_first_rate_of_its_schedule() -> None:
     assert rates(Warmup(4, 1.0), 0, 1, 2, 3, 4, 5) == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates(Warmup(2, StepDecay(1.0, 3, 0.5), start=0.5), 0, 1, 2, 4, 5) == [0.5, 0.75, 1.0, 1.0, 0.5]
 
 
-# Any steps, in any block --------------------------------------------------------------------------------------------
+# Any step, in any block of steps -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("schedule", CASES, ids=repr)
-def test_a_step_has_the_same_bits_in_any_block(schedule: Schedule) -> None:
+def test_the_bits_of_a_rate_do_not_depend_on_the_block_of_steps(schedule: Schedule) -> None:
     steps = np.concatenate([np.arange(131), [999, 1000, 1001, 10**6, 10**9, 10**12]])
     whole = schedule.rates(steps)
     assert_same_bits(whole, np.concatenate([schedule.rates(steps[i : i + 1]) for i in range(len(steps))]))
@@ -239,7 +239,7 @@ def test_rates_are_finite_and_not_negative_at_any_step(schedule: Schedule) -> No
     assert np.isfinite(found).all()
 
 
-def test_steps_may_have_any_shape_and_whole_type() -> None:
+def test_steps_may_have_any_shape_and_integer_type() -> None:
     schedule = CosineDecay(0.1, 10)
     expected = schedule.rates(np.arange(6))
     assert_same_bits(schedule.rates(np.arange(6, dtype=np.uint8).reshape(2, 3)), expected.reshape(2, 3))
@@ -248,7 +248,7 @@ def test_steps_may_have_any_shape_and_whole_type() -> None:
         assert kind.rates(np.zeros(0, np.int64)).shape == (0,)
 
 
-def test_rates_grow_beyond_float64_without_nan_or_warning() -> None:
+def test_rates_beyond_float64_give_no_nan_and_no_warning() -> None:
     with np.errstate(all="raise"):
         growing: list[Array] = [
             ExponentialDecay(0.0, 1, 10.0).rates([10**6]),
@@ -259,7 +259,7 @@ def test_rates_grow_beyond_float64_without_nan_or_warning() -> None:
     assert [float(r[0]) for r in growing] == [0.0, math.inf, math.inf, 0.0]
 
 
-# Numbers: checked, compared, stored ---------------------------------------------------------------------------------
+# Numbers: checked, compared, stored ----------------------------------------------------------------------------------
 
 WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: ConstantRate(-0.1), ValueError, "constant: learning_rate must be at least 0 and finite, got -0.1"),
@@ -312,7 +312,7 @@ def test_wrong_numbers_are_refused(make: Callable[[], object], error: type[Excep
 
 
 @pytest.mark.parametrize("schedule", CASES, ids=repr)
-def test_a_schedule_comes_back_from_a_file(schedule: Schedule) -> None:
+def test_a_schedule_is_restored_from_json(schedule: Schedule) -> None:
     stored = json.loads(json.dumps(schedule.to_dict()))
     found = from_dict(stored)
     assert found == schedule
@@ -321,7 +321,7 @@ def test_a_schedule_comes_back_from_a_file(schedule: Schedule) -> None:
     assert eval(repr(schedule), vars(fastmlp.schedules)) == schedule
 
 
-def test_schedules_are_equal_where_kind_and_numbers_are() -> None:
+def test_schedules_are_equal_if_class_and_numbers_are_equal() -> None:
     assert StepDecay(1, 5) == StepDecay(1.0, np.int64(5), np.float64(0.1))  # type: ignore[arg-type]
     assert len({*CASES, *CASES}) == len(set(CASES)) == len(CASES)
     assert CosineDecay(0.1, 10) != CosineDecay(0.1, 11)
@@ -345,7 +345,7 @@ def test_bits_do_not_depend_on_the_vector_instructions_of_numpy() -> None:
 
 
 def dispatched() -> str:
-    """The features of this CPU that NumPy may be told not to use."""
+    """Return the features of this CPU that NumPy can be configured not to use."""
     from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
     return " ".join(name for name in __cpu_dispatch__ if __cpu_features__[name])
