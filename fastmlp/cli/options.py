@@ -112,7 +112,7 @@ def names(text: str) -> list[str]:
 
 def separator(text: str) -> str:
     """One character, or the name of one."""
-    from fastmlp.tables.reader import is_separator
+    from fastmlp.tables.file_format import is_separator
 
     found = _SEPARATORS.get(text, text)
     if not is_separator(found):

@@ -21,11 +21,11 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the table's schema, if there is one, and the network."""
     from fastmlp.cli import table_report as report
-    from fastmlp.tables.model import read
+    from fastmlp.tables.model import read_model
     from fastmlp.tables.schema import ClassTarget
 
     path = options.existing_model(arguments.model)
-    network, schema = read(path)
+    network, schema = read_model(path)
     if arguments.json:
         table = None if schema is None else schema.to_dict()
         print(json.dumps({"model": path, "table": table, "network": network.architecture.to_dict()}))

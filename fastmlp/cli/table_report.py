@@ -36,7 +36,7 @@ def opening(table: TrainingTable, seed: int, batch_size: int) -> str:
 
 def size(table: TrainingTable) -> str:
     """How large the file is."""
-    from fastmlp.tables.reader import SEPARATORS
+    from fastmlp.tables.file_format import SEPARATORS
 
     separator = SEPARATORS.get(table.separator, repr(table.separator))
     return f"{table.path}: {table.rows:,} rows, {len(table.schema.columns) + 1} columns (separator: {separator})"

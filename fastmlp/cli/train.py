@@ -157,10 +157,10 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
 def _columns_of(arguments: argparse.Namespace) -> str:
     """The columns that a target could be, if the file can tell."""
     from fastmlp.tables import Reader, TableError
-    from fastmlp.tables.errors import listed
+    from fastmlp.tables.errors import list_names
 
     try:
-        return f". The columns are: {listed(Reader(arguments.data, arguments.separator).names)}"
+        return f". The columns are: {list_names(Reader(arguments.data, arguments.separator).names)}"
     except (TableError, OSError):
         return ""
 

@@ -1,4 +1,21 @@
-"""Tables: from a user's CSV file to a trained network, and back to predictions in the file's own terms."""
+"""Train a network on a CSV file, and use it to predict the rows of other CSV files.
+
+A file passes through the modules of this package in this order:
+
+1. `file_format` checks that a path is a text file and finds the character that separates its fields.
+2. `reader` yields the rows in blocks. `csv_file` opens the file; `faults` explains why a row cannot be read.
+3. `values` converts the texts of a block to numbers or to category codes.
+4. `collect` reads all columns of a training file, `columns` decides whether each holds numbers or categories, and
+   `column_checks` rejects columns that hold neither.
+5. `targets` decides between classification and regression, `splitting` draws the validation rows, and
+   `column_statistics` computes medians, means, deviations and categories of the training rows.
+6. `schema` holds these results. The schema is stored in the model file.
+7. `encode` converts columns to the matrix that a network reads.
+
+`preparing` runs steps 1 to 7 on a training file. `model` trains, saves and loads the network together with its schema,
+and predicts other files, for which steps 4 and 5 are not needed. `evaluation` computes the metrics of a model on a
+file, and `sampling` draws random rows from a file. `errors` defines `TableError`, which all of them raise.
+"""
 
 from fastmlp.tables.errors import TableError
 from fastmlp.tables.model import TabularModel

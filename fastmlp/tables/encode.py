@@ -1,4 +1,4 @@
-"""From columns to the matrix that a network reads: standardised numbers, and an input for each category."""
+"""Encode columns as the matrix that a network reads: standardised numbers, and one input for each category."""
 
 from __future__ import annotations
 
@@ -8,177 +8,219 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.tables.errors import TableError, infinite, listed, no_such_column, shown
+from fastmlp.tables.errors import (
+    TableError,
+    correction_advice,
+    describe_columns,
+    infinite_error,
+    list_names,
+    missing_column_error,
+    quote_value,
+)
 from fastmlp.tables.reader import Block, Reader
-from fastmlp.tables.schema import LARGEST, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
-from fastmlp.tables.values import Floats, Known, number, numbers
+from fastmlp.tables.schema import MAX_STANDARDISED, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
+from fastmlp.tables.values import CategoryIndex, Floats, parse_number, parse_numbers
 
 Matrix = NDArray[np.float32]
 
 
-def fill(out: Matrix, schema: Schema, columns: Sequence[NDArray[Any]]) -> None:
-    """Write encoded rows.
+def encode_columns(out: Matrix, schema: Schema, columns: Sequence[NDArray[Any]]) -> None:
+    """Encode the columns of some rows.
 
     Parameters
     ----------
     out : ndarray of shape (n, schema.width)
-        Where they go.
+        The matrix to write.
     schema : Schema
-        What the columns are.
+        The kind of each column.
     columns : sequence of ndarray of shape (n,)
-        In the schema's order: float64 with NaN where missing, or places of categories, -1 for none.
+        The values, in the order of the schema: numbers, float64, NaN where missing; or indices of categories, -1 for
+        none of them.
     """
     rows = np.arange(len(out))
-    place = 0
+    first = 0
     for column, values in zip(schema.columns, columns, strict=True):
         if isinstance(column, NumberColumn):
-            out[:, place] = standardised(column, values)
+            out[:, first] = standardise(column, values)
         else:
             known = values >= 0
-            out[:, place : place + column.width] = 0
-            out[rows[known], place + values[known]] = 1
-        place += column.width
+            out[:, first : first + column.width] = 0
+            out[rows[known], first + values[known]] = 1
+        first += column.width
 
 
-def standardised(column: NumberColumn, values: Floats) -> Floats:
-    """`(x - mean) / deviation`, where x is the median if it is missing."""
+def standardise(column: NumberColumn, values: Floats) -> Floats:
+    """Return `(x - mean) / deviation`. A missing x, NaN, is replaced by the median."""
     with np.errstate(over="ignore"):
         result: Floats = (np.where(np.isnan(values), column.median, values) - column.mean) / column.deviation
     return result
 
 
 class Encoder:
-    """Encodes the blocks of one file by a schema.
+    """Encoder for the blocks of one file.
 
     Parameters
     ----------
     schema : Schema
-        Of the model.
+        The schema of the model.
     reader : Reader
-        The file; its columns may have another order, and others may be among them.
+        The file. The order of its columns may differ from the schema's, and it may have more columns.
     with_target : bool
-        Whether the target must be there.
+        Whether the file must have the target column.
 
     Raises
     ------
     TableError
-        If a column is missing.
+        If the file lacks a column.
     """
 
     def __init__(self, schema: Schema, reader: Reader, *, with_target: bool) -> None:
         self.schema, self.path = schema, reader.path
-        needed = [column.name for column in schema.columns]
-        wanted = [*needed, schema.target.name] if with_target else needed
-        absent = [name for name in wanted if name not in reader.places]
-        if absent == [schema.target.name]:
-            raise no_such_column(reader.path, absent[0], reader.names, "target")
-        if len(absent) == 1:
-            raise no_such_column(reader.path, absent[0], reader.names)
-        if absent:
-            raise TableError(
-                reader.path,
-                f"there are no columns {listed(absent)}, which the model learned from. The columns are: "
-                f"{listed(reader.names)}",
-            )
-        self._places = [reader.places[name] for name in needed]
-        self._target = reader.places[schema.target.name] if with_target else -1
-        self._known = [
-            Known(column.categories, len(column.categories) if column.missing else -1)
+        _require_columns(schema, reader, with_target=with_target)
+        target = schema.target
+        self._column_places = [reader.places[column.name] for column in schema.columns]
+        self._target_place = reader.places[target.name] if with_target else -1
+        self._category_indices = [
+            CategoryIndex(column.categories, len(column.categories) if column.missing else -1)
             if isinstance(column, CategoryColumn)
             else None
             for column in schema.columns
         ]
-        target = schema.target
-        self._classes = Known(target.classes) if isinstance(target, ClassTarget) else Known(())
-        self._values = {number(name): place for name, place in self._classes.items() if place >= 0}
+        self._class_index = CategoryIndex(target.classes if isinstance(target, ClassTarget) else ())
+        self._class_of_number = {parse_number(name): index for name, index in self._class_index.items() if index >= 0}
 
     def inputs(self, block: Block) -> Matrix:
-        """The block's rows, (n, schema.width).
+        """Return the rows of a block as the network reads them, a matrix of shape (n, schema.width).
 
         Raises
         ------
         TableError
-            If a text stands where the model learned from numbers.
+            If a column of numbers contains a text, an infinite number, or one too far from the mean.
         """
         columns: list[NDArray[Any]] = []
-        for column, place, known in zip(self.schema.columns, self._places, self._known, strict=True):
+        for column, place, categories in zip(
+            self.schema.columns, self._column_places, self._category_indices, strict=True
+        ):
             texts = block.columns[place]
-            if known is not None:
-                columns.append(known.codes(texts))
+            if categories is not None:
+                columns.append(categories.indices(texts))
                 continue
-            values = self._numbers(column.name, texts, block.lines)
+            values = self._parse(column.name, texts, block.lines)
             if isinstance(column, NumberColumn):
-                require_moderate(self.path, column, values, block.lines)
+                check_magnitude(self.path, column, values, block.lines)
             columns.append(values)
         out = np.empty((len(block.lines), self.schema.width), np.float32)
-        fill(out, self.schema, columns)
+        encode_columns(out, self.schema, columns)
         return out
 
     def targets(self, block: Block) -> NDArray[Any]:
-        """What the block's rows really are: places of classes, int64, or numbers as the file has them, float64.
+        """Return the true targets of a block.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Indices of classes, int64; or numbers in the file's unit, float64.
 
         Raises
         ------
         TableError
-            If one is missing, no number where numbers are predicted, or a class that the model does not know.
+            If a target is missing, is not a number where the model predicts numbers, or is a class that the model does
+            not know.
         """
-        target, texts = self.schema.target, block.columns[self._target]
-        found: NDArray[Any]
+        target, texts = self.schema.target, block.columns[self._target_place]
+        values: NDArray[Any]
         if isinstance(target, ClassTarget):
-            if target.numeric:
-                values = self._numbers(target.name, texts, block.lines)
-                found = np.array([self._values.get(value, -1) for value in values.tolist()], np.int64)
-            else:
-                found = self._classes.codes(texts).astype(np.int64)
-            wanted = f"one of the model's classes {listed(target.classes)}"
-            wrong = found < 0
+            values = self._class_indices(target, texts, block.lines)
+            expected = f"one of the model's classes {list_names(target.classes)}"
+            wrong = values < 0
         else:
-            found = self._numbers(target.name, texts, block.lines)
-            require_moderate(self.path, target, found, block.lines)
-            wanted, wrong = "a number", np.isnan(found)
+            values = self._parse(target.name, texts, block.lines)
+            check_magnitude(self.path, target, values, block.lines)
+            expected, wrong = "a number", np.isnan(values)
         if wrong.any():
             row = int(wrong.argmax())
             raise TableError(
                 self.path,
-                f"found {shown(texts[row])} where {wanted} should be; mend it, or remove the row",
+                f"found {quote_value(texts[row])}, but the target must be {expected}; "
+                f"{correction_advice(is_target=True)}",
                 line=block.lines[row],
                 column=target.name,
             )
-        return found
+        return values
 
-    def _numbers(self, name: str, texts: Sequence[str], lines: Sequence[int]) -> Floats:
-        values = numbers(texts, self.schema.decimal)
+    def _class_indices(self, target: ClassTarget, texts: Sequence[str], lines: Sequence[int]) -> NDArray[np.int64]:
+        """Return the index of each row's class, -1 for a class that the model does not know."""
+        if not target.numeric:
+            return self._class_index.indices(texts).astype(np.int64)
+        values = self._parse(target.name, texts, lines)
+        return np.array([self._class_of_number.get(value, -1) for value in values.tolist()], np.int64)
+
+    def _parse(self, name: str, texts: Sequence[str], lines: Sequence[int]) -> Floats:
+        """Return the numbers of a column, NaN where missing."""
+        values = parse_numbers(texts, self.schema.decimal)
         if values is not None:
             return values
+        advice = correction_advice(is_target=name == self.schema.target.name)
         for text, line in zip(texts, lines, strict=True):
-            value = number(text, self.schema.decimal)
+            value = parse_number(text, self.schema.decimal)
             if value is None:
                 raise TableError(
                     self.path,
-                    f"found {shown(text)} where the model learned from numbers; mend it or leave the cell empty",
+                    f"found {quote_value(text)}, but the model expects numbers in this column; {advice}",
                     line=line,
                     column=name,
                 )
             if np.isinf(value):
-                raise infinite(self.path, name, text, line)
-        raise AssertionError(f"{name}: a block that is not all numbers has only numbers")
+                raise infinite_error(self.path, name, text, line, advice)
+        raise AssertionError(f"{name}: parse_numbers rejects a block of finite numbers")
 
 
-def require_moderate(
+def _require_columns(schema: Schema, reader: Reader, *, with_target: bool) -> None:
+    """Raise TableError if the file lacks a column of the schema."""
+    needed = [column.name for column in schema.columns]
+    absent = [name for name in (*needed, schema.target.name) if name not in reader.places]
+    if not with_target and schema.target.name in absent:
+        absent.remove(schema.target.name)
+    reason = ", which the model needs"
+    if len(absent) == 1:
+        what = "target" if absent[0] == schema.target.name else "column"
+        raise missing_column_error(reader.path, absent[0], reader.names, what, reason)
+    if absent:
+        raise TableError(
+            reader.path,
+            f"there are no columns {list_names(absent)}{reason}. {describe_columns(reader.names)}",
+        )
+
+
+def check_magnitude(
     path: str, column: NumberColumn | NumberTarget, values: Floats, lines: Sequence[int] | None = None
 ) -> None:
-    """Raise TableError where a number is so far from the mean that float32 cannot calculate with it.
+    """Check that no number is too far from the mean for float32.
 
-    `lines` are those of the file, if they are still known.
+    Parameters
+    ----------
+    path : str
+        Path of the file, for the message.
+    column : NumberColumn or NumberTarget
+        Mean and deviation of the column.
+    values : ndarray of shape (n,)
+        Its numbers, NaN where missing.
+    lines : sequence of int, optional
+        The line of each row, if known.
+
+    Raises
+    ------
+    TableError
+        If a number is more than 1e30 standard deviations from the mean.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        far = np.abs((values - column.mean) / column.deviation) > LARGEST
+        far = np.abs((values - column.mean) / column.deviation) > MAX_STANDARDISED
     if far.any():
         row = int(far.argmax())
-        otherwise = "leave the cell empty" if isinstance(column, NumberColumn) else "remove the row"
         raise TableError(
             path,
-            f"found {values[row]:g}, more than {LARGEST:g} deviations from the mean; mend it or {otherwise}",
+            f"found {values[row]:g}, more than {MAX_STANDARDISED:g} standard deviations from the mean; "
+            f"{correction_advice(is_target=isinstance(column, NumberTarget))}",
             line=None if lines is None else lines[row],
             column=column.name,
         )

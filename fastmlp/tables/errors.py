@@ -1,26 +1,32 @@
-"""What is wrong with a table, said so that it can be mended: file, line, column, what was found, what to do."""
+"""`TableError`, and the phrases that the error messages of this package share.
+
+A message names the file and, where known, the line and the column. It says what was found and what to do about it.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-_LONGEST = 60  # characters of a value that a message shows
+_MAX_VALUE_LENGTH = 60  # characters of a value that a message quotes
+_MAX_NAMES = 20  # that a message lists
 
 
 class TableError(ValueError):
-    """A file that cannot be used as a table; the message says where, what was found and what to do.
+    """Raised when a file cannot be used as a table.
+
+    The message names the file and, where known, the line and the column. It says what was found and what to do.
 
     Parameters
     ----------
     path : str
-        The file.
+        Path of the file.
     text : str
-        What was found and what to do.
+        What was found and what to do about it.
     line : int, optional
-        Counted from 1, in lines of the file.
+        Line of the file, counted from 1.
     column : str, optional
-        Its name.
+        Name of the column.
     """
 
     def __init__(self, path: str, text: str, *, line: int | None = None, column: str | None = None) -> None:
@@ -28,29 +34,59 @@ class TableError(ValueError):
         super().__init__(f"{where}: {text}" if column is None else f"{where}: column {column!r}: {text}")
 
 
-def shown(value: str) -> str:
-    """A value as a message quotes it, cut where it is long."""
-    return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...")
+def quote_value(value: str) -> str:
+    """Return a value in quotes for a message. Values of more than 60 characters are cut."""
+    return repr(value if len(value) <= _MAX_VALUE_LENGTH else value[: _MAX_VALUE_LENGTH - 3] + "...")
 
 
-def listed(names: Iterable[str], most: int = 20) -> str:
-    """Names one after the other; of many, the first ones."""
+def list_names(names: Iterable[str], limit: int = _MAX_NAMES) -> str:
+    """Return the first `limit` names, quoted and separated by commas, and how many there are if some are left out."""
     found = list(names)
-    rest = f", ... ({len(found)} in all)" if len(found) > most else ""
-    return ", ".join(repr(name) for name in found[:most]) + rest
+    rest = f", ... ({len(found)} in all)" if len(found) > limit else ""
+    return ", ".join(repr(name) for name in found[:limit]) + rest
 
 
-def no_such_column(path: str, name: str, names: Iterable[str], what: str = "column") -> TableError:
-    """The error of a column that is not there: the nearest one, and which there are."""
+def missing_column_error(
+    path: str, name: str, names: Iterable[str], what: str = "column", reason: str = ""
+) -> TableError:
+    """Return the error for a column that the file does not have. Its message suggests the most similar name.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    name : str
+        Name of the missing column.
+    names : iterable of str
+        Names of the columns that the file has.
+    what : str
+        The word for the column: "column" or "target".
+    reason : str
+        A relative clause that says why the column is needed.
+    """
     found = list(names)
-    near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
-    near = near or [other for other in found if other.casefold() == name.casefold()]
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return TableError(path, f"there is no {what} {name!r}{hint} The columns are: {listed(found)}")
+    similar = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
+    similar = similar or [other for other in found if other.casefold() == name.casefold()]
+    hint = f"; did you mean {similar[0]!r}?" if similar else "."
+    return TableError(path, f"there is no {what} {name!r}{reason}{hint} {describe_columns(found)}")
 
 
-def infinite(path: str, name: str, text: str, line: int) -> TableError:
-    """The error of a number that is none to calculate with."""
-    return TableError(
-        path, f"found {shown(text)}, which is not finite; mend it or leave the cell empty", line=line, column=name
-    )
+def describe_columns(names: Iterable[str]) -> str:
+    """Return a sentence that lists the columns of a file, with advice if there is only one."""
+    found = list(names)
+    if len(found) == 1:
+        return (
+            f"The only column is {quote_value(found[0])}; if the columns are separated by another character, give it "
+            "with --separator"
+        )
+    return f"The columns are: {list_names(found)}"
+
+
+def infinite_error(path: str, name: str, text: str, line: int, advice: str) -> TableError:
+    """Return the error for a number that is infinite. `advice` says what to do about it."""
+    return TableError(path, f"found {quote_value(text)}, which is not finite; {advice}", line=line, column=name)
+
+
+def correction_advice(*, is_target: bool) -> str:
+    """Return what a user can do about a wrong number: a cell may be empty, but not in the target column."""
+    return "correct it or remove the row" if is_target else "correct it or leave the cell empty"

@@ -1,4 +1,4 @@
-"""`TabularModel`: a network and the schema of the table that it learned from, in one file."""
+"""`TabularModel`: a network and the schema of the table that it learned from, saved together in one file."""
 
 from __future__ import annotations
 
@@ -18,35 +18,37 @@ from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 from fastmlp.tables import schema as schemas
 from fastmlp.tables.encode import Encoder
-from fastmlp.tables.figures import Figures
+from fastmlp.tables.evaluation import Evaluation
 from fastmlp.tables.preparing import TrainingTable
 from fastmlp.tables.reader import Reader
 from fastmlp.tables.schema import ClassTarget, Schema
 
-_ROOM_OF_LAYERS = 1 << 20  # bytes of the header; some 1,500 layers
+_RESERVED_FOR_LAYERS = 1 << 20  # bytes of the file's header, enough for about 1,500 layers
 
 
 class TabularModel:
-    """A network that takes the rows of a CSV file.
+    """A network that reads the rows of CSV files.
 
     Parameters
     ----------
     network : Network
-        With an input for each column, or category, of the schema, and softmax over its classes, or one linear output.
+        A network with as many inputs as the schema has, and with a softmax output for each class, or one linear output.
     schema : Schema
-        What the columns are.
+        The columns and the target.
 
     Raises
     ------
     ValueError
-        If network and schema do not fit together, or a model file cannot hold the schema.
+        If the network does not fit the schema, or the schema is too large for a model file.
 
     Examples
     --------
     >>> table = prepare("houses.csv", "price")
     >>> model = TabularModel.for_table(table, [64, 32])
     >>> history = model.fit(table, epochs=100)
+    >>> model.save("houses.safetensors")
     >>> model.predict("new.csv")
+    array([251300.5, 184020.25])
     """
 
     def __init__(self, network: Network, schema: Schema) -> None:
@@ -66,29 +68,34 @@ class TabularModel:
         optimizer: str | Optimizer | None = None,
         seed: int = 0,
     ) -> TabularModel:
-        """A fresh model for a table.
+        """Create an untrained model for a table.
 
         Parameters
         ----------
         table : TrainingTable
-            What `prepare` made of a file.
+            The table that `prepare` returned.
         hidden : sequence of int
-            The units of each hidden layer; none is a linear model.
+            The number of units of each hidden layer. An empty sequence gives a linear model.
         activation : str
-            Of the hidden layers.
+            The activation of the hidden layers.
         dropout : float
-            The share of hidden units dropped in training, in [0, 1).
+            The share of hidden units that are dropped in training, in [0, 1).
         l2 : float
-            The penalty on the weights of every layer.
+            The L2 penalty on the weights of every layer.
         optimizer : str or Optimizer, optional
-            None is `Adam(1e-3)`.
+            The default is `Adam(1e-3)`.
         seed : int
-            Decides first weights, shuffles and dropout.
+            Seed of the initial weights, the shuffling and the dropout.
+
+        Returns
+        -------
+        TabularModel
+            The model. Its output is softmax for classes and linear for numbers.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is unknown or out of its range.
+            If an argument is unknown or out of range.
         """
         schema = table.schema
         output = "softmax" if isinstance(schema.target, ClassTarget) else "linear"
@@ -105,12 +112,32 @@ class TabularModel:
         callbacks: Iterable[Callback] = (),
         verbose: bool | str = "auto",
     ) -> History:
-        """Train on a table's training rows, evaluating those kept out; parameters and errors as in `Network.fit`.
+        """Train on the training rows of a table. The loss on its validation rows is computed after each epoch.
+
+        Parameters
+        ----------
+        table : TrainingTable
+            The table that the model was created for.
+        epochs : int
+            Number of passes over the training rows.
+        batch_size : int
+            Number of rows in a step.
+        callbacks : iterable of Callback
+            Called during training, for example `EarlyStopping`.
+        verbose : bool or "auto"
+            Whether to show a progress line. "auto" shows it in a terminal only.
+
+        Returns
+        -------
+        History
+            The losses of each epoch.
 
         Raises
         ------
         ValueError
-            If the table's rows are not encoded by the model's schema.
+            If the table was prepared with another schema than the model's.
+        FloatingPointError
+            If the loss becomes NaN or infinite.
         """
         self._require_own(table)
         validation = (table.X_validation, table.y_validation) if len(table.X_validation) else None
@@ -125,7 +152,18 @@ class TabularModel:
         )
 
     def outputs(self, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Of encoded rows: probabilities (n, classes), float32, or numbers (n, 1) in the table's unit, float64."""
+        """Return the outputs for encoded rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, schema.width)
+            Encoded rows, such as `TrainingTable.X`.
+
+        Returns
+        -------
+        ndarray
+            Probabilities of the classes, (n, classes), float32; or numbers in the file's unit, (n, 1), float64.
+        """
         found = self.network.predict(X)
         target = self.schema.target
         if isinstance(target, ClassTarget):
@@ -135,9 +173,24 @@ class TabularModel:
     def predictions(
         self, path: str | os.PathLike[str], *, separator: str | None = None, verbose: bool | str = "auto"
     ) -> Iterator[NDArray[Any]]:
-        """The outputs for a file's rows, block by block, so that the file may be larger than memory.
+        """Yield the outputs for the rows of a file block by block, so that the file may be larger than memory.
 
-        The file's columns may come in another order, with others among them; the target need not be there.
+        The order of the file's columns may differ from the training file's. The file may have more columns, and it may
+        lack the target.
+
+        Parameters
+        ----------
+        path : path-like
+            A CSV file in UTF-8 with a header.
+        separator : str, optional
+            The character between the fields. By default it is found among comma, semicolon, tab and bar.
+        verbose : bool or "auto"
+            Whether to show a progress line while reading. "auto" shows it in a terminal only.
+
+        Yields
+        ------
+        ndarray
+            Probabilities of the classes, (n, classes), float32; or numbers in the file's unit, (n, 1), float64.
 
         Raises
         ------
@@ -150,12 +203,40 @@ class TabularModel:
             yield self.outputs(encoder.inputs(block))
 
     def predict(self, path: str | os.PathLike[str], *, separator: str | None = None) -> NDArray[Any]:
-        """The class name of each row of a file, or its number; errors as in `predictions`."""
-        found = np.concatenate(list(self.predictions(path, separator=separator)))
-        return self.named(found)
+        """Predict the target of each row of a file.
+
+        Parameters
+        ----------
+        path : path-like
+            A CSV file in UTF-8 with a header. It may lack the target.
+        separator : str, optional
+            The character between the fields. By default it is found among comma, semicolon, tab and bar.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The name of the most probable class of each row; or numbers in the file's unit, float64.
+
+        Raises
+        ------
+        TableError
+            If the file cannot be used.
+        """
+        return self.named(np.concatenate(list(self.predictions(path, separator=separator))))
 
     def named(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """The most probable class of each row, (n,) names; or the numbers, (n,)."""
+        """Return the predictions that `outputs` stand for.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n, k)
+            What `outputs` or `predictions` returned.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The name of the most probable class of each row; or numbers in the file's unit.
+        """
         target = self.schema.target
         if isinstance(target, ClassTarget):
             names: NDArray[Any] = np.array(target.classes)[outputs.argmax(axis=1)]
@@ -166,96 +247,158 @@ class TabularModel:
     def evaluate(
         self, path: str | os.PathLike[str], *, separator: str | None = None, verbose: bool | str = "auto"
     ) -> dict[str, Any]:
-        """The figures that `Figures.result` describes, of a file that holds the target too.
+        """Compute the metrics of the predictions for a file that has the target column.
+
+        Parameters
+        ----------
+        path : path-like
+            A CSV file in UTF-8 with a header.
+        separator : str, optional
+            The character between the fields. By default it is found among comma, semicolon, tab and bar.
+        verbose : bool or "auto"
+            Whether to show a progress line while reading. "auto" shows it in a terminal only.
+
+        Returns
+        -------
+        dict
+            "rows", the number of rows, and the metrics. For classes: "accuracy"; "f1", the plain mean over the classes
+            that occur; with two classes "roc_auc", None if only one class occurs; and "confusion_matrix", whose rows
+            are the true classes. For numbers: "mean_absolute_error", "root_mean_squared_error" and "r2".
 
         Raises
         ------
         TableError
-            If the file cannot be used, or holds a class that the model does not know.
+            If the file cannot be used, or contains a class that the model does not know.
         """
         reader = Reader(path, separator, verbose)
         encoder = Encoder(self.schema, reader, with_target=True)
-        figures = Figures(self.schema)
+        evaluation = Evaluation(self.schema)
         for block in reader.blocks():
-            figures.add(encoder.targets(block), self.outputs(encoder.inputs(block)))
-        return figures.result()
+            evaluation.add(encoder.targets(block), self.outputs(encoder.inputs(block)))
+        return evaluation.result()
 
     def validation_figures(self, table: TrainingTable) -> dict[str, Any] | None:
-        """The same of the rows that the table kept out; None if there are none; errors as in `fit`."""
+        """Compute the metrics of the predictions for the validation rows of a table.
+
+        Returns
+        -------
+        dict or None
+            The metrics that `evaluate` returns. None if the table has no validation rows.
+
+        Raises
+        ------
+        ValueError
+            If the table was prepared with another schema than the model's.
+        """
         return self.figures(*self.answers(table)) if len(table.X_validation) else None
 
     def answers(self, table: TrainingTable) -> tuple[NDArray[Any], NDArray[Any]]:
-        """What is true of the rows that the table kept out, and the outputs for them; of all rows if none are kept out.
+        """Return the true targets and the outputs for the validation rows, or for all rows if none validate.
 
-        Both as `Figures.add` takes them; errors as in `fit`.
+        Returns
+        -------
+        y : ndarray of shape (n,)
+            Indices of classes, or numbers in the file's unit.
+        outputs : ndarray of shape (n, k)
+            Probabilities of the classes; or numbers in the file's unit, (n, 1).
+
+        Raises
+        ------
+        ValueError
+            If the table was prepared with another schema than the model's.
         """
         self._require_own(table)
-        kept_out = len(table.X_validation) > 0
-        X, y = (table.X_validation, table.y_validation) if kept_out else (table.X, table.y)
+        has_validation = len(table.X_validation) > 0
+        X, y = (table.X_validation, table.y_validation) if has_validation else (table.X, table.y)
         return self._in_unit(y), self.outputs(X)
 
     def figures(self, y: NDArray[Any], outputs: NDArray[Any]) -> dict[str, Any]:
-        """The same of the answers for any rows."""
-        figures = Figures(self.schema)
-        figures.add(y, outputs)
-        return figures.result()
+        """Compute the metrics of given outputs.
 
-    def _require_own(self, table: TrainingTable) -> None:
-        if table.schema != self.schema:
-            raise ValueError(
-                f"{table.path} was prepared by other columns, means or categories than the model's; make a model for "
-                "it with TabularModel.for_table"
-            )
+        Parameters
+        ----------
+        y : ndarray of shape (n,)
+            The true targets: indices of classes, or numbers in the file's unit.
+        outputs : ndarray of shape (n, k)
+            Probabilities of the classes; or numbers in the file's unit, (n, 1).
 
-    def _in_unit(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Places of classes as they are; standardised numbers in the table's unit."""
-        target = self.schema.target
-        if isinstance(target, ClassTarget):
-            return y
-        numbers: NDArray[np.float64] = y.astype(np.float64) * target.deviation + target.mean
-        return numbers
+        Returns
+        -------
+        dict
+            The metrics that `evaluate` returns.
+        """
+        evaluation = Evaluation(self.schema)
+        evaluation.add(y, outputs)
+        return evaluation.result()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write network and schema to one file, which is the old one or the new one at any moment.
+        """Write the network and the schema to one file.
 
-        `Network.load` reads the network out of it.
+        The file is replaced atomically: it is the old one or the new one at any moment. `Network.load` reads the
+        network from it.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write.
 
         Raises
         ------
         OSError
-            If it cannot be written.
+            If the file cannot be written.
         """
         self.network._save(os.fspath(path), False, json.dumps(self.schema.to_dict()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TabularModel:
-        """The model that `save` wrote.
+        """Load a model that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
 
         Raises
         ------
         OSError
             If the file cannot be read.
         ModelFormatError
-            If anything in it is not as `save` writes it, or it holds a network without a table.
+            If the file is not a valid model file, or holds a network without a schema.
         """
-        network, schema = read(path)
+        network, schema = read_model(path)
         if schema is None:
             raise ModelFormatError(
-                f"{os.fspath(path)}: holds a network without the columns of a table; use a model that `fastmlp train "
-                "data.csv` wrote, or fastmlp.Network.load in Python"
+                f"{os.fspath(path)}: holds a network, but not the columns of a table; give a model that `fastmlp train "
+                "data.csv` wrote, or use fastmlp.Network.load in Python"
             )
         return cls(network, schema)
 
+    def _require_own(self, table: TrainingTable) -> None:
+        """Raise ValueError if a table was prepared with another schema."""
+        if table.schema != self.schema:
+            raise ValueError(
+                f"{table.path} was prepared with other columns, means or categories than the model's; create a model "
+                "for it with TabularModel.for_table"
+            )
 
-def read(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
-    """A model file's network, and its schema if it has one that fits.
+    def _in_unit(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return the targets of encoded rows: indices of classes as they are, numbers in the file's unit."""
+        target = self.schema.target
+        if isinstance(target, ClassTarget):
+            return y
+        numbers: NDArray[np.float64] = y.astype(np.float64) * target.deviation + target.mean
+        return numbers
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
+    """Return the network in a model file, and the schema. The schema is None if the file has none.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ModelFormatError
-        If anything in it is not as `Network.save` or `TabularModel.save` writes it.
+        If the file is not a valid model file, or its schema does not fit its network.
     """
     name = os.fspath(path)
     network, stored = Network._load(name)
@@ -271,24 +414,27 @@ def read(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
 
 
 def _check_size(schema: Schema) -> None:
-    """Raise ValueError before the training, not after it, if the schema is too long for the file's header."""
-    size, most = len(json.dumps(json.dumps(schema.to_dict()))), HEADER_LIMIT - _ROOM_OF_LAYERS
-    if size > most:
+    """Raise ValueError if a schema is too long for the header of a model file.
+
+    The check is made before the training, since a trained model that cannot be saved would be lost.
+    """
+    size, limit = len(json.dumps(json.dumps(schema.to_dict()))), HEADER_LIMIT - _RESERVED_FOR_LAYERS
+    if size > limit:
         raise ValueError(
-            f"the names of the table's {len(schema.columns):,} columns and their categories take {size:,} bytes, but a "
-            f"model file holds {most:,}; leave columns out"
+            f"the names of the table's {len(schema.columns):,} columns and of their categories take {size:,} bytes, "
+            f"but a model file has room for {limit:,}; leave columns out"
         )
 
 
 def _check_fit(network: Network, schema: Schema) -> None:
-    """Raise ValueError if the network is not one for such a table."""
+    """Raise ValueError if the inputs, the outputs or the output activation of a network do not fit a schema."""
     architecture = network.architecture
     if (architecture.inputs, architecture.outputs) != (schema.width, schema.target.outputs):
         raise ValueError(
             f"the network has {architecture.inputs} inputs and {architecture.outputs} outputs, but the table needs "
-            f"{schema.width} and {schema.target.outputs}"
+            f"{schema.width} and {schema.target.outputs}; create the model with TabularModel.for_table"
         )
-    wanted = "softmax" if isinstance(schema.target, ClassTarget) else "linear"
+    expected = "softmax" if isinstance(schema.target, ClassTarget) else "linear"
     found = architecture.layers[-1].activation.name
-    if found != wanted:
-        raise ValueError(f"the network's output must be {wanted} for the table's target, got {found}")
+    if found != expected:
+        raise ValueError(f"the network's output must be {expected} for the table's target, got {found}")

@@ -1,4 +1,4 @@
-"""Some rows of a file, drawn by chance, as a model's network reads them."""
+"""Draw random rows from a file, encoded as the network of a model reads them."""
 
 from __future__ import annotations
 
@@ -25,51 +25,59 @@ def sample(
     separator: str | None = None,
     verbose: bool | str = "auto",
 ) -> tuple[Matrix, NDArray[Any]]:
-    """Draw rows of a file that holds the target too; every row is as likely as any other.
+    """Draw random rows from a file that has the target column. Every row is equally likely.
+
+    The whole file is read, but only the rows drawn so far are in memory.
 
     Parameters
     ----------
     model : TabularModel
-        Whose schema the file has.
+        The model whose columns the file has.
     path : path-like
-        The file, read to its end.
+        A CSV file in UTF-8 with a header.
     rows : int
-        How many to draw; all, if there are fewer.
+        Number of rows to draw. If the file has fewer, all are returned.
     seed : int
-        Decides which.
+        Seed of the random numbers.
     separator : str, optional
-        What stands between the fields; None finds it.
+        The character between the fields. By default it is found among comma, semicolon, tab and bar.
     verbose : bool or "auto"
-        Whether reading shows a line of progress.
+        Whether to show a progress line while reading. "auto" shows it in a terminal only.
 
     Returns
     -------
     X : ndarray of shape (n, schema.width)
-        Encoded rows, in the file's order.
+        The encoded rows, in the order of the file.
     y : ndarray of shape (n,)
-        Places of classes, or standardised numbers.
+        Indices of classes, int64; or standardised numbers, float64.
 
     Raises
     ------
     TableError
         If the file cannot be used.
     ValueError, TypeError
-        If an argument is out of its range.
+        If an argument has the wrong type or is out of range.
+
+    Examples
+    --------
+    >>> model = TabularModel.load("houses.safetensors")
+    >>> X, y = sample(model, "houses.csv", 20)
+    >>> check_gradients(model.network, X, y).ok
+    True
     """
     whole_number(rows, "rows")
     whole_number(seed, "seed", minimum=0)
     reader = Reader(path, separator, verbose)
     encoder, target = Encoder(model.schema, reader, with_target=True), model.schema.target
     generator = random.Random(seed)
-    # Each row draws a number; the rows of the smallest ones are the sample.
-    X, y, chances = np.empty((0, model.schema.width), np.float32), np.empty(0), np.empty(0)
+    # Each row gets a random number. The sample are the rows with the smallest numbers.
+    X, y, numbers = np.empty((0, model.schema.width), np.float32), np.empty(0), np.empty(0)
     for block in reader.blocks():
-        drawn = np.array([generator.random() for _ in block.lines])
-        chances = np.concatenate([chances, drawn])
-        chosen = np.sort(np.argsort(chances, kind="stable")[:rows])
-        X = np.concatenate([X, encoder.inputs(block)])[chosen]
-        y = np.concatenate([y, encoder.targets(block)])[chosen]
-        chances = chances[chosen]
+        numbers = np.concatenate([numbers, np.array([generator.random() for _ in block.lines])])
+        drawn = np.sort(np.argsort(numbers, kind="stable")[:rows])
+        X = np.concatenate([X, encoder.inputs(block)])[drawn]
+        y = np.concatenate([y, encoder.targets(block)])[drawn]
+        numbers = numbers[drawn]
     if isinstance(target, NumberTarget):
         return X, (y - target.mean) / target.deviation
     return X, y.astype(np.int64)

@@ -1,6 +1,7 @@
-"""What a network must know of the table it learned from: columns, categories, medians, scaling, class names.
+"""`Schema`: what a network must know about the table it learned from.
 
-A schema is stored in the model file as JSON; what comes back is checked as if it came from a stranger.
+It holds columns, categories, medians, means, deviations and class names. It is stored in the model file as JSON. A
+stored schema is checked completely when it is loaded, because the file may come from anywhere.
 """
 
 from __future__ import annotations
@@ -11,24 +12,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp._runtime.checks import number, whole_number
-from fastmlp.tables.values import MISSING
-from fastmlp.tables.values import number as parsed
+from fastmlp.tables.values import MISSING, parse_number
 
 VERSION = 1
-LARGEST = 1e30
-"""A standardised number beyond this is refused: float32 ends at 3e38, and a layer multiplies and adds."""
+
+MAX_STANDARDISED = 1e30
+"""The largest standardised number that is accepted: float32 ends at 3e38, and a layer multiplies and adds."""
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers x, one input: `(x - mean) / deviation`, where x is the median if it is missing.
+    """A column of numbers.
+
+    It has one input, `(x - mean) / deviation`. A missing number is replaced by the median.
 
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     median, mean, deviation : float
-        Of the values present in the training rows; the deviation is 1 where they are all the same.
+        Median, mean and standard deviation of the numbers in the training rows, missing ones excluded. The deviation is
+        1 if all numbers are equal.
     """
 
     name: str
@@ -41,27 +45,34 @@ class NumberColumn:
         for what in ("median", "mean", "deviation"):
             object.__setattr__(self, what, _finite(getattr(self, what), f"{what} of column {self.name!r}"))
         _check_deviation(self.deviation, self.name)
-        if abs(self.median - self.mean) / self.deviation > LARGEST:  # a table's is within one deviation
-            raise ValueError(f"the median of column {self.name!r} is more than {LARGEST:g} deviations from its mean")
+        # The median of real data is within one deviation of the mean.
+        if abs(self.median - self.mean) / self.deviation > MAX_STANDARDISED:
+            raise ValueError(
+                f"the median of column {self.name!r} must be within {MAX_STANDARDISED:g} deviations of its mean, "
+                f"got {self.median!r}"
+            )
 
     @property
     def width(self) -> int:
-        """How many inputs it makes."""
+        """Number of inputs of the network for this column."""
         return 1
 
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A column of texts, an input for each category: 1 where the row is of it, else 0.
+    """A column of texts.
+
+    It has one input for each category: 1 if the row belongs to the category, else 0. A text that is not among the
+    categories is 0 in all inputs.
 
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     categories : tuple of str
-        Those of the training rows, sorted. Any other text is 0 in all inputs.
+        The different texts in the training rows, sorted.
     missing : bool
-        Whether values were missing in the training rows; a missing one is a category of its own then, the last.
+        Whether values were missing in the training rows. If so, a missing value is a category of its own, the last one.
     """
 
     name: str
@@ -73,26 +84,26 @@ class CategoryColumn:
         _check_texts(self.categories, f"categories of column {self.name!r}")
         _check_flag(self.missing, f"missing of column {self.name!r}")
         if not self.width:
-            raise ValueError(f"column {self.name!r} has no categories")
+            raise ValueError(f"column {self.name!r} has no categories; it must have at least one")
 
     @property
     def width(self) -> int:
-        """How many inputs it makes."""
+        """Number of inputs of the network for this column."""
         return len(self.categories) + self.missing
 
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """A target of classes.
+    """A target column of classes.
 
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     classes : tuple of str
-        Their names, in the order of the network's outputs; at least two.
+        Names of the classes, at least two, in the order of the network's outputs.
     numeric : bool
-        Whether the names are numbers, so that "1" and "1.0" are one.
+        Whether the names are numbers, so that "1" and "1.0" are the same class.
     """
 
     name: str
@@ -105,25 +116,25 @@ class ClassTarget:
         _check_flag(self.numeric, "numeric of the target")
         if len(self.classes) < 2:
             raise ValueError(f"there must be at least 2 classes, got {list(self.classes)!r}")
-        if self.numeric and len({parsed(name) for name in self.classes} - {None}) != len(self.classes):
+        if self.numeric and len({parse_number(name) for name in self.classes} - {None}) != len(self.classes):
             raise ValueError(f"classes must be different numbers, got {list(self.classes)!r}")
 
     @property
     def outputs(self) -> int:
-        """How many outputs the network has."""
+        """Number of outputs of the network."""
         return len(self.classes)
 
 
 @dataclass(frozen=True)
 class NumberTarget:
-    """A target of numbers y; the network gives `(y - mean) / deviation`.
+    """A target column of numbers y. The output of the network is `(y - mean) / deviation`.
 
     Parameters
     ----------
     name : str
-        Of the column.
+        Name of the column.
     mean, deviation : float
-        Of the training rows.
+        Mean and standard deviation of the numbers in the training rows.
     """
 
     name: str
@@ -138,40 +149,40 @@ class NumberTarget:
 
     @property
     def outputs(self) -> int:
-        """How many outputs the network has."""
+        """Number of outputs of the network."""
         return 1
 
 
 Column = NumberColumn | CategoryColumn
 Target = ClassTarget | NumberTarget
 
-_KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
+_KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {  # "kind" in JSON: its class, and its other keys
     "number": (NumberColumn, ("name", "median", "mean", "deviation")),
     "category": (CategoryColumn, ("name", "categories", "missing")),
     "classes": (ClassTarget, ("name", "classes", "numeric")),
     "numbers": (NumberTarget, ("name", "mean", "deviation")),
 }
-_LISTS = ("categories", "classes")
-_HALF = re.compile("[\ud800-\udfff]")
+_LIST_KEYS = ("categories", "classes")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Schema:
-    """From the rows of a table to the inputs of a network, and from its outputs to what was asked.
+    """The columns of a table, and how they correspond to the inputs and outputs of a network.
 
     Parameters
     ----------
     columns : tuple of NumberColumn and CategoryColumn
-        In the order of the network's inputs.
+        The columns to predict from, in the order of the network's inputs.
     target : ClassTarget or NumberTarget
-        What is predicted.
+        The column to predict.
     decimal : {".", ","}
-        The decimal sign of the file; others are read alike.
+        The decimal sign of the training file. Files to predict must use the same one.
 
     Raises
     ------
     ValueError, TypeError
-        If something contradicts itself.
+        If there are no columns, two have the same name, or `decimal` is neither "." nor ",".
     """
 
     columns: tuple[Column, ...]
@@ -180,7 +191,7 @@ class Schema:
 
     def __post_init__(self) -> None:
         if not self.columns:
-            raise ValueError("a table needs at least one column beside the target")
+            raise ValueError("a table needs at least one column besides the target, got none")
         names = [column.name for column in (*self.columns, self.target)]
         if len(set(names)) != len(names):
             raise ValueError(f"columns must have different names, got {names!r}")
@@ -189,21 +200,21 @@ class Schema:
 
     @property
     def width(self) -> int:
-        """How many inputs all columns make."""
+        """Number of inputs of the network for all columns."""
         return sum(column.width for column in self.columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain names, lists and numbers, as a model file stores them."""
+        """Return the schema as dicts, lists, strings and numbers, as the model file stores it."""
         return {
             "version": VERSION,
-            "columns": [_described(column) for column in self.columns],
-            "target": _described(self.target),
+            "columns": [_part_to_dict(column) for column in self.columns],
+            "target": _part_to_dict(self.target),
             "decimal": self.decimal,
         }
 
 
 def from_dict(stored: Any) -> Schema:
-    """The schema that `Schema.to_dict` described.
+    """Return the schema that `Schema.to_dict` described.
 
     Raises
     ------
@@ -212,26 +223,28 @@ def from_dict(stored: Any) -> Schema:
     """
     _check_keys(stored, ("version", "columns", "target", "decimal"), "a table")
     if whole_number(stored["version"], "the version of a table") != VERSION:
-        raise ValueError(f"the table has version {stored['version']}, this fastmlp reads {VERSION}")
+        raise ValueError(f"the table has version {stored['version']}, but this fastmlp reads version {VERSION}")
     if not isinstance(stored["columns"], list):
         raise TypeError(f"columns must be a list, got {stored['columns']!r}")
-    columns = tuple(_part(column, ("number", "category")) for column in stored["columns"])
-    return Schema(columns, _part(stored["target"], ("classes", "numbers")), stored["decimal"])
+    columns = tuple(_part_from_dict(column, ("number", "category")) for column in stored["columns"])
+    return Schema(columns, _part_from_dict(stored["target"], ("classes", "numbers")), stored["decimal"])
 
 
-def _described(part: Column | Target) -> dict[str, Any]:
+def _part_to_dict(part: Column | Target) -> dict[str, Any]:
+    """Return a column or the target as JSON stores it."""
     kind, keys = next((kind, keys) for kind, (cls, keys) in _KINDS.items() if type(part) is cls)
     values = {key: getattr(part, key) for key in keys}
-    return {"kind": kind, **{key: list(value) if key in _LISTS else value for key, value in values.items()}}
+    return {"kind": kind, **{key: list(value) if key in _LIST_KEYS else value for key, value in values.items()}}
 
 
-def _part(stored: Any, kinds: tuple[str, str]) -> Any:
+def _part_from_dict(stored: Any, kinds: tuple[str, str]) -> Any:
+    """Return the column or target that `_part_to_dict` described. Its kind must be one of two."""
     if not isinstance(stored, dict) or stored.get("kind") not in kinds:
         raise ValueError(f"kind must be {kinds[0]!r} or {kinds[1]!r}, got {stored!r}")
     cls, keys = _KINDS[stored["kind"]]
     _check_keys(stored, ("kind", *keys), f"kind {stored['kind']!r}")
     values = {key: stored[key] for key in keys}
-    for key in _LISTS:
+    for key in _LIST_KEYS:
         if key in values:
             if not isinstance(values[key], list):
                 raise TypeError(f"{key} must be a list, got {values[key]!r}")
@@ -242,25 +255,28 @@ def _part(stored: Any, kinds: tuple[str, str]) -> Any:
 def _check_keys(stored: Any, keys: tuple[str, ...], what: str) -> None:
     if not isinstance(stored, dict) or set(stored) != set(keys):
         found = list(stored) if isinstance(stored, dict) else stored
-        raise ValueError(f"{what} is described by {', '.join(keys)}, got {found!r}")
+        raise ValueError(f"{what} must have the keys {', '.join(keys)}, got {found!r}")
 
 
 def _is_clean(text: object) -> bool:
-    """Whether a CSV file can hold it: no blanks around it, no half of a character, which JSON may spell."""
-    return isinstance(text, str) and text == text.strip() and not _HALF.search(text)
+    """Return whether a CSV file can contain a text.
+
+    Readers strip the blanks around texts. JSON can spell a lone surrogate, half of a character, but UTF-8 cannot.
+    """
+    return isinstance(text, str) and text == text.strip() and not _SURROGATE.search(text)
 
 
 def _check_name(name: object) -> None:
     if not _is_clean(name) or not name:
-        raise ValueError(f"a column's name must be a text without blanks around it, got {name!r}")
+        raise ValueError(f"a column name must be a text without blanks around it, got {name!r}")
 
 
 def _check_texts(texts: tuple[object, ...], what: str) -> None:
     for text in texts:
         if not _is_clean(text) or text in MISSING:
-            raise ValueError(f"{what} must be texts without blanks around them, got {text!r}")
+            raise ValueError(f"{what} must be texts without blanks around them, and not missing values, got {text!r}")
     if len(set(texts)) != len(texts):
-        raise ValueError(f"{what} must be different")
+        raise ValueError(f"{what} must differ from each other, got {list(texts)!r:.200}")
 
 
 def _check_flag(flag: object, what: str) -> None:

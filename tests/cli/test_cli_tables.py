@@ -345,7 +345,7 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
     ("arguments", "message"),
     [
         ("train no.csv --target y", "no.csv: there is no such file; check the path"),
-        ("train . --target y", ".: is a folder; give a CSV file in it"),
+        ("train . --target y", ".: this is a folder; give a CSV file in it"),
         ("train flats.csv --target prise", "flats.csv: there is no target 'prise'; did you mean 'price'? The columns"),
         ("train flats.csv --target sold --ignore rom", "flats.csv: there is no column 'rom'; did you mean 'rooms'?"),
         ("train bad.csv --target y", "bad.csv:3: column 'x': found 'inf', which is not finite"),
@@ -361,7 +361,7 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
         ("summary no", "no: there is no such model"),
         ("predict flats.csv sold", "'flats.csv' is not a valid fastmlp model; the model comes first, a file that "),
         ("summary bad.csv", "'bad.csv' is not a valid fastmlp model"),
-        ("predict plain flats.csv", "plain.safetensors: holds a network without the columns of a table"),
+        ("predict plain flats.csv", "plain.safetensors: holds a network, but not the columns of a table"),
         ("evaluate sold bad.csv", "bad.csv: there are no columns 'rooms', 'area', 'district', 'garden', 'price', "),
         ("check sold bad.csv", "bad.csv: there are no columns "),
         ("predict sold no.csv", "no.csv: there is no such file; check the path"),
@@ -372,8 +372,8 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
         ("predict sold flats.csv --out sold.safetensors", "sold.safetensors: --out would replace a file that is read"),
         ("predict sold flats.csv --out pipe", "pipe: is a device or a pipe and would be replaced; give a file"),
         ("train sold.safetensors --target y --out sold", "sold.safetensors: --out would replace a file that is read"),
-        ("predict sold late.csv", "late.csv:3002: column 'rooms': found 'x' where the model learned from numbers"),
-        ("predict sold late.csv --out a.csv", "late.csv:3002: column 'rooms': found 'x' where the model learned"),
+        ("predict sold late.csv", "late.csv:3002: column 'rooms': found 'x', but the model expects numbers in this"),
+        ("predict sold late.csv --out a.csv", "late.csv:3002: column 'rooms': found 'x', but the model expects"),
     ],
 )
 def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
@@ -445,7 +445,7 @@ def test_too_little_memory_is_told(capsys: pytest.CaptureFixture[str], monkeypat
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 3.7 GiB")
 
-    monkeypatch.setattr("fastmlp.tables.preparing.fill", fail)
+    monkeypatch.setattr("fastmlp.tables.preparing.encode_columns", fail)
     assert main(["train", "flats.csv", "--target", "sold"]) == 1
     assert capsys.readouterr().err == "fastmlp: there is not enough memory: Unable to allocate 3.7 GiB\n"
 
@@ -459,10 +459,10 @@ def interrupted(*_: Any, **__: Any) -> None:
     [
         ("train flats.csv --target sold --out old", "tables.preparing.collect"),
         ("train flats.csv --target sold --out old", "Network.fit"),
-        ("train flats.csv --target sold --out old", "model_file.write"),
-        ("train flats.csv --target sold --out old", "_files.os.fsync"),
+        ("train flats.csv --target sold --out old", "_io.model_file.write"),
+        ("train flats.csv --target sold --out old", "_io.atomic.os.fsync"),
         ("predict sold flats.csv --out old.safetensors", "Network.predict"),
-        ("predict sold flats.csv --out old.safetensors", "_files.os.fsync"),
+        ("predict sold flats.csv --out old.safetensors", "_io.atomic.os.fsync"),
         ("predict sold flats.csv", "Network.predict"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A model reads a user's file, says the same before and after it was saved, and refuses what it cannot read."""
+"""`TabularModel` on CSV files: training, predictions, metrics, saving and loading, and errors for unsuitable files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trained(path: str, target: str, **options: Any) -> TabularModel:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the flats, a model of their class and one of their price."""
+    """Return a folder with the table of flats, a model of their class and a model of their price."""
     folder = tmp_path_factory.mktemp("models")
     path = flats(folder / "flats.csv", 300)
     trained(path, "sold").save(folder / "sold.safetensors")
@@ -43,7 +43,7 @@ def outputs(model: TabularModel, path: str, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("target", ["sold", "price"])
-def test_a_saved_model_says_what_it_said_before(tmp_path: Path, target: str) -> None:
+def test_a_saved_model_predicts_the_same(tmp_path: Path, target: str) -> None:
     path = flats(tmp_path / "flats.csv")
     model = trained(path, target, dropout=0.1, l2=1e-4, activation="tanh")
     model.save(tmp_path / "model")
@@ -54,7 +54,7 @@ def test_a_saved_model_says_what_it_said_before(tmp_path: Path, target: str) -> 
     assert (tmp_path / "copy").read_bytes() == (tmp_path / "model").read_bytes()
 
 
-def test_the_same_seed_writes_the_same_bytes_and_another_one_others(tmp_path: Path) -> None:
+def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     path = flats(tmp_path / "flats.csv")
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         trained(path, "sold", seed=seed).save(tmp_path / name)
@@ -68,7 +68,7 @@ def test_models_learn(files: Path) -> None:
     assert load(files, "price").evaluate(path, verbose=False)["r2"] > 0.9
 
 
-def test_the_network_in_the_file_is_a_plain_one(files: Path) -> None:
+def test_network_load_reads_the_network_of_a_tabular_model(files: Path) -> None:
     network = Network.load(files / "sold.safetensors")
     model = load(files, "sold")
     X, _ = sample(model, files / "flats.csv", 10, verbose=False)
@@ -92,7 +92,7 @@ def test_columns_may_come_in_another_order_with_others_and_without_the_target(fi
 
 
 def test_predicting_holds_one_block_at_a_time(files: Path, tmp_path: Path) -> None:
-    """40,000 rows, which as strings of Python would take 14 MB."""
+    """The file has 40,000 rows. As Python strings they would take 14 MB."""
     path = flats(tmp_path / "many.csv", 40_000)
     code = (
         "import tracemalloc\nfrom fastmlp.tables import TabularModel\n"
@@ -107,7 +107,7 @@ def test_predicting_holds_one_block_at_a_time(files: Path, tmp_path: Path) -> No
     assert peak < 3e6
 
 
-def test_a_category_that_was_never_seen_is_none_of_the_known_ones(files: Path, tmp_path: Path) -> None:
+def test_an_unknown_category_is_0_in_all_inputs(files: Path, tmp_path: Path) -> None:
     model = load(files, "sold")
     row = "3,60.5,{},yes,90000\n"
     path = write(tmp_path / "new.csv", "rooms,area,district,garden,price\n" + row.format("Ost") + row.format(""))
@@ -128,7 +128,7 @@ def test_a_category_that_was_never_seen_is_none_of_the_known_ones(files: Path, t
     assert np.isfinite(outputs(model, path)).all()
 
 
-def test_evaluation_is_that_of_the_metrics(files: Path) -> None:
+def test_evaluate_computes_the_public_metrics(files: Path) -> None:
     path = str(files / "flats.csv")
     model = load(files, "sold")
     p, sold = outputs(model, path), np.array([row[5] == "soon" for row in lines(300)[1:]], int)
@@ -174,7 +174,7 @@ def test_classes_that_are_numbers_are_compared_as_numbers(tmp_path: Path) -> Non
     assert model.evaluate(other, verbose=False) == model.evaluate(path, verbose=False)
 
 
-def test_validation_figures_are_those_of_the_rows_kept_out(tmp_path: Path) -> None:
+def test_validation_figures_are_the_metrics_of_the_validation_rows(tmp_path: Path) -> None:
     table = prepare(flats(tmp_path / "a.csv"), "price", verbose=False)
     model = TabularModel.for_table(table)
     target = table.schema.target
@@ -209,7 +209,7 @@ def test_a_sample_of_many_blocks_reaches_all_of_them(tmp_path: Path) -> None:
     model = TabularModel.for_table(prepare(path, "y", verbose=False), ())
     _, y = sample(model, path, 300, verbose=False)
     assert len(y) == 300
-    assert y[0] < -1.4 < 1.4 < y[-1]  # in deviations of the 3000 rows, which lie within 1.73
+    assert y[0] < -1.4 < 1.4 < y[-1]  # standardised: all 3000 rows lie within 1.73
 
 
 HEADER = "rooms,area,district,garden,price,sold\n"
@@ -221,45 +221,44 @@ ROW = "3,60.5,Nord,yes,90000,soon\n"
     [
         (
             HEADER + 2000 * ROW + "x,60.5,Nord,yes,90000,soon\n",
-            "{file}:2002: column 'rooms': found 'x' where the model learned from numbers; mend it or leave the "
-            "cell empty",
+            "{file}:2002: column 'rooms': found 'x', but the model expects numbers in this column; correct it or "
+            "leave the cell empty",
         ),
         (
             HEADER + ROW + "3,inf,Nord,yes,90000,soon\n",
-            "{file}:3: column 'area': found 'inf', which is not finite; mend it or leave the cell empty",
+            "{file}:3: column 'area': found 'inf', which is not finite; correct it or leave the cell empty",
         ),
         (
             HEADER + ROW + "3,1e300,Nord,yes,90000,soon\n",
-            "{file}:3: column 'area': found 1e+300, more than 1e+30 deviations from the mean; mend it or leave "
-            "the cell "
-            "empty",
+            "{file}:3: column 'area': found 1e+300, more than 1e+30 standard deviations from the mean; correct it or "
+            "leave the cell empty",
         ),
         (
             HEADER + ROW + "3,60,Nord,yes,90000,never\n",
-            "{file}:3: column 'sold': found 'never' where one of the model's classes 'late', 'soon' should be; "
-            "mend it, "
-            "or remove the row",
+            "{file}:3: column 'sold': found 'never', but the target must be one of the model's classes 'late', "
+            "'soon'; correct it or remove the row",
         ),
         (
             HEADER + ROW + "3,60,Nord,yes,90000,\n",
-            "{file}:3: column 'sold': found '' where one of the model's classes 'late', 'soon' should be; mend it, or "
-            "remove the row",
+            "{file}:3: column 'sold': found '', but the target must be one of the model's classes 'late', 'soon'; "
+            "correct it or remove the row",
         ),
         (
             "rooms,aera,district,garden,price,sold\n" + ROW,
-            "{file}: there is no column 'area'; did you mean 'aera'? The columns are: 'rooms', 'aera', 'district', "
-            "'garden', 'price', 'sold'",
+            "{file}: there is no column 'area', which the model needs; did you mean 'aera'? The columns are: 'rooms', "
+            "'aera', 'district', 'garden', 'price', 'sold'",
         ),
         (
             "rooms,sold\n1,late\n",
-            "{file}: there are no columns 'area', 'district', 'garden', 'price', which the model learned from. The "
-            "columns are: 'rooms', 'sold'",
+            "{file}: there are no columns 'area', 'district', 'garden', 'price', which the model needs. The columns "
+            "are: 'rooms', 'sold'",
         ),
         (
             "rooms,area,district,garden,price\n3,60.5,Nord,yes,90000\n",
-            "{file}: there is no target 'sold'. The columns are: 'rooms', 'area', 'district', 'garden', 'price'",
+            "{file}: there is no target 'sold', which the model needs. The columns are: 'rooms', 'area', 'district', "
+            "'garden', 'price'",
         ),
-        (HEADER, "{file}: found a header but no rows below it; give a file with data"),
+        (HEADER, "{file}: the file has a header but no rows; add rows of data"),
     ],
 )
 def test_a_file_that_does_not_suit_the_model_is_refused(files: Path, tmp_path: Path, text: str, message: str) -> None:
@@ -269,16 +268,17 @@ def test_a_file_that_does_not_suit_the_model_is_refused(files: Path, tmp_path: P
     assert str(error.value) == message.format(file=path)
 
 
-def test_a_target_of_numbers_must_be_there_in_an_evaluation(files: Path, tmp_path: Path) -> None:
+def test_evaluating_needs_a_number_in_a_target_of_numbers(files: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER + ROW.replace("90000", ""))
-    with pytest.raises(TableError, match=r"a\.csv:2: column 'price': found '' where a number should be"):
+    with pytest.raises(TableError, match=r"a\.csv:2: column 'price': found '', but the target must be a number"):
         load(files, "price").evaluate(path, verbose=False)
 
 
-def test_a_target_that_float32_cannot_hold_is_refused_in_an_evaluation(files: Path, tmp_path: Path) -> None:
+def test_evaluating_refuses_a_target_that_float32_cannot_hold(files: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", HEADER + ROW + ROW.replace("90000", "1e200"))
     wanted = (
-        r"a\.csv:3: column 'price': found 1e\+200, more than 1e\+30 deviations from the mean; mend it or remove the"
+        r"a\.csv:3: column 'price': found 1e\+200, more than 1e\+30 standard deviations from the mean; correct it or "
+        r"remove the row"
     )
     with pytest.raises(TableError, match=wanted):
         load(files, "price").evaluate(path, verbose=False)
@@ -295,14 +295,16 @@ def test_a_table_of_another_schema_is_refused(tmp_path: Path) -> None:
     assert first.schema.width == second.schema.width
     model = TabularModel.for_table(first)
     for use in (model.fit, model.validation_figures, model.answers):
-        with pytest.raises(ValueError, match=r"a\.csv was prepared by other columns, means or categories"):
+        with pytest.raises(ValueError, match=r"a\.csv was prepared with other columns, means or categories"):
             use(second)
     assert model.network.history is None
 
 
-def test_a_schema_that_no_file_holds_is_refused_before_the_training() -> None:
+def test_a_schema_too_long_for_a_file_is_refused_before_the_training() -> None:
     columns = tuple(NumberColumn("x" * 1000 + str(i), 0.0, 0.0, 1.0) for i in range(8000))
-    with pytest.raises(ValueError, match=r"8,000 columns and their categories take .* bytes, but a model file holds"):
+    with pytest.raises(
+        ValueError, match=r"8,000 columns and of their categories take .* bytes, but a model file has room for"
+    ):
         TabularModel(Network([8000, 1]), Schema(columns, NumberTarget("y", 0.0, 1.0)))
 
 
@@ -320,8 +322,10 @@ def test_a_file_with_a_broken_table_is_refused(files: Path, tmp_path: Path, tabl
 
 
 def test_a_table_too_long_to_be_saved_again_is_refused(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmlp.tables.model._ROOM_OF_LAYERS", HEADER_LIMIT - 100)
-    with pytest.raises(ModelFormatError, match=r"the table is wrong: the names of the table's 5 columns .* holds 100"):
+    monkeypatch.setattr("fastmlp.tables.model._RESERVED_FOR_LAYERS", HEADER_LIMIT - 100)
+    with pytest.raises(
+        ModelFormatError, match=r"the table is wrong: the names of the table's 5 columns .* has room for 100"
+    ):
         load(files, "sold")
 
 
@@ -335,13 +339,13 @@ def test_a_table_that_does_not_fit_its_network_is_refused(files: Path, tmp_path:
             TabularModel.load(path)
 
 
-def test_the_output_must_suit_the_target(files: Path) -> None:
+def test_the_output_activation_must_suit_the_target(files: Path) -> None:
     schema = load(files, "sold").schema
     with pytest.raises(ValueError, match="output must be softmax for the table's target, got sigmoid"):
         TabularModel(Network([schema.width, 2], output="sigmoid"), schema)
 
 
-def test_a_network_without_a_table_says_what_to_do(files: Path, tmp_path: Path) -> None:
+def test_loading_a_network_without_a_table_says_what_to_do(files: Path, tmp_path: Path) -> None:
     path = with_table(files, tmp_path / "a.safetensors", None)
-    with pytest.raises(ModelFormatError, match="holds a network without the columns of a table; use a model that"):
+    with pytest.raises(ModelFormatError, match="holds a network, but not the columns of a table; give a model that"):
         TabularModel.load(path)

@@ -1,4 +1,4 @@
-"""A schema survives JSON, and one that is broken in any way is refused."""
+"""A schema is restored from JSON, and a stored schema that is broken in any way is refused."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NUMBERS = Schema(COLUMNS, NumberTarget("price", 10.0, 2.5), ",")
 
 
 @pytest.mark.parametrize("schema", [CLASSES, NUMBERS])
-def test_a_schema_survives_json(schema: Schema) -> None:
+def test_a_schema_is_restored_from_json(schema: Schema) -> None:
     assert from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
-def test_a_number_makes_one_input_and_a_text_one_for_each_category_and_one_for_missing() -> None:
+def test_a_column_of_numbers_has_one_input_and_one_of_texts_an_input_for_each_category_and_for_missing() -> None:
     assert [column.width for column in COLUMNS] == [1, 3]
     assert (CLASSES.width, CLASSES.target.outputs, NUMBERS.target.outputs) == (4, 2, 1)
 
@@ -98,7 +98,7 @@ def test_categories_that_leave_no_input_are_refused() -> None:
 
 
 @pytest.mark.parametrize("stored", [None, [], "schema", 3, {}])
-def test_what_is_no_description_is_refused(stored: Any) -> None:
+def test_a_value_that_is_not_a_schema_is_refused(stored: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         from_dict(stored)
 

@@ -1,0 +1,130 @@
+"""The choice between classification and regression, and the errors for targets that cannot be learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from table_files import write
+
+from fastmlp.tables import TableError, TrainingTable, prepare
+from fastmlp.tables.schema import ClassTarget, NumberTarget
+
+
+def table(path: str, target: str = "y", **options: Any) -> TrainingTable:
+    return prepare(path, target, verbose=False, **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["b", "a", "c"] * 20, ("a", "b", "c")),
+        ([2, 10, 1] * 20, ("1", "2", "10")),
+        (["1", "1.0", "0"] * 20, ("0", "1")),
+        (["True", "False"] * 20, ("False", "True")),
+        (list(range(20)) * 3, tuple(str(i) for i in range(20))),
+        (list(range(21)) * 3, None),
+        ([0.5, 1.0] * 20, None),
+        (list(range(10)) * 2, None),
+    ],
+)
+def test_the_values_of_the_target_decide_the_task(
+    tmp_path: Path, values: list[Any], classes: tuple[str, ...] | None
+) -> None:
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values)))
+    found = table(path).schema.target
+    assert (found.classes if isinstance(found, ClassTarget) else None) == classes
+
+
+def test_the_task_can_be_given(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{i % 3 / 2}\n" for i in range(60)))
+    assert isinstance(table(path).schema.target, NumberTarget)
+    assert table(path, task="classification").schema.target == ClassTarget("y", ("0", "0.5", "1"), True)
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{i % 3}\n" for i in range(60)))
+    assert isinstance(table(path, task="regression").schema.target, NumberTarget)
+
+
+def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_path: Path) -> None:
+    values = [2**53 + i % 3 for i in range(60)]
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values)))
+    target = table(path, categorical=["y"]).schema.target
+    assert isinstance(target, ClassTarget)
+    assert target.classes == tuple(str(2**53 + i) for i in range(3))
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        (
+            [0, 1] * 30 + [""],
+            {},
+            "{file}:62: column 'y': the target is missing (found ''); fill it in or remove the row",
+        ),
+        (
+            ["NA", "no"],
+            {},
+            "{file}:2: column 'y': the target is missing (found 'NA'); fill it in or remove the row",
+        ),
+        ([""] * 3, {}, "{file}:2: column 'y': the target is missing (found ''); fill it in or remove the row"),
+        (
+            [*range(2000), "x"],
+            {},
+            "{file}:2002: column 'y': found 'x' among numbers (2,000 of 2,001 values are numbers); correct it or "
+            "remove the row, or read the column as categories with --categorical y",
+        ),
+        (
+            [*range(2000), "inf"],
+            {},
+            "{file}:2002: column 'y': found 'inf', which is not finite; correct it or remove the row",
+        ),
+        (
+            [f"2024-05-{i % 28 + 1:02}" for i in range(60)],
+            {},
+            "{file}:2: column 'y': found '2024-05-01', a date or time; convert it to numbers, such as days since a "
+            "fixed day, or choose another target with --target",
+        ),
+        (
+            ["yes"] * 60,
+            {},
+            "{file}: column 'y': found only the class 'yes' in the file's 60 rows, but classification needs at least "
+            "two classes; add rows of another class",
+        ),
+        (
+            [3] * 60,
+            {"task": "regression"},
+            "{file}: column 'y': found only 3 in the 48 training rows, so there is nothing to predict; choose another "
+            "target with --target, or give more rows",
+        ),
+        (
+            ["yes", "no"] * 30,
+            {"task": "regression"},
+            "{file}: column 'y': found texts such as 'yes', but regression predicts numbers; choose another "
+            "target with --target, or use --task classification",
+        ),
+        (
+            [i / 2 for i in range(1200)],
+            {"task": "classification"},
+            "{file}: column 'y': found 1,200 different numbers, which are too many for classes; use --task regression",
+        ),
+        (
+            [2**53 + i % 3 for i in range(60)],
+            {},
+            "{file}: column 'y': found numbers of 9,007,199,254,740,992 and more, which float64 cannot tell apart; "
+            "read the column as categories with --categorical y, or use --task regression",
+        ),
+        (
+            [f"user {i}" for i in range(60)],
+            {},
+            "{file}: column 'y': found 60 different texts such as 'user 0' in 60 rows, which are too many for "
+            "classes; choose another target with --target",
+        ),
+    ],
+)
+def test_a_target_that_cannot_be_learned_is_refused(
+    tmp_path: Path, values: list[Any], options: dict[str, Any], message: str
+) -> None:
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values)))
+    with pytest.raises(TableError) as error:
+        table(path, **options)
+    assert str(error.value) == message.format(file=path)
