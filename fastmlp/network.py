@@ -31,7 +31,7 @@ from fastmlp._data.feeds import ORDER_BYTES, ORDER_OF_ROWS, ArrayData, ArrayFeed
 from fastmlp._data.weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
 from fastmlp._display import notebook, summary
 from fastmlp._display.progress import ProgressLine
-from fastmlp._engine import inference
+from fastmlp._engine import checkpointing, inference
 from fastmlp._engine.few_rows import FewRowsPredictor
 from fastmlp._engine.fit_loop import FitLoop
 from fastmlp._engine.parameters import LayerWeights, Parameters
@@ -687,7 +687,8 @@ class Network:
     ) -> None:
         """Write the network, the description of the table that its inputs are columns of, and its best figure."""
         with self._use.turn, self._use.lock:
-            checkpoint.save(path, self._parameters, optimizer, table, best)
+            stored = checkpointing.to_checkpoint(self._parameters, optimizer=optimizer, table=table, best=best)
+            checkpoint.write(path, stored)
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Network:
@@ -709,10 +710,10 @@ class Network:
     def _load(cls, path: str | Path, threads: int | None = None) -> tuple[Network, str | None]:
         """The network, and the description of the table that its inputs are columns of, if the file holds one."""
         most = None if threads is None else whole_number(threads, "threads")
-        parameters, table = checkpoint.load(path)
+        stored = checkpoint.read(path)
         network = cls.__new__(cls)
-        network._adopt(parameters, most)
-        return network, table
+        network._adopt(checkpointing.from_checkpoint(stored), most)
+        return network, stored.table
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the plans and the lock, which hold addresses of this process."""

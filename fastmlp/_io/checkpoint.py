@@ -1,133 +1,118 @@
-"""What a model file holds: the architecture and the counters as JSON in its metadata, every tensor under its name.
+"""Checkpoints: a network's description and arrays, and how they are written to a model file and read from it.
 
 Tensors are "layers.0.W" (inputs, units) and "layers.0.b" (units,), layers counted from 0; with the optimizer's state
-also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the losses of an epoch under
-way.
+also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the sums of the epoch under way.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp import architecture as architectures
-from fastmlp._engine.parameters import LayerWeights, Parameters
-from fastmlp._io import model_file
+from fastmlp._io import description, model_file, version_1
+from fastmlp._io.description import Description
 from fastmlp._io.model_file import ModelFormatError
-from fastmlp._runtime.checks import whole_number
-from fastmlp.architecture import Architecture
+from fastmlp.architecture import Architecture, Layer
+from fastmlp.optimizers import Optimizer
 
-_COUNTERS = {
-    "epoch": "epoch",
-    "batch": "batch",
-    "step": "step",
-    "rows": "epoch_rows",
-    "batch_size": "epoch_batch_size",
-    "mark": "epoch_fingerprint",
+LayerArrays = tuple[NDArray[Any], NDArray[Any] | None]
+"""W (inputs, units) and b (units,) of a layer, or arrays of these shapes; None in place of b without bias."""
+
+_DECODERS: dict[str, Callable[[Mapping[str, str]], tuple[Description, bool]]] = {
+    "1": version_1.decode,
+    "2": description.decode,
 }
 _TOTALS = "training.totals"
-_TABLE = "table"
-_BEST = "best"
-
-_LAYERS = '{"layers": ['
-_REST = '], "loss": '
-_PART = 10_000
-"""Characters that the description of a layer, and that of all but the layers, may take; some 250 and 500 do."""
-
-_DECODER = json.JSONDecoder()
 _OF_LAYER = re.compile(r"(|optimizer\.[a-z_]+\.)layers\.(0|[1-9][0-9]{0,18})\.([Wb])")
 
 
-class _Network(NamedTuple):
-    """What a file's metadata say of its network."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint(Description):
+    """All that a model file holds of a network: its description, and these arrays.
 
-    architecture: Architecture
-    counters: dict[str, int]
-    complete: bool  # whether what the optimizer remembers is there
+    Parameters
+    ----------
+    weights : sequence of (W, b)
+        The parameters of each layer.
+    slots : mapping of str to sequence of (W, b), optional
+        What the optimizer keeps for each parameter, by the names in `Optimizer.slots`. None leaves the optimizer's
+        state out of the file.
+    totals : ndarray of 3 float64, optional
+        Losses, weights and penalties of the epoch under way; present if and only if `slots` is.
+    """
+
+    weights: Sequence[LayerArrays]
+    slots: Mapping[str, Sequence[LayerArrays]] | None
+    totals: NDArray[np.float64] | None
 
 
-def save(
-    path: str | Path,
-    parameters: Parameters,
-    optimizer: bool,
-    table: str | None = None,
-    best: tuple[str, float] | None = None,
-) -> None:
-    """Write a network's memory to a file, which is the old one or the new one at any moment.
-
-    `table` is the JSON of the table that its inputs are columns of, `best` the name and value of a figure that was
-    never better in this training; each lies under a key of its own in the metadata.
+def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write a model file; an older file of that name stays as it is until the new one is complete.
 
     Raises
     ------
     ValueError
-        If `load` would refuse the file: an older one that is good must not give way to it.
+        If `read` would refuse the file, for example because a weight is not finite. A good older file stays.
     OSError
         If the file cannot be written.
     """
-    counters = {name: getattr(parameters.state, word) for name, word in _COUNTERS.items()}
-    metadata = {
-        "architecture": json.dumps(parameters.architecture.to_dict()),
-        "training": json.dumps({**counters, "optimizer_state": optimizer}),
-    }
-    if table is not None:
-        metadata[_TABLE] = table
-    if best is not None:
-        metadata[_BEST] = json.dumps({"monitor": best[0], "value": repr(float(best[1]))})
-    tensors = _named("", parameters.unpack(parameters.weights))
-    if optimizer:
-        for slot, name in enumerate(parameters.architecture.optimizer.slots):
-            tensors |= _named(f"optimizer.{name}.", parameters.unpack(parameters.slots[slot]))
-        tensors[_TOTALS] = parameters.sums()
-    _check_numbers(_described(metadata), tensors)
+    metadata = description.encode(checkpoint, checkpoint.slots is not None)
+    tensors = _named("", checkpoint.weights)
+    for slot, layers in (checkpoint.slots or {}).items():
+        tensors |= _named(f"optimizer.{slot}.", layers)
+    if checkpoint.totals is not None:
+        tensors[_TOTALS] = checkpoint.totals
+    try:
+        described, complete = _decode(model_file.VERSION, metadata)
+        shapes = ((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items())
+        _check_shapes(described.architecture, complete, shapes)
+        _check_numbers(described.architecture.optimizer, tensors)
+    except ValueError as error:
+        raise ValueError(f"the network cannot be saved: {error}") from None
     model_file.write(path, metadata, tensors)
 
 
-def load(path: str | Path) -> tuple[Parameters, str | None]:
-    """The memory of a network out of a file that `save` wrote, and the description of its table, if there is one.
+def read(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a model file of any format version.
 
-    The description is as it stands in the file: who uses it must check it.
+    Everything is checked but the table's schema, which is returned as it stands in the file. The arrays are views of
+    one block of memory, as large as the file's tensors.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ModelFormatError
-        If anything in it is not as `save` writes it.
+        If anything in it differs from what `write` wrote.
     """
-    found: list[_Network] = []
+    found: list[tuple[Description, bool]] = []
 
-    def accept(metadata: Mapping[str, str], tensors: model_file.Tensors) -> None:
-        network = _described(metadata)
-        _check_tensors(network, tensors)
-        found.append(network)
+    def accept(version: str, metadata: Mapping[str, str], tensors: model_file.Tensors) -> None:
+        described, complete = _decode(version, metadata)
+        _check_shapes(described.architecture, complete, tensors)
+        found.append((described, complete))
 
-    metadata, tensors = model_file.read(path, accept)
-    (architecture, counters, complete) = network = found[0]
+    tensors = model_file.read(path, accept).tensors
+    ((described, complete),) = found
+    architecture = described.architecture
     with model_file.naming(path):
-        _check_numbers(network, tensors)
-    parameters = Parameters(architecture)
-    _fill(parameters, parameters.weights, "", tensors)
-    for slot, name in enumerate(architecture.optimizer.slots if complete else ()):
-        _fill(parameters, parameters.slots[slot], f"optimizer.{name}.", tensors)
+        _check_numbers(architecture.optimizer, tensors)
+    count, slots = len(architecture.layers), None
     if complete:
-        parameters.set_sums(tensors[_TOTALS])
-    for name, word in _COUNTERS.items():
-        setattr(parameters.state, word, counters[name])
-    parameters.refresh_transposed()
-    return parameters, metadata.get(_TABLE)
+        slots = {slot: _layers(tensors, f"optimizer.{slot}.", count) for slot in architecture.optimizer.slots}
+    return Checkpoint(**vars(described), weights=_layers(tensors, "", count), slots=slots, totals=tensors.get(_TOTALS))
 
 
-def best_of(path: str | Path, architecture: Architecture, monitor: str) -> float | None:
-    """The best value of a figure that a file holds of the training of this network; None if it holds none.
+def best_of(path: str | os.PathLike[str], architecture: Architecture, monitor: str) -> float | None:
+    """Return the best value of a figure in the training of this network, or None if the file does not hold it.
 
-    The learning rate may be another: it changes within a training.
+    The learning rates may differ, because a learning rate can change within a training.
 
     Raises
     ------
@@ -135,18 +120,27 @@ def best_of(path: str | Path, architecture: Architecture, monitor: str) -> float
         If there is a file that cannot be read.
     """
     try:
-        metadata, _ = model_file.read(path)
-        best = json.loads(metadata[_BEST])
-        described = [json.loads(metadata["architecture"]), architecture.to_dict()]
-        for each in described:
-            del each["optimizer"]["learning_rate"]
-        same = described[0] == described[1] and best["monitor"] == monitor
-        return float(best["value"]) if same else None
-    except (FileNotFoundError, ModelFormatError, KeyError, TypeError, ValueError, RecursionError):
+        found = read(path)
+    except (FileNotFoundError, ModelFormatError):
         return None
+    if found.best is None or found.best[0] != monitor:
+        return None
+    same = found.architecture.with_learning_rate(architecture.optimizer.learning_rate) == architecture
+    return found.best[1] if same else None
 
 
-def _named(prefix: str, layers: list[LayerWeights]) -> dict[str, NDArray[Any]]:
+def _decode(version: str, metadata: Mapping[str, str]) -> tuple[Description, bool]:
+    """Return the description and whether the file has the optimizer's tensors, or raise ValueError."""
+    try:
+        return _DECODERS[version](metadata)
+    except KeyError as error:
+        raise ValueError(f"the description of the network is wrong: {error!s:.2000} is missing") from None
+    except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"the description of the network is wrong: {error!s:.2000}") from None
+
+
+def _named(prefix: str, layers: Sequence[LayerArrays]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all layers under the names of their tensors."""
     tensors = {}
     for index, (w, b) in enumerate(layers):
         tensors[f"{prefix}layers.{index}.W"] = w
@@ -155,77 +149,35 @@ def _named(prefix: str, layers: list[LayerWeights]) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _described(metadata: Mapping[str, str]) -> _Network:
-    """What the metadata describe; a ValueError if it cannot be."""
-    try:
-        architecture = architectures.from_dict(_architecture(metadata["architecture"]))
-        training = _json(metadata["training"])
-        counters = {name: whole_number(training[name], name, minimum=0) for name in _COUNTERS}
-        complete = training["optimizer_state"]
-        if not isinstance(complete, bool) or max(counters.values()) >= 2**62:
-            raise ValueError(f"training is {training!r}")
-        if counters["batch"] and counters["batch"] * counters["batch_size"] >= counters["rows"]:
-            raise ValueError(f"batch {counters['batch']} is not within an epoch of {counters['rows']} rows")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"the description of the network is wrong: {error!s:.2000}") from None
-    return _Network(architecture, counters, complete)
+def _layers(tensors: Mapping[str, NDArray[Any]], prefix: str, count: int) -> list[LayerArrays]:
+    """Return the arrays of `count` layers; the inverse of `_named`."""
+    names = (f"{prefix}layers.{index}" for index in range(count))
+    return [(tensors[f"{name}.W"], tensors.get(f"{name}.b")) for name in names]
 
 
-def _architecture(text: str) -> dict[str, Any]:
-    """The architecture as `Architecture.to_dict` describes it, but its layers one after the other.
+def _check_shapes(architecture: Architecture, complete: bool, tensors: model_file.Tensors) -> None:
+    """Check that there are the tensors of the network, if `complete` with the optimizer's, and no others.
 
-    As Python's objects a description takes up to 30 times its characters, so only one layer is there at any moment.
+    Names must be different.
     """
-    end = text.rfind(_REST)
-    if not text.startswith(_LAYERS) or end < 0:
-        raise ValueError(f"it must be written as {_LAYERS}...{_REST}..., got {text[:40]!r}")
-    return {"layers": _layers(text, end), **_json(text, end + len("], "), "{")}
-
-
-def _layers(text: str, end: int) -> Iterator[Any]:
-    at = len(_LAYERS)
-    while at < end:
-        layer, used = _DECODER.raw_decode(text[at : min(at + _PART, end)])
-        yield layer
-        at += used
-        if text[at : at + 2] != ", " and at != end:
-            raise ValueError(f"it has {text[at : at + 20]!r} after a layer")
-        at += 2
-
-
-def _json(text: str, begin: int = 0, opening: str = "") -> dict[str, Any]:
-    if len(text) - begin > _PART:
-        raise ValueError(f"it takes {len(text) - begin} characters beside the layers, the limit is {_PART}")
-    return dict(json.loads(opening + text[begin:]))
-
-
-def _prefixes(network: _Network) -> list[str]:
-    slots = network.architecture.optimizer.slots if network.complete else ()
-    return ["", *(f"optimizer.{name}." for name in slots)]
-
-
-def _check_tensors(network: _Network, tensors: model_file.Tensors) -> None:
-    """Whether the tensors, whose names differ, are those of the network."""
-    layers, prefixes = network.architecture.layers, _prefixes(network)
+    layers = architecture.layers
+    prefixes = ["", *(f"optimizer.{slot}." for slot in architecture.optimizer.slots if complete)]
     seen = np.zeros((len(prefixes), len(layers), 2), bool)
     seen[:, :, 1] = [not layer.use_bias for layer in layers]
-    totals_seen = not network.complete
+    totals_seen = not complete
     for name, shape, dtype in tensors:
         match = _OF_LAYER.fullmatch(name)
-        if name == _TOTALS and network.complete:
-            expected: Any = ((3,), np.dtype(np.float64))
+        if name == _TOTALS and complete:
+            _check_shape(name, shape, dtype, (3,), np.dtype(np.float64))
             totals_seen = True
         elif match and match[1] in prefixes and int(match[2]) < len(layers):
-            layer = layers[int(match[2])]
             place = (prefixes.index(match[1]), int(match[2]), "Wb".index(match[3]))
-            expected = ((layer.inputs, layer.units) if match[3] == "W" else (layer.units,), network.architecture.dtype)
-            if seen[place]:  # a bias where there is none: names come once only
+            if seen[place]:  # a bias of a layer without bias: names are different
                 raise ValueError(f"tensor {name!r} is unknown")
+            _check_shape(name, shape, dtype, _shape(layers[int(match[2])], match[3]), architecture.dtype)
             seen[place] = True
         else:
             raise ValueError(f"tensor {name!r} is unknown")
-        if (shape, dtype) != expected:
-            raise ValueError(f"tensor {name!r} is {(shape, dtype)}, expected {expected}")
     if not seen.all():
         prefix, index, which = (int(place[0]) for place in np.nonzero(~seen))
         name = f"{prefixes[prefix]}layers.{index}.{'Wb'[which]}"
@@ -234,17 +186,24 @@ def _check_tensors(network: _Network, tensors: model_file.Tensors) -> None:
         raise ValueError(f"tensor {_TOTALS!r} is missing")
 
 
-def _check_numbers(network: _Network, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Whether the tensors hold what training can have left."""
-    squares = tuple(f"optimizer.{name}." for name in network.architecture.optimizer.squares)
+def _shape(layer: Layer, which: str) -> tuple[int, ...]:
+    return (layer.inputs, layer.units) if which == "W" else (layer.units,)
+
+
+def _check_shape(
+    name: str, shape: tuple[int, ...], dtype: np.dtype[Any], wanted: tuple[int, ...], wanted_dtype: np.dtype[Any]
+) -> None:
+    if (shape, dtype) != (wanted, wanted_dtype):
+        raise ValueError(
+            f"tensor {name!r} has shape {shape} and dtype {dtype}, expected shape {wanted} and dtype {wanted_dtype}"
+        )
+
+
+def _check_numbers(optimizer: Optimizer, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Check that the tensors hold only values that a training can produce."""
+    squares = tuple(f"optimizer.{slot}." for slot in optimizer.squares)
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ValueError(f"tensor {name!r} holds NaN or infinity")
         if squares and name.startswith(squares) and tensor.size and tensor.min() < 0:
-            raise ValueError(f"tensor {name!r} holds {tensor.min()}, but it is made of squares")
-
-
-def _fill(parameters: Parameters, vector: NDArray[Any], prefix: str, tensors: dict[str, NDArray[Any]]) -> None:
-    for index in range(len(parameters.architecture.layers)):
-        name = f"{prefix}layers.{index}"
-        parameters.pack(vector, index, tensors[f"{name}.W"], tensors.get(f"{name}.b"))
+            raise ValueError(f"tensor {name!r} holds {tensor.min()}, but a mean or sum of squares cannot be negative")

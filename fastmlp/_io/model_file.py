@@ -1,23 +1,22 @@
-"""The file a model is saved in: the safetensors layout, written whole or not at all, and read without trust.
+"""The file of a model: the safetensors layout, written as a whole or not at all, and read without trust.
 
     8 bytes    the header's length, a little-endian unsigned integer
     header     JSON in ASCII, padded with spaces to a multiple of 8:
-               {"__metadata__":{"sha256":"...","format":"fastmlp","format_version":"1",...},
+               {"__metadata__":{"sha256":"...","format":"fastmlp","format_version":"2",...},
                 "name":{"dtype":"F32","shape":[16,8],"data_offsets":[begin,end]},...}
     tensors    little-endian, row-major, one after the other in the header's order
 
-The layout is that of https://github.com/huggingface/safetensors, whose readers read these files. Stricter here: one
-spelling of the JSON, `__metadata__` first; wide numbers before narrow ones, so that every tensor is aligned; and a
-SHA-256 over header and tensors, for which the 64 characters of the digest itself count as zeros.
+The layout is that of https://github.com/huggingface/safetensors, whose readers read these files. fastmlp is stricter:
+the JSON has one spelling, with `__metadata__` first; wide numbers come before narrow ones, so that every tensor is
+aligned; and a SHA-256 covers header and tensors, where the 64 characters of the digest itself count as zeros.
 
-A file that was ever released loads for ever, to the same bits. So the format changes in two ways only. What a reader
-may leave out goes under a new key of the metadata: older readers pass over keys that they do not know, and newer ones
-take a default where a key is missing. Anything else needs a new format_version, which older readers refuse, and newer
-ones read beside all before it. tests/data holds a file of each kind that was written; they are never written anew.
+This module knows the layout, which is the same in every format version. `checkpoint` and `description` know what the
+metadata and the tensors mean, and `description` says how that may change.
 """
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
 import hashlib
@@ -25,9 +24,8 @@ import json
 import math
 import os
 import stat
-from array import array as compact
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,95 +36,109 @@ from fastmlp._io.model_header import METADATA_LIMIT, NAME_LIMIT, Entry
 from fastmlp._runtime import memory
 
 FORMAT = "fastmlp"
-VERSION = "1"
+VERSION = "2"  # the version that is written
+VERSIONS = ("1", "2")  # all that are read
 DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I64": np.dtype("<i8"), "F32": np.dtype("<f4")}
-HEADER_LIMIT = 1 << 23  # bytes; some 10,000 layers. Bounds what a hostile header can make a reader do.
+HEADER_LIMIT = 1 << 23  # bytes; some 10,000 layers. It bounds what a hostile header can make a reader do.
 
 _ZEROS = "0" * 64
 _DIGEST = model_header.DIGEST
 _OWN_KEYS = ("sha256", "format", "format_version")
 
+
+class Content(NamedTuple):
+    """What a model file holds.
+
+    Attributes
+    ----------
+    version : str
+        The format version, one of `VERSIONS`.
+    metadata : dict of str to str
+        As it was given to `write`.
+    tensors : dict of str to ndarray
+        Writable, aligned views of one block of memory.
+    """
+
+    version: str
+    metadata: dict[str, str]
+    tensors: dict[str, NDArray[Any]]
+
+
 Tensors = Iterable[tuple[str, tuple[int, ...], np.dtype[Any]]]
 """Name, shape and dtype of one tensor after the other."""
 
+Accept = Callable[[str, Mapping[str, str], Tensors], None]
+"""A function of format version, metadata and tensors that raises ValueError to refuse a file."""
+
 
 class ModelFormatError(ValueError):
-    """A file is not a model that fastmlp wrote, or is damaged; the message says which file and what is wrong."""
+    """A file is not a model that fastmlp wrote, or it is damaged; the message names the file and says what is wrong."""
 
 
 def write(path: str | os.PathLike[str], metadata: Mapping[str, str], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write a model file; an older file of that name stays as it is until the new one is whole.
+    """Write a model file; an older file of that name stays as it is until the new one is complete.
 
     Parameters
     ----------
     path : path-like
         Where the file goes; its folder must exist.
     metadata : mapping of str to str
-        What is to be known beside the tensors.
-    tensors : mapping of str to array
+        Texts that describe the tensors.
+    tensors : mapping of str to ndarray
         Arrays of float32, float64 or int64, of any shape.
 
     Raises
     ------
     TypeError
-        If a key or a text is no string, or a tensor has another dtype.
+        If a key or a text is not a string, or a tensor has another dtype.
     ValueError
-        If a key is one that the layout needs itself, a text is not valid Unicode, or keys, names or the header exceed
-        their limits.
+        If the layout reserves a key, a text is not valid Unicode, or keys, names or the header exceed their limits.
     OSError
         If the file cannot be written.
     """
     _check_metadata(metadata)
     _check_names(tensors)
-    codes = {name: _code(name, tensor) for name, tensor in tensors.items()}
+    codes = {name: _dtype_code(name, tensor) for name, tensor in tensors.items()}
     order = sorted(tensors, key=lambda name: -DTYPES[codes[name]].itemsize)
     arrays = {name: np.asarray(tensors[name], DTYPES[codes[name]], order="C") for name in order}
 
     entries, begin = {}, 0
-    for name, array in arrays.items():
-        entries[name] = Entry(codes[name], array.shape, begin, begin + array.nbytes)
-        begin += array.nbytes
+    for name, tensor in arrays.items():
+        entries[name] = Entry(codes[name], tensor.shape, begin, begin + tensor.nbytes)
+        begin += tensor.nbytes
     own = {"sha256": _ZEROS, "format": FORMAT, "format_version": VERSION}
     blank = model_header.encode({**own, **metadata}, entries)
     if len(blank) > HEADER_LIMIT:
         raise ValueError(f"metadata and tensor names take {len(blank)} bytes, the limit is {HEADER_LIMIT}")
-    digest = _digest(blank, (array.reshape(-1).data for array in arrays.values()))
+    digest = _digest(blank, (tensor.reshape(-1).data for tensor in arrays.values()))
     header = b"".join((blank[: _DIGEST.start], digest.encode(), blank[_DIGEST.stop :]))
     write_atomically(
-        path, [len(header).to_bytes(8, "little"), header, *(array.reshape(-1).data for array in arrays.values())]
+        path, [len(header).to_bytes(8, "little"), header, *(tensor.reshape(-1).data for tensor in arrays.values())]
     )
 
 
-def read(
-    path: str | os.PathLike[str], accept: Callable[[dict[str, str], Tensors], None] = lambda metadata, tensors: None
-) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """Read a model file that `write` made.
+def read(path: str | os.PathLike[str], accept: Accept = lambda version, metadata, tensors: None) -> Content:
+    """Read a model file of any format version that `write` has ever written.
 
-    Everything is checked against the file's size before memory is taken for the tensors.
+    The header is checked against the file's size before memory is allocated for the tensors.
 
     Parameters
     ----------
     path : path-like
         The file.
     accept : callable
-        Is given the metadata and what tensors there are, before anything is read of them; it refuses by a ValueError.
-
-    Returns
-    -------
-    metadata : dict of str to str
-        As it was given to `write`.
-    tensors : dict of str to array
-        Writable arrays, aligned, all views of one block of memory.
+        A function of format version, metadata and tensors (names, shapes and dtypes). It is called before any tensor
+        is read, and raises ValueError to refuse the file.
 
     Raises
     ------
     ModelFormatError
-        If the file is anything but what `write` made, down to the last bit, or is not accepted.
+        If a single bit of the file differs from what `write` wrote, or `accept` refuses the file.
     OSError
         If the file cannot be read, or is a device or a pipe; FileNotFoundError if there is none.
     """
     name = os.fspath(path)
-    with open(name, "rb", opener=_open_at_once) as file:
+    with open(name, "rb", opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is a device or a pipe; give a file", name)
@@ -136,69 +148,77 @@ def read(
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn a ValueError, which says what is wrong, into a ModelFormatError that says of which file."""
+    """Turn a ValueError of the body into a ModelFormatError that names the file."""
     try:
         yield
     except ValueError as error:
         raise ModelFormatError(f"{os.fspath(path)!r} is not a valid fastmlp model: {error}") from None
 
 
-def _open_at_once(name: str, flags: int) -> int:
-    """A descriptor; opening a pipe waits for nobody who writes to it."""
+def _open_without_waiting(name: str, flags: int) -> int:
+    """Open a file descriptor; without O_NONBLOCK, opening a pipe would wait until another process writes to it."""
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _read(
-    file: BinaryIO, size: int, accept: Callable[[dict[str, str], Tensors], None]
-) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+def _read(file: BinaryIO, size: int, accept: Accept) -> Content:
     header = _read_header(file, size)
     metadata, begin = model_header.metadata(header)
     digest = header[_DIGEST].decode("ascii", "replace")
     if metadata["sha256"] != digest:
         raise ValueError("its SHA-256 is not 64 characters long")
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"its format is {metadata.get('format')!r:.99}, expected {FORMAT!r}")
-    if metadata.get("format_version") != VERSION:
-        found = metadata.get("format_version")
-        hint = "a newer fastmlp may have written it"
-        raise ValueError(f"its format version is {found!r:.99}, this fastmlp reads {VERSION!r}; {hint}")
+    version = _check_format(metadata)
     length = size - 8 - len(header)
     _check_entries(header, begin, length)
     own = {key: text for key, text in metadata.items() if key not in _OWN_KEYS}
-    accept(own, ((name, entry.shape, DTYPES[entry.dtype]) for name, entry in model_header.entries(header, begin)))
+    tensors = ((name, entry.shape, DTYPES[entry.dtype]) for name, entry in model_header.entries(header, begin))
+    accept(version, own, tensors)
 
     memory.require(length, "what the file holds")
     data = np.empty(length, np.uint8)
     if file.readinto(data) != length:  # type: ignore[attr-defined]
         raise ValueError("it became shorter while it was read")
     if _digest(header, [data.data]) != digest:
-        raise ValueError("its SHA-256 does not match its content: the file is damaged")
-    tensors = {
+        raise ValueError("its SHA-256 does not match its content: the file is damaged; use another copy")
+    views = {
         name: data[entry.begin : entry.end].view(DTYPES[entry.dtype]).reshape(entry.shape)
         for name, entry in model_header.entries(header, begin)
     }
-    return own, tensors
+    return Content(version, own, views)
 
 
 def _read_header(file: BinaryIO, size: int) -> bytes:
     if size < 8:
-        raise ValueError(f"it is truncated: {size} bytes, fewer than the 8 of the header's length")
+        raise ValueError(f"it is truncated: it has {size} bytes, fewer than the 8 of the header's length")
     length = int.from_bytes(file.read(8), "little")
     if length == 0:
         raise ValueError("its header length is 0")
     if length > HEADER_LIMIT:
-        raise ValueError(f"its header length is {length}, the limit is {HEADER_LIMIT}; is it of another kind?")
+        raise ValueError(f"its header length is {length}, the limit is {HEADER_LIMIT}; is it a file of another kind?")
     if length > size - 8:
-        raise ValueError(f"it is truncated: its header takes {length} bytes, only {size - 8} are there")
+        raise ValueError(f"it is truncated: its header takes {length} bytes, but only {size - 8} are there")
     header = file.read(length)
     if len(header) != length:
         raise ValueError("it became shorter while it was read")
     return header
 
 
+def _check_format(metadata: Mapping[str, str]) -> str:
+    """Check the name of the format, and return its version."""
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"its format is {metadata.get('format')!r:.99}, expected {FORMAT!r}")
+    version = metadata.get("format_version")
+    if version not in VERSIONS:
+        known = " and ".join(map(repr, VERSIONS))
+        raise ValueError(
+            f"its format version is {version!r:.99}, but this fastmlp reads {known}; "
+            "a newer fastmlp may have written it: update fastmlp"
+        )
+    return version
+
+
 def _check_entries(header: bytes, begin: int, length: int) -> None:
-    """Whether the tensors are possible, have different names and fill `length` bytes one after the other."""
-    reached, hashes = 0, compact("q")
+    """Check that the tensors are possible, have different names and fill `length` bytes one after the other."""
+    position, hashes = 0, array.array("q")
     for name, entry in model_header.entries(header, begin):
         hashes.append(hash(name))
         if entry.dtype not in DTYPES:
@@ -208,36 +228,36 @@ def _check_entries(header: bytes, begin: int, length: int) -> None:
         addressed = math.prod(max(extent, 1) for extent in entry.shape) * width
         if min(entry.shape, default=0) < 0 or addressed >= 1 << 63:
             raise ValueError(f"tensor {name!r} has the impossible shape {list(entry.shape)}")
-        if entry.begin != reached or entry.begin % width:
-            raise ValueError(f"tensor {name!r} begins at byte {entry.begin}, expected {reached}: a hole or an overlap")
+        if entry.begin != position or entry.begin % width:
+            raise ValueError(f"tensor {name!r} begins at byte {entry.begin}, expected {position}: a hole or an overlap")
         needed = math.prod(entry.shape) * width
         if entry.end - entry.begin != needed:
             raise ValueError(
                 f"tensor {name!r} has data_offsets {[entry.begin, entry.end]}, "
                 f"but {entry.dtype} of shape {list(entry.shape)} takes {needed} bytes"
             )
-        reached = entry.end
-        if reached > length:
-            raise ValueError(f"it is truncated: tensor {name!r} ends at byte {reached} of {length}")
-    if reached != length:
-        raise ValueError(f"its tensors take {reached} bytes, but {length} follow the header")
+        position = entry.end
+        if position > length:
+            raise ValueError(f"it is truncated: tensor {name!r} ends at byte {position} of {length}")
+    if position != length:
+        raise ValueError(f"its tensors take {position} bytes, but {length} follow the header")
     _check_different(hashes, (name for name, _ in model_header.entries(header, begin)))
 
 
-def _check_different(hashes: compact[int], names: Iterable[str]) -> None:
-    """Whether no name comes twice; names are kept only where hashes are equal."""
+def _check_different(hashes: array.array[int], names: Iterable[str]) -> None:
+    """Check that no name is repeated; a name is kept in memory only if another one has the same hash."""
     ordered = np.sort(np.frombuffer(hashes, np.int64))
-    doubtful = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
+    repeated = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
     seen: set[str] = set()
-    for name in names if doubtful else ():
+    for name in names if repeated else ():
         if name in seen:
             raise ValueError(f"its header names {name!r} twice")
-        if hash(name) in doubtful:
+        if hash(name) in repeated:
             seen.add(name)
 
 
 def _digest(header: bytes, parts: Iterable[memoryview]) -> str:
-    """SHA-256, in hexadecimal, of a header, in which the digest counts as zeros, and of the tensors' bytes."""
+    """Return the SHA-256, in hexadecimal, of header and tensors; the digest within the header counts as zeros."""
     whole = memoryview(header)
     state = hashlib.sha256()
     pieces: tuple[bytes | memoryview, ...] = (whole[: _DIGEST.start], _ZEROS.encode(), whole[_DIGEST.stop :], *parts)
@@ -262,7 +282,7 @@ def _check_names(tensors: Mapping[str, NDArray[Any]]) -> None:
         _check_text(name, "a tensor's name")
         _check_length(name, "a tensor's name")
         if name == "__metadata__":
-            raise ValueError("a tensor cannot be named '__metadata__': the file layout needs that name")
+            raise ValueError("a tensor's name cannot be '__metadata__': it belongs to the file layout; use another")
 
 
 def _check_text(text: object, what: str) -> None:
@@ -280,7 +300,8 @@ def _check_length(name: str, what: str) -> None:
         raise ValueError(f"{what} must take at most {NAME_LIMIT} bytes as JSON, got {length}: {name[:20]!r}...")
 
 
-def _code(name: str, tensor: NDArray[Any]) -> str:
+def _dtype_code(name: str, tensor: NDArray[Any]) -> str:
+    """Return the name of a tensor's dtype in the header."""
     for code, dtype in DTYPES.items():
         if isinstance(tensor, np.ndarray) and tensor.dtype.newbyteorder("<") == dtype:
             return code

@@ -1,8 +1,8 @@
-"""The header of a model file: its JSON, written in one spelling and read by a parser that takes nothing else.
+"""The header of a model file: JSON in one spelling, and a parser that accepts no other.
 
-`json.loads` would build whatever a hostile header describes (lists of lists, keys that come twice, NaN) before
-anything could be checked. This parser knows only what `encode` writes and stops at the first byte that differs. Tensors
-are told one after the other and none is kept, since as Python's objects they take many times their bytes.
+`json.loads` would build whatever a hostile header describes (lists of lists, repeated keys, NaN) before anything could
+be checked. This parser accepts only what `encode` writes and stops at the first byte that differs. It yields one tensor
+at a time and keeps none, because Python objects take many times the bytes of the text that describes them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ START = b'{"__metadata__":{"sha256":"'
 DIGEST = slice(len(START), len(START) + 64)
 
 NAME_LIMIT = 1000  # bytes that a tensor's name or a key takes in the header, quotes included
-METADATA_LIMIT = 100  # keys; each costs a reader more than its bytes
-MOST_DIMENSIONS = 64  # NumPy's limit
+METADATA_LIMIT = 100  # keys; each costs a reader more memory than its bytes
+DIMENSION_LIMIT = 64  # NumPy's
 
-_TEXT = re.compile(rb'"(?:[^"\\\x00-\x1f\x7f-\xff]++|\\(?:["\\bfnrt]|u[0-9a-fA-F]{4}))*+"')
-_WHOLE = re.compile(rb"-?[0-9]{1,19}")  # 19 digits hold every 64-bit number
+_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f\x7f-\xff]++|\\(?:["\\bfnrt]|u[0-9a-fA-F]{4}))*+"')
+_INTEGER = re.compile(rb"-?[0-9]{1,19}")  # 19 digits hold every 64-bit number
 
 
 class Entry(NamedTuple):
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
 
 def encode(metadata: Mapping[str, str], entries: Mapping[str, Entry]) -> bytes:
-    """The header's bytes, padded with spaces to a multiple of 8; `metadata` begins with "sha256"."""
+    """Return the header's bytes, padded with spaces to a multiple of 8; `metadata` must begin with "sha256"."""
     described = {
         name: {"dtype": entry.dtype, "shape": entry.shape, "data_offsets": (entry.begin, entry.end)}
         for name, entry in entries.items()
@@ -44,78 +44,92 @@ def encode(metadata: Mapping[str, str], entries: Mapping[str, Entry]) -> bytes:
 
 
 def metadata(header: bytes) -> tuple[dict[str, str], int]:
-    """The metadata of a header that `encode` wrote, in its order, and the byte where the tensors begin.
+    """Parse the metadata of a header that `encode` wrote.
+
+    Returns
+    -------
+    metadata : dict of str to str
+        In the order of the file.
+    begin : int
+        The position of the first byte after the metadata, where `entries` continues.
 
     Raises
     ------
     ValueError
-        If anything is spelled differently, or a key comes twice.
+        If the spelling differs from that of `encode`, or a key is repeated.
     """
     if not header.startswith(START):
-        raise ValueError(f"its header begins with {header[: len(START)]!r} and not with {START!r}")
+        raise ValueError(f"its header begins with {header[: len(START)]!r}, expected {START!r}")
     scanner = _Scanner(header)
     found: dict[str, str] = {}
     scanner.literal(b'{"__metadata__":{')
     while True:
-        key = scanner.text(NAME_LIMIT)
+        key = scanner.string(NAME_LIMIT)
         if key in found:
             raise ValueError(f"its header names {key!r} twice")
         if len(found) == METADATA_LIMIT:
             raise ValueError(f"its metadata have more than {METADATA_LIMIT} keys")
         scanner.literal(b":")
-        found[key] = scanner.text()
+        found[key] = scanner.string()
         if not scanner.follows(b","):
             break
     scanner.literal(b"}")
-    return found, scanner.at
+    return found, scanner.position
 
 
 def entries(header: bytes, begin: int) -> Iterator[tuple[str, Entry]]:
-    """The names and tensors of a header from the byte that `metadata` told; numbers are not judged.
+    """Yield the name and the entry of one tensor after the other; the caller checks that the numbers are possible.
+
+    Parameters
+    ----------
+    header : bytes
+        The header.
+    begin : int
+        The position that `metadata` returned.
 
     Raises
     ------
     ValueError
-        If anything is spelled differently than `encode` does.
+        If the spelling differs from that of `encode`.
     """
     scanner = _Scanner(header, begin)
     while scanner.follows(b","):
-        name = scanner.text(NAME_LIMIT)
+        name = scanner.string(NAME_LIMIT)
         if name == "__metadata__":
             raise ValueError("its header names '__metadata__' twice")
         scanner.literal(b':{"dtype":')
-        dtype = scanner.text(NAME_LIMIT)
+        dtype = scanner.string(NAME_LIMIT)
         scanner.literal(b',"shape":')
-        shape = scanner.whole_numbers(MOST_DIMENSIONS)
+        shape = scanner.integers(DIMENSION_LIMIT)
         scanner.literal(b',"data_offsets":')
-        offsets = scanner.whole_numbers(2)
+        offsets = scanner.integers(2)
         scanner.literal(b"}")
         if len(offsets) != 2:
-            raise ValueError(f"tensor {name!r} has {len(offsets)} data_offsets, not 2")
+            raise ValueError(f"tensor {name!r} has {len(offsets)} data_offsets, expected 2")
         yield name, Entry(dtype, shape, *offsets)
     scanner.literal(b"}")
-    scanner.literal(b" " * (-scanner.at % 8))
-    if scanner.at != len(header):
+    scanner.literal(b" " * (-scanner.position % 8))
+    if scanner.position != len(header):
         scanner.fail("the header's end")
 
 
 class _Scanner:
-    """A position in the header that moves over what is expected and complains of all else."""
+    """A position in the header, moved over what is expected; anything else raises ValueError."""
 
-    def __init__(self, header: bytes, at: int = 0) -> None:
+    def __init__(self, header: bytes, position: int = 0) -> None:
         self.header = header
-        self.at = at
+        self.position = position
 
     def fail(self, expected: str) -> NoReturn:
-        """Say where the header differs."""
-        found = self.header[self.at : self.at + 20]
-        raise ValueError(f"its header has {found!r} at byte {self.at} where {expected} was expected")
+        """Raise ValueError with the position, what the header has there and what was expected."""
+        found = self.header[self.position : self.position + 20]
+        raise ValueError(f"its header has {found!r} at byte {self.position} where {expected} was expected")
 
     def follows(self, wanted: bytes) -> bool:
-        """Whether `wanted` comes next; moves over it if so."""
-        if not self.header.startswith(wanted, self.at):
+        """Return whether `wanted` comes next, and move over it if so."""
+        if not self.header.startswith(wanted, self.position):
             return False
-        self.at += len(wanted)
+        self.position += len(wanted)
         return True
 
     def literal(self, wanted: bytes) -> None:
@@ -123,35 +137,35 @@ class _Scanner:
         if not self.follows(wanted):
             self.fail(repr(wanted.decode()))
 
-    def text(self, most: int | None = None) -> str:
-        """Move over a JSON string of so many bytes at most, and return what it says."""
-        end = len(self.header) if most is None else self.at + most
-        match = _TEXT.match(self.header, self.at, end)
+    def string(self, limit: int | None = None) -> str:
+        """Move over a JSON string of at most `limit` bytes and return its value."""
+        end = len(self.header) if limit is None else self.position + limit
+        match = _STRING.match(self.header, self.position, end)
         if not match:
-            self.fail("a string of ASCII characters" + (f", of {most} at most," if most else ""))
-        # Every escape that JSON has and the pattern lets through is one of Python's too. Unlike json.loads, this takes
-        # no memory beside the result.
-        value = codecs.unicode_escape_decode(memoryview(self.header)[self.at + 1 : match.end() - 1])[0]
+            self.fail("a string of ASCII characters" + (f", of at most {limit} bytes," if limit else ""))
+        # Python knows every JSON escape that the pattern accepts. Unlike json.loads, this takes no memory beside the
+        # result.
+        value = codecs.unicode_escape_decode(memoryview(self.header)[self.position + 1 : match.end() - 1])[0]
         if not value.isascii():
-            try:  # JSON spells a character beyond 16 bits as a pair of halves; half a pair alone is refused
+            try:  # JSON spells a character beyond 16 bits as two surrogates; a single surrogate is refused
                 value = value.encode("utf-16", "surrogatepass").decode("utf-16")
             except UnicodeDecodeError:
                 self.fail("a valid JSON string")
-        self.at = match.end()
+        self.position = match.end()
         return value
 
-    def whole_numbers(self, most: int) -> tuple[int, ...]:
-        """Move over an array of so many whole numbers at most."""
+    def integers(self, limit: int) -> tuple[int, ...]:
+        """Move over a JSON array of at most `limit` integers and return them."""
         self.literal(b"[")
         numbers: list[int] = []
         while not self.follows(b"]"):
-            if len(numbers) == most:
-                self.fail(f"the end of a list of {most} numbers at most")
+            if len(numbers) == limit:
+                self.fail(f"the end of a list of at most {limit} numbers")
             if numbers:
                 self.literal(b",")
-            match = _WHOLE.match(self.header, self.at)
+            match = _INTEGER.match(self.header, self.position)
             if not match:
                 self.fail("a whole number")
             numbers.append(int(match[0]))
-            self.at = match.end()
+            self.position = match.end()
         return tuple(numbers)

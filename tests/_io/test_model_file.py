@@ -17,7 +17,7 @@ import pytest
 
 from fastmlp._io import model_file
 from fastmlp._io.atomic import write_atomically
-from fastmlp._io.model_file import ModelFormatError, read, write
+from fastmlp._io.model_file import ModelFormatError, write
 
 METADATA = {"architecture": '{"layers": ["ü \\"😀"]}', "": ""}
 TENSORS = {
@@ -30,6 +30,11 @@ TENSORS = {
 }
 ZEROS = "0" * 64
 ENTRY = '"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+
+
+def read(path):
+    """The metadata and tensors of a file."""
+    return model_file.read(path)[1:]
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def sealed(header: str, data: bytes = b"12345678") -> bytes:
     return len(blank).to_bytes(8, "little") + blank.replace(ZEROS.encode(), digest, 1) + data
 
 
-def header(entries: str = ENTRY, more: str = "", version: str = "1", form: str = "fastmlp") -> str:
+def header(entries: str = ENTRY, more: str = "", version: str = "2", form: str = "fastmlp") -> str:
     own = f'"sha256":"{ZEROS}","format":"{form}","format_version":"{version}"'
     return f'{{"__metadata__":{{{own}{more}}}{"," if entries else ""}{entries}}}'
 
@@ -112,7 +117,7 @@ def test_the_bytes_are_the_safetensors_layout_with_a_digest_over_header_and_tens
     digest = found["__metadata__"]["sha256"]
     assert length % 8 == 0
     assert found == {
-        "__metadata__": {"sha256": digest, "format": "fastmlp", "format_version": "1", "a": "b"},
+        "__metadata__": {"sha256": digest, "format": "fastmlp", "format_version": "2", "a": "b"},
         "v": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]},
         "w": {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
     }
@@ -138,17 +143,21 @@ def test_every_flipped_bit_is_refused(small):
             read(path)
 
 
-def test_the_crafted_header_of_these_tests_is_good_where_nothing_is_wrong(path):
-    path.write_bytes(sealed(header(more=',"a":"b"')))
-    metadata, tensors = read(path)
-    assert metadata == {"a": "b"}
+@pytest.mark.parametrize("version", model_file.VERSIONS)
+def test_the_crafted_header_of_these_tests_is_good_where_nothing_is_wrong(path, version):
+    path.write_bytes(sealed(header(more=',"a":"b"', version=version)))
+    found, metadata, tensors = model_file.read(path)
+    assert (found, metadata) == (version, {"a": "b"})
     assert tensors["w"].tobytes() == b"12345678"
 
 
 CRAFTED = {
-    "empty": (b"", "truncated: 0 bytes"),
+    "empty": (b"", "truncated: it has 0 bytes"),
     "header length 0": (bytes(8) + b"{}", "header length is 0"),
-    "header length huge": (b"\xff" * 8 + b"{}", "header length is 18446744073709551615, .*is it of another kind"),
+    "header length huge": (
+        b"\xff" * 8 + b"{}",
+        "header length is 18446744073709551615, .*is it a file of another kind",
+    ),
     "header longer than the file": ((100).to_bytes(8, "little") + b"{}      ", "truncated: its header takes 100"),
     "another safetensors file": (sealed('{"__metadata__":{"format":"pt"}}'), "header begins with"),
     "no JSON": (sealed("hello"), "header begins with"),
@@ -167,13 +176,18 @@ CRAFTED = {
     "metadata key twice": (sealed(header(more=',"a":"b","a":"b"')), "'a' twice"),
     "metadata key twice, spelled differently": (sealed(header(more=',"a":"b","\\u0061":"b"')), "'a' twice"),
     "too many keys": (sealed(header(more="".join(f',"{key}":""' for key in range(98)))), "more than 100 keys"),
-    "a long key": (sealed(header(more=f',"{"k" * 999}":""')), "string of ASCII characters, of 1000 at most,"),
-    "a long name": (sealed(header(entry(name="w" * 999))), "string of ASCII characters, of 1000 at most,"),
+    "a long key": (sealed(header(more=f',"{"k" * 999}":""')), "string of ASCII characters, of at most 1000 bytes,"),
+    "a long name": (sealed(header(entry(name="w" * 999))), "string of ASCII characters, of at most 1000 bytes,"),
     "tensor twice": (sealed(header(f"{entry()},{entry(offsets='[8,16]')}"), bytes(16)), "'w' twice"),
     "metadata twice": (sealed(header(f'{ENTRY},"__metadata__":{{}}')), "'__metadata__' twice"),
     "no format": (sealed(header()).replace(b'","format":', b'","Format":'), "format is None"),
     "other format": (sealed(header(form="pt")), "format is 'pt', expected 'fastmlp'"),
-    "later version": (sealed(header(version="2")), "format version is '2', this fastmlp reads '1'; a newer"),
+    "later version": (
+        sealed(header(version="3")),
+        "format version is '3', but this fastmlp reads '1' and '2'; a newer fastmlp may have written it: update",
+    ),
+    "version spelled differently": (sealed(header(version="02")), "format version is '02', but"),
+    "no version": (sealed(header()).replace(b'"format_version":', b'"format-version":'), "format version is None, but"),
     "unknown dtype": (sealed(header(entry("BF16"))), "dtype 'BF16', expected one of F64, I64, F32"),
     "negative shape": (sealed(header(entry(shape="[-2]"))), r"impossible shape \[-2\]"),
     "two negative extents": (sealed(header(entry(shape="[-1,-2]"))), "impossible shape"),
@@ -189,7 +203,7 @@ CRAFTED = {
     ),
     "too many dimensions": (
         sealed(header(entry(shape=f"[{','.join(['1'] * 65)}]", offsets="[0,4]"))),
-        "64 numbers at most",
+        "at most 64 numbers",
     ),
     "fraction in a shape": (sealed(header(entry(shape="[2.0]"))), "','"),
     "shape that needs more": (sealed(header(entry(shape="[3]"))), r"F32 of shape \[3\] takes 12 bytes"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
+import dataclasses
 import json
 import random
-import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from behaviour import Interruption
 from cases import data_for
+from model_files import as_version_1, dumped, joined, sealed, split
 from table_files import flats
 
 from fastmlp import (
@@ -32,6 +32,7 @@ from fastmlp import (
     StepDecay,
     Warmup,
 )
+from fastmlp._engine import checkpointing
 from fastmlp._io import checkpoint
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
@@ -40,15 +41,16 @@ from fastmlp.optimizers import OPTIMIZERS
 from fastmlp.schedules import SCHEDULES
 from fastmlp.tables import TabularModel, prepare
 
-START = b'{"__metadata__":{"sha256":"'
-DIGEST = slice(8 + len(START), 8 + len(START) + 64)  # of a file's bytes
-
-
 # Good files ----------------------------------------------------------------------------------------------------------
 
 
-def write_good_files(folder: Path) -> list[Path]:
-    """Small models that together use everything a file can hold; a table's among them."""
+def good_files(folder: Path, version: str) -> list[bytes]:
+    """Files of small models that together use everything a file can hold beside a table."""
+    found = [path.read_bytes() for path in _write_good_files(folder)]
+    return [as_version_1(blob) for blob in found] if version == "1" else found
+
+
+def _write_good_files(folder: Path) -> list[Path]:
     within = Network(
         [3, Dense(6, ELU(0.5), dropout=0.2, l2=1e-3), Dense(5, l1=1e-4), Dense(3, "softmax")],
         optimizer=Adam(Warmup(5, CosineDecay(0.02, 100, 0.5)), global_clipnorm=1.0),
@@ -68,6 +70,8 @@ def write_good_files(folder: Path) -> list[Path]:
     )
     double.fit(*data_for(double, 20, "float64"), epochs=2, batch_size=4)
     double.save(folder / "double")
+    best = dataclasses.replace(checkpoint.read(folder / "double"), best=("val_loss", 0.25))
+    checkpoint.write(folder / "double", best)
 
     plain = Network([1, 1], optimizer=SGD(0.1, clipvalue=0.5), seed=2)
     plain.fit(*data_for(plain, 20, "float32"), epochs=1)
@@ -75,25 +79,18 @@ def write_good_files(folder: Path) -> list[Path]:
     return [folder / name for name in ("within", "double", "plain")]
 
 
-def write_good_table(folder: Path) -> tuple[Path, str]:
-    """A model that takes a table, and the table."""
+def good_table(folder: Path, version: str) -> tuple[bytes, str]:
+    """The file of a model that takes a table, and the path of the table."""
     csv = flats(folder / "table.csv", 40)
     table = prepare(csv, "sold", verbose=False)
     model = TabularModel.for_table(table, [3], seed=1)
     model.fit(table, epochs=1, verbose=False)
     model.save(folder / "table")
-    return folder / "table", csv
+    blob = (folder / "table").read_bytes()
+    return as_version_1(blob) if version == "1" else blob, csv
 
 
 # Changes -------------------------------------------------------------------------------------------------------------
-
-
-def sealed(blob: bytes) -> bytes:
-    """The same with the digest that fits, where there is a place for one."""
-    if blob[8 : DIGEST.start] != START or len(blob) < DIGEST.stop:
-        return blob
-    digest = hashlib.sha256(blob[8 : DIGEST.start] + b"0" * 64 + blob[DIGEST.stop :]).hexdigest().encode()
-    return blob[: DIGEST.start] + digest + blob[DIGEST.stop :]
 
 
 def repadded(blob: bytes, chance: random.Random) -> bytes:
@@ -162,16 +159,6 @@ def other_value(value: Any, chance: random.Random) -> Any:
     return [copy.deepcopy(value) for _ in range(chance.choice((0, 2, 20)))] if kind == 5 else {"name": value}
 
 
-def dumped(value: Any, separators: tuple[str, str] | None = None) -> str:
-    """JSON, in which "<[500>" becomes 500 lists in each other, deeper than `json.dumps` goes, and "<{500>" objects."""
-
-    def spelled(found: re.Match[str]) -> str:
-        depth = int(found[2])
-        return "[" * depth + "]" * depth if found[1] == "[" else '{"a":' * depth + "1" + "}" * depth
-
-    return re.sub(r'"<([\[{])([0-9]+)>"', spelled, json.dumps(value, separators=separators))
-
-
 def change_somewhere(tree: Any, chance: random.Random) -> None:
     """Change, remove, double or rename one thing in a tree of lists and dicts."""
     places = list(_places(tree))
@@ -238,19 +225,6 @@ def other_numbers(blob: bytes, chance: random.Random) -> bytes:
     return joined(header, bytes(numbers))
 
 
-def split(blob: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and tensors of a good file."""
-    length = int.from_bytes(blob[:8], "little")
-    return json.loads(blob[8 : 8 + length]), blob[8 + length :]
-
-
-def joined(header: Any, data: bytes) -> bytes:
-    """A file of them, spelled as `model_file.write` spells it, the digest not yet right."""
-    text = dumped(header, (",", ":")).encode("ascii")
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data
-
-
 CHANGES: dict[Callable[[bytes, random.Random], bytes], int] = {
     other_bytes: 40,
     other_description: 40,
@@ -287,13 +261,13 @@ class Loads:
     def __init__(self) -> None:
         self.refused = self.accepted = 0
         self.peak = 0
-        plain = checkpoint.Parameters
+        plain = checkpointing.Parameters
 
         def at_once(architecture: Any) -> Any:
             self.peak = tracemalloc.get_traced_memory()[1]  # all is validated now
             return plain(architecture)
 
-        checkpoint.Parameters = at_once  # type: ignore[assignment, misc]
+        checkpointing.Parameters = at_once  # type: ignore[assignment, misc]
 
     def load(self, path: Path, measured: bool = False, kind: Any = Network, more: int = 0) -> Any:
         """The network, or None where the file is refused; it may take so many times its header more than others."""

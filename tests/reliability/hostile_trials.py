@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cases import LEARNERS
-from hostile_files import (
-    Loads,
-    dumped,
-    joined,
-    mutation,
-    sealed,
-    split,
-    table_mutation,
-    works,
-    write_good_files,
-    write_good_table,
-)
+from hostile_files import Loads, good_files, good_table, mutation, table_mutation, works
+from model_files import PARTS, as_version_1, dumped, joined, sealed, split
 
 from fastmlp import Dense, Nadam, Network
 from fastmlp.optimizers import SGD
@@ -38,9 +29,9 @@ def _resident() -> int:
     return 0
 
 
-def cuts(which: int, folder: str) -> None:
+def cuts(version: str, which: int, folder: str) -> None:
     """A file cut at every byte, as it is and with its digest made right."""
-    good = write_good_files(Path(folder))[which].read_bytes()
+    good = good_files(Path(folder), version)[which]
     loads, path = Loads(), Path(folder, "cut")
     for length in range(len(good)):
         for blob in (good[:length], sealed(good[:length])):
@@ -49,9 +40,9 @@ def cuts(which: int, folder: str) -> None:
     print(loads.refused)
 
 
-def flips(which: int, stride: int, folder: str) -> None:
+def flips(version: str, which: int, stride: int, folder: str) -> None:
     """Bits of a header and of its length flipped, one at a time, with a digest that is right."""
-    good = write_good_files(Path(folder))[which].read_bytes()
+    good = good_files(Path(folder), version)[which]
     loads, path = Loads(), Path(folder, "flipped")
     for bit in range(0, 8 * (8 + int.from_bytes(good[:8], "little")), stride):
         blob = bytearray(good)
@@ -63,9 +54,9 @@ def flips(which: int, stride: int, folder: str) -> None:
     print(loads.refused + loads.accepted, loads.refused)
 
 
-def mutations(count: int, folder: str) -> None:
+def mutations(version: str, count: int, folder: str) -> None:
     """Random changes of files."""
-    good = [path.read_bytes() for path in write_good_files(Path(folder))]
+    good = good_files(Path(folder), version)
     loads, path, before = Loads(), Path(folder, "changed"), 0
     for seed in range(count):
         path.write_bytes(mutation(good[seed % len(good)], seed))
@@ -77,12 +68,12 @@ def mutations(count: int, folder: str) -> None:
     print(loads.refused + loads.accepted, loads.refused, loads.accepted)
 
 
-def table_mutations(count: int, folder: str) -> None:
+def table_mutations(version: str, count: int, folder: str) -> None:
     """Random changes of what a file says of its table."""
-    good, csv = write_good_table(Path(folder))
+    good, csv = good_table(Path(folder), version)
     loads, path = Loads(), Path(folder, "changed")
     for seed in range(count):
-        path.write_bytes(table_mutation(good.read_bytes(), seed))
+        path.write_bytes(table_mutation(good, seed))
         model = loads.load(path, kind=TabularModel)
         if model is not None:
             with contextlib.suppress(TableError):  # a column or class may be called otherwise now
@@ -91,28 +82,25 @@ def table_mutations(count: int, folder: str) -> None:
     print(loads.refused + loads.accepted, loads.refused, loads.accepted)
 
 
-def large_headers(most: int, folder: str) -> None:
+def large_headers(version: str, most: int, folder: str) -> None:
     """Headers of about so many bytes, each of one hostile kind."""
     small, path, loads = Path(folder, "small"), Path(folder, "large"), Loads()
     Network([1, 1], seed=0).save(small)
-    header, _ = split(small.read_bytes())
-    own = header["__metadata__"]
-    architecture = own["architecture"]
-    begin, end = architecture.index("[") + 1, architecture.rindex('], "loss"')
-    layer, rest = architecture[begin:end], architecture[end:]
+    blob = small.read_bytes()
+    own = split(as_version_1(blob) if version == "1" else blob)[0]["__metadata__"]
 
     def entry(name: str, dtype: str = "F32", shape: str = "[0]", size: int = 0) -> str:
         return f'"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{size}]}}'
 
-    def said(**changes: str) -> str:
-        return dumped({**own, **changes}, (",", ":"))
+    def said(changes: dict[str, str] | None = None) -> str:
+        return dumped({**own, **(changes or {})}, (",", ":"))
 
     def file(metadata: str, *entries: str) -> bytes:
         text = ('{"__metadata__":' + ",".join([metadata, *entries]) + "}").encode()
         text += b" " * (-len(text) % 8)
         return sealed(len(text).to_bytes(8, "little") + text)
 
-    kinds: dict[str, Callable[[], bytes]] = {
+    headers: dict[str, Callable[[], bytes]] = {
         "a shape of many numbers": lambda: file(said(), entry("w", shape="[" + "1," * (most // 2) + "1]")),
         "a long number": lambda: file(said(), entry("w", shape="[" + "1" * most + "]")),
         "many keys": lambda: file(said()[:-1] + "".join(f',"{key}":""' for key in range(most // 14)) + "}"),
@@ -121,39 +109,71 @@ def large_headers(most: int, folder: str) -> None:
         "a long name": lambda: file(said(), entry("n" * most)),
         "a long dtype": lambda: file(said(), entry("w", "F" * most)),
         "a text without end": lambda: file(said()[:-2] + "a" * most),
-        "a long text": lambda: file(said(x="a" * most)),
-        "a long text of other letters": lambda: file(said(x="é" * (most // 6))),
-        "a long text of many alphabets": lambda: file(said(x="😀" * (most // 12))),
-        "an architecture of quotes": lambda: file(said(architecture='"' * (most // 2))),
-        "an architecture of brackets": lambda: file(said(architecture="[" * most)),
-        "an architecture and blanks": lambda: file(said(architecture=architecture + " " * most)),
-        "layers that are none": lambda: file(said(architecture='{"layers": [' + "[]," * (most // 3) + rest)),
-        "a layer of objects": lambda: file(said(architecture='{"layers": [[' + "{}," * (most // 3) + rest)),
-        "objects in place of a loss": lambda: file(
-            said(architecture=f'{{"layers": [{layer}], "loss": ' + "{}," * (most // 3))
-        ),
-        "counters of objects": lambda: file(said(training="[" + "{}," * (most // 3))),
-        "many layers": lambda: file(said(architecture='{"layers": [' + ", ".join([layer] * (most // 500)) + rest)),
+        "a long text": lambda: file(said({"x": "a" * most})),
+        "a long text of other letters": lambda: file(said({"x": "é" * (most // 6)})),
+        "a long text of many alphabets": lambda: file(said({"x": "😀" * (most // 12)})),
     }
+    descriptions = _descriptions_of_version_1(own, most) if version == "1" else _descriptions_of_version_2(own, most)
+    blobs = ((kind, make()) for kind, make in headers.items())
+    blobs_of_descriptions = ((kind, file(said(changes))) for kind, changes in descriptions)
     # Python takes 2 or 4 bytes for a character that the file spells in 6 or 12; and what a layer is, some 600.
     larger = ("a long text of other letters", "a long text of many alphabets", "many layers")
-    for kind, make in kinds.items():
-        path.write_bytes(make())
+    for kind, wrong in itertools.chain(blobs, blobs_of_descriptions):
+        path.write_bytes(wrong)
         assert loads.load(path, measured=True, more=2 * (kind in larger)) is None
-    units = architecture.replace('"units": 1', '"units": 1000000000')
-    path.write_bytes(file(said(architecture=units), entry("layers.0.W", shape="[1,1000000000]")))
+    layers = "architecture" if version == "1" else "layers"
+    units = {layers: own[layers].replace('"units": 1', '"units": 1000000000')}
+    path.write_bytes(file(said(units), entry("layers.0.W", shape="[1,1000000000]")))
     assert loads.load(path, measured=True) is None
     print(loads.refused)
 
 
-def large_counters(folder: str) -> None:
+def _descriptions_of_version_1(own: dict[str, str], most: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Hostile texts of the metadata, about so many characters long, each with its kind."""
+    architecture = own["architecture"]
+    begin, end = architecture.index("[") + 1, architecture.rindex('], "loss"')
+    layer, rest = architecture[begin:end], architecture[end:]
+    objects = "{}," * (most // 3)
+    yield "quotes", {"architecture": '"' * (most // 2)}
+    yield "brackets", {"architecture": "[" * most}
+    yield "an architecture and blanks", {"architecture": architecture + " " * most}
+    yield "layers that are none", {"architecture": '{"layers": [' + "[]," * (most // 3) + rest}
+    yield "a layer of objects", {"architecture": '{"layers": [[' + objects + rest}
+    yield "objects in place of a loss", {"architecture": f'{{"layers": [{layer}], "loss": ' + objects}
+    yield "many layers", {"architecture": '{"layers": [' + ", ".join([layer] * (most // 500)) + rest}
+    yield "counters of objects", {"training": "[" + objects}
+    yield "a best figure of objects", {"best": "[" + objects}
+
+
+def _descriptions_of_version_2(own: dict[str, str], most: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Hostile texts of the metadata, about so many characters long, each with its kind."""
+    layer, objects, short = own["layers"][1:-1], "{}," * (most // 3), "{}," * 3200
+    for key in (*PARTS, "best"):
+        yield "quotes", {key: '"' * (most // 2)}
+        yield "brackets", {key: "[" * most}
+        yield "objects", {key: f"[{objects}{{}}]"}
+        yield "objects without end", {key: f"[{objects}"}
+        yield "a text", {key: '["' + "x" * most + '"]'}
+        yield "blanks", {key: " " * most}
+        yield "something after its end", {key: own.get(key, "{}") + " " * most + "{}"}
+        yield "a part that is short enough to be decoded", {key: f'{{"x": [{short}{{}}]}}'}
+    yield "layers that are none", {"layers": "[" + "[]," * (most // 3)}
+    yield "a layer of objects", {"layers": f"[[{objects}"}
+    yield "blanks between layers", {"layers": f"[{layer}," + " " * most + f"{layer}]"}
+    yield "blanks without end", {"layers": f"[{layer}" + " " * most}
+    yield "many layers", {"layers": "[" + ", ".join([layer] * (most // 500)) + "]"}
+    yield "layers without a comma", {"layers": f"[{layer}]" * (most // 500)}
+
+
+def large_counters(version: str, folder: str) -> None:
     """Every optimizer, with and without each schedule, goes on from the last step that a file may hold."""
     path, loads = Path(folder, "model"), Loads()
     slow = Nadam(beta_1=1 - 1e-15, momentum_decay=1e6)  # the product of whose factors never fades
     scheduled = [SGD(schedule) for schedule in SCHEDULES.values()]
     for optimizer in (*LEARNERS.values(), *scheduled, slow):
         Network([2, Dense(3, dropout=0.5), 2], optimizer=optimizer, seed=1).save(path)
-        header, data = split(path.read_bytes())
+        blob = path.read_bytes()
+        header, data = split(as_version_1(blob) if version == "1" else blob)
         training = json.loads(header["__metadata__"]["training"])
         for counters in (
             {"epoch": 2**62 - 1, "step": 2**62 - 1},
@@ -168,7 +188,8 @@ def large_counters(folder: str) -> None:
 
 def changing(folder: str) -> None:
     """Another thread cuts, grows and rewrites the file in place while it is loaded."""
-    good, loads, over = [path.read_bytes() for path in write_good_files(Path(folder))], Loads(), threading.Event()
+    good = [blob for version in ("1", "2") for blob in good_files(Path(folder), version)]
+    loads, over = Loads(), threading.Event()
     path = Path(folder, "changing")
     path.write_bytes(good[0])
 

@@ -1,9 +1,9 @@
-"""Model files of each release, kept for ever, and what they must say.
+"""Model files of each release and of each format version, kept for ever, and what they must say.
 
-`PYTHONPATH=tests python tests/reliability/old_files.py` adds some. Run it at the commit of a release, and whenever the
-format can hold something new (then let `write_models` write that too). It makes a folder of the version's name, or the
-name given, in tests/data/models, and never writes into one that is there: files that were released are loaded as they
-are, or fastmlp is wrong. Copy the lines that it prints into test_old_files.py.
+`PYTHONPATH=tests python tests/reliability/old_files.py NAME` adds some. Run it at the commit of a release, and whenever
+the format can hold something new (then let `write_models` write that too). It makes a folder in tests/data/models, of
+the name given or of fastmlp's version, and never writes into an existing one: a file that was released loads as it is,
+or fastmlp is wrong. Copy the lines that it prints into test_old_files.py.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from fastmlp import (
     Dense,
     Huber,
     LeakyReLU,
+    ModelCheckpoint,
     Network,
     Orthogonal,
     Warmup,
 )
+from fastmlp._io import checkpoint
 from fastmlp.tables import TabularModel, prepare
 
 MODELS = Path(__file__).resolve().parent.parent / "data" / "models"
@@ -75,6 +77,12 @@ def facts(path: Path) -> dict[str, Any]:
     return {**found, "after an epoch more": after}
 
 
+def best_facts(path: Path) -> list[Any] | None:
+    """Name and value of the best figure in a file, as JSON gives them back."""
+    best = checkpoint.read(path).best
+    return None if best is None else list(best)
+
+
 def table_facts(path: Path, folder: Path) -> dict[str, Any]:
     """What the model in a file says of a table."""
     csv = folder / "table.csv"
@@ -103,6 +111,10 @@ def write_models(folder: Path) -> None:
     double.fit(*data(double), epochs=2, batch_size=BATCH)
     double.save(folder / "without_optimizer.safetensors", optimizer=False)
 
+    best = Network([3, Dense(6, "tanh"), 3], output="softmax", optimizer="rmsprop", seed=9)
+    watched = ModelCheckpoint(folder / "best.safetensors", "loss", save_best_only=True)
+    best.fit(*data(best), epochs=2, batch_size=BATCH, callbacks=[watched])
+
     csv = folder / "table.csv"
     csv.write_text(table())
     prepared = prepare(csv, "sold", verbose=False)
@@ -120,6 +132,7 @@ def main() -> None:
     expected = {path.name: facts(path) for path in sorted(folder.glob("*.safetensors"))}
     expected["table.safetensors"]["table"] = table_facts(folder / "table.safetensors", folder)
     (folder / "table.csv").unlink()
+    expected["best.safetensors"]["best"] = best_facts(folder / "best.safetensors")
     (folder / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
     for path in sorted(folder.iterdir()):
         print(f'    "{folder.name}/{path.name}": "{hashlib.sha256(path.read_bytes()).hexdigest()}",')

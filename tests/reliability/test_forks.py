@@ -376,7 +376,7 @@ def test_a_network_that_was_forked_while_another_thread_read_it_is_whole(tried: 
         fitting.start()
         between.wait()
         expected = digest(network)
-        checkpoint.save = lambda *_: (reading.set(), done.wait())
+        checkpoint.write = lambda *_: (reading.set(), done.wait())
         saving = threading.Thread(target=network.save, args=("model",))
         saving.start()
         reading.wait()

@@ -51,51 +51,64 @@ def trials() -> Iterator[Trials]:
 HEAVY = pytest.mark.heavy
 WHICH = [2, pytest.param(0, marks=HEAVY), pytest.param(1, marks=HEAVY)]
 BITS = [(2, 7), *(pytest.param(which, 1, marks=HEAVY) for which in range(3))]
+both_versions = pytest.mark.parametrize("version", ["1", "2"])
 
 
+@both_versions
 @pytest.mark.parametrize("which", WHICH)
-def test_a_file_cut_at_any_byte_is_refused(trials: Trials, tmp_path: Path, which: int, tried: Tried) -> None:
-    (cases,) = trials.make(f"cuts({which}, {str(tmp_path)!r})", 120)
+def test_a_file_cut_at_any_byte_is_refused(
+    trials: Trials, tmp_path: Path, version: str, which: int, tried: Tried
+) -> None:
+    (cases,) = trials.make(f"cuts({version!r}, {which}, {str(tmp_path)!r})", 120)
     tried("a file cut short, at every byte, its digest right or not", cases)
 
 
+@both_versions
 @pytest.mark.parametrize(("which", "stride"), BITS)
 def test_a_flipped_bit_of_the_header_is_refused_or_does_no_harm(
-    trials: Trials, tmp_path: Path, which: int, stride: int, tried: Tried
+    trials: Trials, tmp_path: Path, version: str, which: int, stride: int, tried: Tried
 ) -> None:
-    (cases, refused) = trials.make(f"flips({which}, {stride}, {str(tmp_path)!r})", 240)
+    (cases, refused) = trials.make(f"flips({version!r}, {which}, {stride}, {str(tmp_path)!r})", 240)
     assert refused > cases // 2
     tried("a bit of the header flipped, the digest right", cases)
 
 
+@both_versions
 @pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.heavy)])
-def test_a_random_change_is_refused_or_does_no_harm(trials: Trials, tmp_path: Path, count: int, tried: Tried) -> None:
-    cases, refused, accepted = trials.make(f"mutations({count}, {str(tmp_path)!r})", 900)
+def test_a_random_change_is_refused_or_does_no_harm(
+    trials: Trials, tmp_path: Path, version: str, count: int, tried: Tried
+) -> None:
+    cases, refused, accepted = trials.make(f"mutations({version!r}, {count}, {str(tmp_path)!r})", 900)
     assert refused > cases // 2
     assert accepted > cases // 50
     tried("a file changed at random, most with a digest that is right", cases)
 
 
+@both_versions
 @pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.heavy)])
 def test_a_random_change_of_a_tables_model_is_refused_or_does_no_harm(
-    trials: Trials, tmp_path: Path, count: int, tried: Tried
+    trials: Trials, tmp_path: Path, version: str, count: int, tried: Tried
 ) -> None:
-    cases, refused, accepted = trials.make(f"table_mutations({count}, {str(tmp_path)!r})", 600)
+    cases, refused, accepted = trials.make(f"table_mutations({version!r}, {count}, {str(tmp_path)!r})", 600)
     assert refused > cases // 4
     assert accepted > cases // 50
     tried("a file of a table's model changed at random, the digest right", cases)
 
 
+@both_versions
 @pytest.mark.parametrize("most", [300_000, pytest.param(8_000_000, marks=pytest.mark.heavy)])
 def test_a_long_header_is_refused_in_little_time_and_memory(
-    trials: Trials, tmp_path: Path, most: int, tried: Tried
+    trials: Trials, tmp_path: Path, version: str, most: int, tried: Tried
 ) -> None:
-    (cases,) = trials.make(f"large_headers({most}, {str(tmp_path)!r})", 240)
+    (cases,) = trials.make(f"large_headers({version!r}, {most}, {str(tmp_path)!r})", 240)
     tried("a long hostile header refused, its memory measured", cases)
 
 
-def test_the_largest_counters_hang_no_optimizer_or_schedule(trials: Trials, tmp_path: Path, tried: Tried) -> None:
-    (cases,) = trials.make(f"large_counters({str(tmp_path)!r})", 120)
+@both_versions
+def test_the_largest_counters_hang_no_optimizer_or_schedule(
+    trials: Trials, tmp_path: Path, version: str, tried: Tried
+) -> None:
+    (cases,) = trials.make(f"large_counters({version!r}, {str(tmp_path)!r})", 120)
     tried("a training that goes on from step 2^62 - 1", cases)
 
 

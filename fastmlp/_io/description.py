@@ -1,0 +1,212 @@
+"""What a model file says of a network beside its tensors: JSON texts in the file's metadata, format version 2.
+
+    network    {"dtype": "float32", "seed": 7}
+    layers     [{"inputs": 3, "units": 6, "activation": {"name": "tanh"}, "l1": 0.0, ...}, ...]
+    loss       {"name": "huber", "delta": 0.5}
+    optimizer  {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0, ...}
+    training   {"optimizer_state": true, "epoch": 2, "batch": 0, "step": 12, ...}, the counters of `COUNTERS`
+    best       {"monitor": "val_loss", "value": "0.25"}, optional
+    table      the schema of the table whose columns are the inputs, optional; `fastmlp.tables` knows its content
+
+How the format may change
+-------------------------
+A file that was ever released loads for ever, to the same bits; tests/data holds such files, which are never rewritten.
+
+- A new counter, and a new key of the metadata, of "network" or of "training", is optional. An older fastmlp ignores it,
+  and a newer one takes a default where a file does not have it. So it may hold only what a reader can ignore and still
+  compute the same network.
+- A new field of a layer, loss, optimizer, activation, initializer or schedule has a default, which files without it
+  take (the default of `Dense`, or a name in `Settings.later`). An older fastmlp refuses a field that it does not know,
+  because the network would compute something else there.
+- Any other change, above all of a meaning or of a tensor's name, needs a new format version. Then the functions that
+  read version 2 move into a module of their own, as `version_1`, and this module describes version 3.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastmlp import architecture as architectures
+from fastmlp._runtime.checks import whole_number
+from fastmlp.architecture import Architecture
+
+COUNTERS = {
+    "epoch": 0,  # epochs that are finished
+    "batch": 0,  # finished batches of the epoch under way
+    "step": 0,  # optimizer steps that are finished
+    "rows": 0,  # rows of the epoch under way
+    "batch_size": 0,  # rows of each of its batches
+    "mark": 0,  # a number that depends on its data, or 0
+}
+"""The counters of a training, with the values that they have in files without them."""
+
+COUNTER_LIMIT = 2**62
+TEXT_LIMIT = 10_000
+"""Characters of JSON that are decoded at a time: a layer, "network" with "loss" and "optimizer", "training", "best".
+
+Python's objects take up to 30 times the characters that describe them. In files that fastmlp wrote, a layer takes some
+250 characters and the others some 500.
+"""
+
+_DECODER = json.JSONDecoder()
+_MARK = re.compile(r"[ \t\n\r]*+([\[,\]])[ \t\n\r]*+")  # what stands before, between and after the elements of an array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Description:
+    """What a model file says of a network beside its tensors.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Layers, loss, optimizer, dtype and seed.
+    counters : mapping of str to int
+        The values of `COUNTERS`.
+    table : str, optional
+        The JSON of the schema of the table whose columns are the inputs. Its user must check it.
+    best : tuple of str and float, optional
+        Name and value of a figure that was never better in this training.
+    """
+
+    architecture: Architecture
+    counters: Mapping[str, int]
+    table: str | None = None
+    best: tuple[str, float] | None = None
+
+
+def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
+    """Return the metadata of a file; `optimizer_state` says whether the file has the optimizer's tensors."""
+    network = description.architecture.to_dict()
+    parts = {key: network.pop(key) for key in ("layers", "loss", "optimizer")}
+    training = {"optimizer_state": optimizer_state, **description.counters}
+    metadata = {key: json.dumps(part) for key, part in {"network": network, **parts, "training": training}.items()}
+    if description.best is not None:
+        monitor, value = description.best
+        metadata["best"] = json.dumps({"monitor": monitor, "value": repr(float(value))})  # JSON has no infinity
+    if description.table is not None:
+        metadata["table"] = description.table
+    return metadata
+
+
+def decode(metadata: Mapping[str, str]) -> tuple[Description, bool]:
+    """Return the description and whether the file has the optimizer's tensors; the inverse of `encode`.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError
+        If something is missing, unknown, out of range or not JSON.
+    """
+    architecture = _decode_architecture(metadata)
+    (training,) = decode_objects(metadata, "training")
+    description = Description(
+        architecture=architecture,
+        counters=decode_counters(COUNTERS | training),
+        table=metadata.get("table"),
+        best=decode_best(metadata),
+    )
+    return description, decode_optimizer_state(training)
+
+
+def decode_objects(metadata: Mapping[str, str], *keys: str) -> list[dict[str, Any]]:
+    """Decode the JSON objects under some keys of the metadata; together they may take `TEXT_LIMIT` characters.
+
+    Raises
+    ------
+    ValueError, KeyError, RecursionError
+        If one is missing or anything else, or they are too long.
+    """
+    length = sum(len(metadata[key]) for key in keys)
+    if length > TEXT_LIMIT:
+        names = " and ".join(map(repr, keys))
+        raise ValueError(f"the JSON of {names} takes {length} characters, the limit is {TEXT_LIMIT}")
+    found = [json.loads(metadata[key]) for key in keys]
+    for key, value in zip(keys, found, strict=True):
+        if not isinstance(value, dict):
+            raise ValueError(f"{key!r} must hold a JSON object, got {metadata[key][:40]!r}")
+    return found
+
+
+def decode_counters(training: Mapping[str, Any]) -> dict[str, int]:
+    """Return the checked values of all counters; other keys are ignored.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If one is missing, not a whole number or out of range, or if they contradict each other.
+    """
+    counters = {name: whole_number(training[name], name, 0) for name in COUNTERS}
+    for name, value in counters.items():
+        if value >= COUNTER_LIMIT:
+            raise ValueError(f"{name} must be less than {COUNTER_LIMIT}, got {value}")
+    if counters["batch"] and counters["batch"] * counters["batch_size"] >= counters["rows"]:
+        raise ValueError(
+            f"batch {counters['batch']}, of {counters['batch_size']} rows each, is not within an epoch of "
+            f"{counters['rows']} rows"
+        )
+    return counters
+
+
+def decode_optimizer_state(training: Mapping[str, Any]) -> bool:
+    """Return whether the file has the optimizer's tensors.
+
+    Raises
+    ------
+    ValueError, KeyError
+        If that is missing or neither true nor false.
+    """
+    found = training["optimizer_state"]
+    if not isinstance(found, bool):
+        raise ValueError(f"optimizer_state must be true or false, got {found!r}")
+    return found
+
+
+def decode_best(metadata: Mapping[str, str]) -> tuple[str, float] | None:
+    """Return name and value of the best figure, or None where the file has none.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, RecursionError
+        If it is anything else.
+    """
+    if "best" not in metadata:
+        return None
+    (best,) = decode_objects(metadata, "best")
+    monitor, value = best["monitor"], best["value"]
+    if not isinstance(monitor, str) or not isinstance(value, str):
+        raise TypeError(f"'best' must hold a name and a number as text, got {monitor!r} and {value!r}")
+    return monitor, float(value)
+
+
+def _decode_architecture(metadata: Mapping[str, str]) -> Architecture:
+    network, loss, optimizer = decode_objects(metadata, "network", "loss", "optimizer")
+    layers = _decode_layers(metadata["layers"])
+    return architectures.from_dict({**network, "layers": layers, "loss": loss, "optimizer": optimizer})
+
+
+def _decode_layers(text: str) -> Iterator[Any]:
+    """Decode the elements of a JSON array one after the other, so that only one is in memory.
+
+    The decoder gets at most `TEXT_LIMIT` characters at a time, which bounds the memory of a hostile element.
+    """
+    mark = _MARK.match(text)
+    if not mark or mark[1] != "[":
+        raise ValueError(f"'layers' must hold a JSON array, got {text[:40]!r}")
+    index = 0
+    while mark[1] != "]":
+        begin = mark.end()
+        try:
+            layer, length = _DECODER.raw_decode(text[begin : begin + TEXT_LIMIT])
+        except ValueError as error:
+            raise ValueError(f"layer {index} is not JSON of at most {TEXT_LIMIT} characters: {error}") from None
+        yield layer
+        end = begin + length
+        mark = _MARK.match(text, end)
+        if not mark or mark[1] == "[":
+            raise ValueError(f"'layers' has {text[end : end + 20]!r} after layer {index}, expected ',' or ']'")
+        index += 1
+    if mark.end() != len(text):
+        raise ValueError(f"'layers' has {text[mark.end() : mark.end() + 20]!r} after its end")

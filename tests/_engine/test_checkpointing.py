@@ -1,0 +1,47 @@
+"""The memory of a network becomes a checkpoint and comes back from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from behaviour import bits, small_data, small_network
+from cases import LEARNERS
+
+from fastmlp._engine import checkpointing
+from fastmlp._io.description import COUNTERS
+
+X, LABELS = small_data()
+
+
+def test_every_counter_of_a_file_has_its_place_in_the_state() -> None:
+    assert checkpointing._STATE_FIELDS.keys() == COUNTERS.keys()
+
+
+@pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
+def test_a_checkpoint_holds_copies_of_everything(optimizer: Any) -> None:
+    network = small_network(optimizer=optimizer)
+    network.fit(X, LABELS, epochs=2, batch_size=8)
+    before, parameters = bits(network), network._parameters
+    stored = checkpointing.to_checkpoint(parameters, optimizer=True, table="{}", best=("loss", 0.5))
+    assert (stored.table, stored.best) == ("{}", ("loss", 0.5))
+    assert (stored.counters["epoch"], stored.counters["step"]) == (2, 12)
+    back = checkpointing.from_checkpoint(stored)
+    assert np.array_equal(back.weights, parameters.weights)
+    assert np.array_equal(back.slots, parameters.slots)
+    assert bytes(back.state) == bytes(parameters.state)
+    network.fit(X, LABELS, batch_size=8)
+    assert bits(network) != before
+    assert np.array_equal(checkpointing.from_checkpoint(stored).weights, back.weights)
+
+
+def test_without_the_optimizer_there_are_neither_slots_nor_totals() -> None:
+    network = small_network()
+    network.fit(X, LABELS, batch_size=8)
+    stored = checkpointing.to_checkpoint(network._parameters, optimizer=False)
+    assert (stored.slots, stored.totals) == (None, None)
+    back = checkpointing.from_checkpoint(stored)
+    assert not back.slots.any()
+    assert not back.sums().any()
+    assert np.array_equal(back.weights, network._parameters.weights)
