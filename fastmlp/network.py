@@ -21,14 +21,14 @@ from fastmlp._data.arrays import (
     check_finite,
     check_inputs,
     check_table,
-    check_targets,
     own_copy,
     real_array,
-    rows_of,
 )
 from fastmlp._data.chunks import ChunkData, ChunkSource
-from fastmlp._data.feeds import ORDER_BYTES, ORDER_OF_ROWS, ArrayData, ArrayFeed, permute
-from fastmlp._data.weights import Weights, check_weights, chosen_weights, class_table, with_class_weights
+from fastmlp._data.feeds import ArrayData, ArrayFeed
+from fastmlp._data.samples import Samples, check_samples
+from fastmlp._data.training_data import check_training_data
+from fastmlp._data.weights import Weights
 from fastmlp._display import notebook, summary
 from fastmlp._display.progress import ProgressLine
 from fastmlp._engine import checkpointing, inference
@@ -48,7 +48,7 @@ from fastmlp._engine.step_runner import (
 )
 from fastmlp._io import checkpoint
 from fastmlp._runtime import memory
-from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.locks import NetworkLock
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
@@ -56,7 +56,6 @@ from fastmlp.callbacks import Callback, ProgressBar
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.kernels.operations import random
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.metrics.evaluation import (
@@ -71,17 +70,11 @@ from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
 from fastmlp.schedules import Schedule
 
-Rows = tuple[NDArray[Any], Targets, NDArray[Any] | None]
-"""Checked samples: X (n, inputs), targets, weights (n,) or None."""
-
-Held = tuple[Table, Targets, Weights | None]
-"""Those that are evaluated after each epoch; of large arrays, rows that stay where they are."""
-
 
 class Validation(NamedTuple):
     """What is measured after each epoch: the rows, the metrics, and those among them that the user asked for."""
 
-    rows: Held
+    rows: Samples
     metrics: SelectedMetrics
     asked: SelectedMetrics
 
@@ -392,7 +385,7 @@ class Network:
             If the rows do not suit the network, or a metric is unknown or does not suit the loss or the rows.
         """
         chosen = select_metrics(metrics, self.architecture.loss)
-        return self._evaluate(*self._rows(X, y, sample_weight), chosen)
+        return self._evaluate(*check_samples(X, y, sample_weight, self.architecture), chosen)
 
     def _evaluate(
         self, X: Table, targets: Targets, weights: Weights | None, chosen: SelectedMetrics
@@ -421,7 +414,7 @@ class Network:
         gradients : list of (dW, db)
             Shaped as `get_weights` gives the parameters.
         """
-        checked, targets, weights = self._rows(X, y, sample_weight)
+        checked, targets, weights = check_samples(X, y, sample_weight, self.architecture)
         with self._use.turn, self._use.lock:
             loss, gradient = inference.loss_and_gradient(self._plans, checked, targets, weights)
             return loss, self._parameters.unpack(gradient)
@@ -519,22 +512,21 @@ class Network:
         listeners, chosen = check_callbacks(callbacks), select_metrics(metrics, self.architecture.loss)
         if not isinstance(shuffle, (bool, np.bool_)):
             raise TypeError(f"shuffle must be True or False, got {shuffle!r}")
-        validation = self._held(validation_data, validation_split)
-        table = class_table(class_weight, self.architecture)
-        data: ArrayData | ChunkData
-        if y is None:
-            data = ChunkData(X, epochs, self.architecture, table, sample_weight, validation_split)
-        else:
-            checked, targets, weights = self._rows(X, y, sample_weight)
-            rows = None
-            if validation_split:
-                rows, validation = self._split(checked, targets, weights, validation_split)
-            data = ArrayData(checked, targets, with_class_weights(weights, table, targets), rows)
+        source, validation = check_training_data(
+            X,
+            y,
+            self.architecture,
+            epochs=epochs,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation_data=validation_data,
+            validation_split=validation_split,
+        )
         if metrics is not None and validation is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         asked = {} if metrics is None else built_in_metrics(chosen)
         held = None if validation is None else Validation(validation, chosen, asked)
-        return self._train(data, epochs, batch_size, shuffle, listeners, verbose, held)
+        return self._train(source, epochs, batch_size, shuffle, listeners, verbose, held)
 
     def _train(
         self,
@@ -586,7 +578,7 @@ class Network:
         RuntimeError
             If this network is being fitted.
         """
-        checked, targets, weights = self._rows(X, y, sample_weight)
+        checked, targets, weights = check_samples(X, y, sample_weight, self.architecture)
         with HeldSignals() as signals, self._use.fit():
             self._require_finite()
             plan = signals.released(self._plans.get, "training", len(checked))
@@ -611,45 +603,6 @@ class Network:
     def _require_finite(self) -> None:
         if not self._parameters.are_finite():
             raise ValueError("the network's weights hold NaN or infinity; set_weights or reinitialize it")
-
-    def _rows(self, X: ArrayLike | ChunkSource, y: ArrayLike, sample_weight: ArrayLike | None, of: str = "") -> Rows:
-        """Checked samples; `of` says in errors whose they are."""
-        checked = check_inputs(X, self.architecture, f"X{of}")
-        if not len(checked):
-            raise ValueError(f"X{of} must have at least one row, got none")
-        targets = check_targets(y, len(checked), self.architecture, f"y{of}")
-        return checked, targets, check_weights(sample_weight, len(checked), of)
-
-    def _held(self, validation_data: Sequence[Any] | None, validation_split: float) -> Held | None:
-        """The samples of `validation_data`, checked."""
-        share = number(validation_split, "validation_split", below=1.0)
-        if validation_data is None:
-            return None
-        if share:
-            raise ValueError("give validation_data or validation_split, not both")
-        wanted = "validation_data must be a tuple (X, y) or (X, y, sample_weight)"
-        if not isinstance(validation_data, (tuple, list)):
-            raise TypeError(f"{wanted}, got {type(validation_data).__name__}")
-        if len(validation_data) not in (2, 3):
-            raise ValueError(f"{wanted}, got {len(validation_data)} entries")
-        X_val, y_val, weights_val = (*validation_data, None)[:3]
-        return self._rows(X_val, y_val, weights_val, " of validation_data")
-
-    def _split(
-        self, X: NDArray[Any], targets: Targets, weights: NDArray[Any] | None, share: float
-    ) -> tuple[NDArray[np.int64], Held]:
-        """The rows that train, and those that are kept for validation."""
-        if len(X) < 2:
-            raise ValueError(f"validation_split needs at least 2 rows, got {len(X)}")
-        memory.require(ORDER_BYTES * len(X), *ORDER_OF_ROWS)
-        order = np.arange(len(X))
-        permute(order, self.seed, random.SPLIT_DRAW)
-        count = min(max(round(len(X) * share), 1), len(X) - 1)
-        kept_out, rows = order[:count], order[count:]
-        kept_out.sort()
-        rows.sort()
-        held = rows_of(X, kept_out, self.architecture.dtype)
-        return rows, (held, targets.choose(kept_out), chosen_weights(weights, kept_out))
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
         """Go on within an epoch only if it was of these data: as many rows, in batches of that size, of that mark."""

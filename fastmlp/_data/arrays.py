@@ -415,7 +415,7 @@ def _hint(dtype: np.dtype[Any], name: str) -> str:
     return ""
 
 
-def mark(X: NDArray[Any], targets: Targets) -> int:
+def mark(X: Table, targets: Targets) -> int:
     """A number that tells other data of the same size from this, by its first, middle and last row."""
     rows = [0, len(X) // 2, len(X) - 1]
     y = targets.take(rows).as_array()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._data.arrays import Targets, check_inputs, check_targets
+from fastmlp._data.arrays import check_inputs, check_targets
 from fastmlp._data.feeds import StagingBuffer, permute
-from fastmlp._data.weights import Weights, check_weights, with_class_weights
+from fastmlp._data.samples import Samples
+from fastmlp._data.weights import check_weights, with_class_weights
 from fastmlp._engine.plan import Plan
 from fastmlp.architecture import Architecture
 from fastmlp.kernels.operations import random
@@ -22,14 +23,6 @@ ChunkSource = Iterable[Chunk] | Callable[[], Iterable[Chunk]]
 """Chunks to be gone through once an epoch, or a function that makes them anew."""
 
 UNKNOWN = 1 << 61  # rows of an epoch whose end is not in sight: more than any has
-
-
-class Rows(NamedTuple):
-    """The checked rows of a chunk."""
-
-    X: NDArray[Any]
-    targets: Targets
-    weights: Weights | None
 
 
 class ChunkData:
@@ -98,7 +91,7 @@ class ChunkData:
             raise TypeError(f"the function must return an iterable of chunks, got {found!r}")
         return iter(found)
 
-    def check(self, given: Any, place: int) -> Rows:
+    def check(self, given: Any, place: int) -> Samples:
         """A chunk's rows, which may be none.
 
         Raises
@@ -117,7 +110,7 @@ class ChunkData:
         targets = check_targets(y, len(checked), self.architecture, f"y{of}")
         own = check_weights(weights, len(checked), of)
         try:
-            return Rows(checked, targets, with_class_weights(own, self.table, targets))
+            return Samples(checked, targets, with_class_weights(own, self.table, targets))
         except ValueError as error:
             raise ValueError(f"chunk {place}: {error}") from None
 
@@ -147,7 +140,7 @@ class ChunkFeed:
         self.samples: int | None = None
         self.steps_per_epoch = UNKNOWN
         self._stage: StagingBuffer | None = None
-        self._chunk: Rows | None = None
+        self._chunk: Samples | None = None
         self._order: NDArray[np.int64] | None = None  # of the chunk's rows
         self._epoch = -1
         self._taken = 0  # rows of the chunk that are staged
@@ -224,7 +217,7 @@ class ChunkFeed:
         self.samples = self.plan.record.samples = self._staged_to
         self.steps_per_epoch = -(-self._staged_to // self.batch_size)
 
-    def _take(self, chunk: Rows) -> None:
+    def _take(self, chunk: Samples) -> None:
         labels = chunk.targets.labels is not None
         if self._stage is None:
             self._stage = StagingBuffer(self.plan, self.batch_size, labels)

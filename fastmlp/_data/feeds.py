@@ -63,9 +63,7 @@ class ArrayData:
         The rows that train; None for all.
     """
 
-    def __init__(
-        self, X: NDArray[Any], targets: Targets, weights: Weights | None, rows: NDArray[np.int64] | None
-    ) -> None:
+    def __init__(self, X: Table, targets: Targets, weights: Weights | None, rows: NDArray[np.int64] | None) -> None:
         self.X, self.targets, self.weights, self.rows = X, targets, weights, rows
         self.samples = len(X) if rows is None else len(rows)
 
@@ -100,7 +98,7 @@ class ArrayFeed:
     def __init__(
         self,
         plan: Plan,
-        X: NDArray[Any],
+        X: Table,
         targets: Targets,
         weights: Weights | None,
         rows: NDArray[np.int64] | None,

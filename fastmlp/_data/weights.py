@@ -113,9 +113,7 @@ def _refuse_enormous(weight: float, name: str) -> None:
         )
 
 
-def with_class_weights(
-    weights: NDArray[Any] | None, table: NDArray[np.float64] | None, targets: Targets
-) -> Weights | None:
+def with_class_weights(weights: Weights | None, table: NDArray[np.float64] | None, targets: Targets) -> Weights | None:
     """The weights of the rows times those of their classes.
 
     Raises
@@ -142,9 +140,11 @@ def lie_ready(weights: Weights | None) -> TypeGuard[NDArray[np.float64] | None]:
     return weights.dtype.isnative and weights.flags.aligned and weights.flags.c_contiguous
 
 
-def chosen_weights(weights: NDArray[Any] | None, rows: NDArray[np.int64]) -> NDArray[Any] | SelectedRows | None:
+def chosen_weights(weights: Weights | None, rows: NDArray[np.int64]) -> Weights | None:
     """Those of some rows: copied if that is small."""
-    return None if weights is None else rows_of(weights, rows, _FLOAT64)
+    if weights is None or isinstance(weights, ClassWeights):
+        return None if weights is None else weights[rows]
+    return rows_of(weights, rows, _FLOAT64)
 
 
 def total(weights: Weights) -> float:
