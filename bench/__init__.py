@@ -1,1 +1,1 @@
-"""Measurement: `pytest bench` times kernels and whole steps, `python -m bench.report` writes what it found."""
+"""Benchmarks: `pytest bench` times kernels and whole steps, and `python -m bench.report` writes the tables."""

@@ -1,7 +1,7 @@
-"""Train with PyTorch side by side: every optimizer, limit, schedule, activation and loss that both have, in float64.
+"""Compare with PyTorch every optimizer, gradient limit, schedule, activation and loss that both have, in float64.
 
-Run it from the root of the checkout: `python -m bench.against_torch`. It needs PyTorch, prints a table and tells by its
-exit code whether all of it agrees.
+Run it from the root of the checkout: `python -m bench.against_torch`. It needs PyTorch and prints a table. The exit
+code is 0 if everything agrees.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ try:
     from torch.nn.utils import clip_grad_norm_, clip_grad_value_
     from torch.optim import lr_scheduler
 except ImportError:
-    raise SystemExit("python -m bench.against_torch compares with PyTorch, which is not installed") from None
+    raise SystemExit("PyTorch is not installed; install it with: pip install torch") from None
 
 BOUND = 1e-9
 STEPS = 20
@@ -39,7 +39,7 @@ Tensors = list[Any]
 
 
 class Row(NamedTuple):
-    """What was compared, and the largest difference over the largest number of PyTorch's."""
+    """A comparison: its name, and the largest difference divided by the largest number of PyTorch."""
 
     name: str
     difference: float
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """An optimizer, PyTorch's of (weights, biases), and what PyTorch does to the gradient and to the rate."""
+    """An optimizer, that of PyTorch for (weights, biases), and its limit of the gradient and its schedule."""
 
     name: str
     optimizer: Optimizer
@@ -63,12 +63,12 @@ class Pair(NamedTuple):
 
 
 def both_of(kind: Any, **numbers: Any) -> Callable[[Tensors, Tensors], Any]:
-    """A PyTorch optimizer that treats weights and biases alike."""
+    """Return a PyTorch optimizer that treats weights and biases alike."""
     return lambda weights, biases: kind([*weights, *biases], **numbers)
 
 
 def adamw(**numbers: Any) -> Callable[[Tensors, Tensors], Any]:
-    """PyTorch's AdamW with decay on the weights alone."""
+    """Return AdamW of PyTorch with decay on the weights only."""
     return lambda weights, biases: torch.optim.AdamW(
         [{"params": weights, "weight_decay": 0.1}, {"params": biases, "weight_decay": 0.0}], **numbers
     )
@@ -157,7 +157,7 @@ def rates() -> Iterator[Pair]:
 
 
 def trained(pair: Pair) -> Row:
-    """A network 5-7-3 after 20 steps over all rows, by both."""
+    """Compare a network 5-7-3 after 20 steps over all rows."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(ROWS, 5)), rng.normal(size=(ROWS, 3))
     network = Network([5, Dense(7, "tanh"), 3], optimizer=pair.optimizer, dtype="float64", seed=0)
@@ -192,7 +192,7 @@ def activations() -> Iterator[Row]:
         ("elu, 0.5", ELU(0.5), lambda z: F.elu(z, 0.5)),
         ("gelu", GELU(), F.gelu),
         ("gelu, approximate", GELU(approximate=True), lambda z: F.gelu(z, approximate="tanh")),
-        # The derivative of F.hardsigmoid has 1/6 in float32, in a float64 network too.
+        # The derivative of F.hardsigmoid uses 1/6 in float32, also in a float64 network.
         ("hard_sigmoid", ACTIVATIONS["hard_sigmoid"], lambda z: torch.clamp(z + 3, 0, 6) / 6),
         ("softmax", ACTIVATIONS["softmax"], lambda z: F.softmax(z, dim=1)),
     ]
@@ -303,13 +303,13 @@ def loss_functions() -> Iterator[Row]:
 
 
 def tensors_of(network: Network) -> tuple[Tensors, Tensors]:
-    """Its weights and its biases as PyTorch's."""
+    """Return the weights and biases of a network as tensors."""
     weights, biases = zip(*network.get_weights(), strict=True)
     return [torch.tensor(W, requires_grad=True) for W in weights], [torch.tensor(b, requires_grad=True) for b in biases]
 
 
 def difference(found: Iterable[Any], expected: Iterable[Any]) -> float:
-    """The largest difference over the largest number expected, of the worst of several arrays."""
+    """Return the largest difference divided by the largest expected number, for the worst of several arrays."""
     worst = 0.0
     for got, tensor in zip(found, expected, strict=True):
         truth: Array = tensor.detach().numpy()
@@ -318,8 +318,8 @@ def difference(found: Iterable[Any], expected: Iterable[Any]) -> float:
 
 
 def main() -> int:
-    """Compare everything and print it; returns the exit code."""
-    torch.set_default_dtype(torch.float64)  # PyTorch keeps the counters of its optimizers in it too
+    """Compare everything, print a table and return the exit code."""
+    torch.set_default_dtype(torch.float64)  # PyTorch keeps the counters of its optimizers in this dtype too
     sections: dict[str, Iterable[Row]] = {
         f"Optimizers, {STEPS} steps": map(trained, optimizers()),
         f"Limits of the gradient, {STEPS} steps": map(trained, limits()),

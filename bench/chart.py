@@ -13,7 +13,7 @@ TICKS = (0.2, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 50, 100)
 
 
 def draw(results: Results) -> str:
-    """Write the chart; returns what became of it."""
+    """Write the chart and return a line that says what was done."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

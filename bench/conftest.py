@@ -1,7 +1,7 @@
-"""How long is measured, and where results go.
+"""Options of the benchmarks, and where their results are written.
 
-`pytest bench` writes bench/results.json, which the report reads. A part of the benches (`-k`, a file, `--quick`) leaves
-that file as it is: the tables are of one run on one machine.
+`pytest bench` writes bench/results.json, which the report reads. A partial run (`-k`, a single file, `--quick`) does
+not change that file, because the tables show one run on one machine.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ RESULTS = FOLDER / "results.json"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="few and short rounds: to see that everything runs")
-    parser.addoption("--mnist", metavar="FOLDER", help="where MNIST's images and labels are, *.gz; else it is left out")
+    parser.addoption("--quick", action="store_true", help="few and short rounds, to check that everything runs")
+    parser.addoption(
+        "--mnist",
+        metavar="FOLDER",
+        help="the folder with images and labels of MNIST, *.gz; without it MNIST is left out",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def effort(request: pytest.FixtureRequest) -> Effort:
-    """How long to measure."""
+    """Return how long to measure."""
     return QUICK if request.config.option.quick else FULL
 
 
@@ -48,7 +52,7 @@ def pytest_benchmark_generate_commit_info(config: pytest.Config) -> dict[str, An
 
 
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
-    """Keep what the report reads; the raw times of every round would be a hundred megabytes."""
+    """Keep only what the report reads; the raw times of every round would take a hundred megabytes."""
     output_json["benchmarks"] = [
         {
             "group": found["group"],

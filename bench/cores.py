@@ -1,16 +1,17 @@
-"""A model of a step's time against the number of cores, checked at one and all threads of what `pytest bench` measured.
+"""A model of the step time against the number of cores, compared with the measurements on one and on all threads.
 
 Run it from the root of the checkout after the report: `python -m bench.cores` writes the table in bench/NOTES.md.
 
-A step takes, on p cores, the sum over its phases (`fastmlp._engine.step_plan`) of
+On p cores a step takes the sum over its phases (`fastmlp._engine.step_plan`) of
 
-- the largest share's part of the work, at the speed measured on one thread: shares are 16 rows, groups of rows, 16 rows
-  of a panel of 16 units, or blocks of 16 x 16 weights, so there may be fewer than cores;
-- what that share reads of what other cores have written: of the weights all but its own where it works by rows, of the
-  activations and deltas all but its own otherwise, a cache line after the other;
-- a meeting of all: every member adds 1 to one number, one after the other, and sees one other number change.
+- the work of the largest share, at the speed measured on one thread. A share is a number of 16 rows, groups of rows, 16
+  rows of a panel of 16 units, or blocks of 16 x 16 weights, so there may be fewer shares than cores;
+- the cache lines that this share reads from other cores: all weights but its own if it works by rows, otherwise all
+  activations and deltas but its own;
+- a barrier: each thread adds 1 to one number, one after the other, and waits until another number changes.
 
-Not in it: memory slower than the caches (one thread's speed has it, but cores share it), clocks that fall with load.
+The model leaves out memory slower than the caches (it is part of the speed of one thread, but cores share it) and clock
+rates that fall with load.
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ from fastmlp.kernels.layout import BLOCK
 
 NOTES = Path(__file__).with_name("NOTES.md")
 CORES = (1, 2, 4, 8, 16, 32, 64)
-LINE_SECONDS = 4e-9  # a line of 64 bytes out of another core's cache: 2 to 9 ns were seen in traces of two threads
-MEETING, MEMBER = 0.25e-6, 0.05e-6  # seconds: 0.3 to 0.4 us of a phase were seen to go by between two threads' shares
-GAIN = 1.25  # what twice the cores must bring to be worth it
+LINE_SECONDS = 4e-9  # a line of 64 bytes from the cache of another core; traces of two threads show 2 to 9 ns
+MEETING, MEMBER = 0.25e-6, 0.05e-6  # seconds: traces of two threads show 0.3 to 0.4 us between the shares of a phase
+GAIN = 1.25  # the speed-up that makes twice the cores worth it
 
 
 class Part(NamedTuple):
-    """A share's work in a phase: its part of all FLOPs, and the lines that it reads from others."""
+    """The work of a share in a phase: its FLOPs, and the cache lines that it reads from other cores."""
 
     flops: float
     lines: float
 
 
 def seconds(work: Workload, cores: int, speed: float) -> float:
-    """A step by that many cores, where one does `speed` floating-point operations a second."""
+    """Return the seconds of a step on that many cores, each of which computes `speed` FLOP/s."""
     architecture = Network(list(work.sizes), activation=work.activation, output=work.output, seed=0).architecture
     groups = row_blocking(architecture, work.batch_size).groups
     total = 0.0
@@ -58,7 +59,7 @@ def seconds(work: Workload, cores: int, speed: float) -> float:
 
 
 def parts_of(name: str, first: int, architecture: Architecture, rows: int, groups: int, cores: int) -> Iterator[Part]:
-    """What each core does in a phase."""
+    """Yield the work of each core in a phase."""
     others = 1.0 - 1.0 / cores
     layers = architecture.layers
     row_parts = groups or panels(rows)
@@ -88,7 +89,7 @@ def parts_of(name: str, first: int, architecture: Architecture, rows: int, group
 
 
 def blocks_part(layers: tuple[Layer, ...], rows: int, core: int, cores: int) -> Part:
-    """The blocks of one core: a run of each layer's, whose inputs it reads, and the deltas that are not its own."""
+    """Return the work of one core on blocks: it reads the inputs of its blocks, and the deltas of other cores."""
     flops = lines = 0.0
     for layer in layers:
         own = of(blocks(layer), core, cores)
@@ -99,7 +100,7 @@ def blocks_part(layers: tuple[Layer, ...], rows: int, core: int, cores: int) -> 
 
 
 def of(items: int, core: int, cores: int) -> int:
-    """How many of the items are that core's."""
+    """Return how many of the items belong to a core."""
     return items * (core + 1) // cores - items * core // cores
 
 
@@ -116,7 +117,7 @@ def flops_of(layer: Layer, rows: int) -> float:
 
 
 def table(results: Results) -> str:
-    """What the model says of every workload, what was measured, and up to how many cores it is worth it."""
+    """Return a table of measured and modelled times, and of the number of cores that is worth it."""
     rows = []
     for work in (*WORKLOADS, Workload((784, 256, 256, 256, 10), 32, 64)):
         case = next((c for c in results.steps if (c.name, c.rows) == (work.name, work.batch_size)), None)
@@ -131,15 +132,15 @@ def table(results: Results) -> str:
 
 
 def speed_of(case: Case | None, results: Results) -> float:
-    """Of one thread; where nothing was measured, nine tenths of the FMA peak."""
+    """Return the measured FLOP/s of one thread, or nine tenths of the FMA peak if nothing was measured."""
     own = case.best("fastmlp", 1) if case else None
     return case.flops / own if case and own else 0.9 * float(results.machine["peak_float32"])
 
 
 def main() -> int:
-    """Write the table; returns the exit code."""
+    """Write the table and return the exit code."""
     found = Results(RESULTS.read_text())
-    NOTES.write_text(replaced(NOTES.read_text(), "cores", table(found)))
+    NOTES.write_text(replaced(NOTES.read_text(), "cores", table(found), NOTES.name))
     print(f"wrote {NOTES.name}")
     return 0
 

@@ -1,4 +1,4 @@
-"""What the machine is and can do, and the versions of everything: nothing that names it."""
+"""The kind and the limits of the machine, and the versions of all libraries; nothing identifies the machine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import importlib.metadata
 import platform
 from typing import Any
 
-# As the package index names them; what is not installed is left out.
+# Names of packages; those that are not installed are left out.
 PACKAGES = (
     "numpy", "numba", "llvmlite", "torch", "jax", "jaxlib", "scikit-learn", "scipy", "onnxruntime", "onnx",
 )  # fmt: skip
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of every package that is measured, or that measured ones stand on."""
+    """Return the versions of Python, of the packages that are measured and of those that they depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 
 def description() -> dict[str, Any]:
-    """The processor, its limits as measured now, and the versions."""
+    """Return the processor, its limits as measured now, and the versions."""
     from llvmlite import binding
 
     from bench.peak import bytes_per_second, flops_per_second

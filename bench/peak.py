@@ -1,4 +1,4 @@
-"""The limits of the machine, measured by kernels that do nothing else: multiply-adds, and numbers read from memory."""
+"""The limits of the machine, measured by kernels that only do multiply-adds, or only read numbers from memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.host.jit import kernel
 from fastmlp.kernels.vocabulary.simd import Emitter, Vector, fma, instruction
 
-# Independent accumulators. 6 to 14 give 117 to 118 GFLOP/s in float32 and 58.5 to 59.0 in float64 on a Zen 4; fewer do
-# not hide the latency of an FMA, and 16 of 16 float64 lanes are all 32 registers: they spill and give 54.
+# Independent accumulators. On a Zen 4, 6 to 14 give 117 to 118 GFLOP/s in float32 and 58.5 to 59.0 in float64. Fewer do
+# not hide the latency of an FMA. 16 accumulators of 16 float64 lanes need all 32 registers: they spill and give 54.
 CHAINS = 8
 LANES = 16
-TURNS = 200_000  # 0.4 ms; ten times as many where threads have to start together, which takes them up to 50 us
+TURNS = 200_000  # 0.4 ms; ten times as many with several threads, which need up to 50 us to start together
 
 READ_BYTES = 2**28  # by each thread: several times the largest cache of most machines
 
@@ -58,35 +58,35 @@ def read(sums: Reals, numbers: Reals, turns: int) -> None:
 
 
 def flops_per_second(dtype: Any = np.float32, threads: int = 1, rounds: int = 300) -> float:
-    """The most floating-point operations a second, of one core or of so many threads."""
+    """Return the peak FLOP/s of one core, or of several threads together."""
     function, calls = multiply_add.function_for(np.dtype(dtype)), []
     turns = TURNS if threads == 1 else 10 * TURNS
     for _ in range(threads):
         numbers = aligned_zeros((2 + CHAINS) * LANES, np.dtype(dtype))
         numbers[:] = 0.5
-        numbers[LANES : 2 * LANES] = np.arange(LANES)  # different, so that nothing can be computed once for all
+        numbers[LANES : 2 * LANES] = np.arange(LANES)  # different values, so that the compiler cannot share a result
         calls.append(partial(call, function, numbers, turns))
     return 2.0 * CHAINS * LANES * turns * best_rate(calls, rounds)
 
 
 def bytes_per_second(threads: int = 1, rounds: int = 10) -> float:
-    """The most bytes a second that so many threads read from memory, each an array of its own."""
+    """Return the peak bytes per second that several threads read from memory, each from an array of its own."""
     function, calls = read.function_for(np.dtype(np.float32)), []
     for _ in range(threads):
         numbers, sums = aligned_zeros(READ_BYTES // 4, np.float32), aligned_zeros(CHAINS * LANES, np.float32)
-        numbers[:] = 1.0  # pages that nobody wrote to are all the same one
+        numbers[:] = 1.0  # pages that were never written are all mapped to the same page
         turns = numbers.size // (CHAINS * LANES)
         calls.append(partial(call, function, sums, numbers, turns))
     return READ_BYTES * best_rate(calls, rounds)
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call a kernel with the addresses of arrays, which live as long as the caller holds them."""
+    """Call a kernel with the addresses of arrays; the caller keeps the arrays alive."""
     function(*(address(a) if isinstance(a, np.ndarray) else a for a in arguments))
 
 
 def best_rate(calls: Sequence[Callable[[], Any]], rounds: int) -> float:
-    """Calls a second, all of them together, each in a thread of its own: the best round."""
+    """Return how many calls per second all threads make together, one thread for each call; the best round counts."""
     together, spans = threading.Barrier(len(calls)), np.zeros((len(calls), rounds, 2))
 
     def rounds_of(number: int) -> None:
@@ -106,6 +106,6 @@ def best_rate(calls: Sequence[Callable[[], Any]], rounds: int) -> float:
 
 
 def cache_bytes() -> float:
-    """The size of the largest cache; without end where the system does not tell."""
+    """Return the size of the largest cache, or infinity if the system does not report it."""
     sizes = Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
     return max((int(size.read_text().strip().removesuffix("K")) * 1024 for size in sizes), default=math.inf)

@@ -1,4 +1,4 @@
-"""What `pytest bench` measured, as the tables and the chart ask for it."""
+"""The results of `pytest bench`, in the form that the tables and the chart use."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 from bench.peers import OWN
 
 RESULTS = Path(__file__).with_name("results.json")
-MOST = 1.02  # of a limit of the machine: what exceeds it says that the limit was measured in a disturbed moment
+MOST = 1.02  # of a limit of the machine; a result above it means that the limit was measured in a disturbed moment
 FRESH = "fresh"
 
 
 @dataclass
 class Case:
-    """One workload: who took how long on how many threads (1 or "all"), at which age of the weights.
+    """The times of one workload, by library, number of threads (1 or "all") and age of the weights.
 
     Parameters
     ----------
     name : str
-        Sizes of the layers.
+        The sizes of the layers.
     rows, flops, bytes : number
-        Of a step, or of a call of predict.
+        What one step, or one call of `predict`, processes, computes and moves.
     seconds : dict
-        By (who, way, threads, age).
+        Seconds by (library, variant, threads, age).
     """
 
     name: str
@@ -35,33 +35,33 @@ class Case:
     seconds: dict[tuple[str, str, Any, str], float] = field(default_factory=dict)
 
     def columns(self, age: str = FRESH) -> list[tuple[str, str]]:
-        """Who, and which way."""
+        """Return the libraries and their variants."""
         return list(dict.fromkeys((who, way) for who, way, _, found in self.seconds if found == age))
 
     def best(self, who: str, threads: Any, age: str = FRESH) -> float | None:
-        """Seconds of the quicker way; on all threads a peer that is quicker on one may use that."""
+        """Return the seconds of the faster variant; on all threads a peer may also use one, if that is faster."""
         allowed = (threads,) if who in OWN or threads == 1 else (1, threads)
         found = [t for (name, _, n, a), t in self.seconds.items() if name == who and n in allowed and a == age]
         return min(found, default=None)
 
     def best_peer(self, threads: Any) -> float | None:
-        """Seconds of the quickest of all others."""
+        """Return the seconds of the fastest peer."""
         found = [self.best(who, threads) for who, _ in self.columns() if who not in OWN]
         return min((seconds for seconds in found if seconds), default=None)
 
     def ahead(self, threads: Any) -> float | None:
-        """How many times as fast as the best peer fastmlp is."""
+        """Return how many times as fast as the best peer fastmlp is."""
         peer, own = self.best_peer(threads), self.best("fastmlp", threads)
         return peer / own if peer and own else None
 
 
 class Results:
-    """All of one run.
+    """The results of one run.
 
     Raises
     ------
     ValueError
-        If it has no training steps, or a figure that the machine cannot reach.
+        If there are no training steps, or a figure that the machine cannot reach.
     """
 
     def __init__(self, text: str) -> None:
@@ -72,9 +72,9 @@ class Results:
         self.steps = self._cases("step", "batch")
         self.predictions = self._cases("prediction", "rows")
         if not self.steps:
-            raise ValueError("no training steps; measure all of it: pytest bench")
+            raise ValueError("results.json has no training steps; measure everything: pytest bench")
         if wrong := self._impossible():
-            raise ValueError("\n".join(["more than the machine can do, measure again:", *wrong]))
+            raise ValueError("\n".join(["these shares of the machine's limits are impossible; measure again:", *wrong]))
 
     def _cases(self, kind: str, rows: str) -> list[Case]:
         cases: dict[tuple[str, int], Case] = {}
@@ -85,13 +85,13 @@ class Results:
         return list(cases.values())
 
     def floor(self, case: Case, threads: Any) -> float:
-        """The seconds below which it cannot be done: FLOPs at the peak, or bytes at the bandwidth of memory."""
+        """Return the least seconds that the machine allows: FLOPs at the peak, or bytes at the memory bandwidth."""
         suffix = "" if threads == 1 else "_all"
         peak, bandwidth = float(self.machine[f"peak_float32{suffix}"]), float(self.machine[f"bandwidth{suffix}"])
         return max(case.flops / peak, case.bytes / bandwidth)
 
     def kernels(self) -> dict[str, dict[str, float]]:
-        """Of each kernel, the seconds for one number or one floating-point operation, by who does it."""
+        """Return the seconds for one number or one floating-point operation, by kernel and library."""
         found: dict[str, dict[str, float]] = {}
         for bench, info in zip(self.benches, self.infos, strict=True):
             if "kernel" in info:
@@ -99,12 +99,12 @@ class Results:
         return found
 
     def products(self) -> dict[str, float]:
-        """The kernels that are told in shares of one core's FMA peak, with that peak, in operations a second."""
+        """Return the kernels that are shown as shares of the FMA peak of one core, with that peak in FLOP/s."""
         names = [info["kernel"] for info in self.infos if info.get("unit") == "flops"]
         return {name: self.machine["peak_float64" if name.endswith("float64") else "peak_float32"] for name in names}
 
     def _impossible(self) -> list[str]:
-        """Every figure that exceeds a limit: for a kernel of fastmlp's of one core, for NumPy's of all."""
+        """Return every figure above a limit: of one core for kernels of fastmlp, of all cores for NumPy."""
         shares: dict[str, float] = {}
         for case in (*self.steps, *self.predictions):
             for (who, way, threads, age), seconds in case.seconds.items():

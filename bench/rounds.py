@@ -1,7 +1,8 @@
-"""Rounds of many competitors, one after the other, and how pytest-benchmark comes to know their times.
+"""Rounds of several competitors that alternate, and how their times reach pytest-benchmark.
 
-A moment in which the machine is disturbed hits all alike, and each competitor's best round counts. The rounds are over
-when pytest-benchmark asks: a test plays them back to it on a clock that it moves by hand, so that its table shows them.
+Rounds alternate so that a disturbance of the machine affects all competitors alike; the best round of each counts. All
+rounds are done before pytest-benchmark starts its timer. A test then replays them on a clock that it advances itself,
+so that the table of pytest-benchmark shows them.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from bench.worker import REST, Worker
 from bench.workloads import Workload
 
 Entry = tuple[Competitor, int | None]
-"""Who, and on how many threads; None is all."""
+"""A competitor and its number of threads; None means all."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long is measured: rounds of each competitor, seconds of a round; and whether also what takes long before."""
+    """How long to measure: rounds of each competitor, seconds of a round, and whether to measure slow cases too."""
 
     rounds: int
     seconds: float
@@ -35,20 +36,20 @@ FULL, QUICK = Effort(8, 0.2, True), Effort(2, 0.01, False)
 
 @dataclass(frozen=True)
 class Measured:
-    """The seconds of a step, or a call, in each round of those who took part, and why others did not."""
+    """The seconds of a step, or a call, in each round, and the reason why a competitor took no part."""
 
     times: dict[tuple[Entry, str], list[float]]
     absent: dict[tuple[Entry, str], str]
 
     def of(self, entry: Entry, kind: str) -> list[float]:
-        """The rounds of one; skips the test that asks where there are none."""
+        """Return the rounds of one competitor, or skip the calling test if there are none."""
         if (entry, kind) in self.times:
             return self.times[entry, kind]
-        return pytest.skip(self.absent.get((entry, kind), "left out: it takes long"))
+        return pytest.skip(self.absent.get((entry, kind), "left out, because it takes long"))
 
 
 class Field:
-    """The workers of all competitors that can take part, started together."""
+    """The worker processes of all competitors that can take part, started together."""
 
     def __init__(self, job: str, competitors: Sequence[Competitor], workload: Workload) -> None:
         entries: list[Entry] = [(who, threads) for threads in (1, None) for who in competitors]
@@ -69,9 +70,11 @@ class Field:
             worker.close()
 
     def each(self, method: str, *arguments: Any, without: Sequence[Competitor] = ()) -> dict[Entry, Any]:
-        """What each gives to that. Nothing is timed, so those on one thread and on all do it at the same time.
+        """Call a method of every worker and return the answers.
 
-        Not all twelve at once: threads that wait for one another spin, and take the cores from those they wait for.
+        Nothing is timed here, so the workers of one competitor on one thread and on all run at the same time. All
+        twelve workers at once would be slow: threads that wait for each other spin, and so occupy the cores that the
+        others need.
         """
         found: dict[Entry, Any] = {}
         for who in dict.fromkeys(who for who, _ in self.workers if who not in without):
@@ -82,7 +85,7 @@ class Field:
         return found
 
     def _answers(self, entries: Sequence[Entry]) -> dict[Entry, Any]:
-        """What each was asked for; who turns out to be unavailable takes no further part."""
+        """Return the pending answers; a competitor that turns out to be unavailable takes no further part."""
         found: dict[Entry, Any] = {}
         try:
             for entry in (entry for entry in entries if entry in self.workers):
@@ -97,7 +100,7 @@ class Field:
         return found
 
     def rounds(self, effort: Effort, without: Sequence[Competitor] = ()) -> dict[Entry, list[float]]:
-        """Seconds of a step or call in each round; the rounds of all alternate."""
+        """Return the seconds of a step or call in each round; the rounds of all competitors alternate."""
         taking_part = [entry for entry in self.workers if entry[0] not in without]
         times: dict[Entry, list[float]] = {entry: [] for entry in taking_part}
         for number in range(1 + effort.rounds):
@@ -105,13 +108,13 @@ class Field:
                 seconds = self.workers[entry].do("round", effort.seconds)
                 if entry[1] is None:
                     time.sleep(REST)
-                if number:  # the first finds out how many turns are a round
+                if number:  # the first round only finds out how many turns fill a round
                     times[entry].append(seconds)
         return times
 
 
 class PlaybackClock:
-    """A clock that stands still but for what `play` adds; pytest-benchmark times with it."""
+    """A clock that only `play` advances; pytest-benchmark uses it as its timer."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -120,7 +123,7 @@ class PlaybackClock:
         return self._now
 
     def play(self, benchmark: Any, times: Sequence[float]) -> None:
-        """Have pytest-benchmark see rounds of these seconds."""
+        """Let pytest-benchmark measure rounds of exactly these seconds."""
         left = iter(times)
         benchmark.pedantic(lambda: self._advance(next(left)), rounds=len(times))
 

@@ -1,18 +1,18 @@
-"""No cliffs: step time over every size from tiny to large, one axis at a time around three networks.
+"""Search for cliffs: measure the step time over all sizes from tiny to large, along one axis at a time.
 
-Run it from the root of the checkout: `python -m bench.sweep`, a quarter of an hour on a quiet machine; `--quick` takes
-two minutes, and `--axis`, `--base`, `--dtype` choose a part. It writes what it measured to bench/sweep.json, prints the
-worst neighbours and tells by its exit code whether all of this holds:
+Run it from the root of the checkout: `python -m bench.sweep`. It takes a quarter of an hour on a quiet machine, or two
+minutes with `--quick`; `--axis`, `--base` and `--dtype` choose a part. It writes its results to bench/sweep.json and
+prints the worst neighbours. The exit code is 0 if all of this holds for the three networks that it varies:
 
-- Between neighbouring sizes step time changes by at most 1.5 times, up or down, or by as much as the multiply-adds of
-  the step grow (from one row to two, say, or by one layer more), unless `REASONS` says why. Steps of less than 5
-  microseconds may do as they like.
-- Nothing is slower than the NumPy reference, on one thread each and on all.
-- All threads are never slower than one by more than 3 %: where threads do not pay, fit finds out and does without.
+- Between neighbouring sizes the step time changes by at most a factor of 1.5, up or down, or by the factor by which the
+  multiply-adds of the step grow (for example from one row to two, or by a further layer), unless `REASONS` gives a
+  reason. Steps of less than 5 microseconds are not judged.
+- No step is slower than that of the NumPy reference, on one thread each and on all.
+- All threads are never slower than one thread by more than 3 %: `fit` finds out where threads do not pay.
 
-A point is the best of several fits of some milliseconds. Ten neighbours take turns, so that a disturbed moment hits all
-of them; what looks wrong is measured again, with more rounds. Times are those of the epochs (`History.seconds`),
-without what a fit does once, such as looking for NaN in X.
+A point is the best of several fits of some milliseconds. Ten neighbours take turns, so that a disturbance of the
+machine affects all of them; a result that looks wrong is measured again, with more rounds. Times are those of the
+epochs (`History.seconds`), without what a fit does once, such as searching X for NaN.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ DTYPES = ("float32", "float64")
 WINDOW = 10  # neighbours that take turns
 ROUNDS, ROUND_SECONDS = 6, 0.003
 NUMPY_ROUNDS = 3
-THREAD_ROUNDS, THREAD_SECONDS = 5, 0.2  # the first milliseconds of a fit are serial whatever comes
+THREAD_ROUNDS, THREAD_SECONDS = 5, 0.2  # the first milliseconds of a fit always run on one thread
 THREAD_POINTS = 8  # of an axis: these fits are long
-AGAIN = 4  # times as many rounds for what looks wrong
+AGAIN = 4  # times as many rounds for a result that looks wrong
 CLOSE = 0.8  # of the reference's time: worth a second look
 
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -67,7 +67,7 @@ Timers = dict[str, Callable[[], float]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, write, print; returns the exit code."""
+    """Measure, write and print the results, and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python -m bench.sweep", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--axis", choices=AXES, nargs="+", default=AXES)
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def in_parts(threads: str, arguments: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """What processes of their own measure: how many threads BLAS has is settled before NumPy is imported."""
+    """Measure in processes of their own, because BLAS fixes its number of threads when NumPy is imported."""
     for part in ("one", "all") if threads == "both" else (threads,):
         environment = {**os.environ, **(dict.fromkeys(BLAS_THREADS, "1") if part == "one" else {})}
         command = [sys.executable, "-m", "bench.sweep", *arguments, "--part", part]
@@ -101,7 +101,7 @@ def in_parts(threads: str, arguments: Sequence[str]) -> Iterator[tuple[str, Any]
 
 
 def measured(options: argparse.Namespace) -> Iterator[Point]:
-    """Every point of the axes that were asked for."""
+    """Measure every point of the chosen axes."""
     for base, dtype, axis in itertools.product(options.base, options.dtype, options.axis):
         started = time.perf_counter()
         chosen = list(cases(axis, base))
@@ -110,7 +110,7 @@ def measured(options: argparse.Namespace) -> Iterator[Point]:
 
 
 def on_one(chosen: list[Case], dtype: str, quick: bool) -> Iterator[Point]:
-    """The points of an axis, on one thread; a window begins with the last size of the one before."""
+    """Measure the points of an axis on one thread; each window begins with the last size of the previous one."""
     rounds, numpy_rounds = (ROUNDS // 2, 1) if quick else (ROUNDS, NUMPY_ROUNDS)
     last: Point | None = None
     for first in range(0, max(len(chosen) - 1, 1), WINDOW - 1):
@@ -136,7 +136,7 @@ def on_one(chosen: list[Case], dtype: str, quick: bool) -> Iterator[Point]:
 
 
 def on_all_threads(chosen: list[Case], dtype: str) -> Iterator[Point]:
-    """Points whose steps are long enough for threads, by fits that are long enough to find out whether they pay."""
+    """Measure points with steps long enough for threads, by fits long enough for the choice of threads."""
     chosen = [case for case in chosen if case.workload.flops > SERIAL_FLOPS]
     some = chosen[:: -(-len(chosen) // THREAD_POINTS)] if chosen and chosen[0].axis in SIZES else chosen
     for case in some:
@@ -159,14 +159,14 @@ def on_all_threads(chosen: list[Case], dtype: str) -> Iterator[Point]:
 
 
 def take_turns(points: Sequence[Point], timers: Sequence[Timers], who: str, rounds: int) -> None:
-    """So many fits at each point, in turn; the best microseconds of a step stay."""
+    """Fit so many times at each point, in turn, and keep the best microseconds of a step."""
     for _ in range(rounds):
         for point, of_point in zip(points, timers, strict=True):
             point.times[who] = min(point.times[who], of_point[who]())
 
 
 def timers_of(case: Case, dtype: str) -> Timers:
-    """How fastmlp on one thread and the reference are timed."""
+    """Return the timers of fastmlp on one thread and of the reference."""
     X, y = data_of(case, dtype)
     return {
         ONE: timer(functools.partial(Network, threads=1), case, dtype, X, y, ROUND_SECONDS, alone=True),
@@ -177,9 +177,9 @@ def timers_of(case: Case, dtype: str) -> Timers:
 def timer(
     kind: Callable[..., Any], case: Case, dtype: str, X: NDArray[Any], y: NDArray[Any], seconds: float, alone: bool
 ) -> Callable[[], float]:
-    """A function that fits for about so many seconds and returns the microseconds of a step.
+    """Return a function that fits for about so many seconds and returns the microseconds of a step.
 
-    Where it is `alone`, without other threads of its own, it does not count the time in which others had its processor.
+    If the fit is `alone`, without further threads, the time in which other processes had its processor does not count.
     """
     network = kind(case.layers(), optimizer=case.optimizer, dtype=dtype, seed=0)
     steps = case.workload.steps
@@ -189,7 +189,9 @@ def timer(
         started = [clock() for clock in clocks]
         history = network.fit(X, y, epochs=epochs, batch_size=case.batch, verbose=False)
         seconds = min(clock() - start for clock, start in zip(clocks, started, strict=True))
-        inside = getattr(history, "seconds", seconds)  # without the checks of X; the reference's history has none
+        inside = getattr(
+            history, "seconds", seconds
+        )  # without the checks of X; the history of the reference has no seconds
         return float(min(seconds, inside)) / (epochs * steps) * 1e6
 
     microseconds(1)  # brings everything into memory
@@ -198,7 +200,7 @@ def timer(
 
 
 def data_of(case: Case, dtype: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Random rows, with targets that suit the output."""
+    """Return random rows and targets that suit the output."""
     rows, inputs = case.workload.rows, case.inputs
     numbers = random_numbers(dtype)
     X = numbers[: rows * inputs].reshape(rows, inputs)
@@ -207,7 +209,7 @@ def data_of(case: Case, dtype: str) -> tuple[NDArray[Any], NDArray[Any]]:
 
 @functools.cache
 def random_numbers(dtype: str) -> NDArray[Any]:
-    """As many as the largest point takes."""
+    """Return as many random numbers as the largest point needs."""
     count = max(c.workload.rows * c.inputs for base in BASES for axis in SIZES for c in cases(axis, base))
     return np.random.default_rng(0).standard_normal(count, dtype)
 

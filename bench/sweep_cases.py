@@ -1,4 +1,4 @@
-"""What the sweep measures: three networks, the axes along which one size at a time changes, and reasons for cliffs."""
+"""The cases of the sweep: three networks, and the axes along which one size at a time changes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fastmlp import Dense
 from fastmlp.activations import ACTIVATIONS, GELU
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 
-EPOCH_BYTES, EPOCH_FLOPS = 2**25, 1e9  # what the rows of an epoch and its products take at most
-STEPS = range(2, 17)  # of an epoch
-RATE = 1e-6  # of learning: whatever is combined here, nothing runs away
+EPOCH_BYTES, EPOCH_FLOPS = 2**25, 1e9  # limits of the rows and of the products of an epoch
+STEPS = range(2, 17)  # how many steps an epoch may have
+RATE = 1e-6  # a learning rate at which no combination of these options diverges
 
 ADAM = Adam(RATE)
 
@@ -27,14 +27,15 @@ class Case:
     Parameters
     ----------
     axis, base, value
-        What changes, around which network, to what.
+        The size or option that changes, the network that it changes, and its value.
     inputs, hidden, outputs, batch : int or tuple of int
-        Sizes of the network, and rows of a step.
+        The sizes of the network, and the rows of a step.
     activation : str or Activation
-        Of the hidden layers.
+        The activation of the hidden layers.
     optimizer : Optimizer
+        The optimizer of the network.
     options : dict
-        Of every `Dense`.
+        The options of every `Dense`.
     """
 
     axis: str
@@ -50,7 +51,7 @@ class Case:
 
     @property
     def output(self) -> str:
-        """The activation of the last layer: classes where there are several."""
+        """The activation of the last layer: softmax if there are several outputs."""
         return "linear" if self.outputs == 1 else "softmax"
 
     @property
@@ -61,7 +62,7 @@ class Case:
         return replace(step, rows=max(most, STEPS[0]) * self.batch)
 
     def layers(self) -> list[Any]:
-        """What a network is made of."""
+        """Return the layers of the network."""
         hidden = [Dense(units, self.activation, **self.options) for units in self.hidden]
         return [self.inputs, *hidden, Dense(self.outputs, self.output, **{**self.options, "dropout": 0.0})]
 
@@ -77,12 +78,12 @@ BASES = {
 
 
 def around(multiples: range | list[int]) -> set[int]:
-    """Each with its two neighbours."""
+    """Return each number with its two neighbours."""
     return {n + d for n in multiples for d in (-1, 0, 1)}
 
 
 def growing(first: int, last: int, ratio: float = 1.12) -> set[int]:
-    """Multiples of 16, each about that many times the one before, so that no step of the grid is a step of work."""
+    """Return multiples of 16, each about `ratio` times the one before, so that work grows evenly along the axis."""
     found, size = set(), float(first)
     while size < last:
         found.add(round(size / 16) * 16)
@@ -141,7 +142,7 @@ AXES = (*SIZES, *KINDS)
 
 
 def cases(axis: str, base: str) -> Iterator[Case]:
-    """The points of one axis around one network, neighbours in sequence."""
+    """Yield the points of one axis around one network, neighbours in sequence."""
     if axis in SIZES:
         sizes, at_size = SIZES[axis]
         for size in sorted(sizes):

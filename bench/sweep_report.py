@@ -1,4 +1,4 @@
-"""What the sweep's figures mean: which neighbours are cliffs, what is slower than the reference, where threads lose."""
+"""The judgement of the sweep: cliffs between neighbours, points slower than the reference, threads that do not pay."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 from bench.sweep_cases import AXES, BASES, KINDS, Case, cases
 
-RISE = 1.5  # the most that a step may take of its neighbour's time
-SHORT = 5.0  # microseconds; what takes less may do as it likes
-THREADS_LOSS = 1.03  # what all threads may take of one thread's time
-SHOWN = 12  # rows of a table
+RISE = 1.5  # how many times as long as its neighbour's a step may take
+SHORT = 5.0  # microseconds; shorter steps are not judged
+THREADS_LOSS = 1.03  # how many times as long as one thread all threads may take
+SHOWN = 12  # the rows of a table
 
 ONE, EVERY, NUMPY, NUMPY_EVERY = "1 thread", "all threads", "reference", "reference, all threads"
 
 
 class Point(NamedTuple):
-    """What was measured at one size: the best microseconds of a step, by who took them."""
+    """The best microseconds of a step at one size, by library and threads."""
 
     case: Case
     dtype: str
@@ -25,12 +25,12 @@ class Point(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The network it varies, and how."""
+        """The network, the dtype and the axis."""
         return f"{self.case.base}, {self.dtype}, {self.case.axis}"
 
 
 class Reason(NamedTuple):
-    """Why the step to a size may be higher than others, and how high."""
+    """The reason why the change to a size may be larger than others, and how large it may be."""
 
     axis: str
     bases: tuple[str, ...]
@@ -44,7 +44,7 @@ REASONS = (Reason("width", tuple(BASES), (17,), 2.0, SECOND_PANEL),)  # 1.65 to 
 
 
 class Finding(NamedTuple):
-    """A comparison: how far it is beyond what it may be, above 1 where it fails, and what to say of it."""
+    """A comparison: its value as a share of the limit, above 1 if it fails, and its row in the table."""
 
     excess: float
     columns: tuple[str, ...]
@@ -56,7 +56,7 @@ class Finding(NamedTuple):
 
 
 def report(points: list[Point]) -> bool:
-    """Print what is worst and what fails; returns whether all holds."""
+    """Print the worst findings and all that fail, and return whether none fails."""
     alone = [point for point in points if ONE in point.times and EVERY not in point.times]
     rises = [found for pair in itertools.pairwise(alone) if (found := rise_between(*pair))]
     slower = [found for point in points for found in against_numpy(point)]
@@ -72,7 +72,7 @@ def report(points: list[Point]) -> bool:
 
 
 def rise_between(before: Point, after: Point) -> Finding | None:
-    """The change from one size to the next, if they are neighbours on an axis and long enough to count."""
+    """Return the change from one size to the next, if both are on one axis and their steps are long enough."""
     if before.name != after.name or after.case.axis in KINDS:
         return None
     (was, now), (a, b) = (point.times[ONE] for point in (before, after)), (before.case, after.case)
@@ -85,13 +85,13 @@ def rise_between(before: Point, after: Point) -> Finding | None:
 
 
 def reason_for(case: Case, factor: float) -> str:
-    """Why the step to this size is as high as it is, if that is known."""
+    """Return the known reason for a change of this size, or an empty text."""
     fitting = (r for r in REASONS if r.axis == case.axis and case.base in r.bases and case.value in r.sizes)
     return next((reason.why for reason in fitting if factor <= reason.factor), "")
 
 
 def against_numpy(point: Point) -> Iterator[Finding]:
-    """Its time as a share of the reference's, on as many threads."""
+    """Yield the time as a share of that of the reference, on the same number of threads."""
     for who, theirs in ((ONE, NUMPY), (EVERY, NUMPY_EVERY)):
         if theirs in point.times:
             us, numpy = point.times[who], point.times[theirs]
@@ -100,14 +100,14 @@ def against_numpy(point: Point) -> Iterator[Finding]:
 
 
 def of_threads(point: Point) -> Finding:
-    """The time on all threads as a share of that on one."""
+    """Return the time on all threads as a share of that on one."""
     one, every = point.times[ONE], point.times[EVERY]
     columns = (point.name, f"{point.case.value}", f"{one:.1f}", f"{every:.1f}", f"{every / one:.2f}")
     return Finding(every / one / THREADS_LOSS, columns)
 
 
 def show(title: str, head: tuple[str, ...], findings: list[Finding]) -> None:
-    """Print the worst of them, and all that fail."""
+    """Print a table of the worst findings and all that fail."""
     if not findings:
         return
     wrong = sum(not found.ok for found in findings)
@@ -121,7 +121,7 @@ def show(title: str, head: tuple[str, ...], findings: list[Finding]) -> None:
 
 
 def to_json(points: list[Point]) -> dict[str, Any]:
-    """For each axis around each network, a list of sizes and lists of microseconds beside them."""
+    """Return, for each axis around each network, a list of sizes and lists of microseconds beside them."""
     found: dict[str, Any] = {}
     for point in points:
         group = found.setdefault(f"{point.name}, {' and '.join(point.times)}", {"at": []})
@@ -132,7 +132,7 @@ def to_json(points: list[Point]) -> dict[str, Any]:
 
 
 def from_json(groups: dict[str, Any]) -> list[Point]:
-    """The points again."""
+    """Return the points that `to_json` wrote."""
     known = {(base, axis, case.value): case for base in BASES for axis in AXES for case in cases(axis, base)}
     points = []
     for name, group in groups.items():

@@ -10,15 +10,16 @@ from bench.results import FRESH, Case, Results
 
 AGED = "after 100 epochs"
 
-INTRODUCTION = """Written by `python -m bench.report` from what `pytest bench` measured, in one run on one machine;
-[docs/speed.md](../docs/speed.md) says how to repeat it, [NOTES.md](NOTES.md) what was learned."""
-STEPS = """Microseconds for one step: forward pass, backpropagation and Adam, float32. Same weights, batches, order,
-loss and rate for all, losses asserted to agree before; the rounds of all alternate, and each one's best counts. In
-brackets the share of the floor, from 1 % on: the larger of FLOPs over the FMA peak and bytes over the bandwidth of
-memory, as [workloads.py](workloads.py) counts them."""
+INTRODUCTION = """Written by `python -m bench.report` from the results of `pytest bench`, in one run on one machine.
+[docs/speed.md](../docs/speed.md) says how to repeat it, and [NOTES.md](NOTES.md) what was learned."""
+STEPS = """Microseconds for one step: forward pass, backpropagation and Adam, float32. All libraries have the same
+weights, batches, order, loss and learning rate, and their losses are compared before anything is timed. Rounds
+alternate, and the best round of each library counts. In brackets is the share of the floor, if it is at least 1 %; the
+floor is the larger of FLOPs over the FMA peak and bytes over the memory bandwidth, as [workloads.py](workloads.py)
+counts them."""
 ESTIMATORS = """`fit` of MLPClassifier and MLPRegressor with default parameters, float64, from fastmlp.sklearn and from
-scikit-learn, in a process each: the same iterations with the same losses."""
-KERNELS = "Products in shares of the FMA peak of one core, everything else in nanoseconds a number."
+scikit-learn, each in a process of its own: the same iterations with the same losses."""
+KERNELS = "Products as shares of the FMA peak of one core, all others in nanoseconds a number."
 
 
 def why(results: Results) -> str:
@@ -106,14 +107,14 @@ def speed_rest(results: Results) -> str:
 
 
 def in_others(values: Mapping[str, float], text: Callable[[float], str]) -> str:
-    """ "1 us (JAX 2 us, PyTorch 3 us)": fastmlp's, and what the peers have, the best first."""
+    """Return the value of fastmlp and, in brackets, those of the peers, the best first: "1 us (JAX 2 us)"."""
     others = sorted((value, who) for who, value in values.items() if who not in OWN)
     told = f" ({', '.join(f'{who} {text(value)}' for value, who in others)})" if others else ""
     return f"{text(values['fastmlp'])}{told}"
 
 
 def full(results: Results) -> str:
-    """All that was measured: bench/RESULTS.md."""
+    """Return the text of bench/RESULTS.md: all results."""
     parts = [
         "# Results",
         INTRODUCTION,
@@ -132,7 +133,7 @@ def full(results: Results) -> str:
             parts += [every_time(results, results.predictions, threads, FRESH, "rows")]
     for name, held in memory(results).items():
         rows = [(who, megabytes(count)) for who, count in sorted(held.items(), key=lambda pair: pair[1])]
-        parts += ["## Memory", f"The most that a process holds which trains {name}, Python and all."]
+        parts += ["## Memory", f"Peak memory of a process that trains {name}, including Python."]
         parts += [markdown(("", "peak"), rows)]
     if any("fit" in info for info in results.infos):
         parts += ["## Estimators", ESTIMATORS, estimators(results)]
@@ -146,7 +147,7 @@ def full(results: Results) -> str:
 
 
 def every_time(results: Results, cases: Sequence[Case], threads: Any, age: str, rows: str) -> str:
-    """Every way of everybody on just so many threads; nothing where nothing was measured."""
+    """Return a table of every library and variant on that number of threads, or "" if nothing was measured."""
     columns = list(dict.fromkeys(column for case in cases for column in case.columns(age)))
     lines = []
     for case in cases:
@@ -157,14 +158,14 @@ def every_time(results: Results, cases: Sequence[Case], threads: Any, age: str, 
 
 
 def with_share(seconds: float | None, floor: float) -> str:
-    """The time, and from 1 % on the share of its floor."""
+    """Return the time and, if it is at least 1 %, the share of its floor."""
     if seconds and floor / seconds >= 0.01:
         return f"{short(seconds)} ({floor / seconds:.0%})"
     return short(seconds)
 
 
 def kernels(results: Results) -> str:
-    """Kernels alone: products in shares of the FMA peak, the others in nanoseconds a number, beside those of others."""
+    """Return a table of single kernels: products as shares of the FMA peak, all others in nanoseconds a number."""
     peaks, rows = results.products(), []
     others = ("NumPy", "PyTorch")
     for name, seconds in results.kernels().items():
@@ -178,12 +179,12 @@ def kernels(results: Results) -> str:
 
 
 def start_seconds(results: Results) -> dict[str, float]:
-    """Seconds from import to the first finished epoch, by what the cache held."""
+    """Return the seconds from import to the first finished epoch, by the state of the cache."""
     return {info["start"]: info["seconds"] for info in results.infos if "start" in info}
 
 
 def memory(results: Results) -> dict[str, dict[str, int]]:
-    """Of each network, with its batch, who held how many bytes at most."""
+    """Return the peak memory in bytes, by network and batch size and by library."""
     found: dict[str, dict[str, int]] = {}
     for info in (info for info in results.infos if "memory" in info):
         found.setdefault(f"{info['memory']} at batch {info['batch']}", {})[info["who"]] = info["bytes"]
@@ -210,7 +211,7 @@ def estimators(results: Results) -> str:
 
 
 def machine_line(results: Results) -> str:
-    """Where it was measured, and the limits that were found there."""
+    """Return the sentence that says on which machine the results were measured, with its limits."""
     machine = results.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     giga = {name: value / 1e9 for name, value in machine.items() if name.startswith(("peak", "bandwidth"))}
@@ -223,29 +224,29 @@ def machine_line(results: Results) -> str:
 
 
 def threads_text(results: Results, threads: Any) -> str:
-    """ "1 thread", or how many there are."""
+    """Return "1 thread", or the number of all threads."""
     count = results.machine["threads"] if threads == "all" else threads
     return f"{count} thread" + "s" * (count > 1)
 
 
 def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table, numbers to the right."""
+    """Return a table in Markdown, with numbers aligned to the right."""
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def megabytes(count: float) -> str:
-    """Bytes in whole MB."""
+    """Return a number of bytes in whole MB."""
     return f"{count / 1e6:,.0f} MB"
 
 
 def in_units(seconds: float) -> str:
-    """Three digits, in a unit that suits."""
+    """Return a time with three digits in a suitable unit."""
     return f"{short(seconds)} us" if seconds < 1e-3 else f"{short(seconds * 1e-3)} ms"
 
 
 def short(seconds: float | None) -> str:
-    """Microseconds, three digits."""
+    """Return a time in microseconds with three digits."""
     if seconds is None:
         return ""
     microseconds = seconds * 1e6

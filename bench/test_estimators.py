@@ -1,7 +1,7 @@
-"""Fits of our estimators and scikit-learn's, with default parameters, on real data: the same iterations, timed whole.
+"""Fits of the estimators of fastmlp and scikit-learn, with default parameters, on real data, for the same iterations.
 
-A process of its own for each library; their fits alternate, and each one's best counts. The handwritten digits of MNIST
-are in no package: `--mnist FOLDER` names the folder with some images and labels, idx files in gzip.
+Each library has a process of its own. Fits alternate, and the best one of each library counts. The handwritten digits
+of MNIST are in no package: `--mnist FOLDER` names a folder with images and labels, idx files in gzip.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ DATA = {
     "diabetes": "load_diabetes",
     "MNIST": "",
 }
-AGREEMENT = 1e-6  # of the losses of the last iteration: hundreds of iterations enlarge a rounding
+AGREEMENT = 1e-6  # of the losses of the last iteration; hundreds of iterations amplify rounding
 
 
 class Fit(NamedTuple):
-    """What a fit took, and what came of it."""
+    """The time and the result of a fit."""
 
     seconds: float
     iterations: int
@@ -45,7 +45,7 @@ class Fit(NamedTuple):
 
 @functools.cache
 def samples(name: str, folder: str) -> tuple[Any, Any]:
-    """X scaled to mean 0 and deviation 1 (MNIST to [0, 1]), and y: labels, or numbers scaled likewise."""
+    """Return X scaled to mean 0 and deviation 1 (MNIST to [0, 1]), and y: labels, or scaled numbers."""
     if name == "MNIST":
         images, labels = (next(Path(folder).glob(f"*{kind}*.gz")) for kind in ("images", "labels"))
         y = np.frombuffer(gzip.decompress(labels.read_bytes())[8:], np.uint8)
@@ -59,12 +59,12 @@ def samples(name: str, folder: str) -> tuple[Any, Any]:
 
 
 def fit(library: str, name: str, folder: str) -> Fit:
-    """One fit with default parameters."""
+    """Fit once with default parameters."""
     X, y = samples(name, folder)
     estimators = importlib.import_module(LIBRARIES[library])
     estimator = (estimators.MLPRegressor if name == "diabetes" else estimators.MLPClassifier)(random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 200 iterations do not always do
+        warnings.simplefilter("ignore")  # 200 iterations are not always enough
         started = time.perf_counter()
         estimator.fit(X, y)
         seconds = time.perf_counter() - started
@@ -73,7 +73,7 @@ def fit(library: str, name: str, folder: str) -> Fit:
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[dict[str, ProcessPoolExecutor]]:
-    """One for each library."""
+    """Start a process for each library."""
     with ExitStack() as stack:
         yield {library: stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"))) for library in LIBRARIES}
 
@@ -82,7 +82,7 @@ def processes() -> Iterator[dict[str, ProcessPoolExecutor]]:
 def fits(
     request: pytest.FixtureRequest, processes: dict[str, ProcessPoolExecutor], effort: Effort
 ) -> tuple[str, dict[str, list[Fit]]]:
-    """The data's name, and each library's fits, which alternate; the first ones load code and do not count."""
+    """Return the name of the data and the fits of each library; the first fits load code and do not count."""
     name, folder = request.param, request.config.getoption("--mnist")
     if name == "MNIST" and not folder:
         pytest.skip("no --mnist FOLDER")

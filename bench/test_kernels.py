@@ -1,8 +1,8 @@
-"""Each kernel alone, beside NumPy and PyTorch doing the same: products, activations, losses, updates.
+"""Single kernels beside NumPy and PyTorch: products, activations, losses and updates, on one thread.
 
-A kernel gets the blocks that a step gives it. The others get arrays of at least MANY elements, or so many blocks in one
-call: on 256 elements their figure would be that of a call from Python. Activations work on what lies in the
-second-level cache, where a step finds it. All on one thread.
+A kernel gets blocks of the size that a step gives it. NumPy and PyTorch get arrays of at least MANY elements, or as
+many blocks in one call: on 256 elements their time would be that of a call from Python. Activations work on numbers in
+the second-level cache, where a step finds them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from fastmlp.reference.optimizers import update as reference_update
 
 ROWS, INPUTS = 128, 256
 MANY = 65_536
-L2_BYTES = 262_144  # of each array: more than the first-level cache holds, less than the second
-ROUNDS = 2000  # where something is to be done between them
-TURNS = 64  # calls of a kernel in one call from Python, so that ctypes does not count
+L2_BYTES = 262_144  # of each array: larger than the first-level cache, smaller than the second
+ROUNDS = 2000  # of a benchmark that needs a setup before each round
+TURNS = 64  # calls of a kernel in one call from Python, so that the time of ctypes is negligible
 
 dtypes = pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")], ids=str)
 both = pytest.mark.parametrize("by", ["fastmlp", "NumPy"])
@@ -49,7 +49,7 @@ def numbers(count: int, dtype: Any) -> Any:
 def timed(
     benchmark: Any, name: str, by: str, unit: str, count: float, function: Any, *arguments: Any, setup: Any = None
 ) -> None:
-    """Time the function, after `setup` each time; `count` says how many of `unit` (elements, flops) one call does."""
+    """Time the function, with `setup` before each call; one call processes `count` of `unit` (elements, flops)."""
     benchmark.group = f"kernel {name}"
     benchmark.extra_info.update(kernel=name, by=by, unit=unit, count=count)
     if setup is None:
@@ -59,7 +59,7 @@ def timed(
 
 
 def one_threaded_torch() -> Any:
-    """PyTorch, or the test is skipped."""
+    """Return PyTorch on one thread, or skip the test."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     return torch
@@ -92,7 +92,7 @@ def weight_products(
 
 
 def update_arguments(settings: Optimizer, dtype: Any) -> list[Any]:
-    """A block of weights, its slots and the optimizer's constants."""
+    """Return a block of weights, its slots and the constants of the optimizer."""
     steps, row = np.array([1]), aligned_zeros(CONSTANT_COUNT, dtype)
     constants = settings.constants(steps)[0]
     row[: len(constants)] = constants
@@ -120,8 +120,8 @@ def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
     a, out = numbers(ROWS * PANEL, dtype), numbers(BLOCK, dtype)
     flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block, adam in its shadow (NumPy: without), {dtype}"
     if by == "NumPy":
-        # As many blocks as MANY elements have, all from the same rows. Two arrays: of one, NumPy computes A^T A by
-        # symmetry, with half of the operations.
+        # As many blocks as MANY elements have, all from the same rows. There are two arrays, because NumPy computes
+        # A^T A of a single array by symmetry, with half of the operations.
         blocks = MANY // BLOCK
         A, delta = (np.broadcast_to(x.reshape(ROWS, PANEL), (blocks, ROWS, PANEL)) for x in (a, a.copy()))
         dW = np.empty((blocks, PANEL, PANEL), dtype)
@@ -184,7 +184,7 @@ def test_transpose(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 def activations(
     forward: Code, derivative: Code, a: Reals, known: Reals, delta: Reals, parameters: Floats, count: int, part: int
 ) -> None:
-    """g over all of a and, with a derivative, delta *= g', in the parts that a step would make of it."""
+    """Compute g over all of a and, with a derivative, delta *= g', in parts of the size that a step uses."""
     state = flush_denormals()
     for place in range(0, count, part):
         call(forward, (offset(a, place), offset(known, place), part, parameters))
@@ -195,7 +195,7 @@ def activations(
 
 
 def prepared(name: str, dtype: Any, sloped: bool) -> tuple[Any, Any]:
-    """A call of `activations` on numbers that fill L2_BYTES, and what brings back Z, which g overwrites."""
+    """Return a call of `activations` on numbers that fill L2_BYTES, and a setup that restores Z, which g overwrites."""
     kernels, count = ACTIVATIONS[name], L2_BYTES // dtype.itemsize
     z, known, delta, parameters = numbers(count, dtype), numbers(count, dtype), numbers(count, dtype), np.array([0.5])
     before = z.copy()
@@ -208,13 +208,13 @@ def prepared(name: str, dtype: Any, sloped: bool) -> tuple[Any, Any]:
 
     def setup() -> None:
         z[:] = before
-        arrays[2][:] = before  # times g' again and again it would end as denormals
+        arrays[2][:] = before  # multiplied by g' again and again, it would become denormal
 
     return lambda: function(*arguments), setup
 
 
 def of_torch(name: str, torch: Any) -> tuple[Any, Any]:
-    """`g(z, out=)` and `delta g'`, of (delta, z, a), as PyTorch computes them without autograd."""
+    """Return `g(z, out=)` and `delta g'` of (delta, z, a), as PyTorch computes them without autograd."""
     ops = torch.ops.aten
     found = {
         "relu": (lambda z, out: torch.clamp_min(z, 0, out=out), lambda d, z, a: ops.threshold_backward(d, a, 0)),
@@ -253,7 +253,7 @@ ELEMENTWISE = [name for name, g in ACTIVATIONS.items() if g.forward and name != 
 @pytest.mark.parametrize("sloped", [False, True], ids=["value", "value and derivative"])
 @pytest.mark.parametrize("activation", ELEMENTWISE)
 def test_activation(benchmark: Any, activation: str, sloped: bool, dtype: np.dtype[Any], by: str) -> None:
-    """g, as in prediction; g and delta * g', as in training."""
+    """Time g, as in prediction, or g and delta * g', as in training."""
     name = f"{activation}{' and its derivative' if sloped else ''}, {dtype}"
     count = L2_BYTES // dtype.itemsize
     z, delta = numbers(count, dtype), numbers(count, dtype)
@@ -275,7 +275,7 @@ def test_activation(benchmark: Any, activation: str, sloped: bool, dtype: np.dty
 
 @kernel()
 def thresholds(a: Reals, delta: Reals, bias: Reals, count: int, rows: int) -> None:
-    """What a product does for relu, without its sums: products of no inputs, forward and back."""
+    """Compute relu as a product does, but without sums: products of no inputs, forward and back."""
     nothing, stride = reals_at(0, a), rows * PANEL
     for place in range(0, count, stride):
         panel_product(offset(a, place), bias, bias, 0, bias, nothing, stride, bias[0], rows)
@@ -286,7 +286,7 @@ def thresholds(a: Reals, delta: Reals, bias: Reals, count: int, rows: int) -> No
 @dtypes
 @all_three
 def test_relu(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
-    """Relu is the last instruction of a product: its own share, beside three copies of as many numbers."""
+    """Time relu, which is the last instruction of a product, beside three copies of as many numbers."""
     name = f"relu and its derivative, in a product of no inputs (NumPy: 3 copies), {dtype}"
     count = L2_BYTES // dtype.itemsize
     a, delta, bias = numbers(count, dtype), numbers(count, dtype), aligned_zeros(PANEL, dtype)
@@ -324,7 +324,7 @@ def losses_of(
 @all_three
 @pytest.mark.parametrize("units", [2, 10, 100])
 def test_softmax_crossentropy(benchmark: Any, dtype: np.dtype[Any], by: str, units: int) -> None:
-    """The loss of each row, and delta."""
+    """Time the loss of each row together with delta."""
     name = f"softmax and cross-entropy of {units} units, {dtype}"
     if by == "fastmlp":
         width = -(-units // PANEL) * PANEL

@@ -1,6 +1,6 @@
-"""The most memory that a process holds while it trains the largest network: Python, library, data and all.
+"""Peak memory of a process that trains the largest network, including Python, the library and the data.
 
-The time that the table shows is that of the process, from its start to the end of the second epoch.
+The time in the table is that of the process, from its start to the end of the second epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def test_memory(benchmark: Any, who: Competitor) -> None:
 
 
 def peak_memory(who: Competitor) -> int:
-    """Bytes at the peak of two epochs on all threads, in a process of its own."""
+    """Return the peak memory of two epochs on all threads, in a process of its own, in bytes."""
     worker = Worker("Training", who, LARGEST, None)
     try:
         worker.answer()

@@ -1,7 +1,7 @@
-"""Predictions: one row, whose time is that of a call from Python, and many rows in one call.
+"""Predictions: one row, which takes about the time of a call from Python, and many rows in one call.
 
-What is predicted is asserted to agree before anything is timed. Each library gets the rows as its own kind of array,
-made before.
+The predictions of all libraries are compared before anything is timed. Each library gets the rows as its own kind of
+array, which is made beforehand.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bench.rounds import CLOCK, Effort, Field, Measured
 from bench.worker import threads_text
 from bench.workloads import PREDICTIONS, Workload
 
-# Float32 sums of up to 784 products in another order: 784 * 2**-24 of numbers near 1 at the worst.
+# Float32 sums of up to 784 products in another order differ by at most 784 * 2**-24 for numbers near 1.
 TOLERANCE = 5e-5
 
 

@@ -1,4 +1,4 @@
-"""How long a new process takes from `import` to its first finished epoch, from a warm cache and from none."""
+"""The time from `import` to the first finished epoch of a new process, with a warm cache and without a cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ print(time.perf_counter() - started)
 
 
 def first_epoch(cache: Path) -> float:
-    """Seconds from import to the end of the first epoch in a process of its own."""
+    """Return the seconds from import to the end of the first epoch, in a process of its own."""
     environment = {**os.environ, "FASTMLP_CACHE_DIR": str(cache)}
     command = [sys.executable, "-c", FIRST_EPOCH]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=300)

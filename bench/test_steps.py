@@ -1,8 +1,8 @@
 """Whole training steps: fastmlp, its reference and the peers, on one thread and on all.
 
-Everyone starts from the same weights, sees the same batches in the same order and minimises the same loss at the same
-rate; before anything is timed, their losses are asserted to agree. "after 100 epochs" times weights that have trained:
-denormal numbers, for one, appear only then.
+All start from the same weights, see the same batches in the same order, and minimise the same loss at the same learning
+rate. Their losses are compared before anything is timed. "after 100 epochs" times weights that have trained, because
+some effects, such as denormal numbers, appear only then.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from bench.worker import threads_text
 from bench.workloads import WORKLOADS, Workload
 
 FRESH, AGED, AGE = "fresh", "after 100 epochs", 100
-MANY = 3e12  # floating-point operations of 100 epochs: what has more, half a minute of one core, is timed fresh only
+MANY = 3e12  # FLOPs of 100 epochs, half a minute of one core; a larger network is timed with fresh weights only
 
-# Losses are compared in the last of so many epochs, or of those that make so many steps. Roundings differ, and Adam
-# makes a whole step of each where it learns single rows by heart: in 784-256-256-256-10 losses differ by 4e-5 after 32
-# steps and by 1e-3 after 96, in 1024-1024-1024-1024-10 by 1e-4 after 12 steps and by 1e-3 after 24, float64
-# from float32 as well. Another order of the batches changes them by 1e-2, a rate that is 10 % larger by 2e-3.
+# Losses are compared after EPOCHS epochs, or after as many epochs as make STEPS steps, if those are fewer. Rounding
+# differs between libraries, and Adam turns each difference into a whole step once the network memorises single rows. In
+# 784-256-256-256-10 losses differ by 4e-5 after 32 steps and by 1e-3 after 96; in 1024-1024-1024-1024-10 by 1e-4 after
+# 12 steps and by 1e-3 after 24, also between float64 and float32. Another order of the batches changes losses by 1e-2,
+# a learning rate that is 10 % larger by 2e-3.
 EPOCHS, STEPS, TOLERANCE = 3, 20, 5e-4
 
 
@@ -49,14 +50,14 @@ def measured(workload: Workload, effort: Effort) -> Measured:
 
 
 def assert_agreement(losses: Mapping[Entry, list[float]]) -> None:
-    """That everybody's last loss is fastmlp's."""
+    """Check that the last loss of every competitor is that of fastmlp."""
     expected = losses[FASTMLP, 1][-1]
     wrong = {
         f"{who}, {threads_text(threads)}": found[-1]
         for (who, threads), found in losses.items()
         if not abs(found[-1] / expected - 1) <= TOLERANCE
     }
-    assert not wrong, f"these do not train as fastmlp does, whose loss is {expected}: {wrong}"
+    assert not wrong, f"the loss of these must be that of fastmlp, {expected}: {wrong}"
 
 
 @pytest.mark.benchmark(timer=CLOCK)

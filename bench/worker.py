@@ -1,10 +1,11 @@
-"""A competitor in a process of its own: it waits for a word, does one short round and waits again.
+"""A competitor in a process of its own, which does one short round on request.
 
-Most libraries fix their threads when they load, so each number of threads is a process too. One of all the workers runs
-at a time; the others wait at a pipe. A library's idle threads spin for a while before they sleep: OpenBLAS's for 100 ms
-(the reference, scikit-learn), ONNX Runtime's for 32, PyTorch's for 4, JAX's and fastmlp's not at all. Hence `REST`.
+Most libraries fix their number of threads when they are loaded, so each number of threads is a process too. One worker
+runs at a time; the others wait at a pipe. The idle threads of a library spin for a while before they sleep: 100 ms with
+OpenBLAS (the reference, scikit-learn), 32 ms with ONNX Runtime, 4 ms with PyTorch, and not at all with JAX and fastmlp.
+Therefore a pause of `REST` seconds follows each round.
 
-The file is both ends: `Worker` starts the process and asks, `main` is what runs in it.
+`Worker` starts the process and sends requests; `main` runs in the process.
 """
 
 from __future__ import annotations
@@ -33,25 +34,25 @@ PATIENCE = 300.0  # seconds for an answer; the longest wait is for torch.compile
 
 
 def processors() -> list[int]:
-    """The processors that this process may use."""
+    """Return the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 class Worker:
-    """The near end.
+    """A worker process, seen from the process that started it.
 
     Parameters
     ----------
     job : str
-        What it does: "Training" or "Prediction", a class of this file.
+        "Training" or "Prediction", a class of this module.
     competitor : Competitor
-        Who does it.
+        The library, and the variant of its use.
     workload : Workload
-        On what.
+        The network and its data.
     threads : int, optional
-        1, or as many as there are.
+        The number of threads; None means all.
     """
 
     def __init__(self, job: str, competitor: Competitor, workload: Workload, threads: int | None) -> None:
@@ -72,19 +73,19 @@ class Worker:
         self.who, self._late = f"{competitor}, {threads_text(threads)}", False
 
     def ask(self, method: str, *arguments: Any) -> None:
-        """Have it do something; `answer` tells when it is done."""
+        """Send a request; `answer` waits for the result."""
         pickle.dump((method, arguments), self._process.stdin)
         self._process.stdin.flush()
 
     def answer(self) -> Any:
-        """What was asked for; the first answer says that it is ready.
+        """Wait for the result of a request; the first answer says that the worker is ready.
 
         Raises
         ------
         Unavailable
             If the competitor lacks something, or takes longer than `PATIENCE`.
         RuntimeError
-            If it fails.
+            If the worker fails.
         """
         timer = threading.Timer(PATIENCE, self._give_up)
         timer.start()
@@ -103,7 +104,7 @@ class Worker:
         return content
 
     def do(self, method: str, *arguments: Any) -> Any:
-        """Ask and wait."""
+        """Send a request and return its result."""
         self.ask(method, *arguments)
         return self.answer()
 
@@ -120,20 +121,20 @@ class Worker:
 
 
 def threads_text(threads: int | None) -> str:
-    """How the tables name a number of threads."""
+    """Return the name of a number of threads in the tables."""
     return "all threads" if threads is None else f"{threads} thread" + "s" * (threads > 1)
 
 
-# The far end --------------------------------------------------------------------------------------------------------
+# In the process -------------------------------------------------------------------------------------------------------
 
 
 class Job:
-    """Something that is done again and again.
+    """Work that is repeated in turns.
 
     Parameters
     ----------
     count : int
-        How many of what is timed one turn does: steps, or calls.
+        How many steps, or calls, one turn does.
     """
 
     def __init__(self, count: int) -> None:
@@ -144,7 +145,7 @@ class Job:
         raise NotImplementedError
 
     def round(self, seconds: float) -> float:
-        """Do as many turns as take so long, at least one; returns the seconds of one step or call."""
+        """Do turns for about so many seconds, at least one, and return the seconds of one step or call."""
         turns = max(1, round(seconds / self._seconds)) if self._seconds else 1
         started = time.perf_counter()
         self.turns(turns)
@@ -153,7 +154,7 @@ class Job:
 
 
 class Training(Job):
-    """A turn is an epoch."""
+    """Training: a turn is an epoch."""
 
     def __init__(self, module: Any, workload: Workload, threads: int | None, **way: str) -> None:
         super().__init__(workload.steps)
@@ -164,16 +165,16 @@ class Training(Job):
         self.losses(count)
 
     def losses(self, epochs: int) -> list[float]:
-        """Train; returns the mean loss of each epoch's steps."""
+        """Train and return, for each epoch, the mean loss of its steps."""
         self._epochs += epochs
         return [float(loss) for loss in self._train(epochs)]
 
     def grow(self, age: int) -> None:
-        """Train until so many epochs are done."""
+        """Train until `age` epochs are done."""
         self.turns(max(1, age - self._epochs))
 
     def peak_memory(self) -> int:
-        """The most bytes that this process has held at a time."""
+        """Return the peak memory of this process, in bytes."""
         status = Path("/proc/self/status")
         if status.exists():  # ru_maxrss would remember the parent's memory, of which Linux starts a child as a copy
             return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
@@ -184,7 +185,7 @@ class Training(Job):
 
 
 class Prediction(Job):
-    """A turn is a call."""
+    """Prediction: a turn is a call."""
 
     def __init__(self, module: Any, workload: Workload, threads: int | None, **way: str) -> None:
         super().__init__(1)
@@ -196,14 +197,14 @@ class Prediction(Job):
             predict()
 
     def outputs(self) -> Any:
-        """What it predicts."""
+        """Return the predictions."""
         return np.asarray(self._predict())
 
 
 def main(task: dict[str, Any]) -> None:
-    """Do what is asked for on standard input, until that ends."""
+    """Answer the requests on standard input until it is closed."""
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no reply
+    os.dup2(2, 1)  # what a library prints must not mix with the answers
     job: Any = None
 
     def reply(work: Callable[[], Any]) -> None:
@@ -220,7 +221,9 @@ def main(task: dict[str, Any]) -> None:
         nonlocal job
         threads, way = task["threads"], {"way": task["way"]} if task["way"] else {}
         if threads and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, processors()[-threads:])  # JAX takes all that it may; the first has the interrupts
+            os.sched_setaffinity(
+                0, processors()[-threads:]
+            )  # JAX uses all that it may; the first processor serves interrupts
         module = importlib.import_module(f"bench.peers.{task['module']}")
         workload = Workload(**{**task["workload"], "sizes": tuple(task["workload"]["sizes"])})
         job = {"Training": Training, "Prediction": Prediction}[task["job"]](module, workload, threads, **way)

@@ -1,8 +1,9 @@
-"""Who competes: one module a library, each trains and predicts the same networks in that library's quickest way.
+"""The competitors: a module for each library, which trains and predicts the same networks in its fastest way.
 
-A module's functions are imported in a worker process alone (`bench.worker`), so that no library's threads or memory are
-another's. `trainer(workload, threads)` gives a function that trains for some epochs and returns the loss of each, the
-mean over its steps; `predictor(workload, threads)` one that predicts all rows. Both start from `workload.weights()`.
+Only a worker process (`bench.worker`) imports such a module, so that libraries share no threads and no memory.
+`trainer(workload, threads)` returns a function that trains for some epochs and returns the loss of each epoch, the mean
+over its steps. `predictor(workload, threads)` returns a function that predicts all rows. Both start from
+`workload.weights()`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Predict: TypeAlias = Callable[[], Any]
 
 
 class Unavailable(Exception):
-    """What a competitor needs is not there; the text says what."""
+    """Raised if a competitor lacks something; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Competitor:
     Parameters
     ----------
     name : str
-        Of the library, as the tables show it.
-    module, imports : str
-        The module of `bench.peers`, and the package that it needs.
+        The name of the library in the tables.
+    module : str
+        The module of `bench.peers`.
+    imports : tuple of str
+        The packages that it needs.
     way : str
-        One of several ways of the same library, of which the quicker counts.
+        A variant of the same library; the fastest variant counts.
     """
 
     name: str
@@ -44,7 +47,7 @@ class Competitor:
 
     @property
     def missing(self) -> str:
-        """Why it cannot take part, or nothing."""
+        """The reason why the competitor cannot take part, or an empty text."""
         absent = [name for name in self.imports if importlib.util.find_spec(name) is None]
         return f"{self}: {' and '.join(absent)} not installed" if absent else ""
 

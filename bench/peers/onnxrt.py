@@ -1,4 +1,4 @@
-"""ONNX Runtime, which predicts only: the network as a graph of Gemm nodes, made with `onnx.helper`."""
+"""ONNX Runtime, which only predicts: the network is a graph of Gemm nodes, made with `onnx.helper`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 
 
 def model(workload: Workload) -> bytes:
-    """The network as an ONNX file holds it."""
+    """Return the network as the content of an ONNX file."""
     nodes, constants, value = [], [], "X"
     weights = workload.weights()
     for l, (W, b) in enumerate(weights):

@@ -1,4 +1,4 @@
-"""fastmlp, as anybody uses it: `fit` and `predict`."""
+"""fastmlp, through its public interface: `fit` and `predict`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastmlp import Adam, Network
 
 
 def network(workload: Workload, threads: int | None) -> Network:
-    """The network with the weights to start from."""
+    """Return the network with its initial weights."""
     net = Network(
         list(workload.sizes),
         activation=workload.activation,

@@ -1,7 +1,7 @@
-"""PyTorch: `nn.Sequential` and the fused Adam on batches that are views of one tensor.
+"""PyTorch: `nn.Sequential` and the fused Adam, on batches that are views of one tensor.
 
-"compiled" puts forward pass and loss under `torch.compile`, which also makes their backward pass; the fused Adam stays
-a kernel of PyTorch's own. Denormals are flushed, as `torch.set_flush_denormal` offers.
+The variant "compiled" puts forward pass and loss under `torch.compile`, which also makes the backward pass. The fused
+Adam stays a kernel of PyTorch. Denormals are flushed with `torch.set_flush_denormal`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 def model(workload: Workload) -> nn.Sequential:
-    """The network up to the numbers before the softmax."""
+    """Return the network without the softmax."""
     layers: list[nn.Module] = []
     for W, b in workload.weights():
         layer = nn.Linear(*W.shape)
@@ -65,12 +65,12 @@ def trainer(workload: Workload, threads: int | None, way: str = "eager") -> Trai
 
 
 def compiled(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """It under torch.compile.
+    """Return the function under `torch.compile`.
 
     Raises
     ------
     Unavailable
-        Where there is no C++ compiler, which that needs.
+        If there is no C++ compiler, which `torch.compile` needs.
     """
     if not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "cl")))):
         raise Unavailable("torch.compile needs a C++ compiler, and there is none")

@@ -1,12 +1,14 @@
-"""scikit-learn: one `fit` for all epochs of a round, which checks the data once; `partial_fit` would for each epoch.
+"""scikit-learn: one `fit` for all epochs of a round, which checks the data once, not each epoch as `partial_fit` does.
 
-Two things differ from the others by definition and are put right here, at no cost of time. The squared error is summed
-over the outputs and halved in the gradient, and halved alone in the loss, so gradients are outputs / 2 times ours: with
-as much in Adam's epsilon its steps are the same. And two classes get one logistic output: the labels are put into two
-columns, as for more classes, so that the network is the same.
+Two definitions differ from the other libraries. They are adjusted here, at no cost of time:
 
-Adam's epsilon is added before the second moment is corrected, so it counts 32 times as much in the first step, where it
-matters most, and less from step to step. It is chosen to be the same in the first step.
+- The gradient is that of half the squared error, summed over the outputs, so it is outputs / 2 times the gradient of
+  the other libraries. Adam takes the same steps if its epsilon has the same factor.
+- Two classes get one logistic output. Here the labels are put into two columns, as for more classes, so that the
+  network is the same.
+
+scikit-learn adds Adam's epsilon before it corrects the second moment. The epsilon therefore counts 32 times as much in
+the first step, where it matters most, and less in each further step. It is chosen to be equal in the first step.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from bench.workloads import BETA_1, BETA_2, EPSILON, RATE, Workload
 
 
 class TwoColumns(LabelBinarizer):
-    """A column for each class, also where there are two."""
+    """Labels as a column for each class, also for two classes."""
 
     def fit(self, y: Any) -> TwoColumns:
         super().fit(y)
@@ -37,7 +39,7 @@ class TwoColumns(LabelBinarizer):
 
 
 class Classifier(MLPClassifier):
-    """With a softmax for two classes."""
+    """A classifier that uses a softmax also for two classes."""
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         X, _ = super()._validate_input(X, y, incremental, reset)
@@ -46,7 +48,7 @@ class Classifier(MLPClassifier):
 
 
 def started(workload: Workload) -> Any:
-    """The estimator with the weights to start from."""
+    """Return the estimator with its initial weights."""
     softmax = workload.output == "softmax"
     estimator = (Classifier if softmax else MLPRegressor)(
         hidden_layer_sizes=workload.sizes[1:-1],
@@ -65,7 +67,7 @@ def started(workload: Workload) -> Any:
     X, y = workload.data()
     classes = workload.sizes[-1]
     X, y = (np.resize(X, (classes, X.shape[1])), np.arange(classes)) if softmax else (X[:2], y[:2])
-    trained(estimator.set_params(batch_size=1), X, targets(y), 1)  # makes the arrays, and knows all classes
+    trained(estimator.set_params(batch_size=1), X, targets(y), 1)  # creates the arrays and learns all classes
     estimator.set_params(batch_size=workload.batch_size)
     weights = workload.weights()
     estimator.coefs_, estimator.intercepts_ = [W for W, _ in weights], [b for _, b in weights]
@@ -73,12 +75,12 @@ def started(workload: Workload) -> Any:
 
 
 def targets(y: Any) -> Any:
-    """One column as a vector, which scikit-learn asks for."""
+    """Return a single column as a vector, as scikit-learn requires."""
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def trained(estimator: Any, X: Any, y: Any, epochs: int) -> list[float]:
-    """Fit for some epochs; returns the loss of each, as scikit-learn defines it."""
+    """Fit for some epochs and return the loss of each, as scikit-learn defines it."""
     estimator.max_iter = epochs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

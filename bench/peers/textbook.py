@@ -1,4 +1,4 @@
-"""fastmlp's reference: the same networks in plain NumPy."""
+"""The reference of fastmlp: the networks in plain NumPy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastmlp.reference import Network
 
 
 def network(workload: Workload) -> Network:
-    """The network with the weights to start from."""
+    """Return the network with its initial weights."""
     net = Network(
         list(workload.sizes), activation=workload.activation, output=workload.output, optimizer=Adam(RATE), seed=0
     )

@@ -1,4 +1,4 @@
-"""JAX: one jitted `lax.scan` over the batches of an epoch; the state is donated, so that it is updated in place."""
+"""JAX: one jitted `lax.scan` over the batches of an epoch, with donated state, which is updated in place."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.workloads import BETA_1, BETA_2, EPSILON, RATE, Workload
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
-# The number of threads is what the process may use: see `bench.worker`.
+# The number of threads follows from the processors that the process may use: see `bench.worker`.
 
 
 def outputs(parameters: Any, X: Any, activation: str) -> Any:
-    """The network up to the numbers before the softmax."""
+    """Return the outputs of the network without the softmax."""
     *hidden, (W, b) = parameters
     for V, c in hidden:
         X = ACTIVATIONS[activation](X @ V + c)
