@@ -1,25 +1,87 @@
-"""The loop over epochs: calls of the trainer, validation, callbacks, history and the progress line.
+"""The loop over epochs: calls of the step runner, validation, callbacks, history and the progress line.
 
-Signals wait while it runs, but where others' code runs or is waited for; the trainer waits for data before each of its
-calls. So what their handlers raise finds whole steps, and each finished epoch in the history.
+Signals are held while the loop runs, except where other people's code runs or is waited for: callbacks, metrics, chunks,
+data. So an exception of a signal's handler finds whole steps, and each finished epoch in the history.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastmlp._data.chunks import ChunkData
+from fastmlp._data.feeds import ArrayData
+from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
-from fastmlp._engine.step_runner import MAX_STEPS, EpochLosses, NonFiniteLossError, StepRunner, batch_loss
+from fastmlp._engine.step_runner import (
+    MAX_STEPS,
+    EpochLosses,
+    NonFiniteLossError,
+    StepRunner,
+    batch_loss,
+    epoch_losses,
+)
 from fastmlp._runtime.checks import whole_number
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp.metrics.evaluation import SelectedMetrics
 
 if TYPE_CHECKING:
     from fastmlp.callbacks import Callback
     from fastmlp.network import Network
+
+
+class Validation(NamedTuple):
+    """What is measured after each epoch: samples, metrics, and those among the metrics that the user asked for."""
+
+    samples: Samples
+    metrics: SelectedMetrics
+    requested: SelectedMetrics
+
+
+@dataclass
+class FitJob:
+    """What a fit is to do; everything in it is checked.
+
+    Parameters
+    ----------
+    data : ArrayData or ChunkData
+        The samples to train on.
+    epochs, batch_size : int
+        A batch is never larger than the data.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    callbacks : sequence of Callback
+        Called in this order.
+    verbose : {"auto", True, False}
+        Whether to show a line of progress.
+    validation : Validation, optional
+        What to measure after each epoch.
+    losses : function
+        Makes the losses of epochs from the results of steps.
+    """
+
+    data: ArrayData | ChunkData
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    callbacks: Sequence[Callback] = ()
+    verbose: bool | int | str = "auto"
+    validation: Validation | None = None
+    losses: EpochLosses = epoch_losses
+
+    def __post_init__(self) -> None:
+        """Limit the batch to the data."""
+        self.batch_size = min(self.batch_size, self.data.samples or self.batch_size)
+
+    def progress_line(self) -> contextlib.closing[ProgressLine]:
+        """Return the line of progress, which its context closes; a callback can ask for it as well."""
+        asked = self.verbose in (0, "auto") and any(callback.shows_progress for callback in self.callbacks)
+        return contextlib.closing(ProgressLine(True if asked else self.verbose, self.epochs, self.data.samples))
 
 
 class FitLoop:
@@ -28,143 +90,150 @@ class FitLoop:
     Parameters
     ----------
     network : Network
-        Whose `stop_training` and `stop_at_once` end the fit.
-    history : History
-        What is seen goes there.
-    trainer : Trainer
+        Its `stop_training` and `stop_at_once` end the fit. Callbacks receive it.
+    evaluate : function
+        Returns loss and metrics of samples.
+    job : FitJob
+        What is to be done.
+    runner : StepRunner
         Runs the steps.
-    validation : function or None
-        Gives the loss and metrics of the validation rows, after each epoch.
-    validated : sequence of str
-        The names of what it gives.
-    callbacks : sequence of Callback
-        Called in this order.
-    progress : Progress
-        The line.
+    history : History
+        Receives what is measured.
+    progress : ProgressLine
+        Shows it.
     signals : HeldSignals
-        What holds them.
-    losses : function
-        Makes the losses of epochs of the results of steps.
+        The signals that are held.
     """
 
     def __init__(
         self,
         network: Network,
+        evaluate: Callable[[Samples, SelectedMetrics], dict[str, float]],
+        job: FitJob,
+        runner: StepRunner,
         history: History,
-        trainer: StepRunner,
-        validation: Callable[[], dict[str, float]] | None,
-        validated: Sequence[str],
-        callbacks: Sequence[Callback],
         progress: ProgressLine,
         signals: HeldSignals,
-        losses: EpochLosses,
     ) -> None:
-        self.network, self.history, self.trainer, self.validation = network, history, trainer, validation
-        self.callbacks, self.progress, self.signals, self.losses = callbacks, progress, signals, losses
+        self.network, self.evaluate, self.job, self.runner = network, evaluate, job, runner
+        self.history, self.progress, self.signals = history, progress, signals
+        self.state = runner.parameters.state
+        callbacks = self.callbacks = job.callbacks
         self.by_batch = [each for each in callbacks if each.every_steps and each.overrides("on_train_batch_end")]
         self.by_call = [each for each in callbacks if each.overrides("on_steps_end")]
-        self.by_epoch = bool(callbacks) or validation is not None or trainer.feed.streamed
-        self.validated = tuple(f"val_{name}" for name in validated)
+        self.by_epoch = bool(callbacks) or job.validation is not None or runner.feed.streamed
+        measured = () if job.validation is None else ("loss", *job.validation.metrics)
+        self.validated = tuple(f"val_{name}" for name in measured)
         for callback in callbacks:
             callback.network, callback.entries = network, ("loss", *self.validated)
             whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", minimum=0)
 
-    def run(self, epochs: int) -> None:
-        """Train until that many more epochs are done; one that was interrupted before is finished as the first."""
-        state = self.trainer.parameters.state
-        first, last = int(state.epoch), int(state.epoch) + epochs
-        self.progress.begin(("loss",) if self.validation is None else ("loss", "val_loss"))
+    def run(self) -> None:
+        """Train until the epochs are done; one that was interrupted before is finished as the first."""
+        state = self.state
+        first, last = state.epoch, state.epoch + self.job.epochs
+        self.progress.begin(("loss", "val_loss") if self.validated else ("loss",))
         started = time.perf_counter()
         try:
-            self._tell("on_train_begin")
-            while state.epoch < last and not self._stopped():
+            self._notify("on_train_begin")
+            while state.epoch < last and not self._is_stopped():
                 if self.by_epoch and state.batch == 0:
-                    self._tell("on_epoch_begin", int(state.epoch))
+                    self._notify("on_epoch_begin", state.epoch)
                 self._advance(first, last)
-            self._tell("on_train_end")
-        except BaseException:  # of a callback, say
-            self.trainer.restore_if_not_finite()
+            self._notify("on_train_end")
+        except BaseException:  # of a callback, for example
+            self.runner.restore_if_not_finite()
             raise
         finally:
             self.history.seconds = time.perf_counter() - started
 
-    def _stopped(self) -> bool:
-        """Whether a callback has ended the fit; not where weights overflowed, which the next steps find and undo."""
-        if self.trainer.parameters.state.batch == 0:
+    def _is_stopped(self) -> bool:
+        """Return whether a callback has ended the fit; not where weights overflowed, which the next steps undo."""
+        if self.state.batch == 0:
             return self.network.stop_training or self.network.stop_at_once
-        return self.network.stop_at_once and self.trainer.parameters.are_finite()
+        return self.network.stop_at_once and self.runner.parameters.are_finite()
 
     def _advance(self, first: int, last: int) -> None:
-        """One call of the trainer, and what follows from it, also when it ends by an exception."""
-        state, trainer, feed = self.trainer.parameters.state, self.trainer, self.trainer.feed
-        epoch, batch = int(state.epoch), int(state.batch)
-        most = trainer.steps_left() if self.by_epoch else (last - epoch) * feed.steps_per_epoch - batch
-        error = self._run(min(most, self._steps_until_asked()))
-        results = trainer.results[: trainer.done]
-        finished = max(int(state.epoch) - epoch, 0)  # without one that was undone
-        losses = self.losses(results, batch, feed.steps_per_epoch)[:finished]
-        ended = [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
+        """Run some steps, then measure, record, notify and show what follows from them."""
+        state, runner = self.state, self.runner
+        epoch, batch = state.epoch, state.batch
+        left = runner.steps_left() if self.by_epoch else (last - epoch) * runner.feed.steps_per_epoch - batch
+        error = self._run(min(left, self._steps_until_callback()))
+        entries = self._entries(epoch, batch)
         try:
-            if error is None and self.by_batch:
-                self._tell_batch(batch + trainer.done - 1, {"loss": batch_loss(results[-1])})
-            if error is None and self.by_call:
-                self.signals.released(_tell, self.by_call, "on_steps_end", batch + trainer.done - 1)
-            for logs in ended if self.validation is not None else ():
-                logs |= self._validate()
-        finally:  # an epoch that is done stands in the history, if need be without what was not measured
-            with self.trainer.update():
-                for place, logs in enumerate(ended, epoch):
-                    self.history.add(place, logs)
-        for place, logs in enumerate(ended, epoch) if self.callbacks else ():
-            self._tell("on_epoch_end", place, logs)
-        ends = state.epoch == last or self._stopped()
-        self._show(int(state.epoch) - first, finished=error is None and bool(ends))
+            if error is None:
+                self._notify_of_steps(batch + runner.done - 1)
+            if self.validated:
+                for entry in entries:
+                    entry |= self._validate()
+        finally:  # a finished epoch stands in the history, if need be without what was not measured
+            with runner.update():
+                for number, entry in enumerate(entries, epoch):
+                    self.history.add(number, entry)
+        for number, entry in enumerate(entries, epoch) if self.callbacks else ():
+            self._notify("on_epoch_end", number, entry)
+        ends = state.epoch == last or self._is_stopped()
+        self._show(state.epoch - first, finished=error is None and ends)
         if error is not None:
             try:
                 raise error
             finally:
                 del error  # its traceback holds this frame, which would hold it: a network that nobody frees
 
-    def _run(self, most: int) -> NonFiniteLossError | None:
-        """Some steps; the error is given back, since the epochs before it still belong into the history."""
+    def _run(self, max_steps: int) -> NonFiniteLossError | None:
+        """Run some steps; return the error, because the epochs before it still belong into the history."""
         try:
-            self.trainer.run(most)
+            self.runner.run(max_steps)
         except NonFiniteLossError as error:
             return error
         return None
 
-    def _steps_until_asked(self) -> int:
-        """How many steps there are until a callback wants to know of one."""
+    def _entries(self, epoch: int, batch: int) -> list[dict[str, float]]:
+        """Return an entry of the history for each epoch that has ended since; what is not yet measured is NaN."""
+        results = self.runner.results[: self.runner.done]
+        finished = max(self.state.epoch - epoch, 0)  # without an epoch that was undone
+        losses = self.job.losses(results, batch, self.runner.feed.steps_per_epoch)[:finished]
+        return [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
+
+    def _steps_until_callback(self) -> int:
+        """Return how many steps there are until a callback wants to be told of one."""
         if not self.by_batch:
             return MAX_STEPS
-        done = self.network.step
+        done = self.state.step
         return min([each.every_steps - done % each.every_steps for each in self.by_batch])
 
     def _validate(self) -> dict[str, float]:
-        assert self.validation is not None
-        return {f"val_{name}": value for name, value in self.signals.released(self.validation).items()}
+        validation = self.job.validation
+        assert validation is not None
+        measured = self.signals.released(self.evaluate, validation.samples, validation.metrics)
+        return {f"val_{name}": value for name, value in measured.items()}
 
     def _show(self, epochs: int, finished: bool) -> None:
         if not self.progress.shown:
             return
-        feed = self.trainer.feed
-        rows = int(self.trainer.parameters.state.batch) * feed.batch_size
-        logs = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
+        feed = self.runner.feed
+        rows = self.state.batch * feed.batch_size
+        entry = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
         self.progress.samples = feed.samples
         share = min(rows / feed.samples, 1.0) if feed.samples else 0.0  # a stream's epochs may differ in length
-        self.signals.released(self.progress.update, epochs + share, logs, finished, rows)
+        self.signals.released(self.progress.update, epochs + share, entry, finished, rows)
 
-    def _tell(self, event: str, *arguments: Any) -> None:
+    def _notify(self, event: str, *arguments: Any) -> None:
+        """Call that method of every callback."""
         if self.callbacks:
-            self.signals.released(_tell, self.callbacks, event, *arguments)
+            self.signals.released(_call_each, self.callbacks, event, *arguments)
             self.signals.take()
 
-    def _tell_batch(self, batch: int, logs: dict[str, float]) -> None:
-        asking = [callback for callback in self.by_batch if self.network.step % callback.every_steps == 0]
-        if asking:
-            self.signals.released(_tell, asking, "on_train_batch_end", batch, logs)
+    def _notify_of_steps(self, batch: int) -> None:
+        """Call the callbacks that follow single steps, for the last one, and those that follow every call."""
+        due = [callback for callback in self.by_batch if self.state.step % callback.every_steps == 0]
+        if due:
+            entry = {"loss": batch_loss(self.runner.results[self.runner.done - 1])}
+            self.signals.released(_call_each, due, "on_train_batch_end", batch, entry)
+        if self.by_call:
+            self.signals.released(_call_each, self.by_call, "on_steps_end", batch)
 
 
-def _tell(callbacks: Sequence[Callback], event: str, *arguments: Any) -> None:
+def _call_each(callbacks: Sequence[Callback], event: str, *arguments: Any) -> None:
     for callback in callbacks:
         getattr(callback, event)(*arguments)

@@ -102,6 +102,24 @@ def whole_number(value: object, what: str, minimum: int = 1) -> int:
     return result
 
 
+def optional_whole_number(value: object, what: str, minimum: int = 1) -> int | None:
+    """Return None for None, otherwise what `whole_number` returns."""
+    return None if value is None else whole_number(value, what, minimum)
+
+
+def check_bool(value: object, what: str) -> bool:
+    """Return a bool as Python's; NumPy's are accepted too.
+
+    Raises
+    ------
+    TypeError
+        If the value is no bool.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{what} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def number(value: object, what: str, minimum: float = 0.0, below: float = math.inf) -> float:
     """Return `value` as a finite float.
 

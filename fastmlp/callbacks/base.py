@@ -77,6 +77,7 @@ class Callback:
     ...         self.losses.append(logs["loss"])
     """
 
+    shows_progress = False  # whether a fit with this callback shows its progress line in any case
     network: Network
     entries: tuple[str, ...] = ()
     every_steps: int = 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Literal
 
+from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
 from fastmlp._io.atomic import require_writable
 from fastmlp._runtime.checks import whole_number
@@ -134,14 +135,14 @@ class ModelCheckpoint(Callback):
         if not self.save_best_only:
             self.network.save(path)
         elif self._watched.better(logs[self.monitor], self.best):
-            self.network._save(path, True, None, (self.monitor, logs[self.monitor]))
+            engine_of(self.network).save(path, optimizer=True, best=(self.monitor, logs[self.monitor]))
             self.best = logs[self.monitor]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Save the network, unless the step has left NaN or infinity in the weights; the next step reports these."""
-        own = self.network._parameters
-        if own.are_finite():
-            epoch = self.network.epoch + (own.state.batch != 0)  # a finished epoch is already counted
+        engine = engine_of(self.network)
+        if engine.are_finite():
+            epoch = engine.epoch + engine.is_within_epoch  # a finished epoch is already counted
             self.network.save(self._path({**logs, "epoch": int(epoch), "batch": batch + 1, "step": self.network.step}))
 
     def _numbers(self) -> tuple[str, ...]:

@@ -16,3 +16,5 @@ class ProgressBar(Callback):
     --------
     >>> net.fit(X, y, epochs=50, callbacks=[ProgressBar()])
     """
+
+    shows_progress = True

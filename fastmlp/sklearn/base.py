@@ -25,9 +25,9 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastmlp._data.arrays import Targets, check_targets
 from fastmlp._data.feeds import ArrayData
+from fastmlp._data.samples import Samples
 from fastmlp._data.weights import check_weights
-from fastmlp._engine import inference
-from fastmlp._engine.step_runner import NonFiniteLossError
+from fastmlp._engine.engine import FitJob, NonFiniteLossError, engine_of
 from fastmlp.activations import Activation
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.base import check_callbacks
@@ -177,7 +177,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         finally:
             self._refresh_weights()
             if not incremental:
-                compiled.network._plans.discard("training")
+                engine_of(compiled.network).discard_training_buffers()
         if self.early_stopping or self.restore_best_weights:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
 
@@ -191,8 +191,10 @@ class CompiledMLP(BaseMultilayerPerceptron):
         losses: EpochLoss,
     ) -> History:
         network = compiled.network
-        network._parameters.state.batch = 0  # do not finish an interrupted epoch
-        return network._train(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), None, losses)
+        engine = engine_of(network)
+        engine.drop_epoch_under_way()
+        job = FitJob(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), losses=losses)
+        return engine.fit(network, job)
 
     def _diverge(self, error: NonFiniteLossError) -> None:
         """End a fit whose loss is NaN or infinite: raise ValueError, or with early stopping warn."""
@@ -223,7 +225,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _objective(self, compiled: EstimatorNetwork, X: Any, y: Any, weights: Any) -> Objective:
         targets = self._network_targets(y, compiled.network.architecture)
         factor, alpha = self._loss_factor(), float(self.alpha)
-        return Objective(compiled, _as_table(X), targets, check_weights(weights, len(y)), factor, alpha)
+        samples = Samples(_as_table(X), targets, check_weights(weights, len(y)))
+        return Objective(compiled, samples, factor, alpha)
 
     # The data of a fit -----------------------------------------------------------------------------------------------
 
@@ -388,7 +391,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
             network = self._current_network().network
             targets = self._network_targets(self._encoded_targets(y), network.architecture)
             weights = check_weights(sample_weight, len(targets))
-            return -inference.loss(network._plans, _as_table(X), targets, weights)
+            return -engine_of(network).loss(Samples(_as_table(X), targets, weights))
         view = copy.copy(self)
         if hasattr(view, "feature_names_in_"):
             del view.feature_names_in_  # X is an array by now and has no names

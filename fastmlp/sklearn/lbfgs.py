@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from sklearn.utils.fixes import parse_version, sp_version
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastmlp._data.arrays import Targets
-from fastmlp._engine import inference
-from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp._data.samples import Samples
+from fastmlp._engine.engine import engine_of
 from fastmlp.sklearn.networks import EstimatorNetwork
 
 
@@ -28,12 +27,8 @@ class Objective:
     ----------
     compiled : EstimatorNetwork
         The network. Each call replaces its weights.
-    X : ndarray or SparseRows of shape (n_samples, n_features)
-        The checked inputs.
-    targets : Targets
-        The checked targets.
-    weights : ndarray of shape (n_samples,) or None
-        The checked sample weights.
+    samples : Samples
+        The checked inputs, an array or `SparseRows`, targets and sample weights.
     loss_factor : float
         The reported loss of the data is multiplied by this factor. The gradient is not, as in scikit-learn.
     alpha : float
@@ -43,39 +38,30 @@ class Objective:
     def __init__(
         self,
         compiled: EstimatorNetwork,
-        X: Any,
-        targets: Targets,
-        weights: NDArray[Any] | None,
+        samples: Samples,
         loss_factor: float,
         alpha: float,
     ) -> None:
-        self.compiled, self.X, self.targets, self.weights = compiled, X, targets, weights
+        self.compiled, self.samples = compiled, samples
         self.loss_factor, self.alpha = loss_factor, alpha
-        own = compiled.network._parameters
-        positions: Any = np.arange(own.size)  # of each weight in the network's memory
-        layers = own.unpack(positions)
+        layers = engine_of(compiled.network).weight_positions()
         self._positions = np.concatenate([*(w.ravel() for w, _ in layers), *(b for _, b in layers if b is not None)])
         self._penalised = sum(w.size for w, _ in layers)
-        self._sum_of_weights = len(targets) if weights is None else float(np.sum(weights))
+        self._sum_of_weights = len(samples.targets) if samples.weights is None else float(np.sum(samples.weights))
 
     def start(self) -> NDArray[np.float64]:
         """Return the current weights of the network, packed."""
-        return np.asarray(self.compiled.network._parameters.weights[self._positions], np.float64)
+        return np.asarray(engine_of(self.compiled.network).weights_at(self._positions), np.float64)
 
     def __call__(self, packed: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
         """Return the loss and its gradient at the packed weights."""
-        network = self.compiled.network
-        own = network._parameters
-        with HeldSignals(), network._use.change():
-            with np.errstate(all="ignore"):
-                own.weights[self._positions] = packed
-            own.refresh_transposed()
-            self.compiled.drop_snapshot()
-            loss, gradient = inference.loss_and_gradient(network._plans, self.X, self.targets, self.weights)
+        self.compiled.drop_snapshot()
+        engine = engine_of(self.compiled.network)
+        loss, gradient = engine.loss_and_gradient_at(self._positions, packed, self.samples)
         if self.loss_factor != 1.0:
             penalty = self.alpha / 2 * float(np.square(packed[: self._penalised]).sum()) / self._sum_of_weights
             loss = self.loss_factor * (loss - penalty) + penalty
-        return loss, gradient[self._positions].astype(np.float64)
+        return loss, gradient.astype(np.float64)
 
     def unpack(self, packed: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Return the `coefs_` and `intercepts_` of packed weights, in the dtype of the network."""

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import activations, losses, optimizers
-from fastmlp._engine import inference
-from fastmlp._engine.records import copy_record
+from fastmlp._engine.engine import engine_of
 from fastmlp._runtime.checks import number
 from fastmlp.activations import Activation
 from fastmlp.layers import Dense
@@ -42,7 +41,7 @@ class EstimatorNetwork:
     """
 
     def __init__(self, network: Network, parameters: tuple[Any, ...]) -> None:
-        network._plans.averages_penalties = True
+        engine_of(network).averages_penalties = True
         self.network, self.parameters = network, parameters
         self._snapshot: list[NDArray[Any]] = []
 
@@ -66,9 +65,7 @@ class EstimatorNetwork:
 
     def copy_optimizer_state(self, other: EstimatorNetwork) -> None:
         """Copy the slots of the optimizer and the counters of a network with the same shapes and optimizer."""
-        own, source = self.network._parameters, other.network._parameters
-        own.slots[:] = source.slots
-        copy_record(own.state, source.state)
+        engine_of(self.network).copy_optimizer_state(engine_of(other.network))
 
     def has_shapes_of(self, coefs: Sequence[NDArray[Any]]) -> bool:
         """Return whether the layers of the network have the shapes and the dtype of `coefs`."""
@@ -78,11 +75,9 @@ class EstimatorNetwork:
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the activations of the output layer, shape (n, outputs); X is an array or `SparseRows`."""
-        network = self.network
         if isinstance(X, np.ndarray):
-            return network.predict(X)
-        with network._use.turn, network._use.lock:
-            return inference.predict(network._plans, X)
+            return self.network.predict(X)
+        return engine_of(self.network).predict(X)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the network and the parameters. The snapshot is taken again when it is needed."""

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._engine.engine import Engine, engine_of
 from fastmlp._io.model_file import HEADER_LIMIT, ModelFormatError
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.layers import Dense
-from fastmlp.network import Network
+from fastmlp.network import Network, network_with
 from fastmlp.optimizers import Optimizer
 from fastmlp.tables import schema as schemas
 from fastmlp.tables.encode import Encoder
@@ -347,7 +348,7 @@ class TabularModel:
         OSError
             If the file cannot be written.
         """
-        self.network._save(os.fspath(path), False, json.dumps(self.schema.to_dict()))
+        engine_of(self.network).save(os.fspath(path), optimizer=False, table=json.dumps(self.schema.to_dict()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TabularModel:
@@ -401,7 +402,8 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
         If the file is not a valid model file, or its schema does not fit its network.
     """
     name = os.fspath(path)
-    network, stored = Network._load(name)
+    engine, stored = Engine.load(name, None)
+    network = network_with(engine)
     if stored is None:
         return network, None
     try:

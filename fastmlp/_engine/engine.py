@@ -1,0 +1,366 @@
+"""The engine of a network: the one interface through which the rest of fastmlp reads, trains and changes it.
+
+`Network`, the scikit-learn estimators, callbacks and tables use an `Engine` and nothing below it. An engine takes what
+`fastmlp._data` has checked, owns the network's memory and its lock, and calls the kernels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import operator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp._data.arrays import Table, own_copy
+from fastmlp._data.feeds import ArrayFeed
+from fastmlp._data.samples import Samples
+from fastmlp._engine import inference
+from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
+from fastmlp._engine.few_rows import FewRowsPredictor
+from fastmlp._engine.fit_loop import FitJob, FitLoop, Validation
+from fastmlp._engine.parameters import LayerWeights, Parameters
+from fastmlp._engine.plan import Plan, Plans
+from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
+from fastmlp._engine.records import copy_record
+from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepConstants, StepRunner, batch_loss
+from fastmlp._io import checkpoint
+from fastmlp._runtime import memory
+from fastmlp._runtime.locks import NetworkLock
+from fastmlp.architecture import Architecture
+from fastmlp.history import History
+from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp.metrics.evaluation import SelectedMetrics, measure, working_memory
+from fastmlp.schedules import Schedule
+
+if TYPE_CHECKING:
+    from fastmlp.network import Network
+
+__all__ = ["Engine", "EpochLosses", "FitJob", "LayerWeights", "NonFiniteLossError", "Validation", "engine_of"]
+
+
+class Engine:
+    """The memory, plans and lock of one network.
+
+    Every method takes the lock. Those that read may be called by any thread, also while another one fits; those that
+    change the network raise RuntimeError then.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The network's memory.
+    threads : int or None
+        The most threads to use; None leaves it to the library.
+
+    Attributes
+    ----------
+    averages_penalties : bool
+        Whether penalties are divided by the sum of the weights of the rows, as scikit-learn's are.
+    """
+
+    def __init__(self, parameters: Parameters, threads: int | None) -> None:
+        self.threads = threads
+        self.parameters = parameters
+        self.plans = Plans(parameters, threads)
+        self.lock = NetworkLock()
+        self.constants = StepConstants(parameters.architecture.optimizer)
+        self.few_rows = FewRowsPredictor(parameters)
+
+    @classmethod
+    def initialised(cls, architecture: Architecture, threads: int | None) -> Engine:
+        """Return the engine of a new network, its weights drawn by the seed."""
+        parameters = Parameters(architecture)
+        parameters.initialise(architecture.seed)
+        return cls(parameters, threads)
+
+    # State -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def architecture(self) -> Architecture:
+        """Layers, loss, optimizer, dtype and seed."""
+        return self.parameters.architecture
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done, over all fits."""
+        return int(self.parameters.state.epoch)
+
+    @property
+    def step(self) -> int:
+        """How many steps of the optimizer are done."""
+        return int(self.parameters.state.step)
+
+    @property
+    def is_within_epoch(self) -> bool:
+        """Whether an epoch has begun and is not finished."""
+        return bool(self.parameters.state.batch != 0)
+
+    def drop_epoch_under_way(self) -> None:
+        """Let the next fit begin with a new epoch."""
+        self.parameters.state.batch = 0
+
+    def are_finite(self) -> bool:
+        """Return whether no weight, and nothing that the optimizer keeps, is NaN or infinite."""
+        return self.parameters.are_finite()
+
+    @property
+    def averages_penalties(self) -> bool:
+        """Whether plans that are made from now on average penalties."""
+        return self.plans.averages_penalties
+
+    @averages_penalties.setter
+    def averages_penalties(self, value: bool) -> None:
+        self.plans.averages_penalties = value
+
+    def learning_rate(self) -> float:
+        """Return the rate of the next step."""
+        with self.lock.turn, self.lock.lock:
+            return self.architecture.optimizer.rate(self.step + 1)
+
+    def set_learning_rate(self, rate: float | Schedule) -> None:
+        """Take this rate from the next step on, within a fit too if a callback sets it."""
+        with HeldSignals(), self.lock.change():
+            changed = self.architecture.with_learning_rate(rate)
+            self.parameters.architecture = changed
+            self.constants.use(changed.optimizer)
+
+    def copy_state(self) -> dict[str, Any]:
+        """Return copies of weights, slots and counters, as `from_state` takes them."""
+        with self.lock.turn, self.lock.lock:
+            own = self.parameters
+            memory.require(own.weights.nbytes + own.slots.nbytes, "a copy of a network")
+            return {
+                "architecture": self.architecture,
+                "weights": own.weights.copy(),
+                "slots": own.slots.copy(),
+                "state": bytes(own.state),
+            }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], threads: int | None) -> Engine:
+        """Return an engine with the weights, slots and counters of `copy_state`."""
+        parameters = Parameters(state["architecture"])
+        parameters.weights[...], parameters.slots[...] = state["weights"], state["slots"]
+        copy_record(parameters.state, state["state"])
+        parameters.refresh_transposed()
+        return cls(parameters, threads)
+
+    def copy_optimizer_state(self, other: Engine) -> None:
+        """Copy the slots and counters of a network with the same shapes and optimizer."""
+        self.parameters.slots[:] = other.parameters.slots
+        copy_record(self.parameters.state, other.parameters.state)
+
+    def memory(self, batch_size: int) -> int:
+        """Return how many bytes a fit with batches of that size takes."""
+        own, threads = self.parameters, self.plans.thread_count()
+        sizes = buffer_sizes(self.architecture, own.size, "training", batch_size, threads)
+        kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
+        return int(kept + self.constants.nbytes + bytes_of(sizes))
+
+    # Weights ---------------------------------------------------------------------------------------------------------
+
+    def get_weights(self) -> list[LayerWeights]:
+        """Return copies of each layer's (W, b)."""
+        with self.lock.turn, self.lock.lock:
+            return self.parameters.unpack(self.parameters.weights)
+
+    def set_weights(self, weights: Sequence[tuple[NDArray[Any], NDArray[Any] | None]]) -> None:
+        """Copy each layer's checked (W, b) in."""
+        own = self.parameters
+        memory.require(own.weights.nbytes, "a copy of the weights")
+        packed = np.zeros_like(own.weights)  # memory may run out here, but not while the weights are changed
+        for index, (w, b) in enumerate(weights):
+            own.pack(packed, index, w, b)
+        with HeldSignals(), self.lock.change():
+            own.weights[:] = packed
+            own.refresh_transposed()
+
+    def weight_positions(self) -> list[LayerWeights]:
+        """Return, in place of each layer's (W, b), where its elements stand in the parameter vector."""
+        positions: Any = np.arange(self.parameters.size)
+        return self.parameters.unpack(positions)
+
+    def weights_at(self, positions: NDArray[Any]) -> NDArray[Any]:
+        """Return the weights at those positions of the parameter vector."""
+        return self.parameters.weights[positions]
+
+    def loss_and_gradient_at(
+        self, positions: NDArray[Any], values: NDArray[Any], samples: Samples
+    ) -> tuple[float, NDArray[Any]]:
+        """Set the weights at those positions, and return the loss and its gradient there."""
+        own = self.parameters
+        with HeldSignals(), self.lock.change():
+            with np.errstate(all="ignore"):
+                own.weights[positions] = values
+            own.refresh_transposed()
+            loss, gradient = inference.loss_and_gradient(self.plans, *samples)
+        return loss, gradient[positions]
+
+    def reinitialise(self, seed: int) -> None:
+        """Start afresh with this seed; where there is no memory for it, nothing is changed."""
+        fresh = Parameters(dataclasses.replace(self.architecture, seed=seed))
+        fresh.initialise(seed)
+        with HeldSignals(), self.lock.fit(), self.lock.update():
+            self.parameters.copy_from(fresh)
+
+    # Inference -------------------------------------------------------------------------------------------------------
+
+    def predict(self, X: Table, batch_size: int | None = None) -> NDArray[Any]:
+        """Return the output activations, (n, outputs); the kernels check that X is finite."""
+        with self.lock.turn, self.lock.lock:
+            if isinstance(X, np.ndarray) and 0 < len(X) <= self.few_rows.most:
+                return self.few_rows.predict(X)
+            return inference.predict(self.plans, X, batch_size=batch_size)
+
+    def hidden_activations(self, X: Table) -> list[NDArray[Any]]:
+        """Return `g(Z)` of every hidden layer."""
+        with self.lock.turn, self.lock.lock:
+            return inference.hidden(self.plans, X)
+
+    def input_gradients(self, X: Table) -> NDArray[Any]:
+        """Return the Jacobian of the outputs, (n, outputs, inputs)."""
+        with self.lock.turn, self.lock.lock:
+            return inference.jacobian(self.plans, X)
+
+    def loss(self, samples: Samples) -> float:
+        """Return the loss, penalties included and dropout off."""
+        with self.lock.turn, self.lock.lock:
+            return inference.loss(self.plans, *samples)
+
+    def loss_and_gradients(self, samples: Samples) -> tuple[float, list[LayerWeights]]:
+        """Return the loss, penalties included and dropout off, and its exact gradient by layer."""
+        with self.lock.turn, self.lock.lock:
+            loss, gradient = inference.loss_and_gradient(self.plans, *samples)
+            return loss, self.parameters.unpack(gradient)
+
+    def evaluate(self, samples: Samples, metrics: SelectedMetrics) -> dict[str, float]:
+        """Return the loss and the metrics by their names."""
+        X, targets, weights = samples
+        self._require_memory_to_evaluate(len(X), metrics)
+        with self.lock.turn, self.lock.lock:
+            loss = inference.loss(self.plans, X, targets, weights)
+            predictions = inference.predict(self.plans, X)
+        own_weights = None if weights is None else own_copy(weights[:], np.dtype(np.float64))
+        values = measure(metrics, self.architecture.loss, targets.as_array(), predictions, own_weights)
+        return {"loss": loss, **values}
+
+    def _require_memory_to_evaluate(self, rows: int, metrics: SelectedMetrics) -> None:
+        """Raise MemoryError where predictions and metrics of so many rows take more than there is."""
+        count, dtype = rows * self.architecture.outputs, self.architecture.dtype
+        size = count * dtype.itemsize + working_memory(metrics, count, dtype)
+        memory.require(size, f"to evaluate {rows:,} rows at once", "fewer rows, or other metrics, would take less")
+
+    # Training --------------------------------------------------------------------------------------------------------
+
+    def fit(self, network: Network, job: FitJob) -> History:
+        """Train for some epochs: claim the network, plan, and run the loop over epochs.
+
+        The history is the network's from the first step on, so that an interrupted fit leaves it behind.
+
+        Raises
+        ------
+        NonFiniteLossError
+            If a loss becomes NaN or infinite; the network is back where that epoch began.
+        RuntimeError
+            If this network is being fitted already.
+        """
+        with job.progress_line() as progress, HeldSignals() as signals, self.lock.fit():
+            self._require_finite()
+            plan = signals.released(self._prepare, job, progress)
+            feed = job.data.feed(plan, job.batch_size, job.shuffle)
+            self._resume_or_begin_epoch(*job.data.identity(job.batch_size))
+            runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
+            history = network.history = History()
+            network.stop_training = network.stop_at_once = False
+            FitLoop(network, self.evaluate, job, runner, history, progress, signals).run()
+            return history
+
+    def train_on_batch(self, samples: Samples) -> float:
+        """Do one step of the optimizer, dropout on; return the loss before it, penalties included."""
+        X, targets, weights = samples
+        with HeldSignals() as signals, self.lock.fit():
+            self._require_finite()
+            plan = signals.released(self.plans.get, "training", len(X))
+            feed = ArrayFeed(plan, X, targets, weights, None, len(X), shuffle=False)
+            runner = signals.released(StepRunner, plan, feed, self.constants, operator.call, contextlib.nullcontext)
+            with self.lock.update(), self._outside_of_epochs():
+                return batch_loss(runner.run(1)[0])
+
+    def discard_training_buffers(self) -> None:
+        """Give back the memory that a fit takes beside the network; the next fit takes it anew."""
+        self.plans.discard("training")
+
+    def _prepare(self, job: FitJob, progress: Any) -> Plan:
+        """Return the plan of a fit; compile what is needed the first time, and try the metrics that were asked for."""
+        progress.prepare()
+        plan = self.plans.get("training", job.batch_size)
+        validation = job.validation
+        if validation is not None:
+            rows = len(validation.samples.X)
+            self._require_memory_to_evaluate(rows, validation.metrics)
+            inference.prepare(self.plans, rows)
+            if validation.requested:
+                self.evaluate(validation.samples, validation.requested)  # refuses now what would not suit after an epoch
+        return plan
+
+    def _resume_or_begin_epoch(self, *data: int) -> None:
+        """Go on within an epoch only if it was of these data: as many rows, in batches of that size, of that mark."""
+        state = self.parameters.state
+        if (state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint) != data:
+            state.batch = 0
+        state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint = data
+
+    @contextlib.contextmanager
+    def _outside_of_epochs(self) -> Iterator[None]:
+        """Let a step count as a step, but leave the epoch under way as it is."""
+        state = self.parameters.state
+        kept = type(state).from_buffer_copy(state)
+        try:
+            state.batch = 0
+            yield
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(error.epoch, 0, "this step") from None
+        finally:
+            kept.step = state.step
+            copy_record(state, kept)
+
+    def _require_finite(self) -> None:
+        if not self.parameters.are_finite():
+            raise ValueError("the network's weights hold NaN or infinity; set_weights or reinitialize it")
+
+    # Files -----------------------------------------------------------------------------------------------------------
+
+    def save(
+        self, path: str | Path, *, optimizer: bool, table: str | None = None, best: tuple[str, float] | None = None
+    ) -> None:
+        """Write the network to a file.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        optimizer : bool
+            Whether to store what the optimizer keeps.
+        table : str, optional
+            JSON of the schema of the table whose columns the inputs are.
+        best : (str, float), optional
+            Name and value of the best figure so far.
+        """
+        with self.lock.turn, self.lock.lock:
+            stored = to_checkpoint(self.parameters, optimizer=optimizer, table=table, best=best)
+            checkpoint.write(path, stored)
+
+    @classmethod
+    def load(cls, path: str | Path, threads: int | None) -> tuple[Engine, str | None]:
+        """Return the engine of a network in a file, and the schema of its table, if the file holds one."""
+        stored = checkpoint.read(path)
+        return cls(from_checkpoint(stored), threads), stored.table
+
+
+def engine_of(network: Network) -> Engine:
+    """Return the engine of a network, for the parts of fastmlp that need more than its public interface."""
+    return network._engine
