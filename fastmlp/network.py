@@ -305,8 +305,8 @@ class Network:
             Rows as `fit` takes them. They count by their weights.
         metrics : iterable of str or function, optional
             Names of `fastmlp.metrics.METRICS`, or functions `f(y, predictions)` of your own. Such a function receives
-            labels (n,) or rows (n, outputs) and what `predict` returns, and returns a finite number. The metric is named
-            after the function. A function with a parameter `sample_weight` receives the weights too. None measures
+            labels (n,) or rows (n, outputs) and what `predict` returns, and returns a finite number. The metric takes
+            the function's name. A function with a parameter `sample_weight` receives the weights too. None measures
             "accuracy" where the loss takes classes, otherwise "mean_absolute_error" and "r2".
 
         Returns

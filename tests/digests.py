@@ -27,7 +27,7 @@ def digest(arrays: Iterable[Any]) -> str:
 def state_of(network: Network) -> str:
     """The digest of weights, slots of the optimizer and the losses of the last fit."""
     history = network.history.history["loss"] if network.history else []
-    own = network._parameters
+    own = network._engine.parameters
     return digest([*tensors(network.get_weights()), own.slots, own.transposed, history])
 
 

@@ -14,6 +14,7 @@ from behaviour import bits, run_python, small_data, small_network
 from cases import LEARNERS
 
 from fastmlp import SGD, Adam, Callback, Dense, EarlyStopping, History, Network, NonFiniteLossError
+from fastmlp._engine.engine import Engine
 from fastmlp.reference import data as reference_data
 from fastmlp.reference import random as reference_random
 
@@ -713,7 +714,7 @@ def test_slots_that_overflow_undo_the_epoch() -> None:
     rows = np.array([[1e25, 0.0], [0.0, 1e25]], np.float32)
     with pytest.raises(NonFiniteLossError):
         network.fit(rows, np.array([1.0, 2.0]), epochs=5)
-    assert all(np.isfinite(tensor).all() for tensor in (network._parameters.weights, network._parameters.slots))
+    assert network._engine.are_finite()
 
 
 def test_other_data_begin_an_epoch_of_their_own_after_an_interruption() -> None:
@@ -732,15 +733,15 @@ def test_other_data_begin_an_epoch_of_their_own_after_an_interruption() -> None:
 
 def test_an_interrupted_validation_leaves_its_epoch_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
     network, evaluated = small_network(), []
-    evaluate = Network._evaluate
+    evaluate = Engine.evaluate
 
-    def interrupted(self: Network, *rows: Any) -> dict[str, float]:
+    def interrupted(self: Engine, *rows: Any) -> dict[str, float]:
         evaluated.append(1)
         if len(evaluated) == 2:
             raise KeyboardInterrupt
         return evaluate(self, *rows)
 
-    monkeypatch.setattr(Network, "_evaluate", interrupted)
+    monkeypatch.setattr(Engine, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt):
         network.fit(X, LABELS, epochs=5, validation_data=(X, LABELS))
     assert network.history is not None

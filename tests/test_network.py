@@ -441,9 +441,9 @@ def test_zero_weights_evaluate_to_the_penalties() -> None:
 )
 def test_memory_is_what_a_plan_takes(layers: list[Any], batch_size: int) -> None:
     network = Network(layers, output="softmax", seed=0)
-    own = network._parameters
-    plan = network._plans.get("training", batch_size)
-    tables = network._constants.nbytes
+    own = network._engine.parameters
+    plan = network._engine.plans.get("training", batch_size)
+    tables = network._engine.constants.nbytes
     taken = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes + plan.nbytes + tables
     said = network.memory(batch_size)
     assert 0 <= taken - said < 4096  # the words and numbers of the plan
@@ -481,6 +481,6 @@ def test_limit_of_threads_is_kept_and_does_not_change_the_bits(limit: int | None
     for network in (one, other):
         network.fit(wide, labels, batch_size=128, epochs=2)
     assert other.threads == limit
-    assert other._plans.thread_count() <= min(limit or 10_000, numba.config.NUMBA_NUM_THREADS)
+    assert other._engine.plans.thread_count() <= min(limit or 10_000, numba.config.NUMBA_NUM_THREADS)
     assert bits(one) == bits(other)
     assert np.array_equal(one.predict(wide), other.predict(wide))

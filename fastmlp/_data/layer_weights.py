@@ -34,7 +34,10 @@ def check_layer_weights(
         raise TypeError(f"{expected}, got {type(weights).__name__}") from None
     if len(pairs) != len(layers) or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"{expected}, got {len(pairs)} entries of lengths {[len(pair) for pair in pairs]}")
-    return [_check_layer(layer, index, *pair, architecture) for index, (layer, pair) in enumerate(zip(layers, pairs, strict=True))]
+    return [
+        _check_layer(layer, index, *pair, architecture)
+        for index, (layer, pair) in enumerate(zip(layers, pairs, strict=True))
+    ]
 
 
 def _check_layer(layer: Layer, index: int, w: Any, b: Any, architecture: Architecture) -> CheckedWeights:

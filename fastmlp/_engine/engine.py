@@ -304,7 +304,9 @@ class Engine:
             self._require_memory_to_evaluate(rows, validation.metrics)
             inference.prepare(self.plans, rows)
             if validation.requested:
-                self.evaluate(validation.samples, validation.requested)  # refuses now what would not suit after an epoch
+                self.evaluate(
+                    validation.samples, validation.requested
+                )  # refuses now what would not suit after an epoch
         return plan
 
     def _resume_or_begin_epoch(self, *data: int) -> None:

@@ -1,6 +1,6 @@
 """The loop over epochs: calls of the step runner, validation, callbacks, history and the progress line.
 
-Signals are held while the loop runs, except where other people's code runs or is waited for: callbacks, metrics, chunks,
+Signals are held while the loop runs, except where code of the user runs or is waited for: callbacks, metrics, chunks,
 data. So an exception of a signal's handler finds whole steps, and each finished epoch in the history.
 """
 

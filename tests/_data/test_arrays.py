@@ -267,7 +267,7 @@ def test_large_data_that_lies_ready_is_read_where_it_is(monkeypatch: pytest.Monk
     for y in (numbers_of("float32", (ROWS, 2)), strided(numbers_of("float32", (ROWS, 4)))[:, :1].repeat(2, 1)):
         network = NETWORKS["rows"]("float32")
         network.fit(X, y, sample_weight=np.ones(ROWS))
-        assert network._plans.get("training", 32).record.x == X.__array_interface__["data"][0]
+        assert network._engine.plans.get("training", 32).record.x == X.__array_interface__["data"][0]
     assert not staged
 
 

@@ -23,7 +23,7 @@ def test_every_counter_of_a_file_has_its_place_in_the_state() -> None:
 def test_a_checkpoint_holds_copies_of_everything(optimizer: Any) -> None:
     network = small_network(optimizer=optimizer)
     network.fit(X, LABELS, epochs=2, batch_size=8)
-    before, parameters = bits(network), network._parameters
+    before, parameters = bits(network), network._engine.parameters
     stored = checkpointing.to_checkpoint(parameters, optimizer=True, table="{}", best=("loss", 0.5))
     assert (stored.table, stored.best) == ("{}", ("loss", 0.5))
     assert (stored.counters["epoch"], stored.counters["step"]) == (2, 12)
@@ -39,9 +39,9 @@ def test_a_checkpoint_holds_copies_of_everything(optimizer: Any) -> None:
 def test_without_the_optimizer_there_are_neither_slots_nor_totals() -> None:
     network = small_network()
     network.fit(X, LABELS, batch_size=8)
-    stored = checkpointing.to_checkpoint(network._parameters, optimizer=False)
+    stored = checkpointing.to_checkpoint(network._engine.parameters, optimizer=False)
     assert (stored.slots, stored.totals) == (None, None)
     back = checkpointing.from_checkpoint(stored)
     assert not back.slots.any()
     assert not back.sums().any()
-    assert np.array_equal(back.weights, network._parameters.weights)
+    assert np.array_equal(back.weights, network._engine.parameters.weights)

@@ -62,7 +62,7 @@ def test_few_rows_of_any_network_have_the_bits_of_many(widths: list[int], activa
 @pytest.mark.parametrize("inputs", [1 << 13, 1 << 14, 1 << 16])
 def test_rows_of_a_wide_network_are_few_or_many_by_their_size(inputs: int) -> None:
     network = Network([inputs, 2], seed=0)
-    assert network._few_rows.most == {1 << 13: 7, 1 << 14: 3, 1 << 16: 0}[inputs]
+    assert network._engine.few_rows.most == {1 << 13: 7, 1 << 14: 3, 1 << 16: 0}[inputs]
     rows = np.random.default_rng(0).normal(size=(9, inputs)).astype(np.float32)
     together = network.predict(rows)
     assert all(np.array_equal(network.predict(rows[:count]), together[:count]) for count in range(9))
@@ -143,7 +143,7 @@ def test_the_largest_numbers_are_finite(rows: int) -> None:
 def test_few_rows_take_their_memory_once() -> None:
     network = small_network()
     first = network.predict(X[:1])
-    plan = network._few_rows._plan
+    plan = network._engine.few_rows._plan
     for rows in range(1, MOST + 2):
         assert np.array_equal(network.predict(X[:rows])[0], first[0])
-    assert network._few_rows._plan is plan
+    assert network._engine.few_rows._plan is plan

@@ -227,6 +227,6 @@ def test_the_gradient_check_sees_a_derivative_that_is_left_out() -> None:
     network = OPTIONS["five layers"].make(Network, "float64")
     rows = data_for(network, 20, "float64")
     assert check_gradients(network, *rows, samples=5).ok
-    network._plans.get("gradients", 20)._layers[3].derivative = 0
+    network._engine.plans.get("gradients", 20)._layers[3].derivative = 0
     report = check_gradients(network, *rows, samples=5)
     assert [tensor.ok for tensor in report.tensors] == [tensor.layer > 3 for tensor in report.tensors]

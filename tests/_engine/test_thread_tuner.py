@@ -131,7 +131,7 @@ def test_a_single_thread_is_never_parallel() -> None:
 
 
 def test_what_was_measured_holds_for_the_same_work_alone() -> None:
-    plan = Network([8, 8, 8], seed=0)._plans.get("training", 16)
+    plan = Network([8, 8, 8], seed=0)._engine.plans.get("training", 16)
     first = plan.tuner("a", 2, rows=16)
     assert plan.tuner("a", 2, rows=16) is first
     assert plan.tuner("b", 2, rows=16) is not first

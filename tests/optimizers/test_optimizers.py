@@ -292,7 +292,7 @@ def test_every_optimizer_learns(optimizer: Optimizer, dtype: str) -> None:
 def test_reinitializing_resets_the_sum_of_adagrad() -> None:
     network = small_network(optimizer=Adagrad(0.1, initial_accumulator_value=0.5))
     network.fit(X, LABELS)
-    own = network._parameters
+    own = network._engine.parameters
     assert all((slot >= 0.5).all() and (slot > 0.5).any() for slot in tensors(own.unpack(own.slots[0])))
     network.reinitialize(3)
     assert all((slot == 0.5).all() for slot in tensors(own.unpack(own.slots[0])))
@@ -341,8 +341,8 @@ def test_memory_includes_the_gradient_that_clipping_by_norm_stores(dtype: str) -
         return Network([64, 100, 3], output="softmax", optimizer=Adam(**limit), dtype=dtype, seed=0)
 
     plain, clipped = network(), network(global_clipnorm=1.0)
-    plans = [each._plans.get("training", 32) for each in (plain, clipped)]
+    plans = [each._engine.plans.get("training", 32) for each in (plain, clipped)]
     more = clipped.memory(32) - plain.memory(32)
     assert more == plans[1].nbytes - plans[0].nbytes
-    assert more >= clipped._parameters.weights.nbytes  # the whole gradient
+    assert more >= clipped._engine.parameters.weights.nbytes  # the whole gradient
     assert network(clipvalue=1.0).memory(32) == plain.memory(32)

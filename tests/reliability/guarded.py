@@ -326,7 +326,7 @@ class Case:
                 found.append(history.history["loss"])
             except NonFiniteLossError as error:
                 found.append(np.frombuffer(error.args[0].encode(), np.uint8))
-        found += [*tensors(network.get_weights()), network._parameters.slots, network.predict(own_X)]
+        found += [*tensors(network.get_weights()), network._engine.parameters.slots, network.predict(own_X)]
         found += network.hidden_activations(own_X)
         if network.architecture.outputs <= 17:
             found.append(network.input_gradients(own_X))

@@ -206,7 +206,7 @@ def test_weights_that_overflow_never_take_the_place_of_good_ones(path: Path) -> 
 
     class Load(Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-            seen.append((Network.load(path).step, bool(np.isfinite(network._parameters.slots).all())))
+            seen.append((Network.load(path).step, bool(np.isfinite(network._engine.parameters.slots).all())))
 
     network.fit(np.ones((2, 2), np.float32), target, batch_size=1, callbacks=[ModelCheckpoint(path)])
     before = bits(network)
@@ -220,7 +220,7 @@ def test_weights_that_overflow_never_take_the_place_of_good_ones(path: Path) -> 
 def test_an_exception_where_weights_have_overflowed_leaves_those_before(error: type[BaseException]) -> None:
     class Fail(Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-            assert not np.isfinite(network._parameters.slots).all()
+            assert not np.isfinite(network._engine.parameters.slots).all()
             raise error
 
     network = Network([2, 1], loss="mean_absolute_error", seed=0)
@@ -233,7 +233,7 @@ def test_an_exception_where_weights_have_overflowed_leaves_those_before(error: t
 def test_a_network_that_is_not_finite_is_not_saved(path: Path) -> None:
     network = trained(1)
     network.save(path)
-    network._parameters.slots[0, 0] = np.nan
+    network._engine.parameters.slots[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN or infinity"):
         network.save(path)
     assert Network.load(path).epoch == 1

@@ -188,7 +188,7 @@ def test_fading_moments_end_in_zeros_not_in_denormals(optimizer: Optimizer, dtyp
         fit(X, y, sample_weight=weights, batch_size=1, shuffle=False)
     kept = [slot for slots in reference._slots for slot in slots.values()]
     assert sum(count_denormals(slot, dtype) for slot in kept) > 100
-    assert (network._parameters.slots == 0).all()
+    assert (network._engine.parameters.slots == 0).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -199,6 +199,6 @@ def test_moments_are_never_denormal_on_their_way_to_zero(dtype: str) -> None:
     left = []
     for _ in range(STEPS // 100):
         network.fit(X, y, sample_weight=np.zeros(100), batch_size=1)
-        left.append(np.count_nonzero(network._parameters.slots))
-        assert count_denormals(network._parameters.slots, dtype) == 0
+        left.append(np.count_nonzero(network._engine.parameters.slots))
+        assert count_denormals(network._engine.parameters.slots, dtype) == 0
     assert left[0] > left[-1] == 0

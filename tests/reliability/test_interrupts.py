@@ -56,7 +56,7 @@ def mean_output(y, predictions):
 
 def parts(network):
     "All that a step changes; the transposed weights too, which later steps read, but for those of the first layer."
-    own = network._parameters
+    own = network._engine.parameters
     transposed = own.transposed[[*own.w_offsets, own.transposed.size][1]:]
     state = bytes(own.state)  # but for what tells the data of the epoch under way
     return [*(array.tobytes() for array in (own.weights, transposed, own.slots)), state[:32], state[56:]]

@@ -525,7 +525,7 @@ def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, whe
         from fastmlp._engine.step_runner import StepRunner
         path = tempfile.mktemp()
         network = fresh()
-        turn = network._use.turn = Turn(network._use.turn)
+        turn = network._engine.lock.turn = Turn(network._engine.lock.turn)
         other = threading.Thread(target=lambda: network.predict(X))
         def handler(*_):
             other.start()
@@ -568,7 +568,7 @@ def test_a_handler_of_a_signal_that_came_during_compilation_may_wait_for_who_wai
 
         register_activation("softsign", softsign, slope)
         network, path = own("float64"), tempfile.mktemp()
-        lock = network._use.lock = Turn(network._use.lock)
+        lock = network._engine.lock.lock = Turn(network._engine.lock.lock)
         other = threading.Thread(target=lambda: network.predict(X))
         signal.signal(signal.SIGTERM, lambda *_: network.save(path))
         compile = jit.CFunc.compile
