@@ -85,7 +85,6 @@ OPTIONAL = {"matplotlib", "onnx", "skl2onnx", "sklearn", "torch"}
 # What breaks the rules and is being changed. Delete each entry with its cause; add none.
 PENDING_IMPORTS = {
     ("_data", "_engine"),
-    ("_io", "_engine"),
 }
 PENDING_PRIVATE_USES = {
     "callbacks/model_checkpoint.py",
