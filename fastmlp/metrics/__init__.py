@@ -14,6 +14,7 @@ To add a metric, touch these places:
 4. This module: an import and a name in `__all__`.
 5. `tests/metrics`: a comparison with scikit-learn in `test_metrics.py`, and an entry in the tables of
    `test_selected_metrics.py`, which fails as long as a metric is missing there.
+6. `docs/metrics.md`: the name in its table.
 """
 
 from fastmlp.metrics.classification import accuracy, confusion_matrix, f1, precision, recall

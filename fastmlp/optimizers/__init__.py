@@ -15,6 +15,7 @@ To add an optimizer, touch these places:
 5. `fastmlp/__init__.py` and `fastmlp/__init__.pyi`: the public name.
 6. Tests: `OPTIMIZERS` in `tests/cases.py` (kernels against the reference), a scalar formula in
    `tests/reference/test_reference.py`, and wrong numbers in `BAD` of `tests/optimizers/test_optimizers.py`.
+7. `docs/training.md`: a line.
 
 The model file, checkpoints, schedules and clipping then work without further changes.
 """

@@ -51,7 +51,7 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
     return columns
 
 
-def as_given(y: ArrayLike, rows: Array) -> NDArray[Any]:
+def metric_targets(y: ArrayLike, rows: Array) -> NDArray[Any]:
     """Return the targets as metrics take them: y if it holds class labels (n,), else its rows (n, outputs)."""
     given = np.asarray(y)
     return given if given.ndim == 1 and rows.shape[1] > 1 else rows

@@ -441,8 +441,8 @@ class Network:
             If the data do not suit the network; the network is then unchanged.
         """
         X, y, weights = self._check_samples(X, y, sample_weight)
-        losses, penalty = self._step(X, y, weights)
-        return data.weighted_mean(losses, weights) + penalty
+        sample_losses, penalty = self._step(X, y, weights)
+        return data.weighted_mean(sample_losses, weights) + penalty
 
     def fit(
         self,
@@ -535,20 +535,20 @@ class Network:
         """Do a step on each batch of these rows; return the mean of the losses before the steps, penalties included."""
         batches = [slice(start, start + batch_size) for start in range(0, len(X), batch_size)]
         steps = [self._step(X[batch], y[batch], weights[batch]) for batch in batches]
-        losses, penalties = zip(*steps, strict=True)
+        sample_losses, penalties = zip(*steps, strict=True)
         self.epoch += 1
-        return data.weighted_mean(np.concatenate(losses), weights) + float(np.mean(penalties))
+        return data.weighted_mean(np.concatenate(sample_losses), weights) + float(np.mean(penalties))
 
     def _step(self, X: Array, y: Array, weights: NDArray[np.float64]) -> tuple[Array, float]:
         """Do one step of the optimizer; return the losses of the samples (n,) and the penalty from before the step."""
         self.step += 1
         trace = self.forward(X, self.step)
-        losses, penalty = self.losses(trace, y), self.penalty()
+        sample_losses, penalty = self.losses(trace, y), self.penalty()
         optimizer = self.architecture.optimizer
         gradients = clip_gradients(optimizer, flat(self._gradients(trace, y, weights)))
         for w, g, slots in zip(self._parameters(), gradients, self._slots, strict=True):
             update(optimizer, w, g, slots, self.step)
-        return losses, penalty
+        return sample_losses, penalty
 
     def _stream(self, purpose: int, counter: int = 0) -> int:
         """Return the key of the random numbers for this purpose."""
@@ -564,7 +564,7 @@ class Network:
     ) -> tuple[Array, Array, NDArray[np.float64], NDArray[Any]]:
         """Return the checked samples, then the targets as metrics take them: class labels if labels were given."""
         samples = self._check_samples(X, y, sample_weight)
-        return (*samples, data.as_given(y, samples[1]))
+        return (*samples, data.metric_targets(y, samples[1]))
 
     # Evaluation ------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ To add a schedule, touch these places:
 3. `fastmlp/__init__.py` and `fastmlp/__init__.pyi`: the public name.
 4. Tests: the formula in `FORMULAS`, examples in `CASES` and wrong numbers in `WRONG` of
    `tests/schedules/test_schedules.py`, and an example in `SHORT` of `tests/optimizers/test_optimizers.py`.
+5. `docs/training.md`: a line.
 
 Optimizers, the model file and checkpoints then work without further changes.
 """
