@@ -67,7 +67,7 @@ def always_parallel() -> Iterator[list[int]]:
             counted.append(self.plan.threads)
         call(self, parallel, arguments)
 
-    ThreadTuner.parallel, StepRunner._call = (lambda self: self.most > 1), counting  # type: ignore[method-assign]
+    ThreadTuner.parallel, StepRunner._call = (lambda self: self.max_threads > 1), counting  # type: ignore[method-assign]
     try:
         yield counted
     finally:

@@ -212,7 +212,7 @@ class Engine:
     def predict(self, X: Table, batch_size: int | None = None) -> NDArray[Any]:
         """Return the output activations, (n, outputs); the kernels check that X is finite."""
         with self.lock.turn, self.lock.lock:
-            if isinstance(X, np.ndarray) and 0 < len(X) <= self.few_rows.most:
+            if isinstance(X, np.ndarray) and 0 < len(X) <= self.few_rows.max_rows:
                 return self.few_rows.predict(X)
             return inference.predict(self.plans, X, batch_size=batch_size)
 
@@ -304,9 +304,7 @@ class Engine:
             self._require_memory_to_evaluate(rows, validation.metrics)
             inference.prepare(self.plans, rows)
             if validation.requested:
-                self.evaluate(
-                    validation.samples, validation.requested
-                )  # refuses now what would not suit after an epoch
+                self.evaluate(validation.samples, validation.requested)  # raises now what it would after an epoch
         return plan
 
     def _resume_or_begin_epoch(self, *data: int) -> None:

@@ -1,4 +1,4 @@
-"""Predictions of so few rows that to find out where they lie would take longer than to compute them."""
+"""Predictions of so few rows that it would take longer to point a plan to them than to compute them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.phases.predict import predict_region
 
-MOST = 256  # rows that are few at most
-ROOM = 1 << 16  # numbers of a buffer at most; where a row takes more than that, no number of rows is few
+MAX_ROWS = 256
+MAX_NUMBERS = 1 << 16  # of both buffers; a network whose rows take more has no such predictor: `max_rows` is 0
 
 
 class FewRowsPredictor:
-    """Copies rows to where the kernels always find them, and the predictions from where they always put them.
+    """Predict few rows through buffers of its own, to which one plan points for good.
 
-    To tell the kernels of an array takes 5 us, and to copy a row 0.2: so there are buffers, and a plan that points to
-    them, of which a call changes nothing but the number of rows. One row of 30-16-8-2 takes 2.6 us so, 0.5 of them in
-    the kernel. Buffers and plan are made when they are first needed.
+    To point a plan to a user's array takes 5 us, to copy a row 0.2 us. So rows are copied into a buffer, and
+    predictions out of another; a call changes nothing in the plan but the number of rows. One row of 30-16-8-2 then
+    takes 2.6 us, 0.5 us of them in the kernel. Buffers and plan are made when they are first needed.
 
     Parameters
     ----------
@@ -35,34 +35,34 @@ class FewRowsPredictor:
 
     Attributes
     ----------
-    most : int
-        How many rows are few: those of which a second thread would have no share, if they have room.
+    max_rows : int
+        How many rows it takes: as many as one thread predicts alone, if the buffers hold them.
     """
 
     def __init__(self, parameters: Parameters) -> None:
         architecture = parameters.architecture
         serial = max(int(SERIAL_FLOPS / forward_flops(architecture, 1)), PANEL)
-        self.most = min(serial, ROOM // (architecture.inputs + architecture.units), MOST)
+        self.max_rows = min(serial, MAX_NUMBERS // (architecture.inputs + architecture.units), MAX_ROWS)
         self._parameters = parameters
         self._dtype = architecture.dtype
-        self._places: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # of X and predictions, by the number of rows
+        self._views: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # for X and predictions, by rows
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:
-        """The output activations of at most `most` rows.
+        """Return the output activations of at most `max_rows` rows.
 
         Raises
         ------
         ValueError
-            If a value of X is NaN, infinite or too large.
+            If a value of X is NaN, infinite or too large for the dtype.
         MemoryError
-            If the buffers would take more than there is.
+            If the buffers would take more memory than there is.
         """
         rows = len(X)
-        inputs, outputs = self._places.get(rows) or self._place(rows)
+        inputs, outputs = self._views.get(rows) or self._make_views(rows)
         if X.dtype == self._dtype:
             inputs[:] = X
         else:
-            with np.errstate(all="ignore"):  # what is too large becomes infinite, whatever the user has NumPy raise
+            with np.errstate(all="ignore"):  # what is too large becomes infinite, whatever the user lets NumPy raise
                 inputs[:] = X
         record = self._record
         record.rows, record.not_finite = rows, 0
@@ -72,21 +72,22 @@ class FewRowsPredictor:
             raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
         return outputs.copy()
 
-    def _place(self, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Where so many rows and their predictions are."""
-        if not self._places:
-            self._make()
-        inputs, outputs = self._places[self.most]
-        return self._places.setdefault(rows, (inputs[:rows], outputs[:rows]))
+    def _make_views(self, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return views of the buffers for that many rows and their predictions."""
+        if not self._views:
+            self._make_plan()
+        inputs, outputs = self._views[self.max_rows]
+        return self._views.setdefault(rows, (inputs[:rows], outputs[:rows]))
 
-    def _make(self) -> None:
+    def _make_plan(self) -> None:
+        """Make the buffers, and the plan that points to them."""
         architecture = self._parameters.architecture
-        plan = Plan(self._parameters, "prediction", self.most, threads=1)
-        inputs = aligned_zeros(self.most * architecture.inputs, self._dtype).reshape(self.most, -1)
-        outputs = aligned_zeros(self.most * architecture.outputs, self._dtype).reshape(self.most, -1)
+        plan = Plan(self._parameters, "prediction", self.max_rows, threads=1)
+        inputs = aligned_zeros(self.max_rows * architecture.inputs, self._dtype).reshape(self.max_rows, -1)
+        outputs = aligned_zeros(self.max_rows * architecture.outputs, self._dtype).reshape(self.max_rows, -1)
         point_to_inputs(plan, inputs)
         plan.record.output, plan.record.output_stride = address(outputs), architecture.outputs
         self._plan, self._record = plan, plan.record
         self._forward: Callable[..., None] = predict_region.function_for(self._dtype)
         self._arguments = (plan.address, None, 0)
-        self._places[self.most] = inputs, outputs
+        self._views[self.max_rows] = inputs, outputs

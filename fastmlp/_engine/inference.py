@@ -1,4 +1,4 @@
-"""What is asked of a network outside of training: predictions, losses, gradients, the Jacobian of its outputs.
+"""Inference: predictions, losses, gradients, and the Jacobian of the outputs.
 
 Data goes through the kernels a piece at a time, so that no buffer grows with it.
 """
@@ -37,32 +37,32 @@ from fastmlp.kernels.phases.rows import input_deltas
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
 PIECE_ROWS = 1 << 14  # rows of one call of a driver
 GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
-BUFFER_BYTES = 128 << 20  # what the rows that are under way take at most, as long as there are 16 of them
+BUFFER_BYTES = 128 << 20  # memory for activations at most, unless 16 rows need more
 
 _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 
 def prepare(plans: Plans, rows: int) -> None:
-    """Make the plans and load the kernels that a loss and a prediction of that many rows need."""
-    plans.get("gradients", _at_a_time(plans, rows))
-    plans.get("prediction", _predicted_at_a_time(plans, rows, None))
+    """Make the plans, and load the kernels, for a loss and a prediction of that many rows."""
+    plans.get("gradients", _gradient_rows(plans, rows))
+    plans.get("prediction", _prediction_rows(plans, rows, None))
     for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
         driver.address(_INT64)
 
 
 def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
-    """The activations (n, units) of a layer, the output layer if None.
+    """Return the activations (n, units) of a layer; None is the output layer.
 
     Raises
     ------
     ValueError
-        If a value of X is NaN, infinite or too large; the kernels look.
+        If a value of X is NaN, infinite or too large for the dtype. The kernels check that.
     """
     architecture = plans.parameters.architecture
     index = len(architecture.layers) - 1 if layer is None else layer
     units = architecture.layers[index].units
     memory.require(len(X) * units * architecture.dtype.itemsize, *_PREDICTIONS)
-    plan = plans.get("prediction", _predicted_at_a_time(plans, len(X), batch_size))
+    plan = plans.get("prediction", _prediction_rows(plans, len(X), batch_size))
     out = np.empty((len(X), units), architecture.dtype)
     record = plan.record
     record.output_layer, record.output_stride = index, out.shape[1]
@@ -79,7 +79,7 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
 
 
 def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
-    """The activations (n, units) of every hidden layer."""
+    """Return the activations (n, units) of every hidden layer."""
     architecture = plans.parameters.architecture
     layers = architecture.layers[:-1]
     size = len(X) * sum(layer.units for layer in layers) * architecture.dtype.itemsize
@@ -88,16 +88,16 @@ def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
 
 
 def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> float:
-    """The weighted mean of the losses of the rows, penalties included, dropout off."""
-    plan = plans.get("gradients", _at_a_time(plans, len(X)))
+    """Return the weighted mean of the losses of the rows, penalties included, dropout off."""
+    plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 0
     found = _losses(plan, X, targets, weights, gradients=False)
     return found + _penalties(plan)
 
 
 def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> tuple[float, NDArray[Any]]:
-    """The same loss and its gradient, packed as the parameters are; the next call overwrites it."""
-    plan = plans.get("gradients", _at_a_time(plans, len(X)))
+    """Return what `loss` returns, and its gradient in the layout of the parameters; the next call overwrites it."""
+    plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 1
     gradient = plan.buffer("gradient")
     gradient[:] = 0
@@ -106,16 +106,16 @@ def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights
 
 
 def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
-    """The derivative of each output with respect to each input, (n, outputs, inputs)."""
+    """Return the derivative of each output with respect to each input, (n, outputs, inputs)."""
     parameters = plans.parameters
     architecture = parameters.architecture
     size = len(X) * architecture.outputs * architecture.inputs * architecture.dtype.itemsize
     memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
-    plan = plans.get("jacobian", _at_a_time(plans, len(X)))
+    plan = plans.get("jacobian", _gradient_rows(plans, len(X)))
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
     plan.record.scale = 1.0
     plan.record.output_stride = result[:1].size
-    parameters.refresh_transposed()  # a training leaves out that of the first layer
+    parameters.refresh_transposed()  # training does not keep the transpose of the first layer's W
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
             chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
@@ -132,23 +132,23 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
 _PREDICTIONS = ("the activations of all rows, (n, units),", "fewer rows in a call would take less")
 
 
-def _at_a_time(plans: Plans, rows: int) -> int:
-    """How many rows go forward and back together; a matter of the network alone, since it decides bits of sums."""
+def _gradient_rows(plans: Plans, rows: int) -> int:
+    """Return how many rows go forward and back together: a matter of the network alone, since it decides bits."""
     architecture = plans.parameters.architecture
     kept = architecture.inputs + 3 * architecture.units
-    return max(min(rows, GRADIENT_ROWS, _whole_panels(kept * architecture.dtype.itemsize)), 1)
+    return max(min(rows, GRADIENT_ROWS, _rows_that_fit(kept * architecture.dtype.itemsize)), 1)
 
 
-def _predicted_at_a_time(plans: Plans, rows: int, batch_size: int | None) -> int:
-    """How many rows a thread takes forward together."""
+def _prediction_rows(plans: Plans, rows: int, batch_size: int | None) -> int:
+    """Return how many rows a thread takes forward together."""
     architecture = plans.parameters.architecture
     kept = architecture.inputs + architecture.units
-    usual = min(PREDICT_ROWS, _whole_panels(kept * architecture.dtype.itemsize))
+    usual = min(PREDICT_ROWS, _rows_that_fit(kept * architecture.dtype.itemsize))
     return usual if batch_size is None else min(batch_size, max(rows, usual))
 
 
-def _whole_panels(row_bytes: int) -> int:
-    """How many rows of that size have room, at least one panel of them."""
+def _rows_that_fit(row_bytes: int) -> int:
+    """Return how many rows of that size fit the memory for activations: at least one panel of 16."""
     return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
 
 
@@ -176,7 +176,7 @@ def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gra
 
 
 def _penalties(plan: Plan) -> float:
-    """The penalties, after adding their gradient: one more turn through the blocks, with no rows."""
+    """Add the gradient of the penalties, and return the penalties: one pass through the blocks with no rows."""
     if not plan.parameters.architecture.penalised:
         return 0.0
     plan.record.penalised, plan.record.rows = 1, 0

@@ -8,119 +8,136 @@ from collections.abc import Callable
 
 
 class ThreadTuner:
-    """Serial or parallel, by what was measured: on a busy machine two threads can be hundreds of times slower than one.
+    """Choose between serial and parallel calls by what was measured; the bits are the same either way.
 
-    The bits are the same either way. The first calls are serial. Then parallel is tried: by one step, which wakes the
-    threads (0.3 ms), and if that was cheap by some more, which show what they are worth; what is faster runs on. The
-    first trial may take a tenth of the time, so it comes after ten milliseconds of serial work, and each that failed
-    leaves the next half of that share: where threads do not pay, a fit of a second loses 1 %. Where the serial calls
-    themselves had to wait for a processor, a trial is expected to lose 50 ms, which was measured with
-    four busy neighbours on two cores.
+    On a busy machine two threads can be hundreds of times slower than one, so nothing is assumed.
 
-    Parallel calls get longer step by step, so that a neighbour who comes, or a trial that was lucky, costs little. They
-    are compared with a short serial call after 2 of them, then 4, 8, up to 64, unless they are clearly faster.
+    The first calls are serial. Then a trial runs one step in parallel, which wakes the threads (0.3 ms). If that was
+    cheap, more parallel steps follow, which show what threads are worth. The faster kind is used from then on.
+
+    A trial may lose a tenth of the serial time, so the first one comes after ten milliseconds of serial work. Each
+    failed trial halves that share: where threads do not pay, a fit of one second loses 1 %. If serial calls
+    had to wait for a processor, a trial is expected to lose 50 ms, as measured with four busy processes on two cores.
+
+    Parallel calls become longer step by step, so that a process that starts meanwhile, or a lucky trial, costs little.
+    A short serial call follows after 2 of them, then after 4, 8, up to 64, for comparison, unless they are clearly
+    faster.
+
+    Parameters
+    ----------
+    max_threads : int
+        The most threads; with 1 there is no choice.
+    rows : int
+        Rows at a time, for which the measurements hold.
+    clock : function
+        Returns the processor time of this thread in seconds.
     """
 
-    SHARE = 0.1  # of the serial seconds, that trials may lose
-    CALM_PRICE, BUSY_PRICE = 0.001, 0.05  # seconds that a trial is expected to lose at least
-    WATCHED = 0.005  # seconds that are enough to tell
-    WAITING = 0.9  # of its time a thread has a processor on a machine that is not busy
-    CLEARLY = 0.9  # parallel calls that take less than this share of a serial one need no comparison
-    LONGEST = 64  # parallel calls between two comparisons
-    FEWEST = 32  # how much rarer trials become at most
+    TRIAL_SHARE = 0.1  # of the serial time, which trials may lose
+    CALM_COST, BUSY_COST = 0.001, 0.05  # seconds that a trial is expected to lose at least
+    WATCH_SECONDS = 0.005  # of serial calls, enough to tell whether the machine is busy
+    FREE_SHARE = 0.9  # of its time a thread has a processor on a machine that is not busy
+    CLEAR_RATIO = 0.9  # parallel steps that take less than this share of a serial one need no comparison
+    MAX_CALLS = 64  # parallel calls between two comparisons
+    MAX_BACKOFF = 32  # how much rarer trials become at most
     SERIAL_CALL, PARALLEL_CALL, COMPARISON = 0.05, 0.01, 0.005  # seconds that calls may take
 
-    def __init__(self, most: int = 1, rows: int = 0, clock: Callable[[], float] = time.thread_time) -> None:
-        self.most, self._rows, self._clock = most, rows, clock
-        self._seconds: dict[bool, list[float]] = {False: [], True: []}  # of a step, in the last two calls of each kind
-        self._serial = 0.0  # seconds of serial calls since parallel was tried
-        self._watched: float | None = None  # those of them in which this thread was watched
-        self._own_from = self._own = 0.0  # and what it had of a processor in these
-        self._price = 0.0  # what the last parallel call lost
-        self._rarer = 1  # how much rarer trials have become, one after the other having failed
-        self._woken = False  # whether that was the step that wakes the threads, and they woke at once
-        self._length = 0.0  # of the last parallel call, if it was faster than a serial one
-        self._since_comparison, self._wait = 0, 2
+    def __init__(self, max_threads: int = 1, rows: int = 0, clock: Callable[[], float] = time.thread_time) -> None:
+        self.max_threads, self._rows, self._clock = max_threads, rows, clock
+        self._step_seconds: dict[bool, list[float]] = {False: [], True: []}  # in the last two calls of each kind
+        self._serial_seconds = 0.0  # of serial calls since the last trial
+        self._watched: float | None = None  # those of them for which the processor time is known
+        self._watch_start = self._processor_seconds = 0.0
+        self._cost = 0.0  # seconds that the last parallel call lost
+        self._backoff = 1  # how much rarer trials have become, because the last ones failed
+        self._woken = False  # whether the last call woke the threads, and did so cheaply
+        self._length = 0.0  # seconds of the last parallel call, if it was faster than a serial one
+        self._calls_since_comparison, self._calls_until_comparison = 0, 2
 
-    def fits(self, most: int, rows: int) -> bool:
-        """Whether what was measured holds: so many threads at most, and that many rows at a time."""
-        return (most, rows) == (self.most, self._rows)
+    def fits(self, max_threads: int, rows: int) -> bool:
+        """Return whether the measurements hold for that many threads at most and rows at a time."""
+        return (max_threads, rows) == (self.max_threads, self._rows)
 
     def parallel(self) -> bool:
-        """Whether the next call should be parallel."""
-        return self.most > 1 and self._prefers_parallel() != self.trial()
+        """Return whether the next call should be parallel."""
+        return self.max_threads > 1 and self._prefers_parallel() != self.trial()
 
     def trial(self) -> bool:
-        """Whether the next call only tries the kind that is not preferred."""
-        if self.most == 1:
+        """Return whether the next call only tries the kind that is not preferred."""
+        if self.max_threads == 1:
             return False
         if self._prefers_parallel():
-            return self._since_comparison >= self._wait and not self._is_clear()
+            return self._calls_since_comparison >= self._calls_until_comparison and not self._is_clear()
         if self._woken:
             return True
-        if self._watched is None or self._watched < self.WATCHED:
+        if self._watched is None or self._watched < self.WATCH_SECONDS:
             return False
-        return self._serial * self.SHARE >= self._expected_price()
+        return self._serial_seconds * self.TRIAL_SHARE >= self._expected_cost()
 
     def call_seconds(self) -> float:
-        """How long the next call may take, where a step is shorter."""
-        if self.most == 1:
+        """Return how long the next call may take, where a step is shorter."""
+        if self.max_threads == 1:
             return self.SERIAL_CALL
         if self.parallel() and self.trial():
-            return 2.0 * self.CALM_PRICE if self._woken else 0.0
+            return 2.0 * self.CALM_COST if self._woken else 0.0
         if self.parallel():
             return min(2.0 * self._length, self.PARALLEL_CALL)
-        until_trial = self._expected_price() / self.SHARE - self._serial
+        until_trial = self._expected_cost() / self.TRIAL_SHARE - self._serial_seconds
         return self.COMPARISON if self.trial() else min(max(until_trial, self.COMPARISON), self.SERIAL_CALL)
 
     def measured(self, parallel: bool, seconds: float, steps: int = 1) -> None:
-        """Take note of the seconds and steps of a call, where there is a choice."""
-        if self.most == 1:
+        """Record the seconds and steps of a call, where there is a choice."""
+        if self.max_threads == 1:
             return
         preferred, compared = self._prefers_parallel(), self.trial()
         if not parallel or preferred or self._woken or seconds / steps < self._best(False):
-            self._seconds[parallel] = [*self._seconds[parallel][-1:], seconds / steps]
+            self._step_seconds[parallel] = [*self._step_seconds[parallel][-1:], seconds / steps]
         if parallel:
-            self._price = max(0.0, seconds - steps * self._best(False))
-            self._woken = not (preferred or self._woken) and 0.0 < self._price < self.CALM_PRICE
-            self._length = 0.0 if self._price else seconds
-            if not self._woken:
-                self._rarer = min(2 * self._rarer, self.FEWEST) if self._price else 1
-            self._serial, self._watched = 0.0, None
-            self._since_comparison += 1
+            self._record_parallel(seconds, steps, preferred)
         else:
-            self._serial += seconds
+            self._serial_seconds += seconds
             self._watch(seconds)
             if preferred and compared:
-                self._since_comparison, self._wait = 0, min(2 * self._wait, self.LONGEST)
+                self._calls_since_comparison = 0
+                self._calls_until_comparison = min(2 * self._calls_until_comparison, self.MAX_CALLS)
         if self._prefers_parallel() != preferred:
-            self._since_comparison, self._wait = 0, 2
+            self._calls_since_comparison, self._calls_until_comparison = 0, 2
+
+    def _record_parallel(self, seconds: float, steps: int, preferred: bool) -> None:
+        """Record what a parallel call lost, and whether it woke the threads cheaply."""
+        self._cost = max(0.0, seconds - steps * self._best(False))
+        self._woken = not (preferred or self._woken) and 0.0 < self._cost < self.CALM_COST
+        self._length = 0.0 if self._cost else seconds
+        if not self._woken:
+            self._backoff = min(2 * self._backoff, self.MAX_BACKOFF) if self._cost else 1
+        self._serial_seconds, self._watched = 0.0, None
+        self._calls_since_comparison += 1
 
     def _watch(self, seconds: float) -> None:
-        """See how much of its time this thread has a processor.
+        """Measure which share of its time this thread has a processor.
 
-        Not in the first milliseconds: to ask ends a time slice that has run out, and asked at every call fits of 2 ms
-        among four busy neighbours took twice as long.
+        Not in the first milliseconds: to ask for the processor time ends a time slice that has run out. Asked at every
+        call, fits of 2 ms among four busy processes took twice as long.
         """
-        if self._serial < self.WATCHED:
+        if self._serial_seconds < self.WATCH_SECONDS:
             return
         if self._watched is None:
-            self._watched, self._own_from = 0.0, self._clock()
+            self._watched, self._watch_start = 0.0, self._clock()
         else:
             self._watched += seconds
-            self._own = self._clock() - self._own_from
+            self._processor_seconds = self._clock() - self._watch_start
 
-    def _expected_price(self) -> float:
-        """What the next trial may lose: as much as the last one, and more where serial calls wait for a processor."""
-        busy = self._watched is not None and self._own < self.WAITING * self._watched
-        return self._rarer * max(self._price, self.BUSY_PRICE if busy else self.CALM_PRICE)
+    def _expected_cost(self) -> float:
+        """Return what the next trial may lose: as much as the last one, and more on a busy machine."""
+        busy = self._watched is not None and self._processor_seconds < self.FREE_SHARE * self._watched
+        return self._backoff * max(self._cost, self.BUSY_COST if busy else self.CALM_COST)
 
     def _prefers_parallel(self) -> bool:
         return self._best(True) < self._best(False)
 
     def _is_clear(self) -> bool:
-        return self._best(True) < self.CLEARLY * self._best(False)
+        return self._best(True) < self.CLEAR_RATIO * self._best(False)
 
     def _best(self, parallel: bool) -> float:
-        """The better of the last two, so that one disturbed call decides nothing."""
-        return min(self._seconds[parallel], default=math.inf)
+        """Return the better of the last two, so that one disturbed call decides nothing."""
+        return min(self._step_seconds[parallel], default=math.inf)

@@ -11,13 +11,13 @@ from behaviour import small_data, small_network
 from numpy.typing import NDArray
 
 from fastmlp import Dense, Network
-from fastmlp._engine.few_rows import MOST
+from fastmlp._engine.few_rows import MAX_ROWS
 from fastmlp._engine.inference import PIECE_ROWS
 from fastmlp.kernels.layout import PANEL
 
 X, _ = small_data(300)
 LARGE = np.tile(X, (PIECE_ROWS * 2 // len(X) + 1, 1))  # three calls of the kernels
-COUNTS = (1, 2, PANEL - 1, PANEL, PANEL + 1, MOST, MOST + 1, len(X))
+COUNTS = (1, 2, PANEL - 1, PANEL, PANEL + 1, MAX_ROWS, MAX_ROWS + 1, len(X))
 
 KINDS: dict[str, Callable[[NDArray[Any]], Any]] = {
     "list": lambda a: a.tolist(),
@@ -52,17 +52,17 @@ def test_few_rows_of_any_kind_have_the_bits_of_many(kind: str, dtype: str) -> No
 @pytest.mark.parametrize("activation", ["relu", "gelu", "softmax"])
 @pytest.mark.parametrize("widths", [[1, 1], [17, 3], [3, 40, 1], [784, 128, 10], [3000, 33, 2]])
 def test_few_rows_of_any_network_have_the_bits_of_many(widths: list[int], activation: str) -> None:
-    rows = np.random.default_rng(0).normal(size=(MOST + 1, widths[0])).astype(np.float32)
+    rows = np.random.default_rng(0).normal(size=(MAX_ROWS + 1, widths[0])).astype(np.float32)
     network = Network([*widths[:-1], Dense(widths[-1], "linear")], activation=activation, seed=3)
     together = network.predict(rows)
-    for count in (*range(41), MOST - 1, MOST):
+    for count in (*range(41), MAX_ROWS - 1, MAX_ROWS):
         assert np.array_equal(network.predict(rows[:count]), together[:count])
 
 
 @pytest.mark.parametrize("inputs", [1 << 13, 1 << 14, 1 << 16])
 def test_rows_of_a_wide_network_are_few_or_many_by_their_size(inputs: int) -> None:
     network = Network([inputs, 2], seed=0)
-    assert network._engine.few_rows.most == {1 << 13: 7, 1 << 14: 3, 1 << 16: 0}[inputs]
+    assert network._engine.few_rows.max_rows == {1 << 13: 7, 1 << 14: 3, 1 << 16: 0}[inputs]
     rows = np.random.default_rng(0).normal(size=(9, inputs)).astype(np.float32)
     together = network.predict(rows)
     assert all(np.array_equal(network.predict(rows[:count]), together[:count]) for count in range(9))
@@ -144,6 +144,6 @@ def test_few_rows_take_their_memory_once() -> None:
     network = small_network()
     first = network.predict(X[:1])
     plan = network._engine.few_rows._plan
-    for rows in range(1, MOST + 2):
+    for rows in range(1, MAX_ROWS + 2):
         assert np.array_equal(network.predict(X[:rows])[0], first[0])
     assert network._engine.few_rows._plan is plan

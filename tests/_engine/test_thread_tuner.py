@@ -1,4 +1,4 @@
-"""The choice between serial and parallel, on machines that are made up: what a step takes, serial and parallel."""
+"""The tuner between serial and parallel, on machines that are made up: what a step takes, serial and parallel."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def course(
     parallel_step: Callable[[float], float], until: float, most: int = 2, own: float = 1.0, serial: float = SERIAL
 ) -> Course:
     """What is chosen for so many seconds, where a parallel step takes what the function says for its time."""
-    choice = ThreadTuner(most, rows=100, clock=lambda: now * own)
+    tuner = ThreadTuner(most, rows=100, clock=lambda: now * own)
     found, now, step = Course(), 0.0, serial
     while now < until:
-        parallel, trial = choice.parallel(), choice.trial()
-        steps = max(1, int(choice.call_seconds() / step))
+        parallel, trial = tuner.parallel(), tuner.trial()
+        steps = max(1, int(tuner.call_seconds() / step))
         seconds = steps * (parallel_step(now) if parallel else serial)
         now += seconds
-        choice.measured(parallel, seconds, steps)
+        tuner.measured(parallel, seconds, steps)
         step = step if trial else seconds / steps  # as the trainer expects it
         found.kinds.append(parallel)
         found.steps.append(steps)
@@ -136,4 +136,4 @@ def test_what_was_measured_holds_for_the_same_work_alone() -> None:
     assert plan.tuner("a", 2, rows=16) is first
     assert plan.tuner("b", 2, rows=16) is not first
     assert plan.tuner("a", 2, rows=17) is not first
-    assert plan.tuner("a", 1, rows=17).most == 1
+    assert plan.tuner("a", 1, rows=17).max_threads == 1

@@ -315,7 +315,7 @@ fresh = parts(overflowing())
 hits["overflowing_step"] = at_every_place(overflowing, overflowing_step, lambda network: parts(network) == fresh, SHORT)
 
 rows = np.random.default_rng(0).normal(size=(600, 64)).astype(np.float32)
-ThreadTuner.parallel = lambda self: self.most > 1
+ThreadTuner.parallel = lambda self: self.max_threads > 1
 wide = Network([64, 256, 64, 3], output="softmax", seed=0)
 expected, threads_before = wide.predict(rows).tobytes(), numba.get_num_threads()
 

@@ -38,7 +38,7 @@ def use_threads_wherever_possible() -> None:
             yield
 
     guard.limited_to = noted
-    ThreadTuner.parallel = lambda self: self.most > 1  # type: ignore[method-assign]
+    ThreadTuner.parallel = lambda self: self.max_threads > 1  # type: ignore[method-assign]
 
 
 @numba.njit(parallel=True)
