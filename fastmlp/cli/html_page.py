@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fastmlp._display import notebook
-from fastmlp.plot.inline import STYLE, inline_svg
+from fastmlp.plot.inline_svg import STYLE, inline_svg
 from fastmlp.plot.themes import DARK, DARK_RULES, LIGHT, Palette
 
 if TYPE_CHECKING:

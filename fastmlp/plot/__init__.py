@@ -1,19 +1,23 @@
-"""Pictures of networks and of their training; they need matplotlib, `pip install "fastmlp[plot]"`.
+"""Plots of networks, of their training and of their predictions. They need matplotlib: `pip install "fastmlp[plot]"`.
 
-Every function takes its data, then `path` and, by name, `ax`, `title` and `theme`, and returns a matplotlib `Figure`:
+Each function takes its data and `path`, and the keyword arguments `ax`, `title` and `theme`. It returns a matplotlib
+`Figure`.
 
-- `path` is a PNG or SVG file to write, by its suffix; None writes none,
-- `ax` is a matplotlib `Axes` to draw into, whose figure keeps its own ground; None makes a figure,
-- `title` stands above the picture,
-- `theme` is "light" or "dark", or "auto" for an SVG file that follows the reader's choice.
+- `path` is the PNG or SVG file to write; the suffix decides. None writes no file.
+- `ax` is a matplotlib `Axes` to draw into; its figure keeps its background. None creates a figure.
+- `title` is the text above the plot.
+- `theme` is "light" or "dark", or "auto" for an SVG file that follows the colour scheme of the reader.
 
-A figure is made without pyplot: no backend is chosen, and nothing must be closed. A notebook shows it.
+The figures do not use pyplot: drawing selects no backend, and figures need not be closed. Notebooks show them.
+
+>>> fastmlp.plot.learning_curves(net.history, "curves.png")
+>>> fastmlp.plot.confusion_matrix(labels, net.predict_classes(X), "confusion.svg", theme="auto")
 """
 
-from fastmlp.plot.curves import gradient_norms, learning_curves
-from fastmlp.plot.drawing import network
 from fastmlp.plot.evaluation import confusion_matrix, predicted_versus_true, roc_curves
+from fastmlp.plot.network_diagram import network
 from fastmlp.plot.themes import Theme
+from fastmlp.plot.training_curves import gradient_norms, learning_curves
 
 __all__ = [
     "Theme",

@@ -1,4 +1,4 @@
-"""What every picture shares: a figure that no global state knows, axes in a theme, and the file that is written."""
+"""`Canvas`, the common part of all plots: a figure without global state, axes in the colours of a theme, the file."""
 
 from __future__ import annotations
 
@@ -12,78 +12,80 @@ from typing import TYPE_CHECKING, Any
 
 from fastmlp._display.texts import printable_name
 from fastmlp._io.atomic import write_atomically
-from fastmlp.plot.themes import DARK_RULES, palette_of
+from fastmlp.plot.themes import DARK_RULES, palette_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
-"""Of texts that hold a user's names: a dollar sign is one, and no formula begins there."""
+"""Options for texts with the user's names, in which a dollar sign is a dollar sign and does not begin a formula."""
 
 _SUFFIXES = (".png", ".svg")
-_LONGEST_LEGEND = 6  # entries that find room in the axes
-_LEGEND_WIDTH = 2.4  # inches beside the axes
-_STYLES = ("-", (0, (5, 2)), (0, (1, 1.5)))  # when the colours have all been used
+_MAX_LEGEND_INSIDE = 6  # entries; a longer legend is placed outside the axes
+_LEGEND_WIDTH = 2.4  # inches that an outside legend adds to the figure
+_LINE_STYLES = ("-", (0, (5, 2)), (0, (1, 1.5)))  # the next one begins when all colours are used
 
 
 class Canvas:
-    """A figure in the making: the axes to draw into, the colours, and where the result goes.
+    """A figure under construction: the axes to draw into, the colours, and the file to write.
 
     Parameters
     ----------
-    path : path-like, optional
-        The PNG or SVG file.
-    ax : Axes, optional
-        Where to draw; None makes a figure.
+    path : path-like or None
+        The PNG or SVG file to write; None writes no file.
+    ax : matplotlib.axes.Axes or None
+        The axes to draw into; None creates a figure.
     theme : {"light", "dark", "auto"}
         The colours.
     size : tuple of float
-        Width and height of a new figure, in inches.
+        The width and height of a new figure in inches.
 
     Raises
     ------
     ImportError
-        If matplotlib is not installed; the message names the extra that brings it.
-    ValueError, TypeError
-        If the suffix is not known, or theme or axes do not suit.
+        If matplotlib is not installed. The message gives the command that installs it.
+    ValueError
+        If the suffix of `path` is unknown, the theme is unknown, or the theme is "auto" without an SVG file.
+    TypeError
+        If `ax` is not a matplotlib Axes.
     """
 
     def __init__(
         self, path: str | os.PathLike[str] | None, ax: Axes | None, theme: str, size: tuple[float, float]
     ) -> None:
-        self.palette = palette_of(theme)
+        self.palette = palette_for(theme)
         self.path, self.adaptive = path, theme == "auto"
         suffix = None if path is None else _suffix(path)
         if self.adaptive and suffix != ".svg":
             raise ValueError(
-                "theme='auto' is for SVG files, which follow the reader's choice; give a path that ends in .svg, or "
-                "theme='light' or 'dark'"
+                f"theme='auto' needs an SVG file, got path={None if path is None else os.fspath(path)!r}; give a path "
+                "that ends in .svg, or theme='light' or 'dark'"
             )
         figure_class = require_matplotlib()
         self._axes = ax
         if ax is None:
-            # A Figure of its own, not pyplot: savefig then picks Agg for itself, whatever backend the user has chosen.
+            # Not pyplot: savefig of such a figure uses Agg, whatever backend the user has selected.
             self.figure: Figure = figure_class(
                 figsize=size, dpi=150, layout="constrained", facecolor=self.palette.surface
             )
-            # IPython shows figures once pyplot is imported; these show themselves.
-            self.figure.__dict__["_repr_png_"] = functools.partial(written, self.figure, ".png")
+            # IPython displays figures only after pyplot is imported; this method displays the figure without pyplot.
+            self.figure.__dict__["_repr_png_"] = functools.partial(encode_figure, self.figure, ".png")
         elif not hasattr(ax, "get_figure") or not hasattr(ax, "plot"):
             raise TypeError(f"ax must be a matplotlib Axes, got {ax!r} of type {type(ax).__name__}")
         else:
-            self.figure = ax.figure.figure  # also of a subfigure
+            self.figure = ax.figure.figure  # the figure of a subfigure, too
 
     def axes(self) -> Axes:
-        """The axes of a picture that has one."""
-        return self.styled(self.figure.add_subplot() if self._axes is None else self._axes)
+        """Return the only axes of a plot: the axes of the user, or new ones."""
+        return self.apply_theme(self.figure.add_subplot() if self._axes is None else self._axes)
 
     def panels(self, columns: int, rows: int) -> list[Axes]:
-        """Many axes, row by row."""
-        return [self.styled(axes) for axes in self.figure.subplots(rows, columns, squeeze=False).flat]
+        """Return the axes of a grid of plots, row by row."""
+        return [self.apply_theme(axes) for axes in self.figure.subplots(rows, columns, squeeze=False).flat]
 
-    def styled(self, axes: Axes) -> Axes:
-        """The axes in the colours of the theme."""
+    def apply_theme(self, axes: Axes) -> Axes:
+        """Set the colours of the axes, and return the axes."""
         axes.set_facecolor(self.palette.surface)
         axes.grid(color=self.palette.faint, linewidth=0.8)
         axes.set_axisbelow(True)
@@ -93,49 +95,49 @@ class Canvas:
         return axes
 
     def title(self, axes: Axes, text: str, size: float = 14) -> None:
-        """Write above the axes."""
+        """Set the title above the axes."""
         axes.set_title(text, loc="left", fontsize=size, color=self.palette.ink, pad=12, **PLAIN)
 
     def labels(self, axes: Axes, x: str, y: str) -> None:
-        """Write beside the axes."""
+        """Set the labels of both axes."""
         axes.set_xlabel(x, fontsize=11, color=self.palette.ink, **PLAIN)
         axes.set_ylabel(y, fontsize=11, color=self.palette.ink, **PLAIN)
 
-    def line(self, index: int) -> dict[str, Any]:
-        """Colour and style of one of many lines: 24 are different."""
+    def line_style(self, index: int) -> dict[str, Any]:
+        """Return the colour and line style of the line with this index; 24 combinations are different."""
         series = self.palette.series
-        return {"color": series[index % len(series)], "linestyle": _STYLES[index // len(series) % len(_STYLES)]}
+        style = _LINE_STYLES[index // len(series) % len(_LINE_STYLES)]
+        return {"color": series[index % len(series)], "linestyle": style}
 
     def legend(
-        self, axes: Axes, handles: Sequence[Any], names: Sequence[str], place: str = "best", *, outside: bool = False
+        self, axes: Axes, handles: Sequence[Any], names: Sequence[str], loc: str = "best", *, outside: bool = False
     ) -> None:
-        """Name the lines; many names, or those of all panels, stand on the right of the figure."""
+        """Add a legend at `loc` in the axes, or to the right of a new figure if it is long or `outside` is True."""
         options: dict[str, Any] = {"frameon": False, "fontsize": 10, "labelcolor": self.palette.ink}
-        own = self._axes is None
-        if own and (outside or len(names) > _LONGEST_LEGEND):
+        new_figure = self._axes is None
+        if new_figure and (outside or len(names) > _MAX_LEGEND_INSIDE):
             self.figure.set_figwidth(self.figure.get_figwidth() + _LEGEND_WIDTH)
             legend = self.figure.legend(handles, [""] * len(names), loc="outside right upper", **options)
         else:
-            options["loc"] = place
-            legend = axes.legend(handles, [""] * len(names), **options)
+            legend = axes.legend(handles, [""] * len(names), loc=loc, **options)
         for text, name in zip(legend.get_texts(), names, strict=True):
-            text.set(text=name, **PLAIN)  # not before: matplotlib leaves out names that begin with "_"
+            text.set(text=name, **PLAIN)  # set later, because matplotlib omits entries whose name begins with "_"
 
-    def done(self) -> Figure:
-        """Write the file, if one was asked for."""
+    def finish(self) -> Figure:
+        """Write the file if there is a path, and return the figure."""
         if self.path is not None:
-            data = written(self.figure, _suffix(self.path), DARK_RULES if self.adaptive else "")
+            data = encode_figure(self.figure, _suffix(self.path), DARK_RULES if self.adaptive else "")
             write_atomically(self.path, [data])
         return self.figure
 
 
 def require_matplotlib() -> type[Figure]:
-    """The class of figures.
+    """Return the `Figure` class of matplotlib.
 
     Raises
     ------
     ImportError
-        If matplotlib is not installed; the message names the extra that brings it.
+        If matplotlib is not installed. The message gives the command that installs it.
     """
     try:
         from matplotlib.figure import Figure
@@ -144,14 +146,21 @@ def require_matplotlib() -> type[Figure]:
     return Figure
 
 
-def written(figure: Figure, suffix: str, rules: str = "") -> bytes:
-    """The file of a figure, the same bytes each time; an SVG's texts are texts, in the reader's fonts.
+def encode_figure(figure: Figure, suffix: str, css: str = "") -> bytes:
+    """Return the content of the file of a figure. The same figure gives the same bytes.
 
-    `rules` is CSS for an SVG.
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    suffix : {".png", ".svg"}
+        The format. An SVG holds its texts as texts, shown in the fonts of the reader.
+    css : str
+        Style rules to embed in an SVG.
     """
     import matplotlib
 
-    picture = io.BytesIO()
+    buffer = io.BytesIO()
     settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "fastmlp",
@@ -160,32 +169,32 @@ def written(figure: Figure, suffix: str, rules: str = "") -> bytes:
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         if suffix == ".svg":
-            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's fonts may have it
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's fonts may have the glyph
         metadata = {"Date": None} if suffix == ".svg" else None
-        figure.savefig(picture, format=suffix[1:], facecolor=figure.get_facecolor(), dpi=figure.dpi, metadata=metadata)
-    data = picture.getvalue()
-    return data.replace(b"</metadata>", f"</metadata>\n <style>{rules}</style>".encode(), 1) if rules else data
+        figure.savefig(buffer, format=suffix[1:], facecolor=figure.get_facecolor(), dpi=figure.dpi, metadata=metadata)
+    data = buffer.getvalue()
+    return data.replace(b"</metadata>", f"</metadata>\n <style>{css}</style>".encode(), 1) if css else data
 
 
-def evenly(count: int, most: int) -> Any:
-    """A slice of every so manieth of `count`, so that at most `most` are left."""
-    return slice(None, None, max(1, -(-count // most)))
+def every_nth(count: int, max_count: int) -> slice:
+    """Return a slice that takes every n-th of `count` items, with the smallest n that leaves at most `max_count`."""
+    return slice(None, None, max(1, -(-count // max_count)))
 
 
-def named(names: Sequence[object] | None, count: int, what: str, most: int = 24) -> list[str]:
-    """The names to be shown of so many things, or "0", "1" ...
+def display_names(names: Sequence[object] | None, count: int, what: str) -> list[str]:
+    """Return the names to show for `count` classes or outputs; without names they are "0", "1" ...
 
     Raises
     ------
     ValueError
-        If there are more names or fewer.
+        If the number of names is not `count`.
     """
     if names is None:
         return [str(index) for index in range(count)]
-    given = [printable_name(name, most) for name in names]
-    if len(given) != count:
-        raise ValueError(f"display_labels must name the {count} {what}, got {len(given)} names")
-    return given
+    printable = [printable_name(name, 24) for name in names]
+    if len(printable) != count:
+        raise ValueError(f"display_labels must have a name for each of the {count} {what}, got {len(printable)} names")
+    return printable
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:

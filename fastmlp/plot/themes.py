@@ -1,4 +1,4 @@
-"""The colours of pictures, on light and on dark ground."""
+"""The colours of plots on a light or dark background."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ THEMES = ("light", "dark", "auto")
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one theme, all different, so that each can be told from its number.
+    """The colours of one theme. All are different, so that `DARK_RULES` can replace each by its dark counterpart.
 
     Parameters
     ----------
-    surface, ink, muted, faint : str
-        The ground; texts; what is said in passing; grids.
+    surface : str
+        The background.
+    ink : str
+        Texts and the frame.
+    muted : str
+        Secondary lines and texts.
+    faint : str
+        The grid.
     series : tuple of str
-        Of lines and areas: the first is training or a positive weight, the second validation or a negative one.
+        Lines and areas. The first is used for training and positive weights, the second for validation and negative
+        weights.
     """
 
     surface: str
@@ -29,7 +36,7 @@ class Palette:
 
     @property
     def colours(self) -> tuple[str, ...]:
-        """All of them, in the same order in every theme."""
+        """All colours, in the same order in every theme."""
         return (self.surface, self.ink, self.muted, self.faint, *self.series)
 
 
@@ -49,28 +56,28 @@ DARK = Palette(
 )
 
 
-def palette_of(theme: str) -> Palette:
-    """The colours to draw with; "auto" draws in light ones, which `DARK_RULES` turn into dark ones.
+def palette_for(theme: str) -> Palette:
+    """Return the colours of a theme. "auto" has the light colours, which `DARK_RULES` replace by dark ones.
 
     Raises
     ------
     ValueError
-        If there is no such theme.
+        If the theme is unknown.
     """
     if theme not in THEMES:
         raise ValueError(f"theme must be one of {', '.join(map(repr, THEMES))}, got {theme!r}")
     return DARK if theme == "dark" else LIGHT
 
 
-def _rules() -> str:
-    """A rule for each colour: matplotlib writes it into a style attribute, where a selector finds it."""
+def _dark_rules() -> str:
+    """Return a CSS rule for each colour. Its selector finds the style attribute in which matplotlib writes colours."""
     rules = [
-        f'[style*="{what}: {light}"]{{{what}:{dark} !important}}'
+        f'[style*="{attribute}: {light}"]{{{attribute}:{dark} !important}}'
         for light, dark in zip(LIGHT.colours, DARK.colours, strict=True)
-        for what in ("fill", "stroke")
+        for attribute in ("fill", "stroke")
     ]
     return "@media (prefers-color-scheme: dark){" + "".join(rules) + "}"
 
 
-DARK_RULES = _rules()
-"""CSS that turns a light SVG into a dark one where the reader prefers that; elsewhere it stays light."""
+DARK_RULES = _dark_rules()
+"""CSS that shows a light SVG in dark colours if the reader prefers a dark colour scheme."""

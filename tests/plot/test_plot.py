@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from fastmlp import Dense, GradientMonitor, History, Network, metrics, plot, reference
-from fastmlp.plot.evaluation import _DARKEST
+from fastmlp.plot.evaluation import _MAX_OPACITY
 from fastmlp.plot.themes import DARK, DARK_RULES, LIGHT
 
 LOSS = [0.9, 0.5, 0.3, 0.2]
@@ -108,8 +108,8 @@ def test_axes_of_the_user_are_drawn_into(tmp_path, draw):
     ("options", "error", "message"),
     [
         ({"theme": "sepia"}, ValueError, "theme must be one of 'light', 'dark', 'auto', got 'sepia'"),
-        ({"theme": "auto"}, ValueError, "theme='auto' is for SVG files"),
-        ({"theme": "auto", "path": "a.png"}, ValueError, "theme='auto' is for SVG files"),
+        ({"theme": "auto"}, ValueError, "theme='auto' needs an SVG file, got path=None"),
+        ({"theme": "auto", "path": "a.png"}, ValueError, "theme='auto' needs an SVG file, got path='a.png'"),
         ({"path": "a.pdf"}, ValueError, r"path must end in .png or .svg, got 'a.pdf'"),
         ({"path": "picture"}, ValueError, "path must end in .png or .svg"),
         ({"path": "nowhere/a.png"}, FileNotFoundError, "nowhere/a.png"),
@@ -184,7 +184,7 @@ def test_colours_are_legible_on_their_ground(palette):
     assert min(contrast(rgb(text), rgb(palette.surface)) for text in (palette.ink, palette.muted)) >= 4.5
     assert min(contrast(rgb(line), rgb(palette.surface)) for line in palette.series) >= 3
     ground, colour = np.array(rgb(palette.surface)), np.array(rgb(palette.series[0]))
-    darkest = ground + _DARKEST * (colour - ground)
+    darkest = ground + _MAX_OPACITY * (colour - ground)
     assert contrast(rgb(palette.ink), darkest) >= 4.5
 
 
@@ -289,11 +289,11 @@ def test_a_single_epoch_has_one_tick():
 @pytest.mark.parametrize(
     ("history", "error", "message"),
     [
-        ({}, ValueError, "history must hold the loss of at least one epoch"),
+        ({}, ValueError, "history must have a finite loss of at least one epoch"),
         ({"loss": []}, ValueError, "loss of at least one epoch"),
         ({"accuracy": [1.0]}, ValueError, r"loss of at least one epoch.*\['accuracy'\]"),
-        ({"loss": [NAN, NAN]}, ValueError, "loss of at least one epoch, a finite number"),
-        ({"a": {"loss": [1.0]}, "b": {"acc": [1.0]}}, ValueError, "the history of 'b' must hold the loss"),
+        ({"loss": [NAN, NAN]}, ValueError, "finite loss of at least one epoch"),
+        ({"a": {"loss": [1.0]}, "b": {"acc": [1.0]}}, ValueError, "the history of 'b' must have a finite loss"),
         ({"a": {"loss": [1.0]}, "b": [1.0]}, TypeError, "the history of 'b' must be a History"),
         ({"loss": ["high"]}, TypeError, "'loss' of history must be a list of numbers"),
         ({"loss": [[1.0]]}, ValueError, r"'loss' of history must be a list of numbers, got shape \(1, 1\)"),
@@ -448,18 +448,26 @@ def test_of_many_points_some_are_shown_and_r2_is_that_of_all():
             "normalize must be None, 'true', 'pred' or 'all'",
         ),
         ("confusion_matrix", ([0, 1], [0, 1], {"labels": [0]}), "labels must hold every label that occurs"),
-        ("confusion_matrix", ([0, 1], [0, 1], {"display_labels": ["a"]}), "display_labels must name the 2 classes"),
+        (
+            "confusion_matrix",
+            ([0, 1], [0, 1], {"display_labels": ["a"]}),
+            "display_labels must have a name for each of the 2 classes",
+        ),
         ("roc_curves", ([0, 1], [0.1]), "y_true must have shape"),
         ("roc_curves", ([0, 2], [0.1, 0.2]), "y_true must hold labels from 0 to 1"),
         ("roc_curves", ([0, 3], np.ones((2, 3))), r"y_true must hold labels from 0 to 2, got \[3\]"),
         ("roc_curves", (["a", "b"], np.ones((2, 3))), "y_true must hold labels from 0 to 2"),
-        ("roc_curves", ([[0.5, 0.5]], [[0.5, 0.5]]), "must hold 0 or 1 for each output"),
+        ("roc_curves", ([[0.5, 0.5]], [[0.5, 0.5]]), "must hold 0 or 1 for each output, got 0.5"),
         ("roc_curves", ([0, 0], [0.1, 0.2]), "needs samples of positive weight in the class and outside of it"),
-        ("roc_curves", ([[0, 0, 0]], [[1, 1, 1]]), "y_true has one kind only"),
+        ("roc_curves", ([[0, 0, 0]], [[1, 1, 1]]), "needs rows inside and outside at least one class"),
         ("roc_curves", ([0, 1], [0.1, NAN]), "scores must be numbers, got NaN"),
         ("predicted_versus_true", ([1.0], [1.0, 2.0]), "y_true and y_pred must both have shape"),
         ("predicted_versus_true", ([1.0, 2.0], [1.0, NAN]), "y_pred must hold finite numbers, got nan"),
-        ("predicted_versus_true", ([1.0], [1.0], {"display_labels": "ab"}), "display_labels must name the 1 outputs"),
+        (
+            "predicted_versus_true",
+            ([1.0], [1.0], {"display_labels": "ab"}),
+            "display_labels must have a name for each of the 1 outputs",
+        ),
     ],
 )
 def test_predictions_that_cannot_be_drawn_are_refused(draw, arguments, message):
@@ -514,17 +522,17 @@ def test_an_axis_of_norms_has_at_least_two_numbers(factor):
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
-        (monitor(epochs=0), {}, ValueError, "the monitor has seen no epoch with finite values"),
-        (GradientMonitor([[1.0]], [0]), {}, ValueError, r"no epoch with finite values; fit with callbacks=\[monitor\]"),
-        (GradientMonitor([[1.0]], [0]), {"what": "dead"}, ValueError, "the monitor has seen no epoch"),
+        (monitor(epochs=0), {}, ValueError, "the monitor has no finite values"),
+        (GradientMonitor([[1.0]], [0]), {}, ValueError, r"no finite values; fit with callbacks=\[monitor\]"),
+        (GradientMonitor([[1.0]], [0]), {"what": "dead"}, ValueError, "the monitor has no finite values"),
         (monitor(), {"what": "loss"}, ValueError, "what must be one of weight_norm, gradient_norm, .*, got 'loss'"),
-        (monitor(), {"ax": Figure().subplots()}, ValueError, "one ax has room for one quantity; choose with what="),
+        (monitor(), {"ax": Figure().subplots()}, ValueError, "an ax can show one measure, got 5; give what="),
         (History(), {}, TypeError, "monitor must be a GradientMonitor, got History"),
         (
             SimpleNamespace(history={"dead": [[1.0]]}, epoch=[0, 1], layers=["1"]),
             {},
             ValueError,
-            r"'dead' of the monitor must have a number for each epoch and layer, \(2, 1\), got \(1, 1\)",
+            r"'dead' of the monitor must have shape \(epochs, layers\) = \(2, 1\), got shape \(1, 1\)",
         ),
     ],
 )
