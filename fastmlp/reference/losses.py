@@ -90,7 +90,7 @@ def poisson_gradient(A: Array, y: Array) -> Array:
 
 
 def half_poisson_deviance(A: Array, y: Array) -> Array:
-    """`sum_k [y_k log(y_k / a_k) - y_k + a_k]` with 0 log 0 = 0; in log a_k, a_k is clipped to epsilon."""
+    """`sum_k [y_k log(y_k / a_k) - y_k + a_k]` with 0 log 0 = 0; log a_k clips a_k to at least epsilon."""
     return (A - y - y * np.log(_positive(A))).sum(axis=1) - _entropy(y)
 
 
