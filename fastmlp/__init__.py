@@ -56,7 +56,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
     ),
     "sklearn": ("MLPClassifier", "MLPRegressor"),
     "tables": (),
-    "_engine.step_runner": ("NonFiniteLossError",),
+    "_engine.engine": ("NonFiniteLossError",),
     "_io.model_file": ("ModelFormatError",),
 }
 _HOMES = {name: module for module, names in _LAZY.items() for name in names}

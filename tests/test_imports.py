@@ -86,13 +86,7 @@ OPTIONAL = {"matplotlib", "onnx", "skl2onnx", "sklearn", "torch"}
 PENDING_IMPORTS = {
     ("_data", "_engine"),
 }
-PENDING_PRIVATE_USES = {
-    "callbacks/model_checkpoint.py",
-    "sklearn/base.py",
-    "sklearn/lbfgs.py",
-    "sklearn/networks.py",
-    "tables/model.py",
-}
+PENDING_INNER_IMPORTS = {"_data.chunks", "_data.feeds", "registration"}
 PENDING_DOCSTRINGS = {
     "_data.arrays",
     "_engine.flops",
@@ -104,7 +98,6 @@ PENDING_DOCSTRINGS = {
     "kernels.operations.user_functions",
     "kernels.vocabulary.simd",
     "schedules.base",
-    "tables.model",
 }
 
 LEVELS = [row.names.split(", ") for row in ORDER]
@@ -325,6 +318,7 @@ def test_tests_and_benchmarks_do_not_import_each_other() -> None:
 
 COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "generated_jit", "stencil", "jitclass"}
 ENGINE = {"network", "_engine.engine"}  # the modules that may use the private attributes of Network
+INTERFACE = {"_engine.engine", "_engine.warmup"}  # what others may import of the engine; `fastmlp warmup` is the second
 
 
 def compilations(source: str) -> list[str]:
@@ -369,14 +363,25 @@ def private_uses(source: str, privates: set[str]) -> list[str]:
 
 def test_private_attributes_of_network_are_used_by_the_engine_alone() -> None:
     privates = privates_of_network()
-    assert "_lock" in privates or len(privates) > 3
+    assert "_engine" in privates
     one = sorted(privates)[0]
     for source in ("network._x", "self.network._x = 1", "Network._x(y)", "compiled.network._x()", f"other.{one}"):
         assert private_uses(source, privates)
     assert not private_uses("network.x; self._x; network.__getstate__()", privates)
     uses = {name: private_uses(source, privates) for name, source in SOURCES.items() if name not in ENGINE}
-    pending = {path.removesuffix(".py").replace("/", ".") for path in PENDING_PRIVATE_USES}
-    assert not {name: found for name, found in uses.items() if found and name not in pending}
+    assert not {name: found for name, found in uses.items() if found}
+
+
+def test_the_engine_is_used_through_its_interface_alone() -> None:
+    def inner(source: str) -> list[str]:
+        names = [resolved(found.name) for found in imports(source)]
+        return [name for name in names if within(name, "_engine") and not within(name, *INTERFACE)]
+
+    assert inner("from fastmlp._engine.plan import Plan")
+    assert not inner("from fastmlp._engine.engine import Engine\nfrom fastmlp import NonFiniteLossError")
+    users = {name: source for name, source in SOURCES.items() if not within(name, "_engine")}
+    found = {name: names for name, source in users.items() if (names := inner(source))}
+    assert found.keys() <= PENDING_INNER_IMPORTS, found
 
 
 def test_an_underscore_makes_folders_private_and_no_files() -> None:

@@ -10,7 +10,7 @@ from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 
 if TYPE_CHECKING:
-    from fastmlp._engine.parameters import LayerWeights
+    from fastmlp._engine.engine import LayerWeights
 
 
 class EarlyStopping(Callback):
