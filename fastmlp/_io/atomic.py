@@ -1,4 +1,4 @@
-"""Atomic writing: a file is there whole, or as it was before."""
+"""Atomic writing: after a failure or a kill, a file is either the complete new one or the unchanged old one."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open cannot be removed anyway
+except ImportError:  # Windows, where an open file cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
-ABANDONED = 600.0  # seconds since a temporary file was last written to, after which its writer may be dead
+ABANDONED = 600.0  # seconds without a write after which the writer of a temporary file may be dead
 
 _TEMPORARY = re.compile(r"\.fastmlp-[0-9a-f]{16}\.tmp")
 
 
 def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memoryview]) -> None:
-    """Write `parts` one after the other into a temporary file beside `path`, then rename it to `path`.
+    """Write `parts` one after the other to a temporary file beside `path`, then rename it to `path`.
 
-    Whatever happens before the rename, an interrupt included, leaves an older file as it was and removes the temporary
-    one; only a process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`. It may be deleted, and is
-    by what is written into that folder some ten minutes later. A symbolic link stays one: the file that it points to is
-    replaced.
+    An error or an interrupt before the rename leaves an older file unchanged and removes the temporary file. Only a
+    process that is killed while it writes leaves a hidden file `.fastmlp-*.tmp`. That file may be deleted; the next
+    write into the folder, ten minutes later or more, deletes it. If `path` is a symbolic link, the file that it points
+    to is replaced.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     Raises
     ------
     OSError
-        If the folder is missing, something cannot be written, or `path` is a folder, a device, a pipe or a symbolic
-        link to itself; its `filename` is `path`.
+        If the folder is missing, a write fails, or `path` is a folder, a device, a pipe or a symbolic link to itself.
+        The error's `filename` is `path`.
     """
     require_regular(path)
     target = Path(os.fsdecode(os.path.realpath(os.fspath(path))))
@@ -51,50 +51,50 @@ def write_atomically(path: str | os.PathLike[str], parts: Iterable[bytes | memor
     temporary = target.with_name(f".fastmlp-{secrets.token_hex(8)}.tmp")
     file: io.BufferedWriter | None = None
     try:
-        # An interrupt finds the name known, and an object that closes itself if it comes before the assignment; the
-        # end of a `with` would be a gap. Rights are 0o666 less the umask; tempfile's would be the owner's alone.
+        # An interrupt before the assignment finds the name known, and the object closes itself. A `with` would have a
+        # gap at its end. The permissions are 0o666 less the umask; a file of `tempfile` is readable by its owner only.
         file = open(temporary, "xb")  # noqa: SIM115
         _lock(file.fileno())
         for part in parts:
             file.write(part)
         file.flush()
         os.fsync(file.fileno())
-        with contextlib.suppress(OSError):  # new while it is closed, and so no longer locked, but not yet renamed
+        with contextlib.suppress(OSError):  # fresh between its close, which ends the lock, and the rename
             os.utime(temporary)
         file.close()
         os.replace(temporary, target)
     except BaseException as error:
         if file is not None:
-            with contextlib.suppress(OSError):  # on a full disk the rest in the buffer fails once more
+            with contextlib.suppress(OSError):  # on a full disk, writing the rest of the buffer fails again
                 file.close()
-        if not isinstance(error, FileExistsError):  # a file that was there before belongs to somebody else
+        if not isinstance(error, FileExistsError):  # a file of that name belongs to another process
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         if isinstance(error, OSError) and error.errno is not None:
-            # The caller knows nothing of the temporary name, and a full disk names no file at all.
+            # The caller does not know the temporary name, and the error of a full disk has no file name.
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
     _sync_folder(target.parent)
 
 
 def _lock(descriptor: int) -> None:
-    """Show that somebody writes to the file; the system forgets it with the process."""
+    """Lock the file, to show that a process writes to it; the system releases the lock when the process ends."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # some file systems have no locks; nothing abandoned is removed there
+        with contextlib.suppress(OSError):  # some file systems have no locks; abandoned files stay there
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @functools.lru_cache(maxsize=100)
 def _remove_abandoned(folder: Path, span: int) -> None:
-    """Remove what killed processes left: temporary files that nobody has locked or written to for a while.
+    """Remove temporary files of killed processes: files that are not locked and have not been written to for a while.
 
-    Without this, a run that saves often and is killed often would fill the disk, and then no save would succeed. Once
-    in a span of time is enough, and to list a large folder, on another machine perhaps, takes longer than a save.
+    Otherwise a program that saves often and is killed often would fill the disk, and then no save would succeed. The
+    cache limits this to once per folder and `span`, because listing a large remote folder takes longer than a save.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _TEMPORARY.fullmatch(entry.name):
-                with contextlib.suppress(OSError):  # another process removes it too, or it belongs to somebody else
+                with contextlib.suppress(OSError):  # another process removes it too, or it belongs to another user
                     _remove_if_abandoned(entry)
 
 
@@ -106,8 +106,8 @@ def _remove_if_abandoned(entry: os.DirEntry[str]) -> None:
         return
     descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails while its writer lives
-        if not _is_fresh(os.fstat(descriptor)):  # its writer may have ended well meanwhile, and be about to rename it
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # fails while the writer is alive
+        if not _is_fresh(os.fstat(descriptor)):  # the writer may just have closed the file, and be about to rename it
             os.unlink(entry)
     finally:
         os.close(descriptor)
@@ -118,14 +118,15 @@ def _is_fresh(status: os.stat_result) -> bool:
 
 
 def require_regular(path: str | os.PathLike[str]) -> None:
-    """Refuse a device or a pipe: a rename would put a file in its place, which root may do even to /dev/null.
+    """Refuse a device or a pipe: the rename would replace it by a file, and root may do that even to /dev/null.
 
     Raises
     ------
     OSError
-        If it is one, or a symbolic link to itself.
+        If `path` is a device, a pipe or a symbolic link to itself.
     """
-    # One look: the tests of os.path take every OSError for "no", a TimeoutError of a signal's handler too.
+    # A single os.stat: functions such as os.path.isfile take every OSError for "no", even the TimeoutError that a
+    # signal handler raises.
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -135,12 +136,19 @@ def require_regular(path: str | os.PathLike[str]) -> None:
 
 
 def require_writable(path: str | os.PathLike[str], what: str) -> None:
-    """Fail before the work and not after it; `what` says in errors whose path it is.
+    """Check that a file can be written, before the work whose result goes there.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    what : str
+        What the file is, for error messages.
 
     Raises
     ------
     OSError
-        If the folder where `path` goes is missing or cannot be written to, or if it is a folder, a device or a pipe.
+        If the folder of `path` is missing or not writable, or `path` is a folder, a device or a pipe.
     """
     folder = Path(path).parent
     if not folder.is_dir():
@@ -153,10 +161,10 @@ def require_writable(path: str | os.PathLike[str], what: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the rename itself to the disk.
+    """Write the rename itself to the disk.
 
-    Some file systems refuse this and Windows has no such call. The rename cannot be undone by then, and the file is
-    whole under either content, so, as in SQLite, a refusal is no failure.
+    Some file systems refuse this, and Windows has no such call. By then the rename cannot be undone, and the file is
+    complete with either content. So a refusal is not a failure, as in SQLite.
     """
     if os.name == "nt":
         return

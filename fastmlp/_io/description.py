@@ -18,8 +18,8 @@ A file that was ever released loads for ever, to the same bits; tests/data holds
 - A new field of a layer, loss, optimizer, activation, initializer or schedule has a default, which files without it
   take (the default of `Dense`, or a name in `Settings.later`). An older fastmlp refuses a field that it does not know,
   because the network would compute something else there.
-- Any other change, above all of a meaning or of a tensor's name, needs a new format version. Then the functions that
-  read version 2 move into a module of their own, as `version_1`, and this module describes version 3.
+- Any other change, such as a new tensor or another meaning of a key, needs a new format version. Then the functions
+  that read version 2 move into a module of their own, as `version_1`, and this module describes version 3.
 """
 
 from __future__ import annotations
@@ -102,13 +102,25 @@ def decode(metadata: Mapping[str, str]) -> tuple[Description, bool]:
     """
     architecture = _decode_architecture(metadata)
     (training,) = decode_objects(metadata, "training")
-    description = Description(
-        architecture=architecture,
-        counters=decode_counters(COUNTERS | training),
-        table=metadata.get("table"),
-        best=decode_best(metadata),
-    )
-    return description, decode_optimizer_state(training)
+    return describe(architecture, training, metadata)
+
+
+def describe(
+    architecture: Architecture, training: Mapping[str, Any], metadata: Mapping[str, str]
+) -> tuple[Description, bool]:
+    """Return what `decode` returns, from the decoded parts and the rest of the metadata, for all format versions.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, RecursionError
+        If something is missing, out of range or not JSON.
+    """
+    optimizer_state = training["optimizer_state"]
+    if not isinstance(optimizer_state, bool):
+        raise ValueError(f"optimizer_state must be true or false, got {optimizer_state!r}")
+    counters, best = _checked_counters(COUNTERS | training), _decode_best(metadata)
+    found = Description(architecture=architecture, counters=counters, table=metadata.get("table"), best=best)
+    return found, optimizer_state
 
 
 def decode_objects(metadata: Mapping[str, str], *keys: str) -> list[dict[str, Any]]:
@@ -130,14 +142,7 @@ def decode_objects(metadata: Mapping[str, str], *keys: str) -> list[dict[str, An
     return found
 
 
-def decode_counters(training: Mapping[str, Any]) -> dict[str, int]:
-    """Return the checked values of all counters; other keys are ignored.
-
-    Raises
-    ------
-    ValueError, TypeError, KeyError
-        If one is missing, not a whole number or out of range, or if they contradict each other.
-    """
+def _checked_counters(training: Mapping[str, Any]) -> dict[str, int]:
     counters = {name: whole_number(training[name], name, 0) for name in COUNTERS}
     for name, value in counters.items():
         if value >= COUNTER_LIMIT:
@@ -150,28 +155,7 @@ def decode_counters(training: Mapping[str, Any]) -> dict[str, int]:
     return counters
 
 
-def decode_optimizer_state(training: Mapping[str, Any]) -> bool:
-    """Return whether the file has the optimizer's tensors.
-
-    Raises
-    ------
-    ValueError, KeyError
-        If that is missing or neither true nor false.
-    """
-    found = training["optimizer_state"]
-    if not isinstance(found, bool):
-        raise ValueError(f"optimizer_state must be true or false, got {found!r}")
-    return found
-
-
-def decode_best(metadata: Mapping[str, str]) -> tuple[str, float] | None:
-    """Return name and value of the best figure, or None where the file has none.
-
-    Raises
-    ------
-    ValueError, TypeError, KeyError, RecursionError
-        If it is anything else.
-    """
+def _decode_best(metadata: Mapping[str, str]) -> tuple[str, float] | None:
     if "best" not in metadata:
         return None
     (best,) = decode_objects(metadata, "best")

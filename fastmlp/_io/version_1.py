@@ -16,15 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastmlp import architecture as architectures
-from fastmlp._io.description import (
-    COUNTERS,
-    TEXT_LIMIT,
-    Description,
-    decode_best,
-    decode_counters,
-    decode_objects,
-    decode_optimizer_state,
-)
+from fastmlp._io.description import TEXT_LIMIT, Description, decode_objects, describe
 
 _DECODER = json.JSONDecoder()
 _LAYERS = '{"layers": ['
@@ -45,13 +37,7 @@ def decode(metadata: Mapping[str, str]) -> tuple[Description, bool]:
     for name in _COUNTERS:
         if name not in training:
             raise KeyError(name)
-    description = Description(
-        architecture=architecture,
-        counters=decode_counters(COUNTERS | training),
-        table=metadata.get("table"),
-        best=decode_best(metadata),
-    )
-    return description, decode_optimizer_state(training)
+    return describe(architecture, training, metadata)
 
 
 def _decode_architecture(text: str) -> dict[str, Any]:
