@@ -9,16 +9,11 @@ from numpy.typing import NDArray
 
 from fastmlp._engine.parameters import Parameters
 from fastmlp._io.checkpoint import Checkpoint, LayerArrays
+from fastmlp._io.description import COUNTERS
 
-_STATE_FIELDS = {
-    "epoch": "epoch",
-    "batch": "batch",
-    "step": "step",
-    "rows": "epoch_rows",
-    "batch_size": "epoch_batch_size",
-    "mark": "epoch_fingerprint",
-}
-"""The field of `fastmlp.kernels.tables.State` of each counter of `fastmlp._io.description.COUNTERS`."""
+_RENAMED = {"rows": "epoch_rows", "batch_size": "epoch_batch_size", "mark": "epoch_fingerprint"}
+_STATE_FIELDS = {name: _RENAMED.get(name, name) for name in COUNTERS}
+"""The field of `fastmlp.kernels.tables.State` of each counter of a file; most have the same name."""
 
 
 def to_checkpoint(

@@ -40,7 +40,7 @@ COUNTERS = {
     "step": 0,  # optimizer steps that are finished
     "rows": 0,  # rows of the epoch under way
     "batch_size": 0,  # rows of each of its batches
-    "mark": 0,  # a number that depends on its data, or 0
+    "mark": 0,  # a checksum of its data, which tells other data from it
 }
 """The counters of a training, with the values that they have in files without them."""
 

@@ -11,12 +11,15 @@ from cases import LEARNERS
 
 from fastmlp._engine import checkpointing
 from fastmlp._io.description import COUNTERS
+from fastmlp.kernels.tables import State
 
 X, LABELS = small_data()
 
 
-def test_every_counter_of_a_file_has_its_place_in_the_state() -> None:
-    assert checkpointing._STATE_FIELDS.keys() == COUNTERS.keys()
+def test_every_field_of_the_state_is_kept_in_a_file() -> None:
+    fields = checkpointing._STATE_FIELDS
+    assert fields.keys() == COUNTERS.keys()
+    assert {*fields.values(), "seed", "loss_sum", "weight_sum", "penalty_sum"} == State.__annotations__.keys()
 
 
 @pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)
