@@ -21,7 +21,7 @@ from bench.workloads import WORKLOADS, Workload
 FRESH, AGED, AGE = "fresh", "after 100 epochs", 100
 MANY = 3e12  # FLOPs of 100 epochs, half a minute of one core; a larger network is timed with fresh weights only
 
-# Losses are compared after EPOCHS epochs, or after as many epochs as make STEPS steps, if those are fewer. Rounding
+# Losses are compared after EPOCHS epochs, or after as many as make STEPS steps if those are fewer. Rounding
 # differs between libraries, and Adam turns each difference into a whole step once the network memorises single rows. In
 # 784-256-256-256-10 losses differ by 4e-5 after 32 steps and by 1e-3 after 96; in 1024-1024-1024-1024-10 by 1e-4 after
 # 12 steps and by 1e-3 after 24, also between float64 and float32. Another order of the batches changes losses by 1e-2,

@@ -23,7 +23,12 @@ from fastmlp.metrics import METRICS
 from fastmlp.optimizers import OPTIMIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "bench" / "NOTES.md",
+]
 PAGES = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in FILES}
 README, GUIDE = PAGES["README.md"], PAGES["docs/coming-from.md"]
 ROOT_FOLDERS = "fastmlp|kernels|bench|tests|docs"
