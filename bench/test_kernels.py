@@ -14,7 +14,7 @@ import pytest
 
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels.host.annotations import Code, Floats, Reals
-from fastmlp.kernels.host.jit import arguments_of, kernel
+from fastmlp.kernels.host.jit import kernel, parameter_count
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.micro.panels import transpose
 from fastmlp.kernels.micro.product import panel_product
@@ -22,7 +22,8 @@ from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.activations import ACTIVATIONS
 from fastmlp.kernels.operations.losses import EXACT_PAIRS
 from fastmlp.kernels.operations.optimizers import UPDATES
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, reals_at, restore_denormals
+from fastmlp.kernels.vocabulary.pointers import null_like
+from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, restore_denormals
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
 from fastmlp.reference.losses import EXACT_PAIRS as PAIRS
@@ -68,7 +69,7 @@ def one_threaded_torch() -> Any:
 @kernel()
 def products(out: Reals, a: Reals, w: Reals, bias: Reals, rows: int, inputs: int, turns: int) -> None:
     for _ in range(turns):
-        panel_product(out, a, w, inputs, bias, reals_at(0, a), rows * PANEL, bias[0], rows)
+        panel_product(out, a, w, inputs, bias, null_like(a), rows * PANEL, bias[0], rows)
 
 
 @kernel()
@@ -199,10 +200,10 @@ def prepared(name: str, dtype: Any, sloped: bool) -> tuple[Any, Any]:
     kernels, count = ACTIVATIONS[name], L2_BYTES // dtype.itemsize
     z, known, delta, parameters = numbers(count, dtype), numbers(count, dtype), numbers(count, dtype), np.array([0.5])
     before = z.copy()
-    g = (kernels.keeping if sloped else None) or kernels.forward
+    g = (kernels.forward_saving if sloped else None) or kernels.forward
     assert g is not None
     derivative = kernels.derivative.address(dtype) if sloped and kernels.derivative else 0
-    arrays = (z, known if kernels.keeping else z, delta, parameters)
+    arrays = (z, known if kernels.forward_saving else z, delta, parameters)
     arguments = (g.address(dtype), derivative, *map(address, arrays), count, ROWS * PANEL)
     function = activations.function_for(dtype)
 
@@ -262,7 +263,7 @@ def test_activation(benchmark: Any, activation: str, sloped: bool, dtype: np.dty
         timed(benchmark, name, by, "elements", count, function, setup=setup)
     elif by == "NumPy":
         formula, Z, dA = FORMULAS[activation], z[:, None], delta[:, None]
-        own = [0.5][: arguments_of(formula.forward) - 1]
+        own = [0.5][: parameter_count(formula.forward) - 1]
         both = lambda: formula.backward(dA, Z, formula.forward(Z, *own), *own)  # noqa: E731
         timed(benchmark, name, by, "elements", count, both if sloped else lambda: formula.forward(Z, *own))
     else:
@@ -276,7 +277,7 @@ def test_activation(benchmark: Any, activation: str, sloped: bool, dtype: np.dty
 @kernel()
 def thresholds(a: Reals, delta: Reals, bias: Reals, count: int, rows: int) -> None:
     """Compute relu as a product does, but without sums: products of no inputs, forward and back."""
-    nothing, stride = reals_at(0, a), rows * PANEL
+    nothing, stride = null_like(a), rows * PANEL
     for place in range(0, count, stride):
         panel_product(offset(a, place), bias, bias, 0, bias, nothing, stride, bias[0], rows)
     for place in range(0, count, stride):

@@ -117,7 +117,7 @@ def register_activation(
     values = _finite_values(forward, points, f"{name}: forward")
     slopes = _check_derivative(forward, derivative, points, f"{name}: derivative")
     _check_compiles(name, 1, forward=forward, derivative=derivative)
-    kernel = _float64_version(activation_kernels(name, forward, derivative).keeping)
+    kernel = _float64_version(activation_kernels(name, forward, derivative).forward_saving)
     compiled_values, compiled_slopes = _Z.copy(), np.empty_like(_Z)
     kernel(address(compiled_values), address(compiled_slopes), len(_Z), 0)
     _check_same(compiled_values, values, points, f"{name}: forward")

@@ -92,11 +92,6 @@ PENDING_DOCSTRINGS = {
     "_engine.flops",
     "_engine.inference",
     "interchange.torch",
-    "kernels.micro.finite",
-    "kernels.micro.product",
-    "kernels.operations.random",
-    "kernels.operations.user_functions",
-    "kernels.vocabulary.simd",
     "schedules.base",
 }
 

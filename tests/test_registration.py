@@ -475,15 +475,15 @@ BAD_ACTIVATIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception
     ),
     "an array": (
         ("own", lambda z: np.asarray(z), one), {}, ValueError,
-        "own: forward cannot be compiled: it must return a number, but returns array(float64, 0d, C)",
+        "own: forward cannot be compiled: it must return a number, got array(float64, 0d, C)",
     ),
     "raises": (
         ("own", raising, one), {}, ValueError,
-        "own: forward cannot be compiled: raising must not raise an error, for which a kernel cannot stop; return math",
+        "own: forward cannot be compiled: raising must not raise an error: a kernel cannot stop; return math",
     ),
     "asserts": (
         ("own", line, lambda z: asserting(z)), {}, ValueError,
-        "own: derivative cannot be compiled: asserting must not raise an error, ",
+        "own: derivative cannot be compiled: asserting must not raise an error: ",
     ),
     "other bits when compiled": (
         ("own", lambda z: z * 2**MINUS_ONE, lambda z: 0.5), {}, ValueError,

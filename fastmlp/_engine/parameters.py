@@ -19,7 +19,7 @@ from fastmlp.initializers import Initializer
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.finite import not_finite
 from fastmlp.kernels.operations import random
-from fastmlp.kernels.operations.orthogonal import draw_orthogonal, room
+from fastmlp.kernels.operations.orthogonal import draw_orthogonal, workspace_size
 from fastmlp.kernels.tables import State
 
 Real = np.floating[Any]
@@ -160,7 +160,7 @@ class Parameters:
             out[:] = location
         elif initializer.distribution == "orthogonal":
             tall = out if layer.inputs >= layer.units else out.T
-            work = np.empty(room(*tall.shape))
+            work = np.empty(workspace_size(*tall.shape))
             steps = [stride // out.itemsize for stride in tall.strides]
             draw = draw_orthogonal.function_for(out.dtype)
             draw(address(out), address(work), *tall.shape, *steps, scale, seed, index)

@@ -222,7 +222,7 @@ class Plan:
             row.parameters = self._put_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
                 continue
-            forward = kernels.keeping if keeps_slopes(layer, self.purpose) else kernels.forward
+            forward = kernels.forward_saving if keeps_slopes(layer, self.purpose) else kernels.forward
             row.forward = forward.address(dtype) if forward else 0
             if self.purpose != "prediction" and kernels.derivative:
                 row.derivative = kernels.derivative.address(dtype)

@@ -88,7 +88,7 @@ def capacity_for(blocking: RowBlocking, purpose: Purpose, rows: int, threads: in
 
 def keeps_slopes(layer: Layer, purpose: Purpose) -> bool:
     """Return whether the derivative is computed in the forward pass, since it does not follow from g(Z)."""
-    return purpose != "prediction" and kernels_of(layer.activation).keeping is not None
+    return purpose != "prediction" and kernels_of(layer.activation).forward_saving is not None
 
 
 def kernels_of(activation: Activation) -> ActivationKernels:

@@ -1,1 +1,11 @@
-"""What compiled code needs of the Python process around it: compilation, its cache, threads, forks and signals."""
+"""The interface between compiled code and the Python process: compilation, its cache, threads, forks and signals.
+
+In reading order:
+
+- `annotations`: the types of what kernels take: pointers, addresses of kernels, and tables;
+- `jit`: how kernels are declared and compiled;
+- `code_cache`: the machine code that is kept between processes;
+- `threads`: how many threads a kernel may use now;
+- `interrupts`: signals that wait until memory is consistent;
+- `forks`: forks that wait until no other thread compiles.
+"""

@@ -1,11 +1,12 @@
-"""Where compiled kernels are kept between processes.
+"""The cache of compiled kernels on disk.
 
-A private folder whose name is a hash of everything that changes the code: the sources of all kernels, the versions of
-Numba, llvmlite, NumPy and Python, the processor and Numba's flags; in it one file a kernel. It is never needed: where
-it cannot be written or read, one warning says so and the kernels compile anew.
+The cache is a private folder with one file a kernel. Its name is a hash of everything that changes the code: the
+sources of all kernels, the versions of Numba, llvmlite, NumPy and Python, the processor, and Numba's flags. If the
+folder cannot be written or read, the kernels are compiled in each process, after one warning.
 
-What is loaded is executed, so it comes only from a regular file that is ours and that nobody else may write, in such a
-folder; folders further up may be anybody's, since whoever puts another folder in place cannot put such a file into it.
+Code that is loaded is executed. So it comes only from a regular file that belongs to the user and that no other user
+may write, in such a folder. The folders above may belong to others: they could replace the folder, but not put such a
+file into it.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ from numba.core.runtime import rtsys
 from fastmlp.kernels import processor
 
 DAYS_UNUSED = 30.0  # after which the folder of another version is removed
-DAYS_UNFINISHED = 1.0  # after which a file that nobody renamed into place is removed; writing takes milliseconds
-MOST_BYTES = 1 << 26  # of one file; a kernel takes 10 to 200 kB
-# What a user may set of Numba that changes the code it makes.
+DAYS_UNFINISHED = 1.0  # after which a temporary file is removed; writing one takes milliseconds
+MAX_BYTES = 1 << 26  # of a file that is loaded; a kernel takes 10 to 200 kB
+# Numba's settings that change the code.
 FLAGS = (
     "BOUNDSCHECK",
     "DEBUG_ARRAY_OPT_RUNTIME",
@@ -55,41 +56,41 @@ FLAGS = (
     "USING_SVML",
 )
 _FOLDER = re.compile(r"kernels-[0-9a-f]{32}")
-# What some systems do not have: not following links, not waiting for the other end of a pipe, not changing line ends.
+# Do not follow links, wait for the other end of a pipe, or translate line ends. Not every system has all flags.
 _OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
 _warned = False
 
 
 def _digest_of_sources() -> str:
-    """A hash of the kernels' files, their names included; empty where they cannot be read."""
-    here = Path(__file__).parent.parent
-    found = hashlib.sha256()
+    """Return a hash of the names and contents of the kernels' files, or "" if they cannot be read."""
+    folder = Path(__file__).parent.parent
+    digest = hashlib.sha256()
     try:
-        paths = sorted(here.rglob("*.py"))
+        paths = sorted(folder.rglob("*.py"))
         for path in paths:
             text = path.read_bytes()
-            found.update(f"{path.relative_to(here).as_posix()} {len(text)}\n".encode() + text)
+            digest.update(f"{path.relative_to(folder).as_posix()} {len(text)}\n".encode() + text)
     except OSError:
         return ""
-    return found.hexdigest() if paths else ""
+    return digest.hexdigest() if paths else ""
 
 
-# Taken when the kernels are imported, for that is what will be compiled, whatever is installed over them meanwhile.
+# Computed when the kernels are imported: these sources are compiled, even if others are installed over them meanwhile.
 _SOURCES = _digest_of_sources()
 
 
 @functools.lru_cache(maxsize=1)
 def _unchanged(modules: int) -> bool:
-    """Whether the sources are those of the folder's name; asked again whenever the number of modules has grown.
+    """Check that the sources are those of the folder's name, again whenever the number of modules has grown.
 
-    A module that is imported after its file has changed may not be answered with the code of what stood there before.
+    A module that is imported after its file has changed must not get the code of the file before.
     """
     return _digest_of_sources() == _SOURCES
 
 
-def _may_be_kept() -> bool:
-    """Whether what was compiled now is what the folder's name says: the same sources, byte code and flags."""
+def _may_be_saved() -> bool:
+    """Check that code which was compiled now is what the folder's name says: the same sources, bytecode and flags."""
     with contextlib.suppress(OSError):
         return _digest_of_sources() == _SOURCES and _runs_its_sources() and directory().name == _folder_name()
     return False
@@ -97,21 +98,21 @@ def _may_be_kept() -> bool:
 
 @functools.cache
 def _runs_its_sources() -> bool:
-    """Whether Python has not taken old byte code for a kernel's: it looks at a file's time and size alone."""
+    """Check that Python runs no outdated bytecode of a kernel, which it recognizes by a file's time and size alone."""
     for name in [name for name in sys.modules if name.startswith("fastmlp.kernels.")]:
         loader = sys.modules[name].__loader__
         if isinstance(loader, importlib.machinery.SourceFileLoader):
-            written = loader.source_to_code(loader.get_data(loader.path), loader.path)
-            if loader.get_code(name) != written:
+            current = loader.source_to_code(loader.get_data(loader.path), loader.path)
+            if loader.get_code(name) != current:
                 return False
     return True
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
-    """Keeps one kernel's machine code in one file: a digest, then the code.
+    """The machine code of one kernel in one file: a digest, then the code.
 
-    Numba's own cache keeps an index beside the code, which two processes can make disagree; here a file is complete
-    or absent, since it is renamed into place, and one that does not match its digest is compiled anew.
+    Numba's own cache has an index beside the code, and two processes can make them disagree. Here a file is complete or
+    absent, since it is renamed into place. If it does not match its digest, the kernel is compiled.
     """
 
     def __init__(self, key: str) -> None:
@@ -123,9 +124,9 @@ class KernelCache(_Cache):  # type: ignore[misc]
         return str(directory())
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """The compiled kernel, or None where it is not in the cache.
+        """Return the compiled kernel, or None if it is not in the cache.
 
-        Loading needs Numba's runtime alone, not the definitions of everything that it can compile: 0.3 s a process.
+        Loading needs only Numba's runtime. The definitions of all that Numba can compile would take 0.3 s a process.
         """
         rtsys.initialize(target_context)
         folder = _usable_folder()
@@ -137,14 +138,14 @@ class KernelCache(_Cache):  # type: ignore[misc]
             return None
         try:
             return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(code))
-        except Exception as error:  # whatever is wrong with it, compiling anew mends it
-            _warn_once(f"holds what cannot be loaded ({type(error).__name__})")
+        except Exception as error:  # of any kind: the kernel is compiled and its file replaced
+            _warn_once(f"contains a file that cannot be loaded ({type(error).__name__})")
             return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
-        """Put the compiled kernel into the cache, if it can be written."""
+        """Save the compiled kernel to the cache, if it can be written."""
         folder = _usable_folder()
-        if folder is None or not _may_be_kept():
+        if folder is None or not _may_be_saved():
             return
         code = serialize.dumps(CompileResultCacheImpl.reduce(None, data))
         try:
@@ -161,7 +162,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             _warn_once(f"cannot be written ({error.strerror})")
 
     def _digest(self, code: bytes) -> bytes:
-        """Of the code and of what it is the code of, so that a file under another's name is not taken for it."""
+        """Return a digest of the code and the kernel's key, so that a renamed file is not mistaken for this kernel."""
         return hashlib.sha256(f"{directory().name} {self._key}\n".encode() + code).digest()
 
     def _file_name(self) -> str:
@@ -174,25 +175,25 @@ class KernelCache(_Cache):  # type: ignore[misc]
         """Do nothing: the cache is always on."""
 
     def flush(self) -> None:
-        """Do nothing: a changed source has a folder of its own."""
+        """Do nothing: changed sources have another folder."""
 
 
 @functools.cache
 def directory() -> Path:
-    """The folder for machine code of these sources on this machine, absolute; it need not exist."""
+    """Return the absolute path of the folder for these sources on this machine. It need not exist."""
     return _root() / _folder_name()
 
 
 def _root() -> Path:
-    """Where the folders of all versions are; a place that is not absolute counts from where the process is now."""
+    """Return the folder that contains those of all versions. A relative path is taken from the working folder."""
     chosen = os.environ.get("FASTMLP_CACHE_DIR")
     if chosen:
-        with contextlib.suppress(OSError):  # where the working folder is gone, the warning shows what was asked for
+        with contextlib.suppress(OSError):  # if the working folder was removed, the warning shows the relative path
             return Path(os.path.abspath(os.path.expanduser(chosen)))
         return Path(chosen)
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    if sys.platform not in ("win32", "darwin") and os.path.isabs(named):
-        return Path(named) / "fastmlp"
+    xdg_folder = os.environ.get("XDG_CACHE_HOME", "")
+    if sys.platform not in ("win32", "darwin") and os.path.isabs(xdg_folder):
+        return Path(xdg_folder) / "fastmlp"
     home = _home()
     if sys.platform == "win32" and (home or "LOCALAPPDATA" in os.environ):
         return Path(os.environ.get("LOCALAPPDATA") or str(home)) / "fastmlp" / "cache"
@@ -202,24 +203,26 @@ def _root() -> Path:
 
 
 def _home() -> Path | None:
-    """The user's folder; None where it is unknown, or HOME names none."""
+    """Return the user's folder, or None if it is unknown or HOME is no absolute path."""
     try:
         home = Path.home()
     except RuntimeError:
         return None
-    empty = os.environ.get("HOME") == "" and sys.platform != "win32"  # Python takes it for the root of all folders
+    empty = os.environ.get("HOME") == "" and sys.platform != "win32"  # for Python it is the root folder
     return home if home.is_absolute() and not empty else None
 
 
 def _temporary() -> Path:
+    """Return the system's folder for temporary files."""
     try:
         return Path(tempfile.gettempdir())
-    except OSError:  # none can be written; the warning needs a name
+    except OSError:  # no such folder can be written; the warning needs a name
         return Path(os.sep, "tmp")
 
 
 def _folder_name() -> str:
-    said = (
+    """Return the name of the folder: a hash of everything that changes the code."""
+    parts = (
         _SOURCES,
         numba.__version__,
         llvmlite.__version__,
@@ -229,13 +232,13 @@ def _folder_name() -> str:
         processor.target(),
         [(name, getattr(config, name, None)) for name in FLAGS],
     )
-    return f"kernels-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}"
+    return f"kernels-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
 
 def _usable_folder() -> Path | None:
-    """The cache folder, made and checked to be ours alone; None, after a warning, where it cannot be used."""
+    """Create the folder and check that it is private. Return None, after a warning, if it cannot be used."""
     if not _SOURCES:
-        return None  # imported from an archive: what the code was compiled from cannot be told
+        return None  # imported from an archive: the sources cannot be hashed
     folder = directory()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -245,27 +248,27 @@ def _usable_folder() -> Path | None:
         _warn_once(f"cannot be used ({error.strerror})")
         return None
     if not ours:
-        _warn_once("belongs to, or can be written by, somebody else")
+        _warn_once("belongs to another user or can be written by one")
         return None
     _tidy(folder)
     return folder
 
 
-def _is_ours(found: os.stat_result) -> bool:
-    """Whether nobody else can put code there."""
+def _is_ours(status: os.stat_result) -> bool:
+    """Check that a file or folder belongs to the user, and that no other user may write it."""
     if not hasattr(os, "geteuid"):
         return True
-    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _read(path: Path) -> bytes:
-    """What a file of the cache holds; nothing, after a warning, where it is none that may be loaded."""
+    """Return the contents of a file of the cache. Return nothing, after a warning, if it must not be loaded."""
     try:
         with open(path, "rb", opener=lambda name, _: os.open(name, _OPEN_FLAGS)) as file:
-            found = os.fstat(file.fileno())
-            if stat.S_ISREG(found.st_mode) and _is_ours(found) and found.st_size <= MOST_BYTES:
-                return file.read(MOST_BYTES)
-        _warn_once(f"holds what is not a kernel of ours ({path.name})")
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and _is_ours(status) and status.st_size <= MAX_BYTES:
+                return file.read(MAX_BYTES)
+        _warn_once(f"contains a file that is not a kernel of this user ({path.name})")
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -275,8 +278,8 @@ def _read(path: Path) -> bytes:
 
 @functools.cache
 def _tidy(folder: Path) -> None:
-    """Mark the folder as used, and remove what is left of killed processes and of versions that nobody uses."""
-    with contextlib.suppress(OSError):  # a file system that is only read serves as well
+    """Mark the folder as used. Remove temporary files of killed processes, and folders of unused versions."""
+    with contextlib.suppress(OSError):  # the file system may be read-only
         os.utime(folder)
         for file in folder.glob("*.part"):
             if time.time() - file.stat().st_mtime > DAYS_UNFINISHED * 86400:
@@ -285,7 +288,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _remove_old_folders(current: Path) -> None:
-    """Delete the kernels of other versions that nobody has used for a month, and nothing that is not ours."""
+    """Delete the kernels of other versions that were not used for a month, and no other file."""
     for other in current.parent.iterdir():
         if other == current or not _FOLDER.fullmatch(other.name) or other.is_symlink() or not other.is_dir():
             continue
@@ -298,14 +301,14 @@ def _remove_old_folders(current: Path) -> None:
 
 
 def _warn_once(what: str) -> None:
-    """Warn of the first thing that is wrong in this process; it counts as said where warnings are errors."""
+    """Warn of the first problem in this process, once, even if warnings are errors."""
     global _warned
     if _warned:
         return
     _warned = True
     warnings.warn(
-        f"fastmlp's cache of compiled code, {directory()}, {what}. What it does not give is compiled anew in every "
-        "process; set FASTMLP_CACHE_DIR to a private folder that can be written.",
+        f"fastmlp's cache of compiled code, {directory()}, {what}. Kernels that it lacks are compiled in each process; "
+        "set FASTMLP_CACHE_DIR to a private folder that can be written.",
         RuntimeWarning,
         stacklevel=2,
     )

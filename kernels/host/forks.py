@@ -1,10 +1,10 @@
-"""What a fork waits for: compilation by other threads, so that no child inherits a lock of a thread it does not have.
+"""Forks that wait for compilation in other threads, so that a child process inherits no lock that is held.
 
-A forked process has the forking thread alone. Were another one compiling, the child would have LLVM's memory half
-written, and locks of ours, of Numba's and of llvmlite's that nobody there can release: its first kernel would wait for
-ever. So a fork takes all of them first, in the order in which a compilation does, and both processes release them;
-`logging` guards its locks likewise. Signals wait meanwhile: an exception would end the taking, and not the
-fork. A process started by `subprocess` or `spawn` begins anew and waits for nothing.
+A forked process has only the forking thread. If another thread compiled during the fork, the child would have LLVM's
+memory half written, and locks of ours, of Numba's and of llvmlite's that no thread releases: its first kernel would
+wait for ever. A fork therefore acquires all of these locks first, in the order in which a compilation does, and both
+processes release them; `logging` guards its locks in the same way. Signals wait meanwhile, since an exception would
+stop the acquisition but not the fork. A process that `subprocess` or `spawn` starts inherits no locks.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from numba.np.ufunc import parallel
 
 from fastmlp.kernels.host.interrupts import HeldSignals
 
-compilation = threading.RLock()
-"""Held while a kernel is compiled or loaded. One for all: Numba compiles one function at a time anyway."""
+compilation_lock = threading.RLock()
+"""Held while a kernel is compiled or loaded. One lock is enough: Numba compiles one function at a time anyway."""
 
-# Private names, which another release may lack; without them the rest still works.
+# Private names of Numba and llvmlite, which another release may lack. The other locks are acquired without them.
 _THEIRS = (getattr(parallel, "_backend_init_thread_lock", None), getattr(ffi.lib, "_lock", None))
-_ORDER: tuple[Any, ...] = (compilation, global_compiler_lock, *(lock for lock in _THEIRS if lock is not None))
-_held: list[HeldSignals] = []  # of the thread that has the locks
+_ORDER: tuple[Any, ...] = (compilation_lock, global_compiler_lock, *(lock for lock in _THEIRS if lock is not None))
+_held: list[HeldSignals] = []  # the context of the thread that holds the locks
 
 
 def _before() -> None:
+    """Hold signals and acquire all locks."""
     signals = HeldSignals().__enter__()
     for lock in _ORDER:
         lock.__enter__()
@@ -36,7 +37,8 @@ def _before() -> None:
 
 
 def _after() -> None:
-    signals = _held.pop()  # before a lock is released, for then the next thread that forks fills it
+    """Release all locks and let signals through, in the parent and in the child."""
+    signals = _held.pop()  # before a lock is released: the next thread that forks appends to the list then
     for lock in reversed(_ORDER):
         lock.__exit__(None, None, None)
     signals.__exit__()

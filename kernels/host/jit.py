@@ -1,10 +1,11 @@
-"""How the kernels are compiled, and where the result is kept.
+"""How kernels are declared and compiled.
 
-Nothing compiles at import. A kernel is a plain Python function under `@kernel()`; its annotations say what it takes,
-and asking for its address in a dtype compiles it, or loads it from the cache. Kernels reach each other by address, so
-each is compiled once for all networks and for both the serial and the parallel driver.
+A kernel is a Python function under `@kernel()`, whose annotations give its signature. Nothing is compiled at import.
+The first request for a kernel's address in a dtype compiles it, or loads it from the cache (`kernels.host.code_cache`).
+Kernels call each other by address, so each is compiled once for all networks, and for both the serial and the parallel
+driver.
 
-`fastmlp.kernels.host.code_cache` keeps the machine code.
+Other functions of kernels are under `@inline`, or under `@scalar` if loops over them must become vector code.
 """
 
 from __future__ import annotations
@@ -23,38 +24,38 @@ from numba.core.ccallback import CFunc
 
 from fastmlp.kernels.host.annotations import depends_on_dtype, numba_type
 from fastmlp.kernels.host.code_cache import KernelCache
-from fastmlp.kernels.host.forks import compilation
+from fastmlp.kernels.host.forks import compilation_lock
 from fastmlp.kernels.host.interrupts import HeldSignals
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# No fastmath: `contract` and `arcp` round differently from machine to machine, `nnan` would hide a NaN.
+# No fastmath: `contract` and `arcp` round differently from machine to machine, and `nnan` would hide a NaN.
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True}
 
 
 def inline(function: F) -> F:
-    """A compiled function that other kernels call and LLVM may inline; it has no address of its own."""
+    """Compile a function that kernels call and LLVM may inline. It has no address of its own."""
     compiled: F = numba.njit(function, **OPTIONS)
     return compiled
 
 
 def scalar(function: F) -> F:
-    """A compiled function of numbers that is inlined wherever it stands, so that a loop over it becomes vector code.
+    """Compile a function of numbers that is always inlined, so that a loop over it becomes vector code.
 
-    Left to decide, LLVM calls what is long: erf in float64 then takes 19 ns an element, not 2. Regions are better
-    off under `inline`: forced, they take twice as long to compile.
+    LLVM by itself does not inline long functions: erf in float64 then takes 19 ns an element in place of 2. Longer
+    functions, such as parts of a phase, are under `inline`: always inlined, they take twice as long to compile.
     """
     compiled: F = numba.njit(function, forceinline=True, **OPTIONS)
     return compiled
 
 
-def arguments_of(function: Any) -> int:
-    """How many arguments a function under `@scalar` takes."""
+def parameter_count(function: Any) -> int:
+    """Return how many parameters a function under `@scalar` has."""
     return len(inspect.signature(function).parameters)
 
 
 class Kernel:
-    """A compiled function that is called by its address; compiled when the address is first asked for."""
+    """A function that is called by its address, and compiled when the address is first requested."""
 
     def __init__(
         self, function: Callable[..., Any], name: str = "", parallel: bool = False, cached: bool = True
@@ -76,14 +77,15 @@ class Kernel:
         return (np.dtype(np.int64),)
 
     def address(self, dtype: np.dtype[Any]) -> int:
-        """The address of the version for that dtype."""
+        """Return the address of the version for a dtype."""
         known = self._addresses.get(dtype)
         if known is not None:
             return known
-        # What a handler raises would be lost where LLVM calls back into Python, and leave Numba, which loads itself as
-        # it goes, half loaded: then no compilation works any more. The longest takes 3 s. The lock is released before
-        # handlers are called: one may wait for a network, whose user may wait to compile.
-        with HeldSignals(), compilation:
+        # Signals wait. An exception of a handler would be lost where LLVM calls back into Python, and would leave
+        # Numba, which imports its modules as it needs them, half imported: then no compilation works any more. The
+        # longest compilation takes 3 s. The lock is released before the handlers are called, since a handler may wait
+        # for a network whose owner waits to compile.
+        with HeldSignals(), compilation_lock:
             if dtype not in self._addresses:
                 self._addresses[dtype] = self._compile(dtype)
         return self._addresses[dtype]
@@ -115,32 +117,33 @@ class Kernel:
         if self.cached:
             compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
         compiled.compile()
-        self._keep.append(compiled)  # the code lives as long as this object does
+        self._keep.append(compiled)  # the code exists as long as this object does
         return int(compiled.address)
 
 
 def _digest_of_source(function: Callable[..., Any]) -> str:
-    """A hash of the file of a function from outside of this package, whose files the cache's own hash covers."""
+    """Return a hash of the file of a function, or "" for files of this package, which the name of the cache covers."""
     file = Path(inspect.getfile(function))
     if file.is_relative_to(Path(__file__).parent.parent):
         return ""
     try:
         text = file.read_bytes()
-    except OSError:  # typed in by hand: what it was compiled to says what it does
+    except OSError:  # an interactive definition has no file, so its bytecode is hashed
         text = repr((function.__code__.co_code, function.__code__.co_consts, function.__code__.co_names)).encode()
     return hashlib.sha256(text).hexdigest()
 
 
 def kernel(name: str = "", parallel: bool = False, cached: bool = True) -> Callable[[Callable[..., Any]], Kernel]:
-    """Declare a kernel: a function of pointers and numbers, called by address.
+    """Declare a kernel: a function of pointers and numbers that is called by its address.
 
     Parameters
     ----------
     name : str
-        What tells it from others of its module, where the function's own name does not.
+        The name of the kernel, unique in its module. By default the name of the function.
     parallel : bool
-        Whether its `prange` loops run on Numba's threads.
+        Whether `prange` loops run on Numba's threads.
     cached : bool
-        Whether its machine code is kept on disk: not where it comes from functions whose text the cache cannot know.
+        Whether the machine code is kept on disk. It is not if the kernel contains functions whose source the cache does
+        not know.
     """
     return lambda function: Kernel(function, name, parallel, cached)

@@ -1,14 +1,15 @@
-"""Which threads may be used now: what is known to kill, hang or slow a process is avoided here, in one place.
+"""How many threads a kernel may use now. The known ways to kill, block or slow a process by threads are avoided here.
 
-- GNU OpenMP kills a forked child at its first parallel region: after a fork from a process that had threads, all is
-  serial.
-- Numba's workqueue layer aborts when two threads enter it: it is used from the main thread alone, with no other there.
-  What is left is a thread that C code starts, and that enters Python and a parallel function, within that very call.
-- The number of threads that the user has set is put back after every call.
-- Numba's functions on threads take a lock that all forked processes share, and that one which is killed may keep; so
-  what they do is done here without, once the threads are there.
+- GNU OpenMP kills a forked child at its first parallel region. So everything is serial after a fork from a process that
+  had started its threads.
+- Numba's workqueue layer aborts the process if two threads enter it. So it is used only from the main thread, while no
+  other thread exists. One case remains: C code that starts a thread which enters Python and a parallel function during
+  that very call.
+- The user's number of threads is restored after each call.
+- Numba's functions on threads acquire a lock that all forked processes share, and that stays locked if one of them is
+  killed. So once the threads are started, this module does their work without the lock.
 
-The layer itself is Numba's choice and is never set for the process.
+Numba chooses the threading layer. This module never sets it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _forked = False
 
 
 def _after_fork() -> None:
+    """Note in a child process that its parent had started threads."""
     global _forked
     _forked = _forked or bool(parallel._is_initialized)
 
@@ -37,7 +39,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def layer() -> str:
-    """The threading layer: "omp", "tbb", "workqueue", or "none" where none loads."""
+    """Return the threading layer: "omp", "tbb", "workqueue", or "none" if none can be loaded. Start its threads."""
     try:
         if not parallel._is_initialized:
             with HeldSignals():
@@ -48,7 +50,7 @@ def layer() -> str:
 
 
 def available(wanted: int | None = None) -> int:
-    """How many threads a parallel kernel may have now, at most `wanted`; 1 means: call the serial one."""
+    """Return how many threads a parallel kernel may use now, at most `wanted`. If it is 1, call the serial kernel."""
     if wanted == 1 or _forked:
         return 1
     kind = layer()
@@ -58,15 +60,15 @@ def available(wanted: int | None = None) -> int:
 
 
 def _alone() -> bool:
-    """Whether this is the main thread, and no other, not even one that `threading` did not start, runs Python."""
+    """Check that this is the main thread and that no other thread runs Python, even one unknown to `threading`."""
     return len(sys._current_frames()) == 1 and threading.current_thread() is threading.main_thread()
 
 
 @contextlib.contextmanager
 def limited_to(count: int) -> Iterator[None]:
-    """Run parallel kernels with that many threads, at most as many as are `available`, then put the user's number back.
+    """Limit parallel kernels to `count` threads, which must be `available`. Restore the user's number afterwards.
 
-    Numba keeps the number for each thread apart.
+    Numba keeps the number for each thread separately.
     """
     with HeldSignals():
         before = parallel._get_num_threads()

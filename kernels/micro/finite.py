@@ -1,6 +1,6 @@
-"""Looks for what is infinite or NaN.
+"""A search for infinite numbers and NaN.
 
-NumPy takes 1.5 us to look at 960 numbers and 24 (float32) or 56 (float64) at 262144; this 0.34, and 16 or 26.
+It takes 0.34 us for 960 numbers, and 16 (float32) or 26 (float64) for 262144. NumPy takes 1.5 us, and 24 or 56.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from fastmlp.kernels.host.jit import inline, kernel
 
 @inline
 def count_not_finite(values: Reals, count: int) -> int:
-    """How many of the numbers are infinite or NaN: less itself, any other one is 0."""
-    found = 0
+    """Count the numbers that are infinite or NaN. Any other number minus itself is 0."""
+    total = 0
     for i in range(count):
-        found += 0 if values[i] - values[i] == 0.0 else 1
-    return found
+        total += 0 if values[i] - values[i] == 0.0 else 1
+    return total
 
 
 @kernel()
 def not_finite(values: Reals, count: int) -> int:
-    """The same to be called from Python."""
+    """Count the numbers that are infinite or NaN, for a caller in Python."""
     return count_not_finite(values, count)

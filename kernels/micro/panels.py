@@ -1,4 +1,4 @@
-"""Moves numbers between the user's rows and panels, and turns or sums what is in panels."""
+"""Copies between the user's rows and panels, and transposes and sums of panels and blocks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fastmlp.kernels.vocabulary.simd import (
     instruction,
 )
 
-FEW = 4  # columns of a block that are turned without its others
-LINE = 64  # bytes of the cache's lines, at which all buffers begin
+FEW = 4  # columns of a block, or rows, that `transpose_few_columns` and `transpose_few_rows` transpose
+LINE = 64  # bytes of a cache line, to which all buffers are aligned
 
 
 @instruction
 def row_to_panels(emit: Emitter, panels: Any, row: Any, columns: Any, stride: Any) -> None:
-    """`panels[p, 0:16] = row[16 p : 16 p + 16]`, the last panel filled up with 0; `stride` from panel to panel."""
+    """Copy `panels[p, 0:16] = row[16 p : 16 p + 16]` and pad the last panel with 0; `stride` is from panel to panel."""
     full, rest = _panels_and_rest(emit, columns)
 
     def copy(p: Any) -> list[Any]:
@@ -39,7 +39,7 @@ def row_to_panels(emit: Emitter, panels: Any, row: Any, columns: Any, stride: An
 
 @instruction
 def panels_to_row(emit: Emitter, row: Any, panels: Any, columns: Any, stride: Any) -> None:
-    """`row[16 p : 16 p + 16] = panels[p, 0:16]`, without the padding of the last panel."""
+    """Copy `row[16 p : 16 p + 16] = panels[p, 0:16]`, without the padding of the last panel."""
     full, rest = _panels_and_rest(emit, columns)
 
     def copy(p: Any) -> list[Any]:
@@ -54,7 +54,7 @@ def panels_to_row(emit: Emitter, row: Any, panels: Any, columns: Any, stride: An
 
 @instruction
 def transpose(emit: Emitter, out: Any, block: Any) -> None:
-    """`out[j, i] = block[i, j]` for 16 x 16 elements: four rounds that swap ever larger squares."""
+    """Transpose a block: `out[j, i] = block[i, j]`, in four rounds that swap squares of 1, 2, 4 and 8 elements."""
     rows = [emit.load(block, i * PANEL) for i in range(PANEL)]
     for i, row in enumerate(_swapped(emit, rows, (1, 2, 4, 8))):
         emit.store(row, out, i * PANEL)
@@ -62,8 +62,11 @@ def transpose(emit: Emitter, out: Any, block: Any) -> None:
 
 @instruction
 def transpose_few_columns(emit: Emitter, out: Any, block: Any) -> None:
-    """`out[j, i] = block[i, j]` for 16 rows of FEW columns: the first two rounds, on rows i, i + 4 ... side by side."""
-    narrow = emit.narrowed(FEW)
+    """Transpose the first FEW columns of a block: `out[j, i] = block[i, j]`.
+
+    Rows i, i + 4, i + 8 and i + 12 share a vector, so the first two rounds of `transpose` are enough.
+    """
+    narrow = emit.with_lanes(FEW)
     rows = [narrow.load(block, i * PANEL) for i in range(PANEL)]
     for j, column in enumerate(_swapped(emit, [_joined(rows[k::FEW]) for k in range(FEW)], (1, 2))):
         emit.store(column, out, j * PANEL)
@@ -71,7 +74,7 @@ def transpose_few_columns(emit: Emitter, out: Any, block: Any) -> None:
 
 @instruction
 def transpose_few_rows(emit: Emitter, out: Any, block: Any) -> None:
-    """`out[i, j] = block[j, i]` for FEW rows of 16 columns, and 0 in the other columns of out."""
+    """Transpose the first FEW rows of a block: `out[i, j] = block[j, i]`. The other columns of `out` become 0."""
     groups = _swapped(emit, [emit.load(block, j * PANEL) for j in range(FEW)], (1, 2))
     for i in range(PANEL):
         first = i // FEW * FEW
@@ -80,16 +83,16 @@ def transpose_few_rows(emit: Emitter, out: Any, block: Any) -> None:
 
 
 def _joined(parts: Sequence[Vector]) -> Vector:
-    """The lanes of all parts, one after the other; there are a power of 2 of them."""
+    """Concatenate the lanes of some vectors, whose number is a power of 2."""
     if len(parts) == 1:
         return parts[0]
     low, high = (_joined(half) for half in (parts[: len(parts) // 2], parts[len(parts) // 2 :]))
-    wide = low.emitter.narrowed(2 * low.emitter.lanes)
+    wide = low.emitter.with_lanes(2 * low.emitter.lanes)
     return Vector(wide, low.emitter.shuffle(low, high, range(wide.lanes)).value)
 
 
 def _swapped(emit: Emitter, rows: list[Vector], distances: Sequence[int]) -> list[Vector]:
-    """The rows, with the elements of two of them, so far apart, swapped across the diagonal, round after round."""
+    """Swap off-diagonal squares between the rows `i` and `i + distance`, for one distance after the other."""
     for distance in distances:
         low = [lane if not lane & distance else lane - distance + PANEL for lane in range(PANEL)]
         high = [lane + distance if not lane & distance else lane + PANEL for lane in range(PANEL)]
@@ -104,79 +107,80 @@ def _swapped(emit: Emitter, rows: list[Vector], distances: Sequence[int]) -> lis
 
 @instruction
 def copy_past_caches(emit: Emitter, out: Any, numbers: Any, count: Any) -> None:
-    """`out[:count] = numbers[:count]`, what is copied being wanted so seldom that it should not displace anything.
+    """Copy `out[:count] = numbers[:count]` with non-temporal stores, so that the copy displaces nothing in the caches.
 
-    Both lie at whole panels, and room and count are whole panels too. A store that is told of no alignment would go
-    element by element; a panel of float64 begins a line of the cache, but not always a pair of lines.
+    Both arrays begin at whole panels and consist of whole panels. The stores state their alignment, without which they
+    would go element by element. It is one cache line: a panel of float64 does not always begin at a pair of lines.
     """
     builder = emit.builder
-    once = builder.module.add_metadata([INT32(1)])
+    nontemporal = builder.module.add_metadata([INT32(1)])
 
-    def panel(i: Any) -> list[Any]:
+    def copy(i: Any) -> list[Any]:
         place = builder.mul(i, INT(PANEL))
         stored = emit.store(emit.load(numbers, place), out, place)
         stored.align = LINE
-        stored.set_metadata("nontemporal", once)
+        stored.set_metadata("nontemporal", nontemporal)
         return []
 
-    emit.loop(builder.ashr(count, INT(4)), [], panel)
+    emit.loop(builder.ashr(count, INT(4)), [], copy)
 
 
 @instruction
 def sum_of_rows(emit: Emitter, out: Any, panel: Any, rows: Any) -> None:
-    """`out[:] = sum over r of panel[r, :]`: rows 0, 4, 8 ... in one chain of additions, 1, 5, 9 ... in the next."""
+    """Compute `out[:] = sum over r of panel[r, :]` in four chains of additions: rows 0, 4, 8 ..., rows 1, 5, 9 ..."""
     builder = emit.builder
 
-    def four(_: Any, row: Any, *chains: Vector) -> list[Any]:
+    def add_four(_: Any, row: Any, *chains: Vector) -> list[Any]:
         return [emit.at(row, 4 * PANEL), *(chains[i] + emit.load(row, i * PANEL) for i in range(4))]
 
-    def one(_: Any, row: Any, chain: Vector) -> list[Any]:
+    def add_one(_: Any, row: Any, chain: Vector) -> list[Any]:
         return [emit.at(row, PANEL), chain + emit.load(row)]
 
-    left, *chains = emit.loop(builder.ashr(rows, INT(2)), [panel, *([emit.zero()] * 4)], four)
+    last, *chains = emit.loop(builder.ashr(rows, INT(2)), [panel, *([emit.zero()] * 4)], add_four)
     total = (chains[0] + chains[1]) + (chains[2] + chains[3])
-    _, total = emit.loop(builder.and_(rows, INT(3)), [left, total], one)
+    _, total = emit.loop(builder.and_(rows, INT(3)), [last, total], add_one)
     emit.store(total, out)
 
 
 @instruction
 def add_squares(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
-    """`total[0] += factor * sum of x^2` over `rows` times 16 numbers x, in float64, where no square overflows."""
+    """Add `factor * sum of x^2` over `rows` x 16 numbers x to `total[0]`, in float64, where no square overflows."""
     _add_sum(emit, values, rows, factor, total, lambda x, sums: fma(x, x, sums))
 
 
 @instruction
 def add_abs(emit: Emitter, values: Any, rows: Any, factor: Any, total: Any) -> None:
-    """`total[0] += factor * sum of |x|` over `rows` times 16 numbers x, in float64."""
+    """Add `factor * sum of |x|` over `rows` x 16 numbers x to `total[0]`, in float64."""
     _add_sum(emit, values, rows, factor, total, lambda x, sums: sums + x.emitter.call("llvm.fabs", x))
 
 
 def _add_sum(
     emit: Emitter, values: Any, rows: Any, factor: Any, total: Any, add: Callable[[Vector, Vector], Vector]
 ) -> None:
-    """16 sums side by side, each in the order of the rows, then these in their order.
+    """Sum each of 16 columns in the order of the rows, then the 16 sums in the order of the columns.
 
-    The penalties of a block and their gradient take 45 ns so, and 280 in one chain of additions.
+    The penalties of a block and their gradient take 45 ns in these 16 chains of additions, and 280 ns in one.
     """
     builder, wide = emit.builder, Emitter(emit.builder, ir.DoubleType())
 
-    def turn(row: Any, sums: Vector) -> list[Vector]:
+    def add_row(row: Any, sums: Vector) -> list[Vector]:
         x = emit.load(values, builder.mul(row, INT(PANEL))).value
         return [add(Vector(wide, x if emit.type == wide.type else builder.fpext(x, wide.type)), sums)]
 
-    (sums,) = emit.loop(rows, [wide.zero()], turn)
-    found = wide.real_constant(0.0)
+    (sums,) = emit.loop(rows, [wide.zero()], add_row)
+    result = wide.real_constant(0.0)
     for lane in range(PANEL):
-        found = builder.fadd(found, builder.extract_element(sums.value, INT32(lane)))
-    builder.store(builder.fadd(wide.scalar(total), builder.fmul(factor, found)), total)
+        result = builder.fadd(result, builder.extract_element(sums.value, INT32(lane)))
+    builder.store(builder.fadd(wide.scalar(total), builder.fmul(factor, result)), total)
 
 
 def _panels_and_rest(emit: Emitter, columns: Any) -> tuple[Any, Any]:
+    """Return how many whole panels so many columns fill, and how many columns remain."""
     return emit.builder.ashr(columns, INT(4)), emit.builder.and_(columns, INT(PANEL - 1))
 
 
 def _first_lanes(emit: Emitter, count: Any) -> Any:
-    """A mask that is true in the first `count` lanes."""
+    """Return a mask that is true in the first `count` lanes."""
     kind = ir.VectorType(INT32, emit.lanes)
     undefined = ir.Constant(kind, ir.Undefined)
     first = emit.builder.insert_element(undefined, emit.builder.trunc(count, INT32), INT32(0))
@@ -185,7 +189,7 @@ def _first_lanes(emit: Emitter, count: Any) -> Any:
 
 
 def _load_some(emit: Emitter, pointer: Any, count: Any) -> Vector:
-    """The first `count` elements there, 0 in the other lanes; no byte behind them is touched."""
+    """Load the first `count` elements at the pointer, 0 in the other lanes. No byte behind them is read."""
     mask = _first_lanes(emit, count)
     place = emit.builder.bitcast(pointer, emit.type.as_pointer())
     kind = ir.FunctionType(emit.type, [place.type, INT32, mask.type, emit.type])
@@ -195,7 +199,7 @@ def _load_some(emit: Emitter, pointer: Any, count: Any) -> Vector:
 
 
 def _store_some(emit: Emitter, vector: Vector, pointer: Any, count: Any) -> None:
-    """Put the first `count` lanes there."""
+    """Store the first `count` lanes at the pointer. No byte behind them is written."""
     mask = _first_lanes(emit, count)
     place = emit.builder.bitcast(pointer, emit.type.as_pointer())
     kind = ir.FunctionType(ir.VoidType(), [emit.type, place.type, INT32, mask.type])

@@ -1,10 +1,13 @@
-"""The two products of a training step, each a loop over k with its tile of accumulators in registers.
+"""The two products of a training step. Each is a loop over k that keeps a tile of accumulators in registers.
 
-Every element of a product is one chain of fused multiply-adds in the order of k, so neither the shape of a tile nor the
-width of the processor's vectors changes a bit.
+- `panel_product`, of a panel of rows with a panel of weights: `A @ W + b` forward, `delta @ W^T` backward.
+- `block_product`, of a panel of A with a panel of delta: a 16 x 16 block of `dW = A^T @ delta`.
+- `emit_block_product` computes a block of dW while it updates another block of weights.
 
-The tile is 16 columns wide and as high as the registers allow. Measured on one Zen 4 core (AVX-512, float32): tiles
-from 8 x 16 to 12 x 32 all reach 98 % of FMA peak, so one shape serves every layer.
+Each element of a product is one chain of fused multiply-adds in the order of k, so neither the shape of the tile nor
+the width of the processor's vectors changes a bit.
+
+A tile is 16 columns wide, or 8 where no more are used. `kernels.processor` says how many rows it has.
 """
 
 from __future__ import annotations
@@ -23,68 +26,74 @@ from fastmlp.kernels.vocabulary.simd import (
 )
 
 Rule = Callable[[Vector, Vector, Sequence[Vector], Sequence[Vector]], tuple[Vector, Sequence[Vector]]]
+"""The rule of an optimizer: (w, gradient, slots, constants) to (new w, new slots)."""
 
 
 @instruction
 def panel_product(
     emit: Emitter, out: Any, a: Any, w: Any, k: Any, bias: Any, below: Any, stride: Any, threshold: Any, rows: Any
 ) -> None:
-    """`out[i, :] = finish(bias[:] + sum over k of a[i, k] * w[k, :])` for all rows i of one panel.
+    """Compute `out[i, :] = finish(bias[:] + sum over k of a[i, k] * w[k, :])` for all rows i of one panel.
 
-    `a` is in panels, [panel][row][16] with `stride` elements from panel to panel; w is [k][16]; out and below are one
-    panel, [row][16]. Without `below` (address 0), finish is the forward pass: z, or the threshold where z is less,
-    which is relu for 0 and nothing for minus infinity. With it, finish is the derivative of that: the sum where
-    `below` is greater than the threshold, else 0. NaN goes through both.
+    `a` is [panel][row][16] with `stride` elements from panel to panel. `w` is [k][16]. `out` and `below` are one panel,
+    [row][16].
 
-    Up to 3 rows behind the last are computed too; the buffers have room for them and nobody reads them.
+    If `below` is null, `finish` is the forward pass: z, or the threshold where z is less. A threshold of 0 is relu;
+    minus infinity changes nothing. Otherwise `finish` is the derivative of that function: the sum where `below` is
+    greater than the threshold, else 0. NaN stays NaN in both.
+
+    The last tile may compute up to 3 rows behind the last row. The buffers have space for them, and nothing reads them.
     """
     builder = emit.builder
 
-    def tiles_of(height: int) -> Callable[[Any, Any], list[Any]]:
-        def one_tile(_: Any, done: Any) -> list[Any]:
-            first = builder.mul(done, INT(PANEL))
+    def body(height: int) -> Callable[[Any, Any], list[Any]]:
+        """Return the body of a loop over tiles of this height."""
+
+        def compute_tile(_: Any, row: Any) -> list[Any]:
+            first = builder.mul(row, INT(PANEL))
             sums = _row_sums(emit, height, emit.at(a, first), w, k, emit.load(bias), stride)
             _finish_rows(emit, sums, emit.at(out, first), below, first, threshold)
-            return [builder.add(done, INT(height))]
+            return [builder.add(row, INT(height))]
 
-        return one_tile
+        return compute_tile
 
-    tile, few = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
-    (done,) = emit.loop(builder.sdiv(rows, INT(tile)), [INT(0)], tiles_of(tile))
-    left = builder.sdiv(builder.add(builder.sub(rows, done), INT(few - 1)), INT(few))
-    emit.loop(left, [done], tiles_of(few))
+    tile, remainder = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
+    (row,) = emit.loop(builder.sdiv(rows, INT(tile)), [INT(0)], body(tile))
+    remaining = builder.sdiv(builder.add(builder.sub(rows, row), INT(remainder - 1)), INT(remainder))
+    emit.loop(remaining, [row], body(remainder))
 
 
 @instruction
 def narrow_panel_product(
     emit: Emitter, out: Any, a: Any, w: Any, k: Any, bias: Any, below: Any, stride: Any, threshold: Any, rows: Any
 ) -> None:
-    """The same for a panel that uses at most its first 8 columns, in vectors of 8 lanes; the other columns become 0.
+    """Compute `panel_product` for a panel that uses at most its first 8 columns. The other columns become 0.
 
-    It halves the work: a whole step of 30-16-8-2 at batch 32 takes 2.24 us with it and 2.34 without.
+    Vectors of 8 lanes halve the work: a step of 30-16-8-2 at batch 32 takes 2.24 us, and 2.34 without this kernel.
     """
-    panel_product.body(emit.narrowed(PANEL // 2), out, a, w, k, bias, below, stride, threshold, rows)
+    panel_product.body(emit.with_lanes(PANEL // 2), out, a, w, k, bias, below, stride, threshold, rows)
 
 
 def _row_sums(emit: Emitter, height: int, a: Any, w: Any, k: Any, start: Vector, stride: Any) -> list[Vector]:
-    """`start + a[i, :] @ w` for `height` rows, one accumulator a row."""
+    """Return `start + a[i, :] @ w` for `height` rows, one accumulator a row."""
     builder = emit.builder
 
-    def turn(_: Any, a_k: Any, w_k: Any, *sums: Vector) -> list[Any]:
+    def add_k(_: Any, a_k: Any, w_k: Any, *sums: Vector) -> list[Any]:
         weights = emit.load(w_k)
         added = [fma(emit.splat(emit.scalar(a_k, i * PANEL)), weights, sums[i]) for i in range(height)]
         return [emit.at(a_k, 1), emit.at(w_k, PANEL), *added]
 
-    def panel(_: Any, a_panel: Any, w_panel: Any, *sums: Vector) -> list[Any]:
-        _a, w_next, *added = emit.loop(INT(PANEL), [a_panel, w_panel, *sums], turn)
+    def add_panel(_: Any, a_panel: Any, w_panel: Any, *sums: Vector) -> list[Any]:
+        _a, w_next, *added = emit.loop(INT(PANEL), [a_panel, w_panel, *sums], add_k)
         return [emit.at(a_panel, stride), w_next, *added]
 
-    a_rest, w_rest, *sums = emit.loop(builder.ashr(k, INT(4)), [a, w, *([start] * height)], panel)
-    _a, _w, *sums = emit.loop(builder.and_(k, INT(PANEL - 1)), [a_rest, w_rest, *sums], turn)
+    a_last, w_last, *sums = emit.loop(builder.ashr(k, INT(4)), [a, w, *([start] * height)], add_panel)
+    _a, _w, *sums = emit.loop(builder.and_(k, INT(PANEL - 1)), [a_last, w_last, *sums], add_k)
     return sums
 
 
 def _finish_rows(emit: Emitter, sums: Sequence[Vector], out: Any, below: Any, first: Any, threshold: Any) -> None:
+    """Apply the threshold, or its derivative if `below` is not null, to a tile and store it."""
     builder = emit.builder
     limit = emit.splat(threshold)
     forward = builder.icmp_unsigned("==", builder.ptrtoint(below, INT), INT(0))
@@ -95,20 +104,23 @@ def _finish_rows(emit: Emitter, sums: Sequence[Vector], out: Any, below: Any, fi
                 emit.store_padded(emit.select(less, limit, z), out, i * PANEL)
         with no:
             for i, total in enumerate(sums):
-                kept = builder.fcmp_unordered(">", emit.load(below, first, i * PANEL).value, limit.value)
-                emit.store_padded(emit.select(kept, total, emit.zero()), out, i * PANEL)
+                above = builder.fcmp_unordered(">", emit.load(below, first, i * PANEL).value, limit.value)
+                emit.store_padded(emit.select(above, total, emit.zero()), out, i * PANEL)
 
 
 @instruction
 def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows: Any, inputs: Any) -> None:
-    """`out[k, n] = start[k, n] + sum over rows of a[row, k] * delta[row, n]` for the first `inputs` k, up to 16.
+    """Compute `out[k, n] = start[k, n] + sum over rows of a[row, k] * delta[row, n]`, a block of 16 inputs k.
 
-    Of 8 and less only these, in fours: a quarter of the work where a layer has 4 inputs.
+    If at most 8 inputs are used, only these are computed, in tiles of `remainder_rows`: with tiles of 4, a quarter of
+    the work where a layer has 4 inputs.
     """
     builder = emit.builder
 
-    def tiles_of(height: int) -> Callable[[Any], list[Any]]:
-        def one_tile(index: Any) -> list[Any]:
+    def body(height: int) -> Callable[[Any], list[Any]]:
+        """Return the body of a loop over tiles of this height."""
+
+        def compute_tile(index: Any) -> list[Any]:
             column = builder.mul(index, INT(height))
             first = builder.mul(column, INT(PANEL))
             sums = [emit.load(start, first, i * PANEL) for i in range(height)]
@@ -117,77 +129,80 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
                 emit.store_padded(total, out, first, i * PANEL)
             return []
 
-        return one_tile
+        return compute_tile
 
-    tile, few = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
+    tile, remainder = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
     with builder.if_else(builder.icmp_signed("<=", inputs, INT(PANEL // 2))) as (yes, no):
         with yes:
-            emit.loop(builder.sdiv(builder.add(inputs, INT(few - 1)), INT(few)), [], tiles_of(few))
+            emit.loop(builder.sdiv(builder.add(inputs, INT(remainder - 1)), INT(remainder)), [], body(remainder))
         with no:
-            emit.loop(INT(PANEL // tile), [], tiles_of(tile))
+            emit.loop(INT(PANEL // tile), [], body(tile))
 
 
 @instruction
 def narrow_block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows: Any, inputs: Any) -> None:
-    """The same for a block that uses at most its first 8 columns; the other columns become 0."""
-    block_product.body(emit.narrowed(PANEL // 2), out, start, a, delta, rows, inputs)
+    """Compute `block_product` for a block that uses at most its first 8 columns. The other columns become 0."""
+    block_product.body(emit.with_lanes(PANEL // 2), out, start, a, delta, rows, inputs)
 
 
 def _add_row(emit: Emitter, height: int) -> Callable[..., list[Any]]:
-    """A turn of the loop over rows: `sums[i, :] += a[row, i] * delta[row, :]`."""
+    """Return the body of a loop over rows: `sums[i, :] += a[row, i] * delta[row, :]` for `height` inputs i."""
 
-    def turn(_: Any, a_row: Any, delta_row: Any, *sums: Vector) -> list[Any]:
+    def add_row(_: Any, a_row: Any, delta_row: Any, *sums: Vector) -> list[Any]:
         d = emit.load(delta_row)
         added = [fma(emit.splat(emit.scalar(a_row, i)), d, sums[i]) for i in range(height)]
         return [emit.at(a_row, PANEL), emit.at(delta_row, PANEL), *added]
 
-    return turn
+    return add_row
 
 
 def emit_block_product(
     emit: Emitter, rule: Rule, slots: int, out: Any, a: Any, delta: Any, rows: Any, update: Sequence[Any]
 ) -> None:
-    """`out[k, n] = sum over rows of a[row, k] * delta[row, n]`, 16 x 16; an update runs in its shadow.
+    """Emit a block of 16 x 16 of a product, and the update of another block between its rows.
 
-    The optimizer is bound by divisions and square roots and this product by multiply-adds, so an `update` of another
-    block, (w, slots, stride, gradient, constants, count) as in `emit_update`, is woven in: some vectors of it after
-    every eighth of the rows. On a Zen 4 core a vector of Adam costs 16 cycles alone and 8 here.
+    The product is `out[k, n] = sum over rows of a[row, k] * delta[row, n]`. Multiply-adds bound it, while divisions and
+    square roots bound an optimizer, so the two overlap. The rows are cut into portions (`update_portions`). After each
+    portion some vectors of the other block are updated. `update` describes that block as in `emit_update`: (w, slots,
+    stride, gradient, constants, count).
     """
     builder = emit.builder
     tile, portions = tuning(emit.dtype).tile_rows, tuning(emit.dtype).update_portions
-    groups = PANEL // tile
-    share = -(-PANEL // (groups * portions))
+    tiles = PANEL // tile
+    vectors = -(-PANEL // (tiles * portions))  # to update after a portion
     portion_rows = builder.sdiv(builder.add(rows, INT(portions - 1)), INT(portions))
+    add_row = _add_row(emit, tile)
 
-    turn = _add_row(emit, tile)
-
-    def portion(_: Any, a_row: Any, delta_row: Any, left: Any, next_vector: Any, *sums: Vector) -> list[Any]:
+    def add_portion(_: Any, a_row: Any, delta_row: Any, left: Any, next_vector: Any, *sums: Vector) -> list[Any]:
         count = builder.select(builder.icmp_signed("<", left, portion_rows), left, portion_rows)
-        a_next, delta_next, *added = emit.loop(count, [a_row, delta_row, *sums], turn)
-        for i in range(share):
+        a_next, delta_next, *added = emit.loop(count, [a_row, delta_row, *sums], add_row)
+        for i in range(vectors):
             _emit_update_of_vector(emit, rule, slots, builder.add(next_vector, INT(i)), *update)
-        return [a_next, delta_next, builder.sub(left, count), builder.add(next_vector, INT(share)), *added]
+        return [a_next, delta_next, builder.sub(left, count), builder.add(next_vector, INT(vectors)), *added]
 
-    def group(_: Any, column: Any, next_vector: Any) -> list[Any]:
+    def compute_tile(_: Any, column: Any, next_vector: Any) -> list[Any]:
         first = builder.mul(column, INT(PANEL))
         sums = [emit.zero() for _ in range(tile)]
         carried = [emit.at(a, column), delta, rows, next_vector, *sums]
-        _a, _d, _left, next_vector, *sums = emit.loop(INT(portions), carried, portion)
+        _a, _d, _left, next_vector, *sums = emit.loop(INT(portions), carried, add_portion)
         for i, total in enumerate(sums):
             emit.store(total, out, first, i * PANEL)
         return [builder.add(column, INT(tile)), next_vector]
 
-    emit.loop(INT(groups), [INT(0), INT(0)], group)
+    emit.loop(INT(tiles), [INT(0), INT(0)], compute_tile)
 
 
 def emit_update(emit: Emitter, rule: Rule, slots: int, *update: Any) -> None:
-    """Update the first `count` rows of a block: `update` is (w, slots, stride, gradient, constants, count)."""
+    """Emit the update of the first `count` rows of a block.
 
-    def one(i: Any) -> list[Any]:
+    `update` is (w, slots, stride, gradient, constants, count). `stride` elements lie from slot to slot.
+    """
+
+    def update_row(i: Any) -> list[Any]:
         _emit_update_of_vector(emit, rule, slots, i, *update)
         return []
 
-    emit.loop(update[-1], [], one)
+    emit.loop(update[-1], [], update_row)
 
 
 def _emit_update_of_vector(
@@ -202,7 +217,7 @@ def _emit_update_of_vector(
     constants: Any,
     count: Any,
 ) -> None:
-    """Apply the rule to row `index` of the block, if it is less than `count`."""
+    """Emit the update of row `index` of a block, if `index` is less than `count`."""
     builder = emit.builder
     with builder.if_then(builder.icmp_signed("<", index, count)):
         place = builder.mul(index, INT(PANEL))

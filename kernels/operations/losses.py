@@ -1,7 +1,8 @@
-"""The losses as block functions: the loss of each row, and delta for the last layer.
+"""The losses as kernels: the loss of each row, and delta of the last layer.
 
-Each takes 16 rows at a time, turned so that a lane is a row. An exact pair reads Z and gives dJ/dZ; any other loss
-reads A = g(Z) and gives dJ/dA, which the activation's derivative then turns into delta.
+A kernel takes 16 rows at a time and transposes them, so that each lane is a row. A loss reads A = g(Z) and computes
+dJ/dA, which the derivative of the activation turns into delta. An exact pair of activation and loss reads Z and
+computes dJ/dZ, which is delta.
 
 Formulas: `fastmlp.reference.losses`.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmlp.kernels.host.annotations import Floats, Reals
-from fastmlp.kernels.host.jit import Kernel, arguments_of, inline, kernel, scalar
+from fastmlp.kernels.host.jit import Kernel, inline, kernel, parameter_count, scalar
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.micro.functions import (
     exp,
@@ -30,39 +31,39 @@ from fastmlp.kernels.micro.lanes import (
     sum_over_units,
     weighted_difference,
 )
-from fastmlp.kernels.operations.activations import normalised_exponentials, subtract_largest
+from fastmlp.kernels.operations.activations import normalized_exp, subtract_max
 from fastmlp.kernels.vocabulary.arithmetic import (
-    at_least,
-    at_most,
     constant,
     fma,
     half,
+    maximum,
+    minimum,
     one,
     two,
     zero,
 )
-from fastmlp.kernels.vocabulary.simd import first_numbers, offset, real_like
+from fastmlp.kernels.vocabulary.simd import offset, parameter_tuple, real_like
 
-# What the losses need of scratch: some rows of 16 lanes, and up to three matrices of lanes.
+# The scratch memory of a loss: vectors of 16 lanes, then matrices [unit][16 lanes].
 SCRATCH_LANES = 4
 SCRATCH_MATRICES = 3
 
-# Over how many classes the smoothed share of the targets is spread.
-NO_SMOOTHING, OF_TWO, OF_ALL = 0, 1, 2
+# Label smoothing spreads a share of the targets over two classes (binary) or over all classes (categorical).
+NO_SMOOTHING, OVER_TWO_CLASSES, OVER_ALL_CLASSES = 0, 1, 2
 
 _LN2 = constant(0.6931471805599453)
-epsilon = constant(1e-7, 1e-15)  # how far unpaired cross-entropies keep a from 0 and 1
+epsilon = constant(1e-7, 1e-15)  # cross-entropies that read A clip it to [epsilon, 1 - epsilon]
 
 
-def by_element(
+def elementwise_loss(
     name: str, value: Any, gradient: Any, *, mean: bool = False, smoothing: int = NO_SMOOTHING, cached: bool = True
 ) -> Kernel:
-    """The kernel of two compiled scalar functions of (a, y), summed, or for `mean` averaged, over the outputs.
+    """Make the kernel of two scalar functions of (a, y), which are summed, or with `mean` averaged, over the outputs.
 
-    Where the functions take one number more, it is the loss's parameter; with smoothing that is the share of y that is
-    spread over the classes.
+    If the functions take a third argument, it is the loss's parameter. With smoothing, the parameter is the share of y
+    that is spread over the classes.
     """
-    numbers = first_numbers(arguments_of(value) - 2)
+    first_parameters = parameter_tuple(parameter_count(value) - 2)
 
     @kernel(name, cached=cached)
     def loss(
@@ -80,19 +81,19 @@ def by_element(
     ) -> None:
         share = 1.0 / units if mean else 1.0
         total, factor = scratch, offset(scratch, PANEL)
-        room = (units + PANEL) * PANEL
+        matrix_size = (units + PANEL) * PANEL
         p = offset(scratch, SCRATCH_LANES * PANEL)
-        t, values = offset(p, room), offset(p, 2 * room)
-        own = numbers(parameters, a)
+        t, values = offset(p, matrix_size), offset(p, 2 * matrix_size)
+        numbers = first_parameters(parameters, a)
         for first in range(0, rows, PANEL):
             lanes_from_panels(p, offset(a, first * PANEL), units, stride)
             lanes_from_panels(t, offset(y, first * PANEL), units, stride)
             if smoothing != NO_SMOOTHING:
-                smooth(t, units, smoothing, parameters[0])
+                smooth_targets(t, units, smoothing, parameters[0])
             for i in range(units * PANEL):
-                values[i] = value(p[i], t[i], *own)
+                values[i] = value(p[i], t[i], *numbers)
             for i in range(units * PANEL):
-                t[i] = gradient(p[i], t[i], *own)
+                t[i] = gradient(p[i], t[i], *numbers)
             sum_over_units(total, values, units)
             for lane in range(PANEL):
                 factor[lane] = weights[first + lane] * (scale * share)
@@ -104,60 +105,61 @@ def by_element(
 
 
 @inline
-def smooth(t: Reals, units: int, smoothing: int, share: float) -> None:
-    """`y (1 - s) + s / classes`, two of them or as many as there are units."""
-    kept, added = real_like(1.0 - share, t), real_like(share / (2 if smoothing == OF_TWO else units), t)
+def smooth_targets(t: Reals, units: int, smoothing: int, share: float) -> None:
+    """Replace the targets y by `y (1 - share) + share / classes`, of two classes or of as many as there are units."""
+    classes = 2 if smoothing == OVER_TWO_CLASSES else units
+    kept, added = real_like(1.0 - share, t), real_like(share / classes, t)
     for i in range(units * PANEL):
         t[i] = fma(t[i], kept, added)
 
 
 @scalar
 def squared_error(a: float, y: float) -> float:
-    """`(a - y)^2`."""
+    """Return `(a - y)^2`."""
     return (a - y) * (a - y)
 
 
 @scalar
 def squared_error_gradient(a: float, y: float) -> float:
-    """`2 (a - y)`."""
+    """Return `2 (a - y)`."""
     return two(a) * (a - y)
 
 
 @scalar
 def half_squared_error(a: float, y: float) -> float:
-    """`(a - y)^2 / 2`."""
+    """Return `(a - y)^2 / 2`."""
     return half(a) * (a - y) * (a - y)
 
 
 @scalar
 def half_squared_error_gradient(a: float, y: float) -> float:
-    """`a - y`."""
+    """Return `a - y`."""
     return a - y
 
 
 @scalar
 def absolute_error(a: float, y: float) -> float:
-    """`|a - y|`."""
+    """Return `|a - y|`."""
     return abs(a - y)
 
 
 @scalar
 def absolute_error_gradient(a: float, y: float) -> float:
-    """`sign(a - y)`."""
+    """Return `sign(a - y)`."""
     difference = a - y
     return one(a) if difference > zero(a) else (-one(a) if difference < zero(a) else difference)
 
 
 @scalar
 def huber(a: float, y: float, delta: float) -> float:
-    """`d^2 / 2` for `d = |a - y|` up to delta, beyond `delta (d - delta / 2)`."""
+    """Return `d^2 / 2` for `d = |a - y|` up to delta, beyond it `delta (d - delta / 2)`."""
     d = abs(a - y)
     return delta * (d - half(a) * delta) if d > delta else half(a) * d * d
 
 
 @scalar
 def huber_gradient(a: float, y: float, delta: float) -> float:
-    """`a - y`, brought to between -delta and delta."""
+    """Return `a - y`, clipped to [-delta, delta]."""
     difference = a - y
     difference = delta if difference > delta else difference
     return -delta if difference < -delta else difference
@@ -165,9 +167,9 @@ def huber_gradient(a: float, y: float, delta: float) -> float:
 
 @scalar
 def log_cosh(a: float, y: float) -> float:
-    """`d + log(1 + e^-2d) - log(2)` for `d = |a - y|`; near 0, from `t = e^-d - 1`, `log(1 + t^2 / (2 (1 + t)))`.
+    """Return `d + log(1 + e^-2d) - log(2)` for `d = |a - y|`; for d < 1 as `log(1 + t^2 / (2 (1 + t)))`, t = e^-d - 1.
 
-    Both take one exponential and one logarithm between them: 2 of 4 ns an element in float32.
+    Both branches share one exponential and one logarithm, which takes 2 ns an element in float32 in place of 4.
     """
     d = abs(a - y)
     t = expm1(-d)
@@ -178,120 +180,121 @@ def log_cosh(a: float, y: float) -> float:
 
 @scalar
 def log_cosh_gradient(a: float, y: float) -> float:
-    """`tanh(a - y)`."""
+    """Return `tanh(a - y)`."""
     return tanh(a - y)
 
 
 @scalar
 def poisson(a: float, y: float) -> float:
-    """`a - y log a`."""
-    return a - y * log(at_least(a, epsilon(a)))
+    """Return `a - y log a`."""
+    return a - y * log(maximum(a, epsilon(a)))
 
 
 @scalar
 def poisson_gradient(a: float, y: float) -> float:
-    """`1 - y / a`, where a was clipped 1."""
+    """Return `1 - y / a`; 1 where a is clipped."""
     return one(a) if a < epsilon(a) else one(a) - y / a
 
 
 @scalar
-def poisson_loss(z: float, y: float) -> float:
-    """Poisson of e^z: `e^z - y z`."""
+def poisson_of_logits(z: float, y: float) -> float:
+    """Return Poisson's loss of e^z: `e^z - y z`."""
     return exp(z) - y * z
 
 
 @scalar
-def poisson_loss_gradient(z: float, y: float) -> float:
-    """`e^z - y`."""
+def poisson_of_logits_gradient(z: float, y: float) -> float:
+    """Return `e^z - y`."""
     return exp(z) - y
 
 
 @scalar
 def entropy_term(y: float) -> float:
-    """`y log y`, 0 for 0."""
+    """Return `y log y`, 0 for 0."""
     return y * log(y if y > zero(y) else one(y))
 
 
 @scalar
 def half_poisson_deviance(a: float, y: float) -> float:
-    """`y log(y / a) - y + a`."""
+    """Return `y log(y / a) - y + a`."""
     return entropy_term(y) - y + poisson(a, y)
 
 
 @scalar
-def half_deviance_loss(z: float, y: float) -> float:
-    """Half of Poisson's deviance of e^z: `y (log y - z) - y + e^z`."""
-    return entropy_term(y) - y + poisson_loss(z, y)
+def half_poisson_deviance_of_logits(z: float, y: float) -> float:
+    """Return half of Poisson's deviance of e^z: `y (log y - z) - y + e^z`."""
+    return entropy_term(y) - y + poisson_of_logits(z, y)
 
 
 @scalar
 def hinge(a: float, y: float) -> float:
-    """`max(1 - s a, 0)`, s = 1 where y > 0, else -1."""
+    """Return `max(1 - s a, 0)` with s = 1 where y > 0, else -1."""
     margin = one(a) - (a if y > zero(a) else -a)
     return zero(a) if margin < zero(a) else margin
 
 
 @scalar
 def hinge_gradient(a: float, y: float) -> float:
-    """`-s` where `s a < 1`, else 0."""
+    """Return `-s` where `s a < 1`, else 0, with s = 1 where y > 0, else -1."""
     sign = one(a) if y > zero(a) else -one(a)
     return zero(a) * a if sign * a >= one(a) else -sign + zero(a) * a
 
 
 @scalar
-def logistic_loss(z: float, y: float) -> float:
-    """Binary cross-entropy of sigmoid(z): `max(z, 0) - z y + log(1 + e^-|z|)`."""
-    return at_least(z, zero(z)) - z * y + log1p_to_1(small_exp(-abs(z)))
+def binary_crossentropy_of_logits(z: float, y: float) -> float:
+    """Return the binary cross-entropy of sigmoid(z): `max(z, 0) - z y + log(1 + e^-|z|)`."""
+    return maximum(z, zero(z)) - z * y + log1p_to_1(small_exp(-abs(z)))
 
 
 @scalar
-def logistic_loss_gradient(z: float, y: float) -> float:
-    """`sigmoid(z) - y`."""
+def binary_crossentropy_of_logits_gradient(z: float, y: float) -> float:
+    """Return `sigmoid(z) - y`."""
     return sigmoid(z) - y
 
 
 @scalar
-def clipped(a: float) -> float:
-    """a, kept inside of (0, 1) by epsilon."""
-    return at_most(at_least(a, epsilon(a)), one(a) - epsilon(a))
+def clip_probability(a: float) -> float:
+    """Return a, clipped to [epsilon, 1 - epsilon]."""
+    return minimum(maximum(a, epsilon(a)), one(a) - epsilon(a))
 
 
 @scalar
 def binary_crossentropy(a: float, y: float) -> float:
-    """`-y log a - (1 - y) log(1 - a)`."""
-    p = clipped(a)
+    """Return `-y log a - (1 - y) log(1 - a)`."""
+    p = clip_probability(a)
     return -(y * log(p) + (one(a) - y) * log(one(a) - p))
 
 
 @scalar
 def binary_crossentropy_gradient(a: float, y: float) -> float:
-    """`(a - y) / (a (1 - a))`, 0 where a was clipped."""
-    p = clipped(a)
+    """Return `(a - y) / (a (1 - a))`, 0 where a is clipped."""
+    p = clip_probability(a)
     return (p - y) / (p * (one(a) - p)) if p == a else zero(a) * a
 
 
 @scalar
 def categorical_crossentropy(a: float, y: float) -> float:
-    """`-y log a`."""
-    return -(y * log(clipped(a)))
+    """Return `-y log a`."""
+    return -(y * log(clip_probability(a)))
 
 
 @scalar
 def categorical_crossentropy_gradient(a: float, y: float) -> float:
-    """`-y / a`, 0 where a was clipped."""
-    return -y / clipped(a) if clipped(a) == a else zero(a) * a
+    """Return `-y / a`, 0 where a is clipped."""
+    return -y / clip_probability(a) if clip_probability(a) == a else zero(a) * a
 
 
 @scalar
-def divergence(a: float, y: float) -> float:
-    """`y (log y - log a)`."""
+def kl_divergence(a: float, y: float) -> float:
+    """Return `y (log y - log a)`."""
     return entropy_term(y) + categorical_crossentropy(a, y)
 
 
-def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
-    """Softmax and categorical cross-entropy from Z: `-sum y log p` and `w (p sum(y) - y) / sum(w)`.
+def softmax_crossentropy(name: str, smoothing: int, subtract_entropy: bool) -> Kernel:
+    """Make the kernel of softmax and categorical cross-entropy from Z: `-sum y log p` and `w (p sum(y) - y) / sum(w)`.
 
-    Less the entropy of y it is the divergence of Kullback and Leibler, of the same gradient.
+    With `subtract_entropy` it is the Kullback-Leibler divergence, which subtracts the entropy of y and has the same
+    gradient.
     """
 
     @kernel(name)
@@ -308,23 +311,24 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
         scratch: Reals,
         parameters: Floats,
     ) -> None:
-        top, total, mass, dot = scratch, offset(scratch, PANEL), offset(scratch, 2 * PANEL), offset(scratch, 3 * PANEL)
+        largest, total = scratch, offset(scratch, PANEL)
+        mass, dot = offset(scratch, 2 * PANEL), offset(scratch, 3 * PANEL)
         p = offset(scratch, SCRATCH_LANES * PANEL)
         t = offset(p, (units + PANEL) * PANEL)
         for first in range(0, rows, PANEL):
             lanes_from_panels(p, offset(z, first * PANEL), units, stride)
             lanes_from_panels(t, offset(y, first * PANEL), units, stride)
             if smoothing != NO_SMOOTHING:
-                smooth(t, units, smoothing, parameters[0])
+                smooth_targets(t, units, smoothing, parameters[0])
             sum_over_units(mass, t, units)
-            subtract_largest(p, top, units)  # first, or a small loss is what is left of two large numbers
+            subtract_max(p, largest, units)  # before the dot product, or a small loss cancels out of two large numbers
             dot_over_units(dot, t, p, units)
-            normalised_exponentials(p, total, units)
+            normalized_exp(p, total, units)
             for lane in range(PANEL):
                 value = mass[lane] * log(total[lane]) - dot[lane]
                 losses[first + lane] = value * weights[first + lane]
                 total[lane] = weights[first + lane] * scale
-            if less_entropy:
+            if subtract_entropy:
                 add_entropy_terms(losses, weights, t, first, units, dot, offset(t, (units + PANEL) * PANEL))
             weighted_difference(t, p, mass, total, units)
             panels_from_lanes(offset(delta, first * PANEL), t, units, stride)
@@ -336,7 +340,7 @@ def softmax_pair(name: str, smoothing: int, less_entropy: bool) -> Kernel:
 def add_entropy_terms(
     losses: Floats, weights: Floats, t: Reals, first: int, units: int, total: Reals, values: Reals
 ) -> None:
-    """Add `w sum y log y` to the losses of 16 rows."""
+    """Add `w sum y log y` to the losses of 16 rows. `total` and `values` are scratch."""
     for i in range(units * PANEL):
         values[i] = entropy_term(t[i])
     sum_over_units(total, values, units)
@@ -345,42 +349,54 @@ def add_entropy_terms(
 
 
 @scalar
-def nothing(a: float, y: float) -> float:
-    """No loss."""
+def zero_loss(a: float, y: float) -> float:
+    """Return 0."""
     return zero(a)
 
 
 @scalar
-def chosen(a: float, y: float) -> float:
-    """Y itself."""
+def target(a: float, y: float) -> float:
+    """Return the target y."""
     return y
 
 
-# In place of a loss: dJ/dA = y, with which the rows region turns a choice of outputs y into their gradient.
-output_seed = by_element("output_seed", nothing, chosen)
+# Stands in for a loss with dJ/dA = y. The backward pass then computes the gradient of the outputs that y selects.
+output_seed = elementwise_loss("output_seed", zero_loss, target)
 
-# What each loss is computed by: from A, or with its partner activation from Z.
+# The kernels that read A, by the name of the loss; below, those of exact pairs, which read Z.
 LOSSES: dict[str, Kernel] = {
-    "mean_squared_error": by_element("mean_squared_error", squared_error, squared_error_gradient, mean=True),
-    "half_squared_error": by_element("half_squared_error", half_squared_error, half_squared_error_gradient),
-    "mean_absolute_error": by_element("mean_absolute_error", absolute_error, absolute_error_gradient, mean=True),
-    "huber": by_element("huber", huber, huber_gradient, mean=True),
-    "log_cosh": by_element("log_cosh", log_cosh, log_cosh_gradient, mean=True),
-    "poisson": by_element("poisson", poisson, poisson_gradient, mean=True),
-    "half_poisson_deviance": by_element("half_poisson_deviance", half_poisson_deviance, poisson_gradient),
-    "hinge": by_element("hinge", hinge, hinge_gradient, mean=True),
-    "binary_crossentropy": by_element(
-        "binary_crossentropy", binary_crossentropy, binary_crossentropy_gradient, smoothing=OF_TWO
+    "mean_squared_error": elementwise_loss("mean_squared_error", squared_error, squared_error_gradient, mean=True),
+    "half_squared_error": elementwise_loss("half_squared_error", half_squared_error, half_squared_error_gradient),
+    "mean_absolute_error": elementwise_loss("mean_absolute_error", absolute_error, absolute_error_gradient, mean=True),
+    "huber": elementwise_loss("huber", huber, huber_gradient, mean=True),
+    "log_cosh": elementwise_loss("log_cosh", log_cosh, log_cosh_gradient, mean=True),
+    "poisson": elementwise_loss("poisson", poisson, poisson_gradient, mean=True),
+    "half_poisson_deviance": elementwise_loss("half_poisson_deviance", half_poisson_deviance, poisson_gradient),
+    "hinge": elementwise_loss("hinge", hinge, hinge_gradient, mean=True),
+    "binary_crossentropy": elementwise_loss(
+        "binary_crossentropy", binary_crossentropy, binary_crossentropy_gradient, smoothing=OVER_TWO_CLASSES
     ),
-    "categorical_crossentropy": by_element(
-        "categorical_crossentropy", categorical_crossentropy, categorical_crossentropy_gradient, smoothing=OF_ALL
+    "categorical_crossentropy": elementwise_loss(
+        "categorical_crossentropy",
+        categorical_crossentropy,
+        categorical_crossentropy_gradient,
+        smoothing=OVER_ALL_CLASSES,
     ),
-    "kl_divergence": by_element("kl_divergence", divergence, categorical_crossentropy_gradient),
+    "kl_divergence": elementwise_loss("kl_divergence", kl_divergence, categorical_crossentropy_gradient),
 }
 EXACT_PAIRS: dict[str, Kernel] = {
-    "poisson": by_element("exponential with poisson", poisson_loss, poisson_loss_gradient, mean=True),
-    "half_poisson_deviance": by_element("half_deviance_loss", half_deviance_loss, poisson_loss_gradient),
-    "binary_crossentropy": by_element("logistic_loss", logistic_loss, logistic_loss_gradient, smoothing=OF_TWO),
-    "categorical_crossentropy": softmax_pair("softmax_crossentropy", OF_ALL, less_entropy=False),
-    "kl_divergence": softmax_pair("softmax_divergence", NO_SMOOTHING, less_entropy=True),
+    "poisson": elementwise_loss("exponential with poisson", poisson_of_logits, poisson_of_logits_gradient, mean=True),
+    "half_poisson_deviance": elementwise_loss(
+        "exponential with half_poisson_deviance", half_poisson_deviance_of_logits, poisson_of_logits_gradient
+    ),
+    "binary_crossentropy": elementwise_loss(
+        "sigmoid with binary_crossentropy",
+        binary_crossentropy_of_logits,
+        binary_crossentropy_of_logits_gradient,
+        smoothing=OVER_TWO_CLASSES,
+    ),
+    "categorical_crossentropy": softmax_crossentropy(
+        "softmax with categorical_crossentropy", OVER_ALL_CLASSES, subtract_entropy=False
+    ),
+    "kl_divergence": softmax_crossentropy("softmax with kl_divergence", NO_SMOOTHING, subtract_entropy=True),
 }

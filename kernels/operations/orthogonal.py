@@ -1,9 +1,9 @@
-"""Random matrices with orthonormal columns, all alike (Haar's measure): a product of random reflections.
+"""Random matrices with orthonormal columns, uniformly distributed (Haar measure): a product of random reflections.
 
-Reflection j, `I - factor v v^T`, lies in rows j and below; it turns column j of the identity into a random direction,
--x / |x| or x / |x| for a normal x (Stewart, 1980). The product is as orthogonal as float64 can be for any draw, which
-what Gram and Schmidt make of a matrix of normals is not. `fastmlp.reference.orthogonal` is the same in NumPy, bit for
-bit: every sum adds up in the order of the rows.
+Reflection j, `I - factor v v^T`, acts on rows j and below. It maps column j of the identity to a random direction,
+-x / |x| or x / |x| for a normal x (Stewart, 1980). Unlike the Gram-Schmidt process on a matrix of normal numbers, the
+product is orthogonal to the precision of float64 for any draw. `fastmlp.reference.orthogonal` does the same in NumPy,
+to the same bits: each sum is in the order of the rows.
 """
 
 from __future__ import annotations
@@ -15,47 +15,55 @@ from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.operations.random import WEIGHTS_DRAW, key, normal
 from fastmlp.kernels.vocabulary.simd import offset
 
-TOGETHER = 64
-"""Columns that all reflections are applied to before the next; 1024 rows of them stay in the second cache."""
+COLUMNS_PER_PASS = 64
+"""Columns to which all reflections are applied before the next columns. 1024 rows of them stay in the L2 cache."""
 
 
-def room(rows: int, columns: int) -> int:
-    """How many numbers `draw_orthogonal` needs to work."""
-    return rows * columns + columns + TOGETHER + rows * TOGETHER
+def workspace_size(rows: int, columns: int) -> int:
+    """Return how many float64 numbers of workspace `draw_orthogonal` needs."""
+    return rows * columns + columns + COLUMNS_PER_PASS + rows * COLUMNS_PER_PASS
 
 
 @kernel()
 def draw_orthogonal(
-    out: Floats, work: Floats, rows: int, columns: int, step: int, across: int, gain: float, seed: int, layer: int
+    out: Floats,
+    work: Floats,
+    rows: int,
+    columns: int,
+    row_stride: int,
+    column_stride: int,
+    gain: float,
+    seed: int,
+    layer: int,
 ) -> None:
-    """A matrix (rows, columns), rows >= columns; `step` elements lie from row to row, `across` from column to column.
+    """Draw a matrix (rows, columns) of orthogonal columns of length `gain`, where rows >= columns.
 
-    Columns are `gain` long. 1024 x 1024 take 0.2 s.
+    Strides are in elements. 1024 x 1024 takes 0.2 s.
     """
     vectors = work  # (columns, rows): v of every reflection
     factors = offset(vectors, columns * rows)
     sums = offset(factors, columns)
-    block = offset(sums, TOGETHER)  # (rows, TOGETHER)
+    product = offset(sums, COLUMNS_PER_PASS)  # (rows, COLUMNS_PER_PASS): the reflections' product on some columns
     stream = key(seed, WEIGHTS_DRAW, 0, layer)
     for j in range(columns):
         factors[j] = _draw_reflection(offset(vectors, j * rows), stream, j, rows, columns)
-    for first in range(0, columns, TOGETHER):
-        width = min(TOGETHER, columns - first)
-        for i in range(rows * TOGETHER):
-            block[i] = 0.0
+    for first in range(0, columns, COLUMNS_PER_PASS):
+        width = min(COLUMNS_PER_PASS, columns - first)
+        for i in range(rows * COLUMNS_PER_PASS):
+            product[i] = 0.0
         for c in range(width):
-            block[(first + c) * TOGETHER + c] = 1.0
+            product[(first + c) * COLUMNS_PER_PASS + c] = 1.0
         for j in range(first + width - 1, -1, -1):
-            _reflect(block, sums, offset(vectors, j * rows), factors[j], j, rows)
+            _reflect(product, sums, offset(vectors, j * rows), factors[j], j, rows)
         for c in range(width):
             length = -gain if vectors[(first + c) * rows + first + c] >= 0.0 else gain
             for k in range(rows):
-                out[k * step + (first + c) * across] = block[k * TOGETHER + c] * length
+                out[k * row_stride + (first + c) * column_stride] = product[k * COLUMNS_PER_PASS + c] * length
 
 
 @inline
 def _draw_reflection(v: Floats, stream: int, j: int, rows: int, columns: int) -> float:
-    """Put v, which is x with |x| more in its first element, in rows j and below; 2 / |v|^2 comes back."""
+    """Draw x in rows j and below of v, and increase the size of x[j] by |x|. Return 2 / |v|^2."""
     squares = 0.0
     for k in range(j, rows):
         v[k] = normal(stream, k * columns + j)
@@ -67,17 +75,17 @@ def _draw_reflection(v: Floats, stream: int, j: int, rows: int, columns: int) ->
 
 
 @inline
-def _reflect(block: Floats, sums: Floats, v: Floats, factor: float, j: int, rows: int) -> None:
-    """`block -= v (factor v^T block)` in rows j and below."""
-    for c in range(TOGETHER):
+def _reflect(product: Floats, sums: Floats, v: Floats, factor: float, j: int, rows: int) -> None:
+    """Compute `product -= v (factor v^T product)` in rows j and below. `sums` is scratch."""
+    for c in range(COLUMNS_PER_PASS):
         sums[c] = 0.0
     for k in range(j, rows):
-        row, here = offset(block, k * TOGETHER), v[k]
-        for c in range(TOGETHER):
-            sums[c] += here * row[c]
-    for c in range(TOGETHER):
+        row, v_k = offset(product, k * COLUMNS_PER_PASS), v[k]
+        for c in range(COLUMNS_PER_PASS):
+            sums[c] += v_k * row[c]
+    for c in range(COLUMNS_PER_PASS):
         sums[c] *= factor
     for k in range(j, rows):
-        row, here = offset(block, k * TOGETHER), v[k]
-        for c in range(TOGETHER):
-            row[c] -= here * sums[c]
+        row, v_k = offset(product, k * COLUMNS_PER_PASS), v[k]
+        for c in range(COLUMNS_PER_PASS):
+            row[c] -= v_k * sums[c]

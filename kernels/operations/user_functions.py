@@ -1,9 +1,11 @@
-"""Scalar Python functions of a user's own, compiled to the block functions that built-in ones are.
+"""A user's scalar Python functions, compiled to kernels like those of built-in activations and losses.
 
-Where a function calls exp, expm1, log, log1p, tanh or erf of `math` or NumPy, it gets those of
-`fastmlp.kernels.micro.functions`, which become vector code and have the same bits on every machine; its numbers such as
-0.5 become float32 where the network is. So do the functions and numbers that it finds around it. Measured in float32
-for `z / (1.0 + math.exp(-z))`: 4.4 ns an element with the C library, 1.4 with our exp in float64, 1.1 so.
+In a compiled copy of the function, exp, expm1, log, log1p, tanh and erf of `math` and NumPy are replaced by those of
+`fastmlp.kernels.micro.functions`, which become vector code and give the same bits on every machine. For a network in
+float32, constants such as 0.5 become float32. The functions and numbers that the function refers to are treated alike.
+
+In float32, `z / (1.0 + math.exp(-z))` takes 4.4 ns an element with the C library, 1.4 with our exp in float64, and 1.1
+with all of this.
 """
 
 from __future__ import annotations
@@ -22,24 +24,24 @@ from numba.extending import intrinsic
 
 from fastmlp.kernels.host.jit import Kernel, scalar
 from fastmlp.kernels.micro import functions
-from fastmlp.kernels.operations.activations import ActivationKernels, with_slope
-from fastmlp.kernels.operations.losses import by_element
+from fastmlp.kernels.operations.activations import ActivationKernels, with_derivative
+from fastmlp.kernels.operations.losses import elementwise_loss
 
 Scalar = Callable[..., float]
 
 
 @scalar
 def where(condition: bool, x: float, y: float) -> float:
-    """`np.where` of numbers; Numba's makes an array."""
+    """Replace `np.where` for numbers; Numba's makes an array."""
     return x if condition else y
 
 
-def _of_any(function: Any, single: bool) -> Any:
-    """Our function for whole numbers too, as in `math.log(2)`, which become fractions of the network's dtype."""
+def _accept_integers(function: Any, single: bool) -> Any:
+    """Make one of our functions take integers too, as in `math.log(2)`: they become floats of the network's dtype."""
     kind = types.float32 if single else types.float64
 
     @intrinsic
-    def fraction(_typing_context: Any, x: Any) -> Any:
+    def as_float(_typing_context: Any, x: Any) -> Any:
         result = x if isinstance(x, types.Float) else kind
 
         def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
@@ -48,51 +50,52 @@ def _of_any(function: Any, single: bool) -> Any:
         return result(x), generate
 
     @scalar
-    def of_any(x: float) -> float:
-        return function(fraction(x))
+    def wrapper(x: float) -> float:
+        return function(as_float(x))
 
-    return of_any
+    return wrapper
 
 
 @functools.cache
-def _stand_ins(single: bool) -> list[tuple[Any, Any]]:
-    """Functions of `math` and NumPy, and what takes their place."""
-    found = [(np.where, where)]
+def _replacements(single: bool) -> list[tuple[Any, Any]]:
+    """Return pairs of a function of `math` or NumPy and our function that replaces it."""
+    pairs = [(np.where, where)]
     for name in ("exp", "expm1", "log", "log1p", "tanh", "erf"):
-        own = _of_any(getattr(functions, name), single)
-        found += [(getattr(library, name), own) for library in (math, np) if hasattr(library, name)]
-    return found
+        ours = _accept_integers(getattr(functions, name), single)
+        pairs += [(getattr(library, name), ours) for library in (math, np) if hasattr(library, name)]
+    return pairs
 
 
 @functools.cache
 def activation_kernels(name: str, forward: Scalar, derivative: Scalar) -> ActivationKernels:
-    """The kernels of `forward(z)` and `derivative(z)`, compiled anew in each process."""
-    g, slope = _of_one(forward), _of_one(derivative)
+    """Make the kernels of an activation from `forward(z)` and `derivative(z)`. They are compiled in each process."""
+    g, g_prime = _unary(forward), _unary(derivative)
 
     @scalar
-    def both(z: float) -> tuple[float, float]:
-        return g(z), slope(z)
+    def value_and_derivative(z: float) -> tuple[float, float]:
+        return g(z), g_prime(z)
 
-    return with_slope(name, both, cached=False)
+    return with_derivative(name, value_and_derivative, cached=False)
 
 
 @functools.cache
 def loss_kernel(name: str, value: Scalar, gradient: Scalar) -> Kernel:
-    """The kernel of `value(a, y)` and `gradient(a, y)`, the mean over the outputs, compiled anew in each process."""
-    own_value, own_gradient = _of_two(value), _of_two(gradient)
+    """Make the kernel of a loss, the mean over the outputs of `value(a, y)`. It is compiled in each process."""
+    compiled_value, compiled_gradient = _binary(value), _binary(gradient)
 
     @scalar
-    def of_value(a: float, y: float) -> float:
-        return own_value(a, y)
+    def element_value(a: float, y: float) -> float:
+        return compiled_value(a, y)
 
     @scalar
-    def of_gradient(a: float, y: float) -> float:
-        return own_gradient(a, y)
+    def element_gradient(a: float, y: float) -> float:
+        return compiled_gradient(a, y)
 
-    return by_element(name, of_value, of_gradient, mean=True, cached=False)
+    return elementwise_loss(name, element_value, element_gradient, mean=True, cached=False)
 
 
-def _of_one(function: Scalar) -> Any:
+def _unary(function: Scalar) -> Any:
+    """Make an intrinsic of a user's function of one number."""
     versions = versions_of(function, 1)
 
     @intrinsic
@@ -102,7 +105,8 @@ def _of_one(function: Scalar) -> Any:
     return call
 
 
-def _of_two(function: Scalar) -> Any:
+def _binary(function: Scalar) -> Any:
+    """Make an intrinsic of a user's function of two numbers."""
     versions = versions_of(function, 2)
 
     @intrinsic
@@ -114,14 +118,14 @@ def _of_two(function: Scalar) -> Any:
 
 @functools.cache
 def versions_of(function: Scalar, count: int) -> dict[Any, Any]:
-    """The function of so many numbers compiled for float32 and float64, by Numba's name of the type.
+    """Compile a function of `count` numbers for float64 and float32. Return the versions by Numba's type.
 
     Raises
     ------
     TypeError
-        If it returns no number, or might raise an error.
+        If the function does not return a number, or contains a `raise` statement.
     Exception
-        Whatever Numba raises where it cannot compile it.
+        Any error of Numba if it cannot compile the function.
     """
     versions = {}
     for kind in (types.float64, types.float32):
@@ -129,80 +133,82 @@ def versions_of(function: Scalar, count: int) -> dict[Any, Any]:
         version.compile((kind,) * count + tuple(types.Omitted(default) for default in version.py_func.__defaults__))
         result = version.overloads[version.signatures[0]].signature.return_type
         if not isinstance(result, (types.Integer, types.Float, types.Boolean)):
-            raise TypeError(f"it must return a number, but returns {result}")
+            raise TypeError(f"it must return a number, got {result}")
     return versions
 
 
 def _call(typing_context: Any, versions: dict[Any, Any], *arguments: Any) -> Any:
-    """The version for the type of the arguments, its result in that type too."""
+    """Type and emit a call of the version for the type of the arguments. The result is converted to that type."""
     kind = arguments[0]
     version = numba.typeof(versions[kind])
-    chosen = typing_context.resolve_function_type(version, arguments, {})
+    resolved = typing_context.resolve_function_type(version, arguments, {})
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        left_out = [context.get_constant_generic(builder, own, own.value) for own in chosen.args[len(arguments) :]]
-        result = context.get_function(version, chosen)(builder, [*values, *left_out])
-        return context.cast(builder, result, chosen.return_type, kind)
+        omitted = resolved.args[len(arguments) :]
+        defaults = [context.get_constant_generic(builder, default, default.value) for default in omitted]
+        result = context.get_function(version, resolved)(builder, [*values, *defaults])
+        return context.cast(builder, result, resolved.return_type, kind)
 
     return kind(*arguments), generate
 
 
 def _compiled(function: Any, single: bool, known: dict[Any, Any]) -> Any:
-    """The same function with our exp and its kin, and with its numbers in float32 where that is asked for.
+    """Return a compiled copy of a function that calls our exp and the like; with `single`, its constants are float32.
 
-    `known` are the functions met so far, for one may call itself.
+    `known` holds the functions that were compiled on the way here, since a function may call itself.
     """
     if function in known:
         return known[function]
-    code = _with_numbers(function.__code__, single)
-    surroundings: dict[str, Any] = {}
+    code = _convert_constants(function.__code__, single)
+    new_globals: dict[str, Any] = {}
     cells = tuple(python.CellType() for _ in function.__closure__ or ())
-    defaults = tuple(_number(value, single) for value in function.__defaults__ or ())
-    own = python.FunctionType(code, surroundings, function.__name__, defaults, cells)
-    known[function] = compiled = scalar(own)
-    codes = list(_with_those_within(code))
-    names = {name for each in codes for name in each.co_names}
-    if any(step.opname == "RAISE_VARARGS" for each in codes for step in dis.get_instructions(each)):
-        raise TypeError(f"{function.__name__} must not raise an error, for which a kernel cannot stop; return math.nan")
+    defaults = tuple(_convert_number(value, single) for value in function.__defaults__ or ())
+    copy = python.FunctionType(code, new_globals, function.__name__, defaults, cells)
+    known[function] = compiled = scalar(copy)
+    codes = list(_nested_codes(code))
+    names = {name for nested in codes for name in nested.co_names}
+    if any(step.opname == "RAISE_VARARGS" for nested in codes for step in dis.get_instructions(nested)):
+        raise TypeError(f"{function.__name__} must not raise an error: a kernel cannot stop; return math.nan instead")
 
-    def replaced(value: Any) -> Any:
-        """What stands in place of a module, of a function, or of a number."""
+    def replace(value: Any) -> Any:
+        """Return the replacement of a module, of a function, or of a number."""
         if isinstance(value, python.ModuleType):
-            stand_in = python.ModuleType(value.__name__)
-            vars(stand_in).update({name: replaced(vars(value)[name]) for name in names & vars(value).keys()})
-            return stand_in
+            module = python.ModuleType(value.__name__)
+            vars(module).update({name: replace(vars(value)[name]) for name in names & vars(value).keys()})
+            return module
         if isinstance(value, python.FunctionType) and not str(value.__module__).startswith(("numpy", "numba")):
             return _compiled(value, single, known)
-        return next((own for theirs, own in _stand_ins(single) if value is theirs), None) or _number(value, single)
+        ours = next((ours for theirs, ours in _replacements(single) if value is theirs), None)
+        return ours or _convert_number(value, single)
 
-    surroundings.update({name: replaced(function.__globals__[name]) for name in names & function.__globals__.keys()})
-    for cell, given in zip(cells, function.__closure__ or (), strict=True):
-        cell.cell_contents = replaced(given.cell_contents)
+    new_globals.update({name: replace(function.__globals__[name]) for name in names & function.__globals__.keys()})
+    for cell, original in zip(cells, function.__closure__ or (), strict=True):
+        cell.cell_contents = replace(original.cell_contents)
     return compiled
 
 
-def _with_numbers(code: python.CodeType, single: bool) -> python.CodeType:
-    """The code, and that of functions within it, with its numbers as `_number` gives them."""
+def _convert_constants(code: python.CodeType, single: bool) -> python.CodeType:
+    """Return the code with its constants converted by `_convert_number`, those of nested functions too."""
     constants = (
-        _with_numbers(value, single) if isinstance(value, python.CodeType) else _number(value, single)
+        _convert_constants(value, single) if isinstance(value, python.CodeType) else _convert_number(value, single)
         for value in code.co_consts
     )
     return code.replace(co_consts=tuple(constants))
 
 
-def _with_those_within(code: python.CodeType) -> Iterator[python.CodeType]:
-    """The code and that of functions within it."""
+def _nested_codes(code: python.CodeType) -> Iterator[python.CodeType]:
+    """Yield the code and that of all functions nested in it."""
     yield code
     for value in code.co_consts:
         if isinstance(value, python.CodeType):
-            yield from _with_those_within(value)
+            yield from _nested_codes(value)
 
 
-def _number(value: Any, single: bool) -> Any:
-    """A fraction in float32 where that is asked for and can hold it; anything else as it is."""
+def _convert_number(value: Any, single: bool) -> Any:
+    """With `single`, convert a float to float32 unless it overflows or underflows. Return any other value as it is."""
     if not single or not isinstance(value, float):
         return value
     with np.errstate(over="ignore", under="ignore"):
-        near = np.float32(value)
-    lost = math.isfinite(value) and value != 0 and not np.finfo(np.float32).tiny <= abs(near) < math.inf
-    return value if lost else near
+        rounded = np.float32(value)
+    out_of_range = math.isfinite(value) and value != 0 and not np.finfo(np.float32).tiny <= abs(rounded) < math.inf
+    return value if out_of_range else rounded

@@ -1,6 +1,4 @@
-"""What threads tell each other through memory: loads and stores in order, additions and claims that nobody else sees
-halfway, and how to wait.
-"""
+"""Communication between threads: ordered loads and stores, atomic updates, and ways to wait."""
 
 from __future__ import annotations
 
@@ -19,50 +17,50 @@ _YIELDS = sys.platform != "win32"  # where the C library has sched_yield
 
 
 @intrinsic
-def load_acquire(_typing_context: Any, place: Any) -> Any:
-    """The number there; what its writer wrote before it is seen too."""
+def load_acquire(_typing_context: Any, pointer: Any) -> Any:
+    """Load an int64 with acquire order: what its writer stored before it is visible too."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.load_atomic(arguments[0], "acquire", 8)
 
-    return types.int64(place), generate
+    return types.int64(pointer), generate
 
 
 @intrinsic
-def store_release(_typing_context: Any, place: Any, value: Any) -> Any:
-    """Put the number there, after everything written before."""
+def store_release(_typing_context: Any, pointer: Any, value: Any) -> Any:
+    """Store an int64 with release order: after everything that this thread stored before."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         builder.store_atomic(arguments[1], arguments[0], "release", 8)
         return context.get_dummy_value()
 
-    return types.void(place, types.int64), generate
+    return types.void(pointer, types.int64), generate
 
 
 @intrinsic
-def atomic_increment(_typing_context: Any, place: Any) -> Any:
-    """Add 1 to the number there; returns what it is then."""
+def atomic_increment(_typing_context: Any, pointer: Any) -> Any:
+    """Add 1 to an int64 and return the sum."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.add(builder.atomic_rmw("add", arguments[0], INT(1), "acq_rel"), INT(1))
 
-    return types.int64(place), generate
+    return types.int64(pointer), generate
 
 
 @intrinsic
-def atomic_max(_typing_context: Any, place: Any, value: Any) -> Any:
-    """Put the number there if what is there is less; True for the one thread that did."""
+def atomic_max(_typing_context: Any, pointer: Any, value: Any) -> Any:
+    """Raise an int64 to `value` if it is less. Return whether this thread raised it."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         before = builder.atomic_rmw("max", arguments[0], arguments[1], "acq_rel")
         return builder.icmp_signed("<", before, arguments[1])
 
-    return types.boolean(place, types.int64), generate
+    return types.boolean(pointer, types.int64), generate
 
 
 @intrinsic
 def pause(_typing_context: Any) -> Any:
-    """Tell the core that this thread only waits."""
+    """Tell the core that this thread spins, so that it saves power and yields to the other thread of the core."""
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         if IS_X86:
@@ -76,7 +74,7 @@ def pause(_typing_context: Any) -> Any:
 
 @intrinsic
 def yield_thread(_typing_context: Any) -> Any:
-    """Let another thread have this core, if one waits for it."""
+    """Let another thread run on this core, if one waits for it."""
 
     def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         if _YIELDS:

@@ -1,7 +1,7 @@
-"""A loop over elements of which several vectors are on their way at once.
+"""A loop over elements that computes several vectors side by side.
 
-LLVM's vectoriser takes one vector after the other where a loop is long, and the processor then waits for the chain of
-one exponential while it could work on the next: the number of vectors side by side is something it has to be told.
+If the body of a loop is long, LLVM's vectorizer computes one vector after the other. The processor then waits for the
+latency of one exponential while it could work on the next. So the loop tells LLVM how many vectors to interleave.
 """
 
 from __future__ import annotations
@@ -17,34 +17,38 @@ from fastmlp.kernels.vocabulary.simd import INT, INT32
 
 
 @intrinsic
-def each(typing_context: Any, count: Any, element: Any, arguments: Any) -> Any:
-    """`for i in range(count): element(i, *arguments)`, element under `@scalar`; among the arguments is a pointer."""
+def interleaved_loop(typing_context: Any, count: Any, element: Any, arguments: Any) -> Any:
+    """Run `for i in range(count): element(i, *arguments)`, several vectors of elements at once.
+
+    `element` is a function under `@scalar`. The first pointer among the arguments gives the dtype, by which
+    `kernels.processor` chooses how many vectors are interleaved.
+    """
     real = next(kind.dtype for kind in arguments if isinstance(kind, types.CPointer))
     vectors = tuning(real.name).interleaved_vectors
-    chosen = typing_context.resolve_function_type(element, (types.intp, *arguments), {})
+    body_signature = typing_context.resolve_function_type(element, (types.intp, *arguments), {})
 
     def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
         number, _, packed = values
-        own = [builder.extract_value(packed, place) for place in range(len(arguments))]
-        before, body, after = builder.block, builder.append_basic_block("each"), builder.append_basic_block("done")
+        unpacked = [builder.extract_value(packed, i) for i in range(len(arguments))]
+        before, body, after = builder.block, builder.append_basic_block("body"), builder.append_basic_block("after")
         builder.cbranch(builder.icmp_signed(">", number, INT(0)), body, after)
         builder.position_at_end(body)
         index = builder.phi(INT)
         index.add_incoming(INT(0), before)
-        context.get_function(element, chosen)(builder, [index, *own])
+        context.get_function(element, body_signature)(builder, [index, *unpacked])
         following = builder.add(index, INT(1), flags=["nsw"])
         index.add_incoming(following, builder.block)
         back = builder.cbranch(builder.icmp_signed("<", following, number), body, after)
-        back.set_metadata("llvm.loop", _side_by_side(builder.module, vectors))
+        back.set_metadata("llvm.loop", _interleave_count(builder.module, vectors))
         builder.position_at_end(after)
         return context.get_dummy_value()
 
     return types.void(count, element, arguments), generate
 
 
-def _side_by_side(module: Any, vectors: int) -> Any:
-    """What LLVM reads off the branch back: a node that names itself first, as the loop's identity, then the wish."""
-    wish = module.add_metadata([ir.MetaDataString(module, "llvm.loop.interleave.count"), INT32(vectors)])
-    identity = ir.MDValue(module, [wish], name=str(len(module.metadata)))
-    identity.operands = (identity, wish)
-    return identity
+def _interleave_count(module: Any, vectors: int) -> Any:
+    """Return the metadata for the branch of a loop: a node that identifies it by referring to itself, and the count."""
+    count = module.add_metadata([ir.MetaDataString(module, "llvm.loop.interleave.count"), INT32(vectors)])
+    loop = ir.MDValue(module, [count], name=str(len(module.metadata)))
+    loop.operands = (loop, count)
+    return loop

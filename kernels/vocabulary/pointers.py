@@ -1,4 +1,4 @@
-"""Questions about pointers and addresses, which a table may leave empty."""
+"""Null pointers: a field of a table that holds an address may be 0."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-INT = ir.IntType(64)
+from fastmlp.kernels.vocabulary.simd import INT
 
 
 @intrinsic
 def exists(_typing_context: Any, pointer: Any) -> Any:
-    """Whether a pointer, or the address of a kernel, is not 0."""
+    """Return whether a pointer, or the address of a kernel, is not 0."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.icmp_unsigned("!=", builder.ptrtoint(arguments[0], INT), INT(0))
@@ -23,7 +23,7 @@ def exists(_typing_context: Any, pointer: Any) -> Any:
 
 @intrinsic
 def null_like(_typing_context: Any, pointer: Any) -> Any:
-    """Return the address 0 as a pointer of the same type as `pointer`."""
+    """Return a null pointer of the type of `pointer`."""
 
     def generate(_context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
         return ir.Constant(arguments[0].type, None)

@@ -1,9 +1,13 @@
-"""A vocabulary for vector code: what product.py, optimizers.py and tiles.py are written in.
+"""Vector code: the operations in which products, panels, optimizers and dropout are written.
 
-LLVM's vectoriser does not keep a tile of accumulators in registers, so the hot loops say themselves what they want: a
-function under `@instruction` receives an `Emitter` and its operands, and every vector operation in it becomes one LLVM
-instruction. Vectors have 16 lanes, or 8; LLVM cuts them to what the processor has. All arithmetic is IEEE, each `fma`
-rounds once and nothing is reassociated, so the bits are the same whatever the width of the hardware.
+LLVM's vectorizer does not keep a tile of accumulators in registers, so the hot loops emit their instructions
+themselves. A function under `@instruction` receives an `Emitter` and its operands; each vector operation in it becomes
+one LLVM instruction. Vectors have 16 lanes, or fewer where less is used. LLVM splits them into the registers that the
+processor has. All arithmetic is IEEE, each `fma` rounds once and nothing is reassociated, so the width of the registers
+changes no bit.
+
+The module also holds what kernels need around vectors: pointers, calls by address, and the control register that
+decides about denormals.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ INT32 = ir.IntType(32)
 
 
 class Vector:
-    """A value of several lanes; operators are lane by lane."""
+    """A value of several lanes. Operators work lane by lane."""
 
     def __init__(self, emitter: Emitter, value: Any) -> None:
         self.emitter = emitter
@@ -47,30 +51,40 @@ class Vector:
 
 
 def fma(a: Vector, b: Vector, c: Vector) -> Vector:
-    """`a * b + c`, rounded once."""
+    """Return `a * b + c`, rounded once."""
     return a.emitter.call("llvm.fma", a, b, c)
 
 
 def sqrt(a: Vector) -> Vector:
-    """The square root, correctly rounded."""
+    """Return the square root, correctly rounded."""
     return a.emitter.call("llvm.sqrt", a)
 
 
 def maximum(a: Vector, b: Vector) -> Vector:
-    """The larger of both; NaN where a is NaN."""
+    """Return the larger of a and b; NaN where a is NaN."""
     return a.emitter.select(a.emitter.builder.fcmp_ordered("<", a.value, b.value), b, a)
 
 
-def sign_times(size: Vector, of: Vector) -> Vector:
-    """`size` (above 0) where `of` is greater than 0, `-size` where it is less, 0 where it is 0, NaN where it is NaN."""
-    emit, nothing = size.emitter, size.emitter.zero()
-    positive = emit.builder.fcmp_ordered(">", of.value, nothing.value)
-    negative = emit.builder.fcmp_ordered("<", of.value, nothing.value)
-    return emit.select(positive, size, emit.select(negative, nothing - size, of))
+def sign_times(magnitude: Vector, x: Vector) -> Vector:
+    """Return `magnitude * sign(x)` for a positive magnitude; 0 where x is 0, and NaN where x is NaN."""
+    emit, zero = magnitude.emitter, magnitude.emitter.zero()
+    positive = emit.builder.fcmp_ordered(">", x.value, zero.value)
+    negative = emit.builder.fcmp_ordered("<", x.value, zero.value)
+    return emit.select(positive, magnitude, emit.select(negative, zero - magnitude, x))
 
 
 class Emitter:
-    """Writes vector instructions of `lanes` elements of the type `real` at the builder's place."""
+    """Emits vector instructions at the builder's position.
+
+    Parameters
+    ----------
+    builder : llvmlite.ir.IRBuilder
+        Where instructions are appended.
+    real : llvmlite.ir.Type
+        The type of a lane: float or double.
+    lanes : int
+        How many lanes a vector has.
+    """
 
     def __init__(self, builder: Any, real: Any, lanes: int = PANEL) -> None:
         self.builder = builder
@@ -79,48 +93,48 @@ class Emitter:
         self.type = ir.VectorType(real, lanes)
         self.suffix = "f32" if isinstance(real, ir.FloatType) else "f64"
 
-    def narrowed(self, lanes: int) -> Emitter:
-        """The same for vectors of that many lanes."""
+    def with_lanes(self, lanes: int) -> Emitter:
+        """Return an emitter of vectors with another number of lanes, at the same position."""
         return Emitter(self.builder, self.real, lanes)
 
     def real_constant(self, value: float) -> Any:
-        """A scalar constant of the elements' type."""
+        """Return a scalar constant of a lane's type."""
         return ir.Constant(self.real, value)
 
     def zero(self) -> Vector:
-        """All lanes 0."""
+        """Return a vector of zeros."""
         return Vector(self, ir.Constant(self.type, [0.0] * self.lanes))
 
     def splat(self, scalar: Any) -> Vector:
-        """The scalar in every lane."""
+        """Broadcast a scalar to all lanes."""
         undefined = ir.Constant(self.type, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, INT32(0))
         return self.shuffle(Vector(self, first), Vector(self, undefined), [0] * self.lanes)
 
     def at(self, pointer: Any, *offsets: Any) -> Any:
-        """The pointer moved by that many elements."""
+        """Return the pointer moved by the sum of the offsets, in elements."""
         for offset in offsets:
             pointer = self.builder.gep(pointer, [INT(offset) if isinstance(offset, int) else offset])
         return pointer
 
     def scalar(self, pointer: Any, *offsets: Any) -> Any:
-        """The element there."""
+        """Load one element at `pointer + offsets`."""
         return self.builder.load(self.at(pointer, *offsets))
 
     def load(self, pointer: Any, *offsets: Any) -> Vector:
-        """The `lanes` elements there."""
+        """Load `lanes` contiguous elements at `pointer + offsets`, aligned as one element is."""
         value = self.builder.load(self._as_vector(self.at(pointer, *offsets)))
         value.align = self.element_bytes
         return Vector(self, value)
 
     def store(self, vector: Vector, pointer: Any, *offsets: Any) -> Any:
-        """Put the lanes there; returns LLVM's instruction."""
+        """Store the lanes at `pointer + offsets`. Return LLVM's instruction."""
         stored = self.builder.store(vector.value, self._as_vector(self.at(pointer, *offsets)))
         stored.align = self.element_bytes
         return stored
 
     def store_padded(self, vector: Vector, pointer: Any, *offsets: Any) -> None:
-        """Put the lanes there, and zeros behind them up to the width of a panel."""
+        """Store the lanes at `pointer + offsets`, padded with zeros to the width of a panel."""
         if self.lanes == PANEL:
             self.store(vector, pointer, *offsets)
             return
@@ -128,25 +142,25 @@ class Emitter:
         wide.store(self.shuffle(vector, self.zero(), range(PANEL)), pointer, *offsets)
 
     def shuffle(self, a: Vector, b: Vector, lanes: Sequence[int]) -> Vector:
-        """The chosen lanes of a and, counted on from its last, of b."""
+        """Return chosen lanes of a and b, where lane i of b has the number `len(a) + i`."""
         chosen = ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes))
         return Vector(self, self.builder.shuffle_vector(a.value, b.value, chosen))
 
     def call(self, name: str, *operands: Vector) -> Vector:
-        """LLVM's function of that name on whole vectors."""
+        """Call an LLVM intrinsic on whole vectors, such as `llvm.fma`."""
         kind = ir.FunctionType(self.type, [self.type] * len(operands))
         full_name = f"{name}.v{self.lanes}{self.suffix}"
         function = cgutils.get_or_insert_function(self.builder.module, kind, full_name)
         return Vector(self, self.builder.call(function, [operand.value for operand in operands]))
 
     def select(self, condition: Any, a: Vector, b: Vector) -> Vector:
-        """Lane by lane a where the condition holds, else b."""
+        """Return a in the lanes where the condition holds, b in the others."""
         return Vector(self, self.builder.select(condition, a.value, b.value))
 
     def loop(self, count: Any, carried: Sequence[Any], body: Callable[..., Sequence[Any]]) -> list[Any]:
-        """`for i in range(count): carried = body(i, *carried)`; the values after the last turn.
+        """Emit `for i in range(count): carried = body(i, *carried)`. Return the values after the last iteration.
 
-        What is carried, vectors or scalars, stays in registers from turn to turn.
+        The carried values, vectors or scalars, stay in registers from one iteration to the next.
         """
         builder = self.builder
         before = builder.block
@@ -167,12 +181,12 @@ class Emitter:
 
     @property
     def dtype(self) -> str:
-        """The name of the type of a lane, "float32" or "float64"."""
+        """The dtype of a lane, "float32" or "float64"."""
         return "float32" if self.suffix == "f32" else "float64"
 
     @property
     def element_bytes(self) -> int:
-        """Bytes of one lane."""
+        """The bytes of a lane."""
         return 4 if self.suffix == "f32" else 8
 
     def _as_vector(self, pointer: Any) -> Any:
@@ -188,7 +202,7 @@ class Emitter:
 
 
 def instruction(body: Callable[..., None]) -> Any:
-    """Make `body(emitter, *operands)` callable from a kernel; the first pointer says what the lanes hold."""
+    """Make `body(emitter, *operands)` callable from a kernel. The first pointer among the operands gives the dtype."""
 
     def definition(_typing_context: Any, *operands: Any) -> Any:
         real = next(kind.dtype for kind in operands if isinstance(kind, types.CPointer))
@@ -202,7 +216,8 @@ def instruction(body: Callable[..., None]) -> Any:
 
     functools.update_wrapper(definition, body)
     del definition.__wrapped__  # type: ignore[attr-defined]
-    # Numba asks for the names of the operands: those of the body, after its own context.
+    # Numba reads the names of the operands from the signature, after a first parameter for its typing context. The
+    # emitter of the body stands in that place.
     names = inspect.signature(body).parameters.values()
     definition.__signature__ = inspect.Signature(list(names))  # type: ignore[attr-defined]
     made = intrinsic(definition)
@@ -212,7 +227,7 @@ def instruction(body: Callable[..., None]) -> Any:
 
 @intrinsic
 def offset(_typing_context: Any, pointer: Any, offset: Any) -> Any:
-    """The pointer moved by `offset` elements."""
+    """Return the pointer moved by `offset` elements."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
@@ -221,18 +236,8 @@ def offset(_typing_context: Any, pointer: Any, offset: Any) -> Any:
 
 
 @intrinsic
-def reals_at(_typing_context: Any, address: Any, like: Any) -> Any:
-    """The address as a pointer of the same type as `like`."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(like))
-
-    return like(types.intp, like), generate
-
-
-@intrinsic
 def real_like(_typing_context: Any, value: Any, pointer: Any) -> Any:
-    """The number in the type that the pointer points to."""
+    """Convert a float64 to the type that `pointer` points to."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return context.cast(builder, arguments[0], types.float64, pointer.dtype)
@@ -240,41 +245,27 @@ def real_like(_typing_context: Any, value: Any, pointer: Any) -> Any:
     return pointer.dtype(types.float64, pointer), generate
 
 
-def first_numbers(count: int) -> Any:
-    """An intrinsic `numbers(parameters, pointer)`: the first `count`, a tuple in the type that `pointer` points to."""
+def parameter_tuple(count: int) -> Any:
+    """Make an intrinsic `f(parameters, pointer)`: the first `count` parameters in the type that `pointer` points to."""
 
     @intrinsic
-    def numbers(_typing_context: Any, parameters: Any, pointer: Any) -> Any:
+    def first_parameters(_typing_context: Any, parameters: Any, pointer: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             places = [builder.gep(arguments[0], [INT(i)]) for i in range(count)]
-            found = [context.cast(builder, builder.load(place), types.float64, pointer.dtype) for place in places]
-            return context.make_tuple(builder, signature.return_type, found)
+            values = [context.cast(builder, builder.load(place), types.float64, pointer.dtype) for place in places]
+            return context.make_tuple(builder, signature.return_type, values)
 
         return types.UniTuple(pointer.dtype, count)(parameters, pointer), generate
 
-    return numbers
-
-
-def _pointers(kind: Any) -> Any:
-    @intrinsic
-    def pointer_at(_typing_context: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return builder.inttoptr(arguments[0], context.get_value_type(kind))
-
-        return kind(types.intp), generate
-
-    return pointer_at
-
-
-ints_at = _pointers(types.CPointer(types.int64))
-floats_at = _pointers(types.CPointer(types.float64))
+    return first_parameters
 
 
 @intrinsic
 def call(_typing_context: Any, address: Any, arguments: Any) -> Any:
-    """Call the compiled function at `address` with a tuple of arguments; it returns nothing.
+    """Call the compiled function at `address` with a tuple of arguments. It returns nothing.
 
-    An address has no signature to check against; a float32, which no kernel takes, is the one mistake it can see.
+    An address has no signature that the arguments could be checked against. Only a float32, which no kernel takes, is
+    refused.
     """
     if types.float32 in arguments:
         raise errors.TypingError(f"kernels take pointers, int64 and float64, got {arguments}")
@@ -295,7 +286,7 @@ _FLUSH_ARM = 1 << 24  # FZ in FPCR
 
 @intrinsic
 def flush_denormals(_typing_context: Any) -> Any:
-    """Let this thread treat denormals as 0; returns the state that `restore_denormals` puts back."""
+    """Let this thread treat denormals as 0. Return its former state, for `restore_denormals`."""
 
     def generate(_context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
         old = _read_control(builder)
@@ -308,7 +299,7 @@ def flush_denormals(_typing_context: Any) -> Any:
 
 @intrinsic
 def restore_denormals(_typing_context: Any, state: Any) -> Any:
-    """Give this thread back the floating-point state that it had."""
+    """Restore the floating-point state of this thread that `flush_denormals` returned."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         _write_control(builder, arguments[0])

@@ -189,8 +189,8 @@ def _functions(dtype: str, z: Array) -> Iterator[tuple[str, list[Array]]]:
         if activation.mixes_units or kernels.forward is None:
             continue
         a, slopes, delta = z.copy(), np.zeros_like(z), np.ones_like(z)
-        run(kernels.keeping or kernels.forward, dtype, a, slopes, len(z), parameters)
-        run(kernels.derivative, dtype, delta, slopes if kernels.keeping else a, len(z), parameters)
+        run(kernels.forward_saving or kernels.forward, dtype, a, slopes, len(z), parameters)
+        run(kernels.derivative, dtype, delta, slopes if kernels.forward_saving else a, len(z), parameters)
         yield name, [a, delta]
     rows = -(-len(z) // PANEL) * PANEL
     matrix = np.resize(z, (rows, PANEL))

@@ -223,13 +223,13 @@ def test_ctrl_c_while_a_fork_waits_for_a_compilation_leaves_a_child_that_works(t
                 if threading.current_thread() is threading.main_thread():
                     signal.raise_signal(signal.SIGINT)
                     compiled.set()
-                return forks.compilation.__enter__()
+                return forks.compilation_lock.__enter__()
             def __exit__(self, *error):
-                forks.compilation.__exit__(*error)
+                forks.compilation_lock.__exit__(*error)
 
         compiling, compiled = threading.Event(), threading.Event()
         def compile():
-            with jit.compilation:
+            with jit.compilation_lock:
                 compiling.set()
                 compiled.wait()
         forks._ORDER = (Told(), *forks._ORDER[1:])

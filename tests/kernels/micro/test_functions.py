@@ -1,4 +1,4 @@
-"""The functions are within 2 ulp of the truth, keep NaN, infinity and their bounds, and loops over them are vectors."""
+"""The functions are within 2 ulp of the true value, keep NaN, infinities and bounds, and are vector code in loops."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def computed(name: str, x: Array, kernels: dict[str, Kernel] = KERNELS) -> Array
 
 
 def samples(name: str, dtype: str, count: int) -> Array:
-    """Random numbers over the whole domain and over its middle, and the borders of regions with their neighbours."""
+    """Return random numbers over the domain and its middle, and the borders between branches with their neighbours."""
     rng = np.random.default_rng(1)
     limits = np.finfo(dtype)
     most, least = math.log(float(limits.max)), math.log(float(limits.tiny))
@@ -69,7 +69,7 @@ def samples(name: str, dtype: str, count: int) -> Array:
     else:
         steps = max(1, int(most) // 88)
         halves = (np.arange(-1100, 1100, steps) + 0.5) * math.log(2.0)
-        # Where a sigmoid of three roundings, and an erf without what its p had lost, were off by more than 2 ulp.
+        # A sigmoid of three roundings, and an erf without the correction of p, were off by more than 2 ulp here.
         hard = [-4.153416, -2.7652608120889965, 0.05538906603355327]
         ends = [3.95, 5.95, 9.1, 18.0, 20.0, 38.0, 89.0, 104.0, 710.0, 746.0, most, least]
         fixed = [*hard, *ends, 0.0, 1e-20, 1e-10, 0.625, 1.0]
@@ -86,7 +86,7 @@ def samples(name: str, dtype: str, count: int) -> Array:
     return x[domain[name]] if name in domain else x
 
 
-# float64 is truth enough for float32: its own error is below 2**-28 ulp of float32.
+# float64 is precise enough to test float32: its own error is below 2**-28 ulp of float32.
 IN_FLOAT64: dict[str, Any] = {
     "exp": np.exp,
     "small_exp": np.exp,
@@ -107,7 +107,7 @@ IN_MPMATH: dict[str, Any] = {
 
 
 def ulps_in_float32(name: str, x: Array, kernels: dict[str, Kernel] = KERNELS) -> Array:
-    """By how many units in the last place each finite result is off."""
+    """Return the error of each finite result, in units in the last place, against float64."""
     with np.errstate(over="ignore"):
         truth = IN_FLOAT64[name](x.astype(np.float64))
         nearest = truth.astype(np.float32)
@@ -120,16 +120,16 @@ def ulps_in_float32(name: str, x: Array, kernels: dict[str, Kernel] = KERNELS) -
 
 
 def ulps_in_float64(name: str, x: Array, kernels: dict[str, Kernel] = KERNELS) -> Array:
-    """The same, the truth with 120 bits."""
-    found = []
+    """Return the error of each finite result, in units in the last place, against 120 bits."""
+    errors = []
     with mpmath.workprec(120):
         for argument, got in zip(x.tolist(), computed(name, x, kernels).tolist(), strict=True):
             truth = IN_MPMATH[name](mpmath.mpf(argument))
             if abs(truth) > np.finfo(np.float64).max:
                 assert got == math.inf
                 continue
-            found.append(float(abs(mpmath.mpf(got) - truth) / math.ulp(float(truth))))
-    return np.array(found)
+            errors.append(float(abs(mpmath.mpf(got) - truth) / math.ulp(float(truth))))
+    return np.array(errors)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -247,22 +247,22 @@ def test_it_is_odd(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mills_ratio_is_within_what_its_polynomial_allows(dtype: str) -> None:
-    """The fit's weight is 1 / (1 + t^2 / 2), as rounding of e**(-t^2 / 2), which it is multiplied by, grows."""
+    """The polynomial was fitted with the weight 1 / (1 + t^2 / 2), since it is multiplied by e**(-t^2 / 2)."""
     most, ulps = (14.5, 2.0**-24.5 / 2.0**-23) if dtype == "float32" else (39.0, 2.0**-51.2 / 2.0**-52)
     t = np.linspace(0.0, most, 2001).astype(dtype)
     y = computed("mills_ratio", t, {"mills_ratio": elementwise("mills_ratio")})
     with mpmath.workprec(120):
         truth = [mpmath.ncdf(-mpmath.mpf(x)) / mpmath.npdf(mpmath.mpf(x)) for x in t.tolist()]
         errors = [float(abs(got / right - 1)) for got, right in zip(y.tolist(), truth, strict=True)]
-    # In float64 the coefficients alternate, of sizes that add up to 8 times the sum; what each step rounds shows so.
+    # In float64 the coefficients alternate in sign, and their sizes add up to 8 times the sum, so roundings add up too.
     allowed = (ulps + 10) * np.finfo(dtype).eps * (1.0 + t.astype(np.float64) ** 2 / 2.0)
     assert (np.array(errors) <= allowed).all()
 
 
-def test_limits_replace_what_is_beyond_and_let_nan_through() -> None:
+def test_minimum_and_maximum_bound_a_number_and_keep_nan() -> None:
     def between(out: Reals, x: Reals, count: int) -> None:
         for i in range(count):
-            out[i] = arithmetic.at_most(arithmetic.at_least(x[i], -arithmetic.one(x[i])), arithmetic.two(x[i]))
+            out[i] = arithmetic.minimum(arithmetic.maximum(x[i], -arithmetic.one(x[i])), arithmetic.two(x[i]))
 
     for dtype in DTYPES:
         x = np.array([-np.inf, -1.5, -1.0, -0.0, 0.5, 2.0, 2.5, np.inf, np.nan] * 5, dtype)
@@ -271,13 +271,13 @@ def test_limits_replace_what_is_beyond_and_let_nan_through() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_loop_of_several_vectors_at_once_takes_each_element_once(dtype: str) -> None:
+def test_an_interleaved_loop_takes_each_element_once(dtype: str) -> None:
     @scalar
-    def element(i: int, out: Reals, x: Reals, own: tuple[float, ...]) -> None:
-        out[i] += x[i] * own[0] + i
+    def element(i: int, out: Reals, x: Reals, factors: tuple[float, ...]) -> None:
+        out[i] += x[i] * factors[0] + i
 
     def apply(out: Reals, x: Reals, count: int) -> None:
-        loops.each(count, element, (out, x, (arithmetic.two(x[0]),)))
+        loops.interleaved_loop(count, element, (out, x, (arithmetic.two(x[0]),)))
 
     kernel = kernel_of(apply)
     for count in (*range(20), 31, 64, 65, 127, 128, 1000):

@@ -1,4 +1,4 @@
-"""The products of panels and of blocks equal NumPy's, on odd sizes, and write nothing else than they say."""
+"""The products of panels and of blocks equal NumPy's on odd sizes, and write nothing but their results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PRODUCTS: dict[str, tuple[Kernel, int]] = {"wide": (kernel_of(wide), PANEL), "na
 def product(
     name: str, A: Array, W: Array, b: Array, below: Array | None = None, threshold: float = -np.inf
 ) -> tuple[Array, Array]:
-    """The rows that count (rows, 16), and the whole buffer with canaries before, behind and beside them."""
+    """Return the result (rows, 16), and the whole buffer with canaries before, behind and beside it."""
     rows, k = A.shape
     capacity = -(-rows // PANEL) * PANEL + PANEL
     a = to_panels(A, capacity, padding=np.nan)
@@ -99,7 +99,7 @@ def test_nan_goes_through_forwards_and_backwards(name: str, threshold: float, dt
     assert np.isnan(out[3, :columns]).all()
     below[2, 1] = np.nan
     out, _ = product(name, np.ones((5, 9), dtype), W, b, below, threshold)
-    assert (out[:, :columns] == 9).all()  # what is not known to be flat keeps its slope
+    assert (out[:, :columns] == 9).all()  # NaN is not below the threshold
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -119,12 +119,12 @@ def test_the_shape_of_a_tile_changes_no_bit(dtype: str) -> None:
 def test_a_block_is_the_product_over_all_rows(rows: int, dtype: str) -> None:
     (A, A64), (delta, delta64), _ = operands_of_block(rows, dtype)
     buffer = np.full((PANEL + 2, PANEL), CANARY, dtype)
-    held = np.full((PANEL, PANEL), CANARY, dtype)
+    other = np.full((PANEL, PANEL), CANARY, dtype)
     kernel = UPDATES["sgd"].product_update
-    run(kernel, dtype, buffer[1:], A, delta, rows, held, held, 0, held, np.zeros(4, dtype), 0)
+    run(kernel, dtype, buffer[1:], A, delta, rows, other, other, 0, other, np.zeros(4, dtype), 0)
     assert relative_error(buffer[1:-1], A64[:rows].T @ delta64[:rows]) <= TOLERANCE[dtype]
     assert (buffer[[0, -1]] == CANARY).all()
-    assert (held == CANARY).all()
+    assert (other == CANARY).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -145,7 +145,7 @@ def test_of_a_block_what_is_used_is_computed_to_the_same_bits(rows: int, inputs:
 
 
 def operands_of_block(rows: int, dtype: str) -> list[tuple[Array, Array]]:
-    """A and delta of so many rows, behind them NaN, and what the sum begins with; each as rounded and in float64."""
+    """Return A and delta of so many rows, followed by NaN, and a start value; each in `dtype` and in float64."""
     rng = np.random.default_rng(rows)
     A, delta = (np.concatenate([rng.normal(size=(rows, PANEL)), np.full((2, PANEL), np.nan)]) for _ in range(2))
     return [rounded(values, dtype) for values in (A, delta, rng.normal(size=(PANEL, PANEL)))]

@@ -43,7 +43,7 @@ def test_every_activation_of_the_reference_has_its_kernels() -> None:
 
 @pytest.mark.parametrize("name", [name for name, g in ACTIVATIONS.items() if not g.mixes_units])
 def test_limits_and_what_rectifies_are_those_of_the_formula(name: str) -> None:
-    """By them a `GradientMonitor` finds saturated and dead units; what is not declared it would never find."""
+    """A `GradientMonitor` finds saturated and dead units by the declared limits."""
     activation = ACTIVATIONS[name]
     z = np.array([-2e9, -1e9, -1.0, -1e-3, 1e9, 2e9])
     with np.errstate(over="ignore"):
@@ -64,25 +64,25 @@ def test_elements_follow_the_formula(name: str, range_: str, dtype: str) -> None
     for count in COUNTS:
         Z, Z64 = rounded(within_range(activation, np.resize(LOGITS[range_], count), dtype), dtype)
         dA, dA64 = rounded(np.random.default_rng(2).normal(size=count), dtype)
-        a, slopes, delta = (np.concatenate([x, np.full(2, CANARY, dtype)]) for x in (Z, Z, dA))
-        if kernels.keeping:
+        a, derivatives, delta = (np.concatenate([x, np.full(2, CANARY, dtype)]) for x in (Z, Z, dA))
+        if kernels.forward_saving:
             predicted = a.copy()
             run(kernels.forward, dtype, predicted, None, count, parameters)
-            run(kernels.keeping, dtype, a, slopes, count, parameters)
+            run(kernels.forward_saving, dtype, a, derivatives, count, parameters)
             np.testing.assert_array_equal(predicted, a)
         else:
             run(kernels.forward, dtype, a, None, count, parameters)
         A64 = g.forward(Z64[:, None], *own)[:, 0]
         assert relative_error(a[:-2], A64) <= TOLERANCE[dtype]
-        run(kernels.derivative, dtype, delta, slopes if kernels.keeping else a, count, parameters)
+        run(kernels.derivative, dtype, delta, derivatives if kernels.forward_saving else a, count, parameters)
         expected = g.backward(dA64[:, None], Z64[:, None], A64[:, None], *own)[:, 0]
         assert relative_error(delta[:-2], expected) <= TOLERANCE[dtype]
-        for array in (a, slopes, delta):
+        for array in (a, derivatives, delta):
             assert (array[-2:] == CANARY).all()
 
 
 def within_range(activation: Activation, Z: Array, dtype: str) -> Array:
-    """Z, for the exponential alone up to where it stays finite."""
+    """Return Z, limited for the exponential so that the result is finite."""
     return np.minimum(Z, np.log(np.finfo(dtype).max) - 5) if activation.name == "exponential" else Z
 
 
@@ -91,12 +91,12 @@ def within_range(activation: Activation, Z: Array, dtype: str) -> Array:
 def test_nan_goes_through_elements(name: str, dtype: str) -> None:
     z = np.zeros(33, dtype)
     z[[0, 20]] = np.nan
-    a, delta, slopes = z.copy(), z.copy(), z.copy()
+    a, delta, derivatives = z.copy(), z.copy(), z.copy()
     activation, kernels = ACTIVATIONS[name], KERNELS[ACTIVATIONS[name].formula]
     parameters = np.array([*activation.parameters, 0.0])
-    run(kernels.keeping or kernels.forward, dtype, a, slopes, 33, parameters)
-    np.testing.assert_array_equal(np.isnan(a), np.isnan(z))  # and so in the loss, which is where it is noticed
-    np.testing.assert_array_equal(np.isnan(slopes), np.isnan(z))
+    run(kernels.forward_saving or kernels.forward, dtype, a, derivatives, 33, parameters)
+    np.testing.assert_array_equal(np.isnan(a), np.isnan(z))  # so it reaches the loss, where a fit detects it
+    np.testing.assert_array_equal(np.isnan(derivatives), np.isnan(z))
     run(kernels.derivative, dtype, delta, np.full(33, 0.5, dtype), 33, parameters)
     np.testing.assert_array_equal(np.isnan(delta), np.isnan(z))
 
@@ -122,23 +122,24 @@ def test_a_layer_applies_its_activation_and_its_derivative(name: str, range_: st
 
 
 def softmax(Z: Array, padding: float = np.nan) -> tuple[Array, Array]:
-    """A (rows, units) of the kernel, and its panels, of which 16 rows behind the last group are canaries."""
+    """Return the kernel's A (rows, units), and its panels, in which 16 rows behind the last group are canaries."""
     rows, units = Z.shape
     capacity = (-(-rows // PANEL) + 1) * PANEL
     panels = to_panels(Z, capacity, padding)
     panels[:, -PANEL:] = CANARY
-    with scratch(units, Z.dtype.name) as room:
-        run(KERNELS["softmax"].forward, Z.dtype.name, panels, rows, units, capacity * PANEL, room)
+    with scratch(units, Z.dtype.name) as work:
+        run(KERNELS["softmax"].forward, Z.dtype.name, panels, rows, units, capacity * PANEL, work)
     return from_panels(panels)[:rows, :units], panels
 
 
 def softmax_derivative(dA: Array, A: Array) -> tuple[Array, Array]:
+    """Return the kernel's delta (rows, units), and its panels, in which 16 rows behind the last group are canaries."""
     rows, units = A.shape
     capacity = (-(-rows // PANEL) + 1) * PANEL
     delta, a = to_panels(dA, capacity, np.nan), to_panels(A, capacity, np.nan)
     delta[:, -PANEL:] = CANARY
-    with scratch(units, A.dtype.name) as room:
-        run(KERNELS["softmax"].derivative, A.dtype.name, delta, a, rows, units, capacity * PANEL, room)
+    with scratch(units, A.dtype.name) as work:
+        run(KERNELS["softmax"].derivative, A.dtype.name, delta, a, rows, units, capacity * PANEL, work)
     return from_panels(delta)[:rows, :units], delta
 
 

@@ -38,7 +38,7 @@ Formula = Callable[..., Array]
 
 
 def computed(kernel: Any, P: Array, y: Array, weights: Array, numbers: Sequence[float] = (0.0,)) -> tuple[Array, Array]:
-    """The losses (rows,) and delta (rows, units) that a kernel gives for P, which is A or Z; canaries are checked."""
+    """Return the losses (rows,) and delta (rows, units) of a kernel for P, which is A or Z. Check the canaries."""
     rows, units = P.shape
     capacity = (-(-rows // PANEL) + 1) * PANEL
     delta = to_panels(np.full_like(P, CANARY), capacity, CANARY)
@@ -46,8 +46,8 @@ def computed(kernel: Any, P: Array, y: Array, weights: Array, numbers: Sequence[
     row_weights = np.zeros(capacity)
     row_weights[:rows] = weights
     arguments = (delta, to_panels(P, capacity, 0.5), to_panels(y, capacity), row_weights, found)
-    with scratch(units, P.dtype.name) as room:
-        run(kernel, P.dtype.name, *arguments, rows, units, capacity * PANEL, SCALE, room, np.array([*numbers, 0.0]))
+    with scratch(units, P.dtype.name) as work:
+        run(kernel, P.dtype.name, *arguments, rows, units, capacity * PANEL, SCALE, work, np.array([*numbers, 0.0]))
     assert (delta[:, -PANEL:] == CANARY).all()
     assert (found[-PANEL:] == CANARY).all()
     assert (from_panels(delta)[:rows, units:] == 0).all()
@@ -57,7 +57,7 @@ def computed(kernel: Any, P: Array, y: Array, weights: Array, numbers: Sequence[
 def check(
     kernel: Any, P: Array, y: Array, dtype: str, value: Formula, delta: Formula, numbers: tuple[float, ...]
 ) -> None:
-    """A kernel of A or Z, here P, against the formulas of its losses and of delta."""
+    """Check a kernel of P, which is A or Z, against the formulas of the loss and of delta."""
     (P, P64), (y, y64) = rounded(P, dtype), rounded(y, dtype)
     weights, weights64 = rounded(np.random.default_rng(4).uniform(0.1, 2, len(P)), dtype)
     weights[::5] = weights64[::5] = 0
@@ -109,7 +109,7 @@ def test_exact_pairs_follow_the_formula_from_logits(
     loss = PAIRS[name]
     pair, g = formulas.EXACT_PAIRS[loss.partner, loss.name], ACTIVATIONS[loss.partner].forward
     if loss.partner == "exponential":
-        largest = min(largest, 20.0)  # e^z is its loss: of 1e4 it is infinite
+        largest = min(largest, 20.0)  # the loss contains e^z, which is infinite for 1e4
 
     def delta(Z: Array, y: Array, *numbers: float) -> Array:
         return pair.delta(g(Z), y, *numbers)

@@ -1,4 +1,4 @@
-"""The compiled random numbers and those of the reference are the same bits."""
+"""The compiled random numbers have the same bits as those of the reference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastmlp.kernels.host.annotations import Floats, Ints, Reals
 from fastmlp.kernels.host.jit import OPTIONS, Kernel
 from fastmlp.kernels.operations import random as compiled
 from fastmlp.kernels.operations.dropout import drop_panel, least
-from fastmlp.kernels.operations.orthogonal import draw_orthogonal, room
+from fastmlp.kernels.operations.orthogonal import draw_orthogonal, workspace_size
 from fastmlp.kernels.operations.random import normal_quantile
 from fastmlp.kernels.vocabulary.simd import real_like
 from fastmlp.reference import Network as Reference
@@ -57,7 +57,7 @@ def test_draws_are_those_of_the_reference(drawn: Kernel, initializer: Initialize
 
 def test_an_orthogonal_matrix_stays_within_its_memory() -> None:
     for rows, columns in ((1, 1), (65, 65), (130, 64), (70, 3)):
-        out, work = np.full(rows * columns + 1, -123.0), np.full(room(rows, columns) + 1, -123.0)
+        out, work = np.full(rows * columns + 1, -123.0), np.full(workspace_size(rows, columns) + 1, -123.0)
         run(draw_orthogonal, "float64", out, work, rows, columns, columns, 1, 1.0, 42, 3)
         key = random.key(42, random.WEIGHTS, 0, 3)
         expected = random.initial(Orthogonal(), key, (rows, columns), rows, columns)
@@ -76,7 +76,7 @@ def test_quantiles_are_those_of_the_reference_far_into_the_tails() -> None:
     out = np.empty_like(p)
     run(kernel_of(quantiles), "float64", out, p, len(p))
     assert_same_bits(out, random.normal_quantile(p))
-    assert out.min() < -8.0  # the far tails were reached
+    assert out.min() < -8.0  # the samples reach the far tails
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -104,7 +104,7 @@ def dropped(a: Reals, mask: Reals, g: Reals, rows: int, units: int, stream: int,
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_masks_are_those_of_the_reference_whatever_the_share(dtype: str) -> None:
-    """Shares at a number that was drawn, one step to either side of it, and finer than the numbers are."""
+    """The rates are random numbers that are drawn, their neighbours, and numbers finer than 2**-53."""
     rows, units, kernel = 37, 40, kernel_of(dropped)
     for seed in SEEDS:
         key = random.key(seed, random.DROPOUT, 3, 1)
@@ -128,7 +128,7 @@ def hash_once(out: Ints, seed: int, counter: int) -> None:
 
 @pytest.mark.parametrize(("function", "steps", "kind"), [(hash_once, 10, "i64"), (dropped, 2, "<16 x i64>")])
 def test_a_hash_promises_nobody_that_it_does_not_overflow(function: Any, steps: int, kind: str) -> None:
-    """LLVM may do anything with a product marked nsw that wraps around, and on another processor would."""
+    """The result of a product that is marked nsw and wraps around is undefined, and may differ between processors."""
     kernel = kernel_of(function)
     signature = kernel.signature(kernel.dtypes[0])
     compiled_here: Any = CFunc(kernel.function, (signature.args, signature.return_type), {}, dict(OPTIONS))

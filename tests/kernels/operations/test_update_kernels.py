@@ -1,4 +1,4 @@
-"""The compiled update rules, alone and woven into a product, follow the formulas of the reference step by step."""
+"""The compiled update rules, alone and within a product, follow the formulas of the reference step by step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLOT_STRIDE = BLOCK + 3 * PANEL  # slots lie apart, with canaries between them
 
 
 class Block:
-    """A block of weights with its slots, moved by the kernels; the truth is moved by the reference in float64."""
+    """A block of weights with its slots, updated by the kernels, and a float64 copy, updated by the reference."""
 
     def __init__(self, optimizer: Optimizer, dtype: str, count: int) -> None:
         self.optimizer, self.dtype, self.count = optimizer, dtype, count
@@ -38,23 +38,23 @@ class Block:
         self.constants = table.astype(dtype)
 
     def update(self, g: Array, t: int) -> None:
-        """Step t by the kernel that updates alone."""
+        """Take step t by the kernel that only updates."""
         arguments = (self.w[1:], self.slots, SLOT_STRIDE, g, self.constants[t - 1], self.count)
         run(UPDATES[self.optimizer.kernel].update, self.dtype, *arguments)
 
     def product_update(self, g: Array, t: int, a: Array, delta: Array) -> Array:
-        """Step t by the kernel that computes the product of another block meanwhile, which is returned."""
+        """Take step t by the kernel that also computes the product of another block. Return that product."""
         product = np.full((PANEL, PANEL), CANARY, self.dtype)
-        held = (self.w[1:], self.slots, SLOT_STRIDE, g, self.constants[t - 1], self.count)
-        run(UPDATES[self.optimizer.kernel].product_update, self.dtype, product, a, delta, len(a), *held)
+        updated = (self.w[1:], self.slots, SLOT_STRIDE, g, self.constants[t - 1], self.count)
+        run(UPDATES[self.optimizer.kernel].product_update, self.dtype, product, a, delta, len(a), *updated)
         return product
 
     def follow(self, g: Array, t: int) -> None:
-        """Step t by the reference."""
+        """Take step t by the reference."""
         update(self.optimizer, self.truth, g.astype(np.float64), self.slots_of_truth, t)
 
     def check(self) -> None:
-        """The first `count` rows are where the reference is; nothing else has moved."""
+        """Check that the first `count` rows equal the reference and that nothing else has changed."""
         tolerance, count = TOLERANCE[self.dtype], self.count
         start = np.random.default_rng(0).normal(size=(PANEL, PANEL)).astype(self.dtype)
         if count:
@@ -71,14 +71,14 @@ class Block:
 
 
 def scaled_slots(optimizer: Optimizer, slots: dict[str, Array]) -> list[Array]:
-    """The reference's slots as the kernels keep them: Adam's moments undivided by 1 - beta."""
+    """Convert the reference's slots to those of the kernels: Adam's moments without the factor 1 - beta."""
     if isinstance(optimizer, (Adam, Nadam)):
         return [slot / (1 - (optimizer.beta_1 if name == "m" else optimizer.beta_2)) for name, slot in slots.items()]
     return list(slots.values())
 
 
 def gradients(dtype: str) -> list[Array]:
-    """Of very different sizes, with zeros."""
+    """Return gradients of very different sizes, with zeros."""
     rng = np.random.default_rng(1)
     sizes = 10.0 ** rng.integers(-6, 2, (STEPS, PANEL, PANEL))
     sizes[:, 3] = 0
@@ -106,7 +106,7 @@ def test_ten_steps_follow_the_reference(name: str, count: int, dtype: str) -> No
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [0, 1, 5, 8, 16, 33, 128])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_woven_into_a_product_both_are_what_they_are_alone(name: str, rows: int, dtype: str) -> None:
+def test_an_update_within_a_product_gives_the_results_of_both_alone(name: str, rows: int, dtype: str) -> None:
     rng = np.random.default_rng(rows)
     (a, a64), (delta, delta64) = (rounded(rng.normal(size=(rows, PANEL)), dtype) for _ in range(2))
     for count in COUNTS:
