@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp._data.arrays import check_inputs, check_table
-from fastmlp._data.chunks import ChunkSource
+from fastmlp._data.arrays import check_input_shape, check_inputs
+from fastmlp._data.chunk_feed import ChunkSource
 from fastmlp._data.layer_weights import check_layer_weights
 from fastmlp._data.samples import check_samples
 from fastmlp._data.training_data import check_training_data
@@ -264,7 +264,7 @@ class Network:
         """
         rows = optional_whole_number(batch_size, "batch_size")
         engine = self._engine
-        return engine.predict(check_table(X, engine.architecture), rows)  # the kernels check that X is finite
+        return engine.predict(check_input_shape(X, engine.architecture), rows)  # the kernels check that X is finite
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Return the predicted class of each row.

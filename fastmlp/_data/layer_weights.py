@@ -1,4 +1,4 @@
-"""Check the weights that a user gives a network."""
+"""The weights that `Network.set_weights` takes: checked, layer by layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._data.arrays import check_finite, real_array
-from fastmlp.architecture import Architecture, Layer
+from fastmlp.architecture import Architecture
 
 CheckedWeights = tuple[NDArray[Any], NDArray[Any] | None]
 """W (inputs, units) and b (units,) of a layer; None without a bias."""
@@ -22,7 +22,7 @@ def check_layer_weights(
     Raises
     ------
     TypeError
-        If the weights are no sequence of pairs, or hold something else than real numbers.
+        If the weights are not a sequence of pairs, or do not hold real numbers.
     ValueError
         If the number of layers or a shape differs, or a value is not finite in the network's dtype.
     """
@@ -34,13 +34,11 @@ def check_layer_weights(
         raise TypeError(f"{expected}, got {type(weights).__name__}") from None
     if len(pairs) != len(layers) or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"{expected}, got {len(pairs)} entries of lengths {[len(pair) for pair in pairs]}")
-    return [
-        _check_layer(layer, index, *pair, architecture)
-        for index, (layer, pair) in enumerate(zip(layers, pairs, strict=True))
-    ]
+    return [_check_layer(index, w, b, architecture) for index, (w, b) in enumerate(pairs)]
 
 
-def _check_layer(layer: Layer, index: int, w: Any, b: Any, architecture: Architecture) -> CheckedWeights:
+def _check_layer(index: int, w: Any, b: Any, architecture: Architecture) -> CheckedWeights:
+    layer = architecture.layers[index]
     if (b is not None) != layer.use_bias:
         raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got b={b!r}")
     if w is None:
@@ -49,8 +47,8 @@ def _check_layer(layer: Layer, index: int, w: Any, b: Any, architecture: Archite
     return checked_w, None if b is None else _check_array(b, (layer.units,), f"b of layer {index}", architecture)
 
 
-def _check_array(given: Any, shape: tuple[int, ...], name: str, architecture: Architecture) -> NDArray[Any]:
-    array = real_array(given, name)
+def _check_array(values: Any, shape: tuple[int, ...], name: str, architecture: Architecture) -> NDArray[Any]:
+    array = real_array(values, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     check_finite(array, architecture.dtype, name)

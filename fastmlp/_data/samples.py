@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, NamedTuple
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._data.arrays import Table, Targets, check_inputs, check_targets
-from fastmlp._data.weights import Weights, check_weights
+from fastmlp._data.arrays import FLOAT64, RowArray, check_inputs, converted, select_rows
+from fastmlp._data.targets import Targets, check_targets
+from fastmlp._data.weights import Weights, check_weights, select_weights
 from fastmlp.architecture import Architecture
 
 
@@ -16,23 +19,36 @@ class Samples(NamedTuple):
 
     Parameters
     ----------
-    X : ndarray or SelectedRows, shape (n, inputs)
+    X : RowArray of shape (n, inputs)
         Finite real numbers of any dtype and layout.
     targets : Targets
         The target of each row.
-    weights : ndarray, SelectedRows or ClassWeights of shape (n,), or None
-        The weight of each row. None stands for equal weights.
+    weights : Weights of shape (n,), or None
+        The weight of each row. None stands for the weight 1.
     """
 
-    X: Table
+    X: RowArray
     targets: Targets
     weights: Weights | None
 
+    def select(self, rows: NDArray[np.int64]) -> Samples:
+        """Return some of the samples: copies of small arrays, and `SelectedRows` of large ones."""
+        X = select_rows(self.X, rows, self.targets.architecture.dtype)
+        return Samples(X, self.targets.select(rows), select_weights(self.weights, rows))
+
+    def fingerprint(self) -> int:
+        """Return a checksum of the first, middle and last row, which tells these samples from others."""
+        rows = [0, len(self.X) // 2, len(self.X) - 1]
+        y = self.targets.take(rows).as_array()
+        return zlib.crc32(converted(self.X[rows], FLOAT64).tobytes() + converted(y, FLOAT64).tobytes())
+
 
 def check_samples(
-    X: Any, y: ArrayLike, sample_weight: ArrayLike | None, architecture: Architecture, of: str = ""
+    X: Any, y: ArrayLike, sample_weight: ArrayLike | None, architecture: Architecture, suffix: str = ""
 ) -> Samples:
     """Check X, y and the weights of the rows; return them as samples, of which there is at least one.
+
+    X is not copied if it is an array. `check_targets` and `check_weights` copy y and the weights if they are small.
 
     Parameters
     ----------
@@ -40,7 +56,7 @@ def check_samples(
         The arguments of `Network.fit` and `Network.evaluate`.
     architecture : Architecture
         The network that the samples must suit.
-    of : str
+    suffix : str
         Text after the names of the arguments in messages, such as " of validation_data".
 
     Raises
@@ -50,8 +66,8 @@ def check_samples(
     ValueError
         If a shape or a value does not suit the network, or X has no rows.
     """
-    checked = check_inputs(X, architecture, f"X{of}")
-    if not len(checked):
-        raise ValueError(f"X{of} must have at least one row, got none")
-    targets = check_targets(y, len(checked), architecture, f"y{of}")
-    return Samples(checked, targets, check_weights(sample_weight, len(checked), of))
+    inputs = check_inputs(X, architecture, f"X{suffix}")
+    if not len(inputs):
+        raise ValueError(f"X{suffix} must have at least one row, got none")
+    targets = check_targets(y, len(inputs), architecture, f"y{suffix}")
+    return Samples(inputs, targets, check_weights(sample_weight, len(inputs), suffix))

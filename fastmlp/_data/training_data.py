@@ -1,22 +1,19 @@
-"""The data of a fit: from the arguments of `Network.fit` to a source of training rows and the validation samples."""
+"""The data of a fit: from the arguments of `Network.fit` to the source of training rows and the validation samples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastmlp._data.arrays import rows_of
-from fastmlp._data.chunks import ChunkData, ChunkSource
-from fastmlp._data.feeds import ORDER_BYTES, ORDER_OF_ROWS, ArrayData, permute
+from fastmlp._data.array_feed import ArrayData
+from fastmlp._data.chunk_feed import ChunkData, ChunkSource
+from fastmlp._data.order import split_rows
 from fastmlp._data.samples import Samples, check_samples
-from fastmlp._data.weights import chosen_weights, class_table, with_class_weights
-from fastmlp._runtime import memory
+from fastmlp._data.weights import apply_class_factors, check_class_weight
 from fastmlp._runtime.checks import number
 from fastmlp.architecture import Architecture
-from fastmlp.kernels.operations import random
 
 
 class TrainingData(NamedTuple):
@@ -27,7 +24,7 @@ class TrainingData(NamedTuple):
     source : ArrayData or ChunkData
         The rows that train; `source.feed` makes the feed that brings them to the kernels.
     validation : Samples or None
-        The rows that are evaluated after each epoch.
+        The samples that are evaluated after each epoch. Their weights do not contain those of the classes.
     """
 
     source: ArrayData | ChunkData
@@ -45,18 +42,18 @@ def check_training_data(
     validation_data: Sequence[Any] | None,
     validation_split: float,
 ) -> TrainingData:
-    """Check all arguments of `Network.fit` that are about data, and set validation rows aside.
+    """Check all arguments of `Network.fit` that are about data, and select the validation samples.
 
-    Arrays are checked whole, a piece at a time. Chunks are checked when they are asked for.
+    Arrays are checked as a whole, a slice at a time. A chunk is checked when training asks for it.
 
     Parameters
     ----------
     X, y, sample_weight, class_weight, validation_data, validation_split
-        The arguments of `Network.fit`; if y is None, X gives chunks.
+        The arguments of `Network.fit`. If y is None, X gives chunks.
     architecture : Architecture
-        The network that the data must suit. Its seed decides which rows `validation_split` sets aside.
+        The network that the data must suit. Its seed decides which rows `validation_split` selects.
     epochs : int
-        The number of epochs, since an iterator of chunks allows only one.
+        The number of epochs; an iterator of chunks allows only one.
 
     Raises
     ------
@@ -65,19 +62,19 @@ def check_training_data(
     ValueError
         If an argument does not suit the network, or two arguments exclude each other.
     MemoryError
-        If there is no memory for the order of the rows.
+        If there is no memory for the row numbers of the split, 8 bytes a row, or for a conversion.
     """
     validation = check_validation_data(validation_data, validation_split, architecture)
-    table = class_table(class_weight, architecture)
+    class_factors = check_class_weight(class_weight, architecture)
     if y is None:
-        return TrainingData(ChunkData(X, epochs, architecture, table, sample_weight, validation_split), validation)
-    samples = check_samples(X, y, sample_weight, architecture)
-    rows = None
+        chunks = ChunkData(X, epochs, architecture, class_factors, sample_weight, validation_split)
+        return TrainingData(chunks, validation)
+    samples, training_rows = check_samples(X, y, sample_weight, architecture), None
     if validation_split:
-        rows, held_out = split_rows(len(samples.X), validation_split, architecture.seed)
-        validation = _selected(samples, held_out, architecture.dtype)
-    weights = with_class_weights(samples.weights, table, samples.targets)
-    return TrainingData(ArrayData(samples.X, samples.targets, weights, rows), validation)
+        training_rows, validation_rows = split_rows(len(samples.X), validation_split, architecture.seed)
+        validation = samples.select(validation_rows)
+    weights = apply_class_factors(samples.weights, class_factors, samples.targets)
+    return TrainingData(ArrayData(samples._replace(weights=weights), training_rows), validation)
 
 
 def check_validation_data(
@@ -88,9 +85,9 @@ def check_validation_data(
     Raises
     ------
     TypeError
-        If `validation_data` is no tuple, or does not hold real numbers.
+        If `validation_data` is not a tuple, or does not hold real numbers.
     ValueError
-        If `validation_split` is not from 0 to below 1, both are given, or the samples do not suit the network.
+        If `validation_split` is not at least 0 and below 1, both are given, or the samples do not suit the network.
     """
     share = number(validation_split, "validation_split", below=1.0)
     if validation_data is None:
@@ -104,31 +101,3 @@ def check_validation_data(
         raise ValueError(f"{wanted}, got {len(validation_data)} entries")
     X, y, sample_weight = (*validation_data, None)[:3]
     return check_samples(X, y, sample_weight, architecture, " of validation_data")
-
-
-def split_rows(rows: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of the rows that train, and of those that are held out, each in ascending order.
-
-    Raises
-    ------
-    ValueError
-        If there are less than 2 rows.
-    MemoryError
-        If there is no memory for the row numbers, 8 bytes each.
-    """
-    if rows < 2:
-        raise ValueError(f"validation_split needs at least 2 rows, got {rows}")
-    memory.require(ORDER_BYTES * rows, *ORDER_OF_ROWS)
-    order = np.arange(rows)
-    permute(order, seed, random.SPLIT_DRAW)
-    count = min(max(round(rows * share), 1), rows - 1)
-    held_out, training = order[:count], order[count:]
-    held_out.sort()
-    training.sort()
-    return training, held_out
-
-
-def _selected(samples: Samples, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> Samples:
-    """Return some of the samples: copies if they are small, else references to the rows of the user's arrays."""
-    X, targets, weights = samples
-    return Samples(rows_of(X, rows, dtype), targets.choose(rows), chosen_weights(weights, rows))

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import Table, own_copy
-from fastmlp._data.feeds import ArrayFeed
+from fastmlp._data.array_feed import ArrayData
+from fastmlp._data.arrays import FLOAT64, RowArray, converted
 from fastmlp._data.samples import Samples
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
@@ -209,19 +209,19 @@ class Engine:
 
     # Inference -------------------------------------------------------------------------------------------------------
 
-    def predict(self, X: Table, batch_size: int | None = None) -> NDArray[Any]:
+    def predict(self, X: RowArray, batch_size: int | None = None) -> NDArray[Any]:
         """Return the output activations, (n, outputs); the kernels check that X is finite."""
         with self.lock.turn, self.lock.lock:
             if isinstance(X, np.ndarray) and 0 < len(X) <= self.few_rows.max_rows:
                 return self.few_rows.predict(X)
             return inference.predict(self.plans, X, batch_size=batch_size)
 
-    def hidden_activations(self, X: Table) -> list[NDArray[Any]]:
+    def hidden_activations(self, X: RowArray) -> list[NDArray[Any]]:
         """Return `g(Z)` of every hidden layer."""
         with self.lock.turn, self.lock.lock:
             return inference.hidden(self.plans, X)
 
-    def input_gradients(self, X: Table) -> NDArray[Any]:
+    def input_gradients(self, X: RowArray) -> NDArray[Any]:
         """Return the Jacobian of the outputs, (n, outputs, inputs)."""
         with self.lock.turn, self.lock.lock:
             return inference.jacobian(self.plans, X)
@@ -244,7 +244,7 @@ class Engine:
         with self.lock.turn, self.lock.lock:
             loss = inference.loss(self.plans, X, targets, weights)
             predictions = inference.predict(self.plans, X)
-        own_weights = None if weights is None else own_copy(weights[:], np.dtype(np.float64))
+        own_weights = None if weights is None else converted(weights[:], FLOAT64)
         values = measure(metrics, self.architecture.loss, targets.as_array(), predictions, own_weights)
         return {"loss": loss, **values}
 
@@ -271,7 +271,7 @@ class Engine:
         with job.progress_line() as progress, HeldSignals() as signals, self.lock.fit():
             self._require_finite()
             plan = signals.released(self._prepare, job, progress)
-            feed = job.data.feed(plan, job.batch_size, job.shuffle)
+            feed = job.data.feed(plan.record, self.parameters.state, job.batch_size, job.shuffle)
             self._resume_or_begin_epoch(*job.data.identity(job.batch_size))
             runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
             history = network.history = History()
@@ -281,11 +281,11 @@ class Engine:
 
     def train_on_batch(self, samples: Samples) -> float:
         """Do one step of the optimizer, dropout on; return the loss before it, penalties included."""
-        X, targets, weights = samples
+        rows = len(samples.X)
         with HeldSignals() as signals, self.lock.fit():
             self._require_finite()
-            plan = signals.released(self.plans.get, "training", len(X))
-            feed = ArrayFeed(plan, X, targets, weights, None, len(X), shuffle=False)
+            plan = signals.released(self.plans.get, "training", rows)
+            feed = ArrayData(samples).feed(plan.record, self.parameters.state, rows, shuffle=False)
             runner = signals.released(StepRunner, plan, feed, self.constants, operator.call, contextlib.nullcontext)
             with self.lock.update(), self._outside_of_epochs():
                 return batch_loss(runner.run(1)[0])
@@ -308,7 +308,7 @@ class Engine:
         return plan
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
-        """Go on within an epoch only if it was of these data: as many rows, in batches of that size, of that mark."""
+        """Resume the interrupted epoch if its rows, batch size and fingerprint are these; else begin a new one."""
         state = self.parameters.state
         if (state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint) != data:
             state.batch = 0

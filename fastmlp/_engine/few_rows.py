@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._data.arrays import check_finite
-from fastmlp._data.feeds import point_to_inputs
+from fastmlp._data.staging import point_to_inputs
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan import Plan
@@ -85,7 +85,7 @@ class FewRowsPredictor:
         plan = Plan(self._parameters, "prediction", self.max_rows, threads=1)
         inputs = aligned_zeros(self.max_rows * architecture.inputs, self._dtype).reshape(self.max_rows, -1)
         outputs = aligned_zeros(self.max_rows * architecture.outputs, self._dtype).reshape(self.max_rows, -1)
-        point_to_inputs(plan, inputs)
+        point_to_inputs(plan.record, inputs)
         plan.record.output, plan.record.output_stride = address(outputs), architecture.outputs
         self._plan, self._record = plan, plan.record
         self._forward: Callable[..., None] = predict_region.function_for(self._dtype)

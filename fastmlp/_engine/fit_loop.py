@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastmlp._data.chunks import ChunkData
-from fastmlp._data.feeds import ArrayData
+from fastmlp._data.array_feed import ArrayData
+from fastmlp._data.chunk_feed import ChunkData
 from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
 from fastmlp._engine.step_runner import (
@@ -76,12 +76,12 @@ class FitJob:
 
     def __post_init__(self) -> None:
         """Limit the batch to the data."""
-        self.batch_size = min(self.batch_size, self.data.samples or self.batch_size)
+        self.batch_size = min(self.batch_size, self.data.rows_per_epoch or self.batch_size)
 
     def progress_line(self) -> contextlib.closing[ProgressLine]:
         """Return the line of progress, which its context closes; a callback can ask for it as well."""
         asked = self.verbose in (0, "auto") and any(callback.shows_progress for callback in self.callbacks)
-        return contextlib.closing(ProgressLine(True if asked else self.verbose, self.epochs, self.data.samples))
+        return contextlib.closing(ProgressLine(True if asked else self.verbose, self.epochs, self.data.rows_per_epoch))
 
 
 class FitLoop:
@@ -214,8 +214,8 @@ class FitLoop:
         feed = self.runner.feed
         rows = self.state.batch * feed.batch_size
         entry = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
-        self.progress.samples = feed.samples
-        share = min(rows / feed.samples, 1.0) if feed.samples else 0.0  # a stream's epochs may differ in length
+        self.progress.samples = total = feed.rows_per_epoch
+        share = min(rows / total, 1.0) if total else 0.0  # the epochs of a stream may differ in length
         self.signals.released(self.progress.update, epochs + share, entry, finished, rows)
 
     def _notify(self, event: str, *arguments: Any) -> None:

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._data.arrays import (
-    Table,
-    Targets,
+    RowArray,
     check_finite,
-    lies_ready,
-    own_copy,
-    pieces,
-    ready_if_small,
-    stage_rows,
+    converted,
+    converted_if_small,
+    is_kernel_ready,
+    row_slices,
+    staging_rows,
 )
-from fastmlp._data.feeds import point_to_inputs, point_to_targets
-from fastmlp._data.weights import Weights, total
+from fastmlp._data.staging import point_to_inputs, point_to_targets
+from fastmlp._data.targets import Targets
+from fastmlp._data.weights import Weights, sum_weights
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._runtime import memory
@@ -50,7 +50,7 @@ def prepare(plans: Plans, rows: int) -> None:
         driver.address(_INT64)
 
 
-def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
+def predict(plans: Plans, X: RowArray, layer: int | None = None, batch_size: int | None = None) -> NDArray[Any]:
     """Return the activations (n, units) of a layer; None is the output layer.
 
     Raises
@@ -67,7 +67,7 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
     record = plan.record
     record.output_layer, record.output_stride = index, out.shape[1]
     for start, piece in _pieces(X, architecture.dtype):
-        point_to_inputs(plan, piece)
+        point_to_inputs(plan.record, piece)
         record.output = address(out) + start * out.strides[0]
         record.rows = len(piece)
         record.not_finite = 0
@@ -78,7 +78,7 @@ def predict(plans: Plans, X: Table, layer: int | None = None, batch_size: int | 
     return out
 
 
-def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
+def hidden(plans: Plans, X: RowArray) -> list[NDArray[Any]]:
     """Return the activations (n, units) of every hidden layer."""
     architecture = plans.parameters.architecture
     layers = architecture.layers[:-1]
@@ -87,7 +87,7 @@ def hidden(plans: Plans, X: Table) -> list[NDArray[Any]]:
     return [predict(plans, X, layer) for layer in range(len(layers))]
 
 
-def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> float:
+def loss(plans: Plans, X: RowArray, targets: Targets, weights: Weights | None) -> float:
     """Return the weighted mean of the losses of the rows, penalties included, dropout off."""
     plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 0
@@ -95,7 +95,9 @@ def loss(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> f
     return found + _penalties(plan)
 
 
-def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights | None) -> tuple[float, NDArray[Any]]:
+def loss_and_gradient(
+    plans: Plans, X: RowArray, targets: Targets, weights: Weights | None
+) -> tuple[float, NDArray[Any]]:
     """Return what `loss` returns, and its gradient in the layout of the parameters; the next call overwrites it."""
     plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 1
@@ -105,7 +107,7 @@ def loss_and_gradient(plans: Plans, X: Table, targets: Targets, weights: Weights
     return found + _penalties(plan), gradient
 
 
-def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
+def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
     """Return the derivative of each output with respect to each input, (n, outputs, inputs)."""
     parameters = plans.parameters
     architecture = parameters.architecture
@@ -120,8 +122,8 @@ def jacobian(plans: Plans, X: Table) -> NDArray[Any]:
         for output in range(architecture.outputs):
             chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
             chosen[:, output] = 1
-            point_to_inputs(plan, piece)
-            point_to_targets(plan, Targets(None, chosen, architecture), None)
+            point_to_inputs(plan.record, piece)
+            point_to_targets(plan.record, Targets(None, chosen, architecture), None)
             plan.record.rows = len(piece)
             _run(plan, "rows_region", 0.0)
             plan.record.output = address(result[start:, output])
@@ -152,19 +154,19 @@ def _rows_that_fit(row_bytes: int) -> int:
     return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
 
 
-def _losses(plan: Plan, X: Table, targets: Targets, weights: Weights | None, gradients: bool) -> float:
+def _losses(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, gradients: bool) -> float:
     architecture = plan.parameters.architecture
-    sum_of_weights = float(len(X)) if weights is None else total(weights)
+    sum_of_weights = float(len(X)) if weights is None else sum_weights(weights)
     plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
     plan.record.penalty_factor = plan.record.scale if plan.record.averages_penalties else 1.0
     plan.record.penalised = 0
     losses = 0.0
     for start, piece in _pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
-        own_weights = None if weights is None else own_copy(weights[rows], _FLOAT64)
+        own_weights = None if weights is None else converted(weights[rows], _FLOAT64)
         own_targets = targets.take(rows)
-        point_to_inputs(plan, piece)
-        point_to_targets(plan, own_targets, own_weights)
+        point_to_inputs(plan.record, piece)
+        point_to_targets(plan.record, own_targets, own_weights)
         plan.record.rows = len(piece)
         flops = forward_flops(architecture, len(piece))
         _run(plan, "rows_region", flops)
@@ -206,20 +208,20 @@ def _run(plan: Plan, region: str, flops: float) -> None:
     tuner.measured(parallel, time.perf_counter() - started)
 
 
-def _pieces(X: Table, dtype: np.dtype[Any], most: int | None = None) -> Iterable[tuple[int, NDArray[Any]]]:
-    """Pieces of X that lie ready, with the number of their first row; copies where it does not, in the same buffer."""
-    X = ready_if_small(X, dtype)
-    if not lies_ready(X, dtype):
-        return _converted_pieces(X, dtype, most or stage_rows(X.shape[1] * dtype.itemsize, 1))
+def _pieces(X: RowArray, dtype: np.dtype[Any], most: int | None = None) -> Iterable[tuple[int, NDArray[Any]]]:
+    """Return kernel-ready pieces of X, each with the number of its first row: views, or copies in one buffer."""
+    X = converted_if_small(X, dtype)
+    if not is_kernel_ready(X, dtype):
+        return _converted_pieces(X, dtype, most or staging_rows(X.shape[1] * dtype.itemsize, 1))
     step = most or PIECE_ROWS
     return [(start, X[start : start + step]) for start in range(0, len(X), step)]
 
 
-def _converted_pieces(X: Table, dtype: np.dtype[Any], step: int) -> Iterator[tuple[int, NDArray[Any]]]:
+def _converted_pieces(X: RowArray, dtype: np.dtype[Any], step: int) -> Iterator[tuple[int, NDArray[Any]]]:
     buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
     for start in range(0, len(X), step):
         count = min(step, len(X) - start)
         with np.errstate(all="ignore"):
-            for rows in pieces(count, buffer[:1].nbytes):
+            for rows in row_slices(count, buffer[:1].nbytes):
                 buffer[rows] = X[start + rows.start : start + rows.stop]
         yield start, buffer[:count]

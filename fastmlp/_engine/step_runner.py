@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.feeds import BatchSource
+from fastmlp._data.batch_source import BatchSource
 from fastmlp._engine.flops import SERIAL_FLOPS, step_flops
 from fastmlp._engine.plan import Plan
 from fastmlp._runtime.buffers import address, aligned_zeros

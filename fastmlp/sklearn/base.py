@@ -23,9 +23,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastmlp._data.arrays import Targets, check_targets
-from fastmlp._data.feeds import ArrayData
+from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.samples import Samples
+from fastmlp._data.targets import Targets, check_targets
 from fastmlp._data.weights import check_weights
 from fastmlp._engine.engine import FitJob, NonFiniteLossError, engine_of
 from fastmlp.activations import Activation
@@ -163,7 +163,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
         batch_size = self._checked_batch_size(len(rows))
         compiled = self._network_for_training(incremental)
         architecture = compiled.network.architecture
-        data = ArrayData(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)), rows)
+        samples = Samples(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)))
+        data = ArrayData(samples, rows)
         callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
         epochs = 1 if incremental else self.max_iter
         losses = EpochLoss(len(rows), batch_size, self._loss_factor())

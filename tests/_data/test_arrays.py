@@ -12,7 +12,8 @@ import pytest
 from behaviour import bits, small_data, small_network
 
 from fastmlp import Callback, Dense, Network
-from fastmlp._data import arrays, feeds
+from fastmlp._data import arrays
+from fastmlp._data.array_feed import ArrayFeed
 
 ROWS, COLUMNS = 41, 3
 MB = 1 << 20
@@ -262,7 +263,7 @@ def test_labels_that_are_none_any_more_when_they_are_staged_undo_the_epoch(monke
 def test_large_data_that_lies_ready_is_read_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays, "STAGE_BYTES", 1)
     staged: list[int] = []
-    monkeypatch.setattr(feeds.ArrayFeed, "_fill_stage", lambda *arguments: staged.append(1))
+    monkeypatch.setattr(ArrayFeed, "_fill_buffer", lambda *arguments: staged.append(1))
     X = numbers_of("float32", (ROWS, COLUMNS))
     for y in (numbers_of("float32", (ROWS, 2)), strided(numbers_of("float32", (ROWS, 4)))[:, :1].repeat(2, 1)):
         network = NETWORKS["rows"]("float32")

@@ -11,7 +11,9 @@ from cases import DTYPES, OPTIONS, data_for
 from digests import RULES, always_parallel, big_data, big_network, state_of
 
 from fastmlp import Callback, Network
-from fastmlp._data import arrays, feeds
+from fastmlp._data import arrays
+from fastmlp._data.array_feed import ArrayFeed
+from fastmlp._data.staging import StagingBuffer
 from fastmlp._engine import step_runner
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.kernels.host import threads
@@ -112,13 +114,13 @@ def test_staged_rows_give_the_bits_of_rows_that_lie_ready(
     given = {**OPTIONS[name].arguments(direct, dtype), "shuffle": shuffle}
     direct.fit(**given, epochs=3)
     filled = []
-    fill = feeds.ArrayFeed._fill_stage
+    fill = ArrayFeed._fill_buffer
 
-    def counting(self: feeds.ArrayFeed, epoch: int, first: int) -> None:
+    def counting(self: ArrayFeed, buffer: StagingBuffer, epoch: int, first: int) -> None:
         filled.append((epoch, first))
-        fill(self, epoch, first)
+        fill(self, buffer, epoch, first)
 
-    monkeypatch.setattr(feeds.ArrayFeed, "_fill_stage", counting)
+    monkeypatch.setattr(ArrayFeed, "_fill_buffer", counting)
     monkeypatch.setattr(arrays, "STAGE_BYTES", 20 * 9 * 8)  # one batch of 16 rows at a time
     given["X"] = np.asfortranarray(given["X"].astype("float32" if dtype == "float64" else "float64"))
     if dtype == "float64":  # what float32 cannot hold would differ

@@ -35,7 +35,7 @@ from fastmlp import (
     register_loss,
     registration,
 )
-from fastmlp._data import arrays, feeds
+from fastmlp._data import array_feed, arrays, chunk_feed, order, staging, targets
 from fastmlp._data import weights as weights_module
 from fastmlp._engine import (
     few_rows,
@@ -165,7 +165,8 @@ class GuardedNumpy:
         return found if found is values else self._guard.copy(found)
 
 
-MODULES = (arrays, feeds, few_rows, inference, parameters, plan, registration, training, weights_module)
+DATA_MODULES = (array_feed, arrays, chunk_feed, order, staging, targets, weights_module)
+MODULES = (*DATA_MODULES, few_rows, inference, parameters, plan, registration, training)
 """Where memory for the kernels is allocated."""
 
 DIRTY = (

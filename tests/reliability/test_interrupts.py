@@ -640,7 +640,7 @@ WAITS = """
 import os, signal, sys, threading, time
 import numpy as np
 from fastmlp import Callback, Network
-import fastmlp._data.feeds, fastmlp._engine.inference
+import fastmlp._data.staging, fastmlp._engine.inference
 
 def interrupted_by(where, name, function):
     "How many times what `name` names was called again after the first call sent a SIGINT."
@@ -674,21 +674,21 @@ def reading():
     one.fit(X, y, batch_size=4096)
 
 print(interrupted_by(fastmlp._engine.inference, "point_to_inputs", validating), one.epoch, one.history.epoch)
-pieces, taken = fastmlp._data.feeds.pieces, []
+row_slices, taken = fastmlp._data.staging.row_slices, []
 
 def counted(*arguments):
-    for piece in pieces(*arguments):
+    for piece in row_slices(*arguments):
         taken.append(piece)
         if len(taken) == 1:
             os.kill(os.getpid(), signal.SIGINT)
         yield piece
 
-fastmlp._data.feeds.pieces = counted
+fastmlp._data.staging.row_slices = counted
 try:
     reading()
 except KeyboardInterrupt:
-    print(len(taken), one.epoch, len(list(pieces(len(X), 8))) > 1)
-fastmlp._data.feeds.pieces = pieces
+    print(len(taken), one.epoch, len(list(row_slices(len(X), 20 * 4 + 8 + 8))) > 1)
+fastmlp._data.staging.row_slices = row_slices
 one.fit(small, labels)
 other.fit(small, labels, epochs=3)
 print(all(np.array_equal(a, b) for p, q in zip(one.get_weights(), other.get_weights()) for a, b in zip(p, q)))

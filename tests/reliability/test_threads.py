@@ -521,7 +521,7 @@ def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, whe
     """The other thread waits for the end of a step, within which the signal comes."""
     code = f"""
         import signal, tempfile
-        from fastmlp._data.feeds import ArrayFeed
+        from fastmlp._data.array_feed import ArrayFeed
         from fastmlp._engine.step_runner import StepRunner
         path = tempfile.mktemp()
         network = fresh()

@@ -163,7 +163,7 @@ def test_what_can_be_gone_through_only_once_allows_one_epoch() -> None:
     for given in (iter(chunks), generator(*chunks)()):
         before = everything(one)
         with pytest.raises(
-            ValueError, match=r"only once, but there are 2 epochs; pass a function that makes the chunks"
+            ValueError, match=r"only once, but there are 2 epochs; pass a function that returns the chunks anew"
         ):
             one.fit(given, epochs=2)
         assert everything(one) == before
@@ -294,7 +294,7 @@ BAD: list[tuple[str, Any, Any, str]] = [
         "one-hot",
         (X, np.eye(3)[LABELS]),
         ValueError,
-        "y of chunk 2 must hold class labels as the chunks before, got rows",
+        "y of chunk 2 must hold class labels, as in the chunks before, got rows",
     ),
     ("no y", (X, None), TypeError, "y of chunk 2 must hold real numbers, got objects such as None"),
     ("weights", (X, LABELS, -WEIGHTS), ValueError, "sample_weight of chunk 2 must be at least 0, got -2"),
@@ -355,7 +355,7 @@ def test_an_epoch_without_rows_is_an_error(chunks: list[Any], epoch: int) -> Non
     network, other = small_network(), small_network()
     if epoch:
         other.fit([(X, LABELS)])
-    with pytest.raises(ValueError, match=f"the chunks of epoch {epoch} have no rows; does what gives them begin anew"):
+    with pytest.raises(ValueError, match=f"the chunks of epoch {epoch} have no rows; each epoch must begin with"):
         network.fit(lambda: [(X, LABELS)] if next(turns) < epoch else chunks, epochs=3)
     assert bits(network) == bits(other)
 
@@ -367,18 +367,22 @@ def test_what_does_not_go_with_chunks_is_refused() -> None:
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
         (lambda: network.fit(X), TypeError, "y is missing; without it, fit takes chunks"),
         (lambda: network.fit(5), TypeError, "without it, fit takes chunks: .* got X of type int"),
-        (lambda: network.fit(chunks, validation_split=0.5), ValueError, "validation_split does not go with chunks"),
+        (lambda: network.fit(chunks, validation_split=0.5), ValueError, "validation_split cannot be used with chunks"),
         (
             lambda: network.fit(chunks, sample_weight=WEIGHTS),
             ValueError,
-            r"they bring it along: \(X, y, sample_weight\)",
+            r"give the weights in each chunk: \(X, y, sample_weight\)",
         ),
         (lambda: network.fit(chunks, class_weight={5: 1.0}), ValueError, "class_weight has the label 5"),
         (lambda: network.fit(chunks, validation_data=(X, LABELS + 1)), ValueError, "y of validation_data must hold"),
-        (lambda: network.fit(iter(chunks), LABELS), TypeError, "X must be an array, got .*fit takes chunks, without y"),
-        (lambda: network.predict(iter(chunks)), TypeError, "predict and evaluate are called for each chunk"),  # type: ignore[arg-type]
-        (lambda: network.predict(generator()), TypeError, "predict and evaluate are called for each chunk"),  # type: ignore[arg-type]
-        (lambda: network.evaluate(iter(chunks), LABELS), TypeError, "are called for each chunk"),  # type: ignore[arg-type]
+        (
+            lambda: network.fit(iter(chunks), LABELS),
+            TypeError,
+            "X must be an array, got .*fit takes chunks if y is left out",
+        ),
+        (lambda: network.predict(iter(chunks)), TypeError, "predict and evaluate must be called for each chunk"),  # type: ignore[arg-type]
+        (lambda: network.predict(generator()), TypeError, "predict and evaluate must be called for each chunk"),  # type: ignore[arg-type]
+        (lambda: network.evaluate(iter(chunks), LABELS), TypeError, "must be called for each chunk"),  # type: ignore[arg-type]
     ]
     for call, error, message in cases:
         with pytest.raises(error, match=message):
@@ -389,7 +393,7 @@ def test_what_does_not_go_with_chunks_is_refused() -> None:
 @pytest.mark.parametrize(("given", "message"), [(lambda: 5, "got 5"), (lambda: None, "got None")])
 def test_a_function_must_return_chunks(given: Any, message: str) -> None:
     network = small_network()
-    with pytest.raises(TypeError, match=f"the function must return an iterable of chunks, {message}"):
+    with pytest.raises(TypeError, match=f"the function given as X must return an iterable of chunks, {message}"):
         network.fit(given)
     assert network.step == 0
 

@@ -1,0 +1,118 @@
+"""From samples to the kernels: the addresses of the user's arrays, or of a buffer into which rows are copied.
+
+A plan's record tells the kernels where X, the targets and the weights lie. Kernel-ready arrays are read in place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp._data.arrays import FLOAT64, INT64, row_slices, staging_rows
+from fastmlp._data.samples import Samples
+from fastmlp._data.targets import Targets
+from fastmlp._runtime import memory
+from fastmlp._runtime.buffers import address, aligned_zeros
+from fastmlp.architecture import Architecture
+
+
+def point_to_inputs(record: Any, X: NDArray[Any]) -> None:
+    """Write the address and the stride of a kernel-ready X into the record of a plan."""
+    record.x, record.x_stride = address(X), X.strides[0] // X.itemsize
+
+
+def point_to_targets(record: Any, targets: Targets, weights: NDArray[np.float64] | None) -> None:
+    """Write the addresses and strides of kernel-ready targets and weights into the record of a plan."""
+    y = targets.as_array()
+    record.labels = 0 if targets.labels is None else address(y)
+    if targets.labels is None:
+        record.y, record.y_stride = address(y), y.strides[0] // y.itemsize
+    record.sample_weights = 0 if weights is None else address(weights)
+
+
+class StagingBuffer:
+    """A buffer for whole batches of rows, in the dtype and layout that kernels read.
+
+    It takes at most about `STAGE_BYTES`, or the memory of one batch if that is more.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        The network that reads the rows.
+    batch_size : int
+        Rows of a batch. The buffer holds at least one batch.
+    has_labels : bool
+        Whether the targets are class labels.
+    stages_inputs : bool
+        False if X is kernel-ready, so that only targets and weights are staged.
+    max_rows : int, optional
+        The largest number of rows that are needed.
+
+    Attributes
+    ----------
+    rows : int
+        How many rows the buffer holds.
+
+    Raises
+    ------
+    MemoryError
+        If there is no memory for the buffer.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        batch_size: int,
+        has_labels: bool,
+        *,
+        stages_inputs: bool = True,
+        max_rows: int | None = None,
+    ) -> None:
+        self.architecture, self.has_labels = architecture, has_labels
+        inputs, outputs, dtype = architecture.inputs if stages_inputs else 0, architecture.outputs, architecture.dtype
+        y_bytes = INT64.itemsize if has_labels else outputs * dtype.itemsize
+        self._row_bytes = inputs * dtype.itemsize + y_bytes + FLOAT64.itemsize
+        rows = staging_rows(self._row_bytes, batch_size) // batch_size * batch_size
+        self.rows = rows if max_rows is None else min(rows, max_rows)
+        memory.require(
+            self.rows * self._row_bytes,
+            f"a buffer that converts batches of {batch_size:,} rows to the layout and dtype of the network",
+            "a smaller batch_size would take less",
+        )
+        self.X = aligned_zeros(self.rows * inputs, dtype).reshape(-1, inputs) if stages_inputs else None
+        self.y = aligned_zeros(self.rows * (1 if has_labels else outputs), INT64 if has_labels else dtype)
+        self.y = self.y if has_labels else self.y.reshape(-1, outputs)
+        self.weights = aligned_zeros(self.rows, FLOAT64)
+
+    def write(self, start: int, samples: Samples, order: NDArray[np.int64] | None, first: int, last: int) -> None:
+        """Copy samples into the buffer from row `start` on: those at the places from `first` to `last` - 1 of `order`.
+
+        Without an order they are the rows from `first` to `last` - 1. They are copied a slice at a time, so that
+        temporaries are small.
+        """
+        X, targets, weights = samples
+        for piece in row_slices(last - first, self._row_bytes):
+            to = slice(start + piece.start, start + piece.stop)
+            rows: Any = slice(first + piece.start, first + piece.stop)
+            rows = rows if order is None else order[rows]
+            with np.errstate(all="ignore"):
+                if self.X is not None:
+                    self.X[to] = X[rows]
+                self.y[to] = targets.take(rows).as_array()
+                self.weights[to] = 1.0 if weights is None else weights[rows]
+
+    def move_to_start(self, first: int, last: int) -> None:
+        """Move the rows from `first` to `last` - 1 to the start of the buffer."""
+        for array in (self.X, self.y, self.weights):
+            if array is not None:
+                array[: last - first] = array[first:last].copy()
+
+    def point_to(self, record: Any, weighted: bool) -> None:
+        """Write the addresses of the buffer into the record of a plan; those of the weights only if `weighted`."""
+        labels, values = (self.y, None) if self.has_labels else (None, self.y)
+        targets = Targets(labels, values, self.architecture)
+        point_to_targets(record, targets, self.weights if weighted else None)
+        if self.X is not None:
+            point_to_inputs(record, self.X)

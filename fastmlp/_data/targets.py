@@ -1,0 +1,224 @@
+"""Targets: y, checked for the loss of a network, as class labels or as rows of numbers.
+
+Labels that are small are copied, 8 bytes each, so that nobody can change the indices of a kernel. Values that are small
+and not kernel-ready are copied in the network's dtype. All else stays where it is until rows of it are needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastmlp._data.arrays import (
+    FLOAT64,
+    INT64,
+    RowArray,
+    check_finite,
+    converted,
+    converted_if_small,
+    is_kernel_ready,
+    is_small,
+    real_array,
+    row_slices,
+    select_rows,
+)
+from fastmlp._runtime import memory
+from fastmlp.architecture import Architecture
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """Targets that suit a network, checked by `check_targets`: either labels or values.
+
+    Parameters
+    ----------
+    labels : RowArray of shape (n,), or None
+        The class of each row: int64 if `kernel_ready`, else of any dtype.
+    values : RowArray of shape (n, outputs), or None
+        The numbers of each row: of the network's dtype if `kernel_ready`, else of any dtype and layout.
+    architecture : Architecture
+        The network that the targets suit.
+    kernel_ready : bool
+        Whether kernels can read all rows where they are.
+    name : str
+        The name of the argument in messages.
+    """
+
+    labels: RowArray | None
+    values: RowArray | None
+    architecture: Architecture
+    kernel_ready: bool = True
+    name: str = "y"
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._array)
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row as kernels read it."""
+        return 8 if self.labels is not None else self.architecture.outputs * self.architecture.dtype.itemsize
+
+    def take(self, rows: Any) -> Targets:
+        """Return some rows, kernel-ready: views if `rows` is a slice of kernel-ready targets, else copies.
+
+        Raises
+        ------
+        ValueError
+            If a label has changed since the check and is no class now. Kernels index by labels.
+        """
+        array = self._array[rows]
+        if self.labels is not None:
+            labels = array if self.kernel_ready else _copied_labels(array, self.architecture.outputs, self.name)
+            return Targets(labels, None, self.architecture)
+        values = array if self.kernel_ready else converted(array, self.architecture.dtype)
+        return Targets(None, values, self.architecture)
+
+    def select(self, rows: NDArray[np.int64]) -> Targets:
+        """Return some rows: copies if they are small, else `SelectedRows`, which copies them when they are needed."""
+        dtype = INT64 if self.labels is not None else self.architecture.dtype
+        selected = select_rows(self._array, rows, dtype)
+        kernel_ready = self.kernel_ready and isinstance(selected, np.ndarray)
+        labels, values = (selected, None) if self.labels is not None else (None, selected)
+        return dataclasses.replace(self, labels=labels, values=values, kernel_ready=kernel_ready)
+
+    def as_array(self) -> NDArray[Any]:
+        """Return all labels, or else all values, as an array that kernels can read; a copy if they are not so yet.
+
+        Raises
+        ------
+        MemoryError
+            If there is no memory for the copy.
+        """
+        array = self._array
+        if self.kernel_ready and isinstance(array, np.ndarray):
+            return array
+        memory.require(
+            len(array) * self.row_bytes, f"{self.name} as the network reads it", "fewer rows would take less"
+        )
+        return converted(array[:], INT64 if self.labels is not None else self.architecture.dtype)
+
+    @property
+    def _array(self) -> RowArray:
+        array = self.labels if self.labels is not None else self.values
+        assert array is not None
+        return array
+
+
+def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str = "y") -> Targets:
+    """Check y and return it as the targets of the network's loss.
+
+    Parameters
+    ----------
+    y : array-like
+        For categorical cross-entropy class labels (n,) or rows of probabilities (n, outputs), for binary cross-entropy
+        numbers from 0 to 1, for other losses any numbers; the shape (n,) suits a network with one output.
+    rows : int
+        The number of rows of X.
+    architecture : Architecture
+        The network that the targets must suit.
+    name : str
+        The name of the argument in messages.
+
+    Raises
+    ------
+    TypeError
+        If y does not hold real numbers.
+    ValueError
+        If the shape or a value does not suit the loss.
+    """
+    array = real_array(y, name)
+    loss, outputs = architecture.loss, architecture.outputs
+    if array.ndim == 0 or len(array) != rows:
+        raise ValueError(
+            f"X and {name} must have the same number of rows, got {rows} and {name} of shape {array.shape}"
+        )
+    if loss.targets == "classes" and array.ndim == 1:
+        if is_small(rows, INT64.itemsize):
+            return Targets(_copied_labels(array, outputs, name), None, architecture, True, name)
+        _check_labels(array, outputs, name)
+        return Targets(array, None, architecture, False, name)
+    if array.ndim == 1 and outputs == 1:
+        array = array.reshape(-1, 1)
+    if array.shape != (rows, outputs):
+        labels = f" or labels of shape ({rows},)" if loss.targets == "classes" else ""
+        hint = _shape_hint(array, architecture, name)
+        raise ValueError(f"{name} must have shape ({rows}, {outputs}){labels} for {loss.name}, got {array.shape}{hint}")
+    check_finite(array, architecture.dtype, name)
+    _check_range(array, architecture, name)
+    values = converted_if_small(array, architecture.dtype)
+    return Targets(None, values, architecture, is_kernel_ready(values, architecture.dtype), name)
+
+
+def _shape_hint(array: NDArray[Any], architecture: Architecture, name: str) -> str:
+    """Return the end of a message: what the user probably meant by a y of the wrong shape."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        return f"; np.ravel({name}) has one dimension"
+    if array.ndim == 1 and architecture.loss.targets == "values":
+        return "; a network for class labels has output='softmax'"
+    return ""
+
+
+def _copied_labels(array: NDArray[Any], classes: int, name: str) -> NDArray[np.int64]:
+    """Copy the labels as int64 and check the copy, since the array may have changed after an earlier check."""
+    labels = np.array(array)
+    _check_labels(labels, classes, name)
+    return converted(labels, INT64)
+
+
+def _check_labels(labels: NDArray[Any], classes: int, name: str) -> None:
+    """Raise ValueError if a label is not a whole number from 0 to classes - 1."""
+    check_finite(labels, FLOAT64, name)
+    minima, maxima = [], []
+    for rows in row_slices(len(labels), labels.itemsize):
+        piece = labels[rows]
+        if piece.dtype.kind == "f" and not (piece == np.floor(piece)).all():
+            raise ValueError(
+                f"{name} must hold class labels, whole numbers from 0 to {classes - 1}, got {labels.dtype} values"
+            )
+        minima.append(piece.min())
+        maxima.append(piece.max())
+    if minima and (min(minima) < 0 or max(maxima) >= classes):
+        raise ValueError(
+            f"{name} must hold class labels from 0 to {classes - 1}, since the network has {classes} outputs; "
+            f"got labels from {min(minima)} to {max(maxima)}"
+        )
+
+
+def _check_range(array: NDArray[Any], architecture: Architecture, name: str) -> None:
+    """Raise ValueError if a value, after conversion to the network's dtype, is outside the range of the loss."""
+    kind = architecture.loss.targets
+    if kind == "signs":
+        _check_signs(array, architecture, name)
+    elif kind != "values":
+        _check_limits(array, architecture, name)
+
+
+def _check_signs(array: NDArray[Any], architecture: Architecture, name: str) -> None:
+    """Raise ValueError if the values are neither all -1 or 1 nor all 0 or 1."""
+    negatives = set()  # -1 or 0, whichever stands for the negative class
+    for rows in row_slices(len(array), array[:1].nbytes):
+        values = converted(array[rows], architecture.dtype)
+        wrong = values[~np.isin(values, (-1, 0, 1))]
+        negatives |= {sign for sign in (-1, 0) if (values == sign).any()}
+        if wrong.size or len(negatives) == 2:
+            got = f"{wrong[0]:g}" if wrong.size else "-1 and 0"
+            raise ValueError(f"{name} must hold -1 and 1, or 0 and 1, for {architecture.loss.name}, got {got}")
+
+
+def _check_limits(array: NDArray[Any], architecture: Architecture, name: str) -> None:
+    """Raise ValueError if a value is negative or, unless the loss takes counts, greater than 1."""
+    loss, minima, maxima = architecture.loss, [], []
+    for rows in row_slices(len(array), array[:1].nbytes):
+        values = converted(array[rows], architecture.dtype)
+        minima.append(values.min())
+        maxima.append(values.max())
+    if not minima:
+        return
+    minimum, maximum = min(minima), max(maxima)
+    if minimum < 0 or (maximum > 1 and loss.targets != "counts"):
+        wanted = "be at least 0" if loss.targets == "counts" else "lie between 0 and 1"
+        raise ValueError(f"{name} must {wanted} for {loss.name}, got numbers from {minimum:g} to {maximum:g}")
