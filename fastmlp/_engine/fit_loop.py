@@ -222,7 +222,7 @@ class FitLoop:
         """Call that method of every callback."""
         if self.callbacks:
             self.signals.released(_call_each, self.callbacks, event, *arguments)
-            self.signals.take()
+            self.signals.replace_handlers()
 
     def _notify_of_steps(self, batch: int) -> None:
         """Call the callbacks that follow single steps, for the last one, and those that follow every call."""

@@ -180,11 +180,11 @@ def _record_of(annotation: str, real: Any) -> RecordType:
 
 
 def depends_on_dtype(annotation: str) -> bool:
-    """Whether what a kernel takes under this annotation differs between float32 and float64."""
+    """Return whether the type of an annotation differs between a kernel's versions for float32 and float64."""
     of = _RECORDS_OF.fullmatch(annotation)
     return annotation == "Reals" or _holds_reals(of[1] if of else annotation)
 
 
 def _holds_reals(name: str) -> bool:
-    """Whether a table of that name, or one that it points to, has a pointer to reals."""
+    """Return whether a table of that name, or one that it points to, has a pointer to reals."""
     return name in _TABLES and any(depends_on_dtype(kind) for kind in _TABLES[name].__annotations__.values())

@@ -26,7 +26,7 @@ _NUMBERS = tuple(sorted(int(number) for number in signal.valid_signals() if numb
 
 
 class HeldSignals:
-    """A context in which signal handlers wait. They are called when it ends, and by `hand_over` and `released`.
+    """A context in which signal handlers wait. They are called when it ends, and by `deliver` and `released`.
 
     Contexts may be nested, also within a call of `released`. Outside of the main thread a context does nothing, since
     Python calls no handler there.
@@ -37,14 +37,14 @@ class HeldSignals:
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self._holding = False
-        self._seen: list[Any] = []  # all handlers, as they were after the last `take`
+        self._seen: list[Any] = []  # all handlers, as they were after the last `replace_handlers`
         self._replaced: set[int] = set()  # numbers of the signals whose handler is ours
         self._waiting: list[tuple[Handler, int]] = []  # recorded signals, with the user's handlers
 
     def __enter__(self) -> HeldSignals:
         """Replace the handlers; from then on signals wait."""
         try:
-            self.take()
+            self.replace_handlers()
             self._holding = True
         except BaseException:  # raised by a handler that was not yet replaced
             self.__exit__()
@@ -55,7 +55,7 @@ class HeldSignals:
         """Call the waiting handlers, then restore the user's handlers, except where they were changed meanwhile."""
         done = False
         try:
-            self.hand_over()
+            self.deliver()
             for number in self._replaced:
                 handler = _signal.getsignal(number)
                 if self._is_own(handler):
@@ -76,7 +76,7 @@ class HeldSignals:
         finally:
             self._holding = True
 
-    def take(self) -> None:
+    def replace_handlers(self) -> None:
         """Replace each handler that is a function by one of ours. Ignored signals stay ignored.
 
         Call it again after code that may have set handlers. Each signal has its own replacement, since a handler may
@@ -93,7 +93,7 @@ class HeldSignals:
                 _signal.signal(number, functools.partial(self._note, handler))
         self._seen = list(map(_signal.getsignal, _NUMBERS))
 
-    def hand_over(self) -> None:
+    def deliver(self) -> None:
         """Call the handlers of the signals that have arrived. An exception of a handler ends it."""
         while self._waiting:
             handler, number = self._waiting.pop(0)
@@ -102,7 +102,7 @@ class HeldSignals:
     def _let_through(self) -> None:
         """Let signals through from now on. No signal is lost between the last check for waiting ones and this."""
         while True:
-            self.hand_over()
+            self.deliver()
             self._holding = False
             if not self._waiting:
                 return

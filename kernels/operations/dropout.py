@@ -15,16 +15,16 @@ from llvmlite import ir
 
 from fastmlp.kernels.host.jit import inline
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.operations.random import DROPOUT_DRAW, GOLDEN, key, mixed
+from fastmlp.kernels.operations.random import DROPOUT_DRAW, GOLDEN, emit_mix, key
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.pointers import exists
 from fastmlp.kernels.vocabulary.simd import INT, Emitter, instruction, offset, real_like
 
 
 @inline
-def least(share: float) -> int:
-    """Return the least n with which a unit is kept, ceil(share 2**53)."""
-    return math.ceil(share * 2.0**53)
+def keep_threshold(rate: float) -> int:
+    """Return the least n with which a unit is kept, ceil(rate 2**53)."""
+    return math.ceil(rate * 2.0**53)
 
 
 @inline
@@ -35,12 +35,12 @@ def drop_out(plan: Plan, index: int, from_panel: int, to_panel: int, start: int,
         return
     state = plan.state[0]
     stream = key(state.seed, DROPOUT_DRAW, state.step + 1, index)
-    kept = real_like(1.0 / (1.0 - layer.dropout), plan.weights)
+    scale = real_like(1.0 / (1.0 - layer.dropout), plan.weights)
     for panel in range(from_panel, to_panel):
         place = (panel * plan.capacity + first) * PANEL
         a, mask, g = offset(layer.a, place), offset(layer.mask, place), offset(layer.g, place)
         element = start * layer.units + panel * PANEL
-        drop_panel(a, mask, g, rows, layer.units, stream, element, least(layer.dropout), kept)
+        drop_panel(a, mask, g, rows, layer.units, stream, element, keep_threshold(layer.dropout), scale)
 
 
 # A number takes 0.23 ns in float32, 0.25 in float64, and 0.55 with vectors of 32 bytes. A loop over `uniform`, which
@@ -56,12 +56,12 @@ def drop_panel(
     units: Any,
     stream: Any,
     element: Any,
-    lowest: Any,
-    kept: Any,
+    threshold: Any,
+    scale: Any,
 ) -> None:
     """Draw the mask of a panel and compute `a = g * mask`.
 
-    `mask[r, i]` is `kept` if `2**53 * uniform(stream, element + r * units + i) >= lowest`, else 0.
+    `mask[r, i]` is `scale` if `2**53 * uniform(stream, element + r * units + i) >= threshold`, else 0.
     """
     builder = emit.builder
     words = Emitter(builder, INT)
@@ -70,12 +70,12 @@ def drop_panel(
     golden = words.splat(INT(GOLDEN)).value
     states = builder.add(words.splat(stream).value, builder.mul(golden, elements))
     row_step = words.splat(builder.mul(INT(GOLDEN), units)).value
-    limit = words.splat(builder.shl(lowest, INT(11))).value
-    factor = emit.splat(kept)
+    limit = words.splat(builder.shl(threshold, INT(11))).value
+    factor = emit.splat(scale)
 
     def drop_row(r: Any, state: Any) -> list[Any]:
         place = builder.mul(r, INT(PANEL))
-        d = emit.select(builder.icmp_unsigned(">=", mixed(builder, state), limit), factor, emit.zero())
+        d = emit.select(builder.icmp_unsigned(">=", emit_mix(builder, state), limit), factor, emit.zero())
         emit.store(d, mask, place)
         emit.store(emit.load(g, place) * d, a, place)
         return [builder.add(state, row_step)]

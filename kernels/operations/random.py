@@ -55,7 +55,7 @@ def _wrapping_add(_typing_context: Any, a: Any, b: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-def mixed(builder: Any, z: Any) -> Any:
+def emit_mix(builder: Any, z: Any) -> Any:
     """Emit SplitMix64's finalizer of a 64-bit integer, or of each lane of a vector; its products may wrap around."""
     lanes = getattr(z.type, "count", None)
 
@@ -72,7 +72,7 @@ def _mix(_typing_context: Any, z: Any) -> Any:
     """Return SplitMix64's finalizer of a 64-bit integer."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return mixed(builder, *arguments)
+        return emit_mix(builder, *arguments)
 
     return types.int64(types.int64), generate
 

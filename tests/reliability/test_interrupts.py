@@ -399,9 +399,9 @@ def test_signals_wait_and_each_is_handled_once(heard: list[int]) -> None:
     with HeldSignals() as signals:
         shout(signal.SIGINT, signal.SIGTERM, signal.SIGINT)
         assert heard == []
-        signals.hand_over()
+        signals.deliver()
         assert heard == [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
-        signals.hand_over()
+        signals.deliver()
         shout(signal.SIGTERM)
         assert len(heard) == 3
     assert heard[3:] == [signal.SIGTERM]
@@ -447,7 +447,7 @@ def test_one_within_another_hands_on_to_it(heard: list[int]) -> None:
             inner.released(shout, signal.SIGTERM)
             assert heard == []
         assert heard == []
-        outer.hand_over()
+        outer.deliver()
         assert heard == [signal.SIGINT, signal.SIGTERM]
         outer.released(nested, heard)
     assert heard[2:] == [signal.SIGTERM]
@@ -466,7 +466,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         with HeldSignals() as signals:
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             shout(signal.SIGINT)
-            signals.hand_over()
+            signals.deliver()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

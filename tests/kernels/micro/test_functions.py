@@ -59,23 +59,23 @@ def samples(name: str, dtype: str, count: int) -> Array:
     """Return random numbers over the domain and its middle, and the borders between branches with their neighbours."""
     rng = np.random.default_rng(1)
     limits = np.finfo(dtype)
-    most, least = math.log(float(limits.max)), math.log(float(limits.tiny))
+    largest, smallest = math.log(float(limits.max)), math.log(float(limits.tiny))
     if name.startswith("log"):
         powers = 2.0 ** np.arange(limits.minexp, limits.maxexp - 1, max(1, limits.maxexp // 128))
         borders = np.concatenate([powers, powers * math.sqrt(0.5), powers * math.sqrt(2.0), powers + 1.0])
-        wide = np.exp(rng.uniform(least, most, count))
+        wide = np.exp(rng.uniform(smallest, largest, count))
         small = np.exp(rng.uniform(-40, 0, count))
         middle = np.concatenate([rng.uniform(0.0, 4.0, count), 1 + rng.normal(size=count) * 1e-4, -small, small - 1])
     else:
-        steps = max(1, int(most) // 88)
+        steps = max(1, int(largest) // 88)
         halves = (np.arange(-1100, 1100, steps) + 0.5) * math.log(2.0)
         # A sigmoid of three roundings, and an erf without the correction of p, were off by more than 2 ulp here.
         hard = [-4.153416, -2.7652608120889965, 0.05538906603355327]
-        ends = [3.95, 5.95, 9.1, 18.0, 20.0, 38.0, 89.0, 104.0, 710.0, 746.0, most, least]
+        ends = [3.95, 5.95, 9.1, 18.0, 20.0, 38.0, 89.0, 104.0, 710.0, 746.0, largest, smallest]
         fixed = [*hard, *ends, 0.0, 1e-20, 1e-10, 0.625, 1.0]
         borders = np.concatenate([halves, fixed, np.negative(fixed)])
-        wide = rng.uniform(1.02 * least, 1.02 * most, count)
-        small = np.exp(rng.uniform(least, 0, count)) * rng.choice([-1, 1], count)
+        wide = rng.uniform(1.02 * smallest, 1.02 * largest, count)
+        small = np.exp(rng.uniform(smallest, 0, count)) * rng.choice([-1, 1], count)
         middle = np.concatenate(
             [rng.normal(size=count), np.exp(rng.uniform(-30, 0, count)), rng.normal(size=count) * 5, small]
         )
@@ -215,11 +215,11 @@ def test_a_loop_over_it_is_vector_code(name: str, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("name", "least"), [("tanh", -1.0), ("sigmoid", 0.0), ("erf", -1.0)])
-def test_saturation_is_monotone_and_stays_within_its_bounds(name: str, least: float, dtype: str) -> None:
+@pytest.mark.parametrize(("name", "lower"), [("tanh", -1.0), ("sigmoid", 0.0), ("erf", -1.0)])
+def test_saturation_is_monotone_and_stays_within_its_bounds(name: str, lower: float, dtype: str) -> None:
     x = np.linspace(-120.0, 120.0, 24_001).astype(dtype)
     y = computed(name, x)
-    assert y.min() == pytest.approx(least, abs=1e-30)
+    assert y.min() == pytest.approx(lower, abs=1e-30)
     assert y.max() == 1.0
     slack = np.finfo(dtype).eps if name == "sigmoid" else 2 * np.finfo(dtype).eps  # 2 ulp, and 1 just below 1
     assert (np.diff(y) >= -slack * np.abs(y[1:])).all()
@@ -248,8 +248,8 @@ def test_it_is_odd(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mills_ratio_is_within_what_its_polynomial_allows(dtype: str) -> None:
     """The polynomial was fitted with the weight 1 / (1 + t^2 / 2), since it is multiplied by e**(-t^2 / 2)."""
-    most, ulps = (14.5, 2.0**-24.5 / 2.0**-23) if dtype == "float32" else (39.0, 2.0**-51.2 / 2.0**-52)
-    t = np.linspace(0.0, most, 2001).astype(dtype)
+    largest, ulps = (14.5, 2.0**-24.5 / 2.0**-23) if dtype == "float32" else (39.0, 2.0**-51.2 / 2.0**-52)
+    t = np.linspace(0.0, largest, 2001).astype(dtype)
     y = computed("mills_ratio", t, {"mills_ratio": elementwise("mills_ratio")})
     with mpmath.workprec(120):
         truth = [mpmath.ncdf(-mpmath.mpf(x)) / mpmath.npdf(mpmath.mpf(x)) for x in t.tolist()]

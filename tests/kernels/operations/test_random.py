@@ -15,7 +15,7 @@ from fastmlp.initializers import INITIALIZERS, Initializer
 from fastmlp.kernels.host.annotations import Floats, Ints, Reals
 from fastmlp.kernels.host.jit import OPTIONS, Kernel
 from fastmlp.kernels.operations import random as compiled
-from fastmlp.kernels.operations.dropout import drop_panel, least
+from fastmlp.kernels.operations.dropout import drop_panel, keep_threshold
 from fastmlp.kernels.operations.orthogonal import draw_orthogonal, workspace_size
 from fastmlp.kernels.operations.random import normal_quantile
 from fastmlp.kernels.vocabulary.simd import real_like
@@ -99,7 +99,7 @@ def test_a_network_begins_with_the_weights_of_the_reference(name: str, dtype: st
 
 
 def dropped(a: Reals, mask: Reals, g: Reals, rows: int, units: int, stream: int, element: int, share: float) -> None:
-    drop_panel(a, mask, g, rows, units, stream, element, least(share), real_like(1.0 / (1.0 - share), a))
+    drop_panel(a, mask, g, rows, units, stream, element, keep_threshold(share), real_like(1.0 / (1.0 - share), a))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
