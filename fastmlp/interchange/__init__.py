@@ -1,4 +1,9 @@
-"""Networks to and from other formats and frameworks: ONNX, C, PyTorch, scikit-learn.
+"""Conversion of networks: export to ONNX, C, PyTorch or scikit-learn, and import from PyTorch or scikit-learn.
 
-Only predictions and parameters cross over: what an optimizer remembers, counters and penalties stay behind.
+Only what determines predictions is converted: layers, weights and activations. The state of the optimizer, counters and
+penalties are not. The functions are also attributes of `fastmlp`:
+
+- `fastmlp.to_onnx(net, "model.onnx")`, `fastmlp.to_c(net, "mlp.h")`,
+- `fastmlp.to_torch(net)`, `fastmlp.from_torch(module)`,
+- `fastmlp.to_sklearn(net)`, `fastmlp.from_sklearn(estimator)`, `fastmlp.register_with_skl2onnx()`.
 """

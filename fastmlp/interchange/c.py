@@ -1,4 +1,4 @@
-"""A network as one C99 header that needs nothing but <math.h>."""
+"""`to_c` exports a network as one C99 header that needs only <math.h>."""
 
 from __future__ import annotations
 
@@ -13,51 +13,60 @@ from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp._io.atomic import write_atomically
-from fastmlp.interchange.exports import Weighted, said, weighted_layers
+from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}", re.ASCII)  # C99 tells 63 characters apart, suffixes included
-_WIDTH = 100  # characters in a line of numbers
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}", re.ASCII)  # C99 distinguishes 63 characters, suffixes included
+_LINE_LENGTH = 100  # of lines of numbers
 
 
 def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *, name: str = "mlp") -> str:
-    """The network as a C99 header, which predicts as `Network.predict` does.
+    """Export a network as a C99 header that predicts as `Network.predict` does.
 
-    It declares `void mlp_predict(const float *x, float *y)`, one row at a time (double for a float64 network), and the
-    macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. Parameters are constants, each with the digits that give its bits
-    back. It allocates nothing, has no state and so may be called by many threads at once; the hidden layers take
-    MLP_SCRATCH numbers of the stack. Link with the mathematical library, `-lm`.
+    The header defines `void mlp_predict(const float *x, float *y)`, which predicts one row (double for a float64
+    network), and the macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. The weights are constants with enough digits to
+    have the same bits as in the network. The function allocates no memory and is thread-safe. It uses MLP_SCRATCH
+    numbers on the stack. Link with the mathematical library, `-lm`.
 
     Parameters
     ----------
     network : Network
-        Dropout and penalties, which are of training alone, are not in the header.
+        The network. Dropout and penalties affect only training and are not exported.
     path : path-like, optional
-        Where to write it, whole or not at all; usually `*.h`.
+        The file to write, usually `*.h`. It is replaced atomically. None writes no file.
     name : str
-        What all names in the header begin with, macros in capitals: up to 40 letters, digits and underscores of ASCII,
-        a letter first.
+        The prefix of all names in the header, in capitals for macros. Up to 40 ASCII letters, digits and underscores,
+        beginning with a letter.
 
     Returns
     -------
     str
-        The header.
+        The content of the header.
 
     Raises
     ------
-    ValueError, TypeError
-        If a layer has an activation of your own, or C does not take the name.
+    TypeError
+        If `network` is not a Network or `name` is not a string.
+    ValueError
+        If a layer has an activation registered by `register_activation`, or `name` is not valid.
     OSError
         If the file cannot be written.
 
     Examples
     --------
     >>> fastmlp.to_c(net, "mlp.h")
+
+    In C::
+
+        #include "mlp.h"
+
+        float x[MLP_INPUTS] = {0}, y[MLP_OUTPUTS];
+        mlp_predict(x, y);
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string, got {name!r}")
     if not _NAME.fullmatch(name):
-        wanted = "up to 40 letters, digits and underscores of ASCII, a letter first"
-        raise ValueError(f"name must be {wanted}, got {name!r}")
+        rule = "up to 40 ASCII letters, digits and underscores and begin with a letter"
+        raise ValueError(f"name must have {rule}, got {name!r}")
     text = _Header(weighted_layers(network, "to_c"), network.architecture.dtype, name).text()
     if path is not None:
         write_atomically(path, [text.encode("ascii")])
@@ -65,67 +74,72 @@ def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *
 
 
 class _Header:
-    """The parts of a header, in `$real`, float or double, with `$f` after functions and numbers of float."""
+    """The parts of a header.
 
-    def __init__(self, layers: list[Weighted], dtype: np.dtype[Any], name: str) -> None:
+    In the templates, `$real` is float or double, and `$f` is the suffix of functions and constants of type float.
+    """
+
+    def __init__(self, layers: list[WeightedLayer], dtype: np.dtype[Any], name: str) -> None:
         self.layers = layers
-        self.functions = [said(each.layer.activation, FUNCTIONS, l, "to_c") for l, each in enumerate(layers)]
-        narrow = dtype == np.dtype(np.float32)
+        activations = [layer.activation for layer, _, _ in layers]
+        self.functions = [translate_activation(g, FUNCTIONS, index, "to_c") for index, g in enumerate(activations)]
+        is_float = dtype == np.dtype(np.float32)
         self.words = {
             "name": name,
             "NAME": name.upper(),
-            "real": "float" if narrow else "double",
-            "f": "f" if narrow else "",
+            "real": "float" if is_float else "double",
+            "f": "f" if is_float else "",
             "version": fastmlp.__version__,
             "inputs": layers[0].layer.inputs,
             "outputs": layers[-1].layer.units,
-            "layers": "\n".join(f" *     {_described(each)}" for each in layers),
+            "layers": "\n".join(f" *     {_layer_line(each)}" for each in layers),
         }
         hidden = [each.layer.units for each in layers[:-1]]
-        self.scratch = {"a": max(hidden[::2], default=0), "b": max(hidden[1::2], default=0)}  # layers take turns
+        self.scratch = {"a": max(hidden[::2], default=0), "b": max(hidden[1::2], default=0)}  # used alternately
 
     def text(self) -> str:
-        """All of it."""
+        """Return the whole header."""
         words = {**self.words, "scratch": sum(self.scratch.values())}
         parts = [Template(_HEAD).substitute(words)]
         for index, (_, W, b) in enumerate(self.layers):
             parts.append(self._array(f"W{index}", W))
             if b is not None:
                 parts.append(self._array(f"b{index}", b))
-        parts += [Template(code).substitute(words) for code in (_DENSE, *self._needed())]
+        parts += [Template(code).substitute(words) for code in (_DENSE, *self._activation_code())]
         return "\n".join([*parts, self._predict(), f"#endif /* {self.words['NAME']}_H */", ""])
 
     def _array(self, name: str, numbers: NDArray[Any]) -> str:
-        declared = f"static const {self.words['real']} {self.words['name']}_{name}[{numbers.size}] = {{"
-        return "\n".join([declared, *self._lines(numbers), "};", ""])
+        """Return the definition of a constant array."""
+        declaration = f"static const {self.words['real']} {self.words['name']}_{name}[{numbers.size}] = {{"
+        return "\n".join([declaration, *self._number_lines(numbers), "};", ""])
 
-    def _lines(self, numbers: NDArray[Any]) -> Iterator[str]:
-        """The shortest digits that mean each number and no other of its dtype, in lines of some length."""
+    def _number_lines(self, numbers: NDArray[Any]) -> Iterator[str]:
+        """Yield lines with the shortest decimal digits that have the bits of each number."""
         line = "   "
         for digits in numbers.ravel().astype(str).tolist():
-            word = f" {digits}{self.words['f']},"
-            if len(line) + len(word) > _WIDTH:
+            constant = f" {digits}{self.words['f']},"
+            if len(line) + len(constant) > _LINE_LENGTH:
                 yield line
                 line = "   "
-            line += word
+            line += constant
         yield line
 
-    def _needed(self) -> list[str]:
-        """The code of the activations in use, what another calls before it, each once."""
-        found: dict[str, None] = {}
+    def _activation_code(self) -> list[str]:
+        """Return the definition of each used activation once, after the definitions of the functions that it calls."""
+        definitions: dict[str, None] = {}
 
         def add(function: Function) -> None:
             for other in function.calls:
                 add(FUNCTIONS[other])
             if function.code:
-                found[function.code] = None
+                definitions[function.code] = None
 
         for function in self.functions:
             add(function)
-        return list(found)
+        return list(definitions)
 
     def _predict(self) -> str:
-        """The function that is called: layer after layer, each from what the one below left."""
+        """Return the definition of the predict function, which computes one layer after the other."""
         name, real = self.words["name"], self.words["real"]
         lines = [f"static inline void {name}_predict(const {real} *x, {real} *y)", "{"]
         lines += [f"    {real} {array}[{size}];" for array, size in self.scratch.items() if size]
@@ -141,36 +155,37 @@ class _Header:
         return "\n".join([*lines, "}", ""])
 
     def _apply(self, function: Function, array: str, units: int, numbers: list[str]) -> list[str]:
-        if not function.called:
+        """Return the lines that apply an activation with its parameters `numbers` to an array of `units` elements."""
+        if not function.name:
             return []
-        called = Template(function.called).substitute(self.words)
-        if function.whole:
-            return [f"    {called}({array}, {units});"]
+        name = Template(function.name).substitute(self.words)
+        if function.whole_layer:
+            return [f"    {name}({array}, {units});"]
         arguments = ", ".join([f"{array}[i]", *numbers])
-        return [f"    for (int i = 0; i < {units}; i++) {{", f"        {array}[i] = {called}({arguments});", "    }"]
+        return [f"    for (int i = 0; i < {units}; i++) {{", f"        {array}[i] = {name}({arguments});", "    }"]
 
 
-def _described(weighted: Weighted) -> str:
+def _layer_line(weighted: WeightedLayer) -> str:
     layer = weighted.layer
     return f"{layer.inputs} -> {layer.units}, {layer.activation.label}{'' if layer.use_bias else ', no bias'}"
 
 
 _HEAD = """\
 /*
- * A multi-layer perceptron, written by fastmlp $version. It needs C99 and <math.h>, nothing else.
+ * A multi-layer perceptron, written by fastmlp $version. It needs only C99 and <math.h>.
  *
 $layers
  *
- * How to use it (link with -lm):
+ * Usage (link with -lm):
  *
  *     #include "$name.h"
  *
  *     $real x[${NAME}_INPUTS] = {0}, y[${NAME}_OUTPUTS];
  *     ${name}_predict(x, y);
  *
- * One row at a time: x is read, y is written, and they must not overlap. Nothing is allocated and there
- * is no state, so that many threads may predict at once; ${NAME}_SCRATCH numbers lie on the stack meanwhile.
- * Weights lie row after row, one row for each input.
+ * The function reads one row x and writes y; x and y must not overlap. It allocates no memory, uses
+ * ${NAME}_SCRATCH numbers on the stack, and is thread-safe.
+ * Weights are stored in row-major order, one row for each input.
  */
 #ifndef ${NAME}_H
 #define ${NAME}_H
@@ -183,7 +198,7 @@ $layers
 """
 
 _DENSE = """\
-/* z = x W + b; b may be null. */
+/* Compute z = x W + b; b may be null. */
 static inline void ${name}_dense(const $real *x, const $real *W, const $real *b, int inputs, int units, $real *z)
 {
     for (int j = 0; j < units; j++) {
@@ -201,42 +216,43 @@ static inline void ${name}_dense(const $real *x, const $real *W, const $real *b,
 
 
 class Function(NamedTuple):
-    """How C computes an activation.
+    """The C function of an activation. All strings are templates.
 
     Parameters
     ----------
-    called : str
-        The function to call; empty where there is nothing to do.
+    name : str
+        The name of the function; empty for the identity, which needs no call.
     code : str
-        Its definition; empty where it is one of <math.h>.
+        The definition; empty for a function of <math.h>.
     calls : tuple of str
-        The activations that it calls.
-    whole : bool
-        Whether it takes all units of a layer, in place, and not one number.
+        The activations whose functions this function calls.
+    whole_layer : bool
+        Whether the function computes all units of a layer in place, instead of one number.
     """
 
-    called: str = ""
+    name: str = ""
     code: str = ""
     calls: tuple[str, ...] = ()
-    whole: bool = False
+    whole_layer: bool = False
 
 
-def _scalar(name: str, body: str, *calls: str, numbers: str = "") -> Function:
-    """One of z, and perhaps of a number of its own."""
-    own = f", $real {numbers}" if numbers else ""
-    return Function(f"${{name}}_{name}", f"static inline $real ${{name}}_{name}($real z{own})\n{{\n{body}}}\n", calls)
+def _scalar(name: str, body: str, *calls: str, parameter: str = "") -> Function:
+    """Return a function of z, and of a parameter of the activation if it has one."""
+    second = f", $real {parameter}" if parameter else ""
+    code = f"static inline $real ${{name}}_{name}($real z{second})\n{{\n{body}}}\n"
+    return Function(f"${{name}}_{name}", code, calls)
 
 
 _SOFTMAX = """\
-/* The largest z is subtracted before the exponentials, so that none overflows. */
+/* The largest z is subtracted from all z, so that no exponential overflows. */
 static inline void ${name}_softmax($real *z, int units)
 {
-    $real top = z[0], sum = 0;
+    $real largest = z[0], sum = 0;
     for (int j = 1; j < units; j++) {
-        top = fmax$f(top, z[j]);
+        largest = fmax$f(largest, z[j]);
     }
     for (int j = 0; j < units; j++) {
-        z[j] = exp$f(z[j] - top);
+        z[j] = exp$f(z[j] - largest);
         sum += z[j];
     }
     for (int j = 0; j < units; j++) {
@@ -246,7 +262,7 @@ static inline void ${name}_softmax($real *z, int units)
 """
 
 _GELU_TANH = """\
-    const $real t = fmin$f(fabs$f(z), 22); /* from there on all is 0 or 1 */
+    const $real t = fmin$f(fabs$f(z), 22); /* beyond 22 the result is 0 or z */
     const $real e = exp$f(-1.5957691216057308$f * (t + 0.044715$f * t * t * t));
     return z * ((z < 0 ? e : 1) / (1 + e));
 """
@@ -259,9 +275,9 @@ _SIGMOID = """\
 FUNCTIONS: dict[str, Function] = {
     "linear": Function(),
     "relu": _scalar("relu", "    return z < 0 ? 0 : z;\n"),
-    "leaky_relu": _scalar("leaky_relu", "    return z < 0 ? slope * z : z;\n", numbers="slope"),
+    "leaky_relu": _scalar("leaky_relu", "    return z < 0 ? slope * z : z;\n", parameter="slope"),
     "relu6": _scalar("relu6", "    return z < 0 ? 0 : z > 6 ? 6 : z;\n"),
-    "elu": _scalar("elu", "    return z < 0 ? alpha * expm1$f(z) : z;\n", numbers="alpha"),
+    "elu": _scalar("elu", "    return z < 0 ? alpha * expm1$f(z) : z;\n", parameter="alpha"),
     "selu": _scalar("selu", "    return 1.0507009873554805$f * ${name}_elu(z, 1.6732632423543772$f);\n", "elu"),
     "softplus": _scalar("softplus", "    return fmax$f(z, 0) + log1p$f(exp$f(-fabs$f(z)));\n"),
     "exponential": Function("exp$f"),
@@ -272,5 +288,5 @@ FUNCTIONS: dict[str, Function] = {
     "sigmoid": _scalar("sigmoid", _SIGMOID),
     "hard_sigmoid": _scalar("hard_sigmoid", "    return ${name}_relu6(z + 3) / 6;\n", "relu6"),
     "tanh": Function("tanh$f"),
-    "softmax": Function("${name}_softmax", _SOFTMAX, whole=True),
+    "softmax": Function("${name}_softmax", _SOFTMAX, whole_layer=True),
 }

@@ -1,4 +1,4 @@
-"""What every export begins with: a network's layers with their weights, and how another format says an activation."""
+"""The common part of all exports: the layers of a network with their weights, and the translation of activations."""
 
 from __future__ import annotations
 
@@ -14,43 +14,54 @@ from fastmlp.network import Network
 T = TypeVar("T")
 
 
-class Weighted(NamedTuple):
-    """A layer and copies of its W (inputs, units) and b (units,), None without bias."""
+class WeightedLayer(NamedTuple):
+    """A layer with copies of its W, shape (inputs, units), and b, shape (units,) or None without bias."""
 
     layer: Layer
     W: NDArray[Any]
     b: NDArray[Any] | None
 
 
-def weighted_layers(network: object, function: str) -> list[Weighted]:
-    """The layers of a network, with their weights as one finished step left them.
+def weighted_layers(network: object, function: str) -> list[WeightedLayer]:
+    """Return the layers of a network with their weights after the last finished step.
 
     Raises
     ------
     TypeError
-        If it is not a `fastmlp.Network`; the message names the function that was called.
+        If `network` is not a `fastmlp.Network`. The message begins with `function`, the name of the called function.
     """
     if not isinstance(network, Network):
         kind = type(network)
-        hint = "; give its network" if isinstance(getattr(network, "network", None), Network) else ""
-        raise TypeError(f"{function} takes a fastmlp.Network, got {kind.__module__}.{kind.__qualname__}{hint}")
+        hint = "; give its attribute `network`" if isinstance(getattr(network, "network", None), Network) else ""
+        raise TypeError(f"{function} needs a fastmlp.Network, got {kind.__module__}.{kind.__qualname__}{hint}")
     pairs = zip(network.architecture.layers, network.get_weights(), strict=True)
-    return [Weighted(layer, W, b) for layer, (W, b) in pairs]
+    return [WeightedLayer(layer, W, b) for layer, (W, b) in pairs]
 
 
-def said(activation: Activation, table: Mapping[str, T], index: int, place: str) -> T:
-    """What `table` has for the formula of layer `index`.
+def translate_activation(activation: Activation, table: Mapping[str, T], layer: int, target: str) -> T:
+    """Return the entry of `table` for the formula of an activation.
+
+    Parameters
+    ----------
+    activation : Activation
+        The activation of a layer.
+    table : mapping
+        From the name of a formula to its equivalent in the target.
+    layer : int
+        The index of the layer, for the message.
+    target : str
+        The name of the target, for the message.
 
     Raises
     ------
     ValueError
-        If it has none; the message names layer and activation, and lists what there is.
+        If the table has no such formula, or the user registered the activation.
     """
     own = isinstance(activation, OwnActivation)
     if own or activation.formula not in table:
-        what = "registered by register_activation" if own else "built in"
+        origin = "registered by register_activation" if own else "built in"
         raise ValueError(
-            f"layer {index} has the activation {activation.label!r}, {what}, which {place} does not have. "
-            f"There are: {', '.join(table)}"
+            f"layer {layer} has the activation {activation.label!r}, {origin}, which {target} does not support. "
+            f"Supported are: {', '.join(table)}"
         )
     return table[activation.formula]

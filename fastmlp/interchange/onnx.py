@@ -1,7 +1,8 @@
-"""A network as an ONNX model; it needs onnx, `pip install "fastmlp[onnx]"`.
+"""`to_onnx` exports a network as an ONNX model. It needs onnx: `pip install "fastmlp[onnx]"`.
 
-Each layer is a Gemm, and its activation one operator where ONNX has it, else the few that make it up. float64 networks
-take only operators for which ONNX Runtime has a float64 kernel and whose attributes, which are float32, are not needed.
+Each layer becomes a Gemm operator and its activation. An activation that ONNX lacks becomes a few operators. A float64
+network uses only operators for which ONNX Runtime has a float64 kernel. It avoids operators with attributes, because
+attributes are float32.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from fastmlp._display import summary
 from fastmlp._io.atomic import write_atomically
 from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.extras import needed_by
-from fastmlp.interchange.exports import Weighted, said, weighted_layers
+from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
 
-OPSET = 17  # what ONNX Runtime reads since 1.12
-OLDEST_OPSET = 13  # where Softmax became that of one axis
-SIZE_LIMIT = 2**31 - 2**20  # bytes of all parameters: protobuf holds 2 GB, names and nodes included
+OPSET = 17  # ONNX Runtime reads it since version 1.12
+OLDEST_OPSET = 13  # the first in which Softmax works along one axis
+SIZE_LIMIT = 2**31 - 2**20  # bytes of all parameters; a protobuf message has at most 2 GB, names and nodes included
 
-_ERFC_END = 6.5  # beyond, erfc is below 4e-20, and e^(-x^2) makes little of whatever the polynomial says
-_ERFC_DEGREE = 18  # 2e-15 from erfc; higher degrees come no nearer
+_ERFC_END = 6.5  # beyond, erfc is below 4e-20, and the factor e^(-x^2) makes any value of the polynomial negligible
+_ERFC_DEGREE = 18  # error 2e-15; a higher degree is not more accurate
 
 
 def to_onnx(
@@ -39,35 +40,40 @@ def to_onnx(
     input_name: str = "X",
     output_name: str = "Y",
 ) -> Any:
-    """The network as an ONNX model, which predicts as `Network.predict` does.
+    """Export a network as an ONNX model that predicts as `Network.predict` does.
 
-    Dropout and penalties, which are of training alone, are not in it, nor is the optimizer. The model is checked by
-    `onnx.checker` before it is given or written.
+    Dropout, penalties and the optimizer affect only training and are not exported. `onnx.checker` checks the model
+    before it is returned or written.
 
     Parameters
     ----------
     network : Network
-        float32 or float64; the model's input and output are of the same dtype.
+        The network. The input and the output of the model have its dtype, float32 or float64.
     path : path-like, optional
-        Where to write it, whole or not at all; usually `*.onnx`.
+        The file to write, usually `*.onnx`. It is replaced atomically. None writes no file.
     opset : int
-        The version of ONNX's operators, from 13 to the newest that the installed onnx knows. The default is old enough
-        for the runtimes of these years.
-    input_name, output_name : str
-        What a runtime calls the input, (rows, inputs), and the output, (rows, outputs); the number of rows is free.
+        The version of the ONNX operator set, from 13 to the newest of the installed onnx. ONNX Runtime 1.12 and later
+        read the default, 17.
+    input_name : str
+        The name of the input, which has shape (rows, inputs) for any number of rows.
+    output_name : str
+        The name of the output, which has shape (rows, outputs).
 
     Returns
     -------
     onnx.ModelProto
-        `model.SerializeToString()` is the content of a file. Its parameters have the names of those in a model file,
-        `layers.0.W` and so on.
+        The model; `model.SerializeToString()` is the content of its file. The parameters have the names that they have
+        in a model file of fastmlp, `layers.0.W` and so on.
 
     Raises
     ------
     ImportError
-        If onnx is not installed.
-    ValueError, TypeError
-        If a layer has an activation of your own, a name is no string, empty or taken, or the opset is not supported.
+        If onnx is not installed. The message gives the command that installs it.
+    TypeError
+        If `network` is not a Network, or an argument has the wrong type.
+    ValueError
+        If a layer has an activation registered by `register_activation`, a name is empty, reserved or used twice, the
+        opset is not supported, or the parameters take more than 2 GB.
     OSError
         If the file cannot be written.
 
@@ -85,9 +91,10 @@ def to_onnx(
     size = sum(layer.parameters for layer in architecture.layers) * architecture.dtype.itemsize
     if size > SIZE_LIMIT:
         raise ValueError(f"an ONNX model holds up to {SIZE_LIMIT:,} bytes of parameters, this network has {size:,}")
-    graph = _Graph(architecture.dtype, _check_names(input_name, output_name, len(layers)), output_name)
+    _check_names(input_name, output_name)
+    graph = _Graph(architecture.dtype, input_name, output_name)
     for index, layer in enumerate(layers):
-        graph.layer(index, layer, last=index == len(layers) - 1)
+        graph.add_layer(index, layer, last=index == len(layers) - 1)
     model = graph.model(version, (architecture.inputs, architecture.outputs), summary.one_line(architecture))
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
@@ -102,8 +109,8 @@ def _check_opset(opset: int, newest: int) -> int:
     return version
 
 
-def _check_names(input_name: str, output_name: str, layers: int) -> str:
-    """The input's name; what the graph calls by itself begins with `layers.`."""
+def _check_names(input_name: str, output_name: str) -> None:
+    """Check the names of input and output. The prefix `layers.` is reserved for the other names of the graph."""
     for what, name in (("input_name", input_name), ("output_name", output_name)):
         if not isinstance(name, str):
             raise TypeError(f"{what} must be a string, got {name!r}")
@@ -111,11 +118,10 @@ def _check_names(input_name: str, output_name: str, layers: int) -> str:
             raise ValueError(f"{what} must not be empty or begin with 'layers.', got {name!r}")
     if input_name == output_name:
         raise ValueError(f"input_name and output_name must differ, got {input_name!r} for both")
-    return input_name
 
 
 class _Graph:
-    """Nodes and constants, grown layer by layer; `value` is the name of what was computed last."""
+    """The nodes and constants of a model, added layer by layer; `value` is the name of the last computed value."""
 
     def __init__(self, dtype: np.dtype[Any], input_name: str, output_name: str) -> None:
         self.dtype = dtype
@@ -123,70 +129,70 @@ class _Graph:
         self.output_name = output_name
         self.nodes: list[Any] = []
         self.constants: dict[str, NDArray[Any]] = {}
-        self._prefix, self._counts = "", 0
+        self._prefix, self._node_count = "", 0  # of the current layer
 
     @property
-    def wide(self) -> bool:
-        """Whether it is of float64."""
+    def is_float64(self) -> bool:
+        """Whether the model computes in float64."""
         return self.dtype == np.dtype(np.float64)
 
-    def layer(self, index: int, weighted: Weighted, last: bool) -> None:
-        """Z = A W + b, then A = g(Z)."""
+    def add_layer(self, index: int, weighted: WeightedLayer, last: bool) -> None:
+        """Add Z = A W + b and A = g(Z)."""
         layer, W, b = weighted
-        self._prefix, self._counts = f"layers.{index}.", 0
-        inputs = [self.value, self._keep("W", W), *([] if b is None else [self._keep("b", b)])]
+        self._prefix, self._node_count = f"layers.{index}.", 0
+        inputs = [self.value, self._add_constant("W", W), *([] if b is None else [self._add_constant("b", b)])]
         self.value = self.add("Gemm", *inputs)
-        expression = said(layer.activation, EXPRESSIONS, index, "to_onnx")
+        expression = translate_activation(layer.activation, EXPRESSIONS, index, "to_onnx")
         self.value = expression(self, self.value, *layer.activation.parameters)
-        if last:  # the name that the user gave
+        if last:
             self.nodes[-1].output[0] = self.value = self.output_name
 
     def add(self, operator: str, *inputs: str | float, **attributes: Any) -> str:
-        """A node; returns the name of its output. A number among the inputs becomes a constant."""
+        """Add a node and return the name of its output. A number among the inputs becomes a constant."""
         from onnx import helper
 
-        self._counts += 1
-        name = f"{self._prefix}{operator}_{self._counts}"
-        names = [each if isinstance(each, str) else self._number(each) for each in inputs]
+        self._node_count += 1
+        name = f"{self._prefix}{operator}_{self._node_count}"
+        names = [each if isinstance(each, str) else self._add_number(each) for each in inputs]
         self.nodes.append(helper.make_node(operator, names, [f"{name}.out"], name=name, **attributes))
         return f"{name}.out"
 
-    def model(self, opset: int, sizes: tuple[int, int], text: str) -> Any:
-        """All of it as a ModelProto."""
+    def model(self, opset: int, sizes: tuple[int, int], description: str) -> Any:
+        """Return the model as a ModelProto; `sizes` are the number of inputs and outputs of the network."""
         from onnx import helper, numpy_helper
 
-        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
+        dtype = helper.np_dtype_to_tensor_dtype(self.dtype)
         names = (self.input_name, self.output_name)
         ends = [
-            helper.make_tensor_value_info(name, kind, ["rows", size]) for name, size in zip(names, sizes, strict=True)
+            helper.make_tensor_value_info(name, dtype, ["rows", size]) for name, size in zip(names, sizes, strict=True)
         ]
         constants = [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
         graph = helper.make_graph(self.nodes, "fastmlp", ends[:1], ends[1:], constants)
-        operators = [helper.make_opsetid("", opset)]
+        operator_sets = [helper.make_opsetid("", opset)]
         return helper.make_model(
             graph,
-            opset_imports=operators,
-            ir_version=helper.find_min_ir_version_for(operators),
+            opset_imports=operator_sets,
+            ir_version=helper.find_min_ir_version_for(operator_sets),
             producer_name="fastmlp",
             producer_version=fastmlp.__version__,
-            doc_string=text,
+            doc_string=description,
         )
 
-    def _keep(self, name: str, array: NDArray[Any]) -> str:
+    def _add_constant(self, name: str, array: NDArray[Any]) -> str:
         self.constants[self._prefix + name] = array
         return self._prefix + name
 
-    def _number(self, number: float) -> str:
-        return self._keep(f"number_{number!r}", np.array(number, self.dtype))
+    def _add_number(self, number: float) -> str:
+        return self._add_constant(f"number_{number!r}", np.array(number, self.dtype))
 
 
-# Activations: from the name of Z to that of A -------------------------------------------------------------------------
+# Activations: each function adds nodes, from the name of Z, and returns the name of A --------------------------------
 
 Expression = Callable[..., str]
 
 
 def _operator(name: str, **attributes: Any) -> Expression:
-    """One operator, which ONNX Runtime has in both dtypes."""
+    """Return a function that adds a single operator, one that ONNX Runtime has in float32 and float64."""
     return lambda graph, z: graph.add(name, z, **attributes)
 
 
@@ -195,9 +201,9 @@ def _linear(graph: _Graph, z: str) -> str:
 
 
 def _leaky_relu(graph: _Graph, z: str, slope: float) -> str:
-    if not graph.wide:
+    if not graph.is_float64:
         return graph.add("LeakyRelu", z, alpha=slope)
-    return graph.add("Max", z, graph.add("Mul", z, slope))  # the slope is at most 1
+    return graph.add("Max", z, graph.add("Mul", z, slope))  # correct because the slope is at most 1
 
 
 def _relu6(graph: _Graph, z: str) -> str:
@@ -205,28 +211,28 @@ def _relu6(graph: _Graph, z: str) -> str:
 
 
 def _elu(graph: _Graph, z: str, alpha: float) -> str:
-    if not graph.wide:
+    if not graph.is_float64:
         return graph.add("Elu", z, alpha=alpha)
-    below = graph.add("Sub", graph.add("Exp", graph.add("Min", z, 0.0)), 1.0)
-    return graph.add("Add", graph.add("Relu", z), graph.add("Mul", below, alpha))
+    negative_part = graph.add("Sub", graph.add("Exp", graph.add("Min", z, 0.0)), 1.0)
+    return graph.add("Add", graph.add("Relu", z), graph.add("Mul", negative_part, alpha))
 
 
 def _selu(graph: _Graph, z: str) -> str:
-    if not graph.wide:
+    if not graph.is_float64:
         return graph.add("Selu", z)
     return graph.add("Mul", _elu(graph, z, 1.6732632423543772), 1.0507009873554805)
 
 
 def _softplus(graph: _Graph, z: str) -> str:
-    if not graph.wide:
+    if not graph.is_float64:
         return graph.add("Softplus", z)
     decay = graph.add("Exp", graph.add("Neg", graph.add("Abs", z)))
     return graph.add("Add", graph.add("Relu", z), graph.add("Log", graph.add("Add", decay, 1.0)))
 
 
 def _gelu(graph: _Graph, z: str) -> str:
-    """`z Phi(z)`; ONNX Runtime has erf in float32 alone, so in float64 `max(z, 0) - |z| erfc(|z| / sqrt(2)) / 2`."""
-    if not graph.wide:
+    """Add z Phi(z), in float64 as max(z, 0) - |z| erfc(|z| / sqrt(2)) / 2: ONNX Runtime has erf only in float32."""
+    if not graph.is_float64:
         error = graph.add("Erf", graph.add("Mul", z, math.sqrt(0.5)))
         return graph.add("Mul", z, graph.add("Mul", graph.add("Add", error, 1.0), 0.5))
     size = graph.add("Abs", z)
@@ -235,35 +241,38 @@ def _gelu(graph: _Graph, z: str) -> str:
 
 
 def _erfc(graph: _Graph, x: str) -> str:
-    """The complementary error function from 0 on, `e^(-x^2) p(u)`; up to its end u goes from 1 to -1."""
-    middle, half = _erfc_range()
+    """Add the complementary error function for x >= 0 as e^(-x^2) p(u).
+
+    u is linear in t = 1 / (1 + x / 2) and falls from 1 at x = 0 to -1 at `_ERFC_END`.
+    """
+    center, half_width = _erfc_range()
     t = graph.add("Div", 1.0, graph.add("Add", graph.add("Mul", x, 0.5), 1.0))
-    u = graph.add("Mul", graph.add("Sub", t, middle), 1.0 / half)
-    *lower, highest = _erfc_polynomial()
-    p: str | float = highest
+    u = graph.add("Mul", graph.add("Sub", t, center), 1.0 / half_width)
+    *lower, leading = _erfc_polynomial()
+    p: str | float = leading
     for coefficient in reversed(lower):
         p = graph.add("Add", graph.add("Mul", p, u), coefficient)
     return graph.add("Mul", graph.add("Exp", graph.add("Neg", graph.add("Mul", x, x))), p)
 
 
 def _erfc_range() -> tuple[float, float]:
-    """The middle of where `t = 1 / (1 + x / 2)` goes, and half its length."""
-    least = 1.0 / (1.0 + _ERFC_END / 2)
-    return (1.0 + least) / 2, (1.0 - least) / 2
+    """Return the center and the half width of the range of t = 1 / (1 + x / 2) for x from 0 to `_ERFC_END`."""
+    smallest = 1.0 / (1.0 + _ERFC_END / 2)
+    return (1.0 + smallest) / 2, (1.0 - smallest) / 2
 
 
 @functools.cache
 def _erfc_polynomial() -> list[float]:
-    """Coefficients, from that of u^0, of the polynomial through `erfc(x) e^(x^2)` at Chebyshev's points."""
-    middle, half = _erfc_range()
+    """Return the coefficients, lowest first, of the polynomial in u through erfc(x) e^(x^2) at the Chebyshev points."""
+    center, half_width = _erfc_range()
     points = chebyshev.chebpts1(_ERFC_DEGREE + 1)
-    scaled = [math.erfc(x) * math.exp(x**2) for x in (2.0 / (middle + half * points) - 2.0).tolist()]
+    scaled = [math.erfc(x) * math.exp(x**2) for x in (2.0 / (center + half_width * points) - 2.0).tolist()]
     coefficients: list[float] = chebyshev.cheb2poly(chebyshev.chebfit(points, scaled, _ERFC_DEGREE)).tolist()
     return coefficients
 
 
 def _gelu_tanh(graph: _Graph, z: str) -> str:
-    """`z (1 + tanh(u)) / 2` with `u = sqrt(2 / pi) (z + 0.044715 z^3)`, as `z sigmoid(2 u)`."""
+    """Add z (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (z + 0.044715 z^3), computed as z sigmoid(2 u)."""
     cube = graph.add("Mul", graph.add("Mul", z, z), z)
     inner = graph.add("Add", z, graph.add("Mul", cube, 0.044715))
     return graph.add("Mul", z, graph.add("Sigmoid", graph.add("Mul", inner, math.sqrt(8 / math.pi))))
@@ -278,7 +287,7 @@ def _mish(graph: _Graph, z: str) -> str:
 
 
 def _hard_sigmoid(graph: _Graph, z: str) -> str:
-    if not graph.wide:
+    if not graph.is_float64:
         return graph.add("HardSigmoid", z, alpha=1 / 6, beta=0.5)
     return graph.add("Div", graph.add("Clip", graph.add("Add", z, 3.0), 0.0, 6.0), 6.0)
 

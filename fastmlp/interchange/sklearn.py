@@ -1,4 +1,4 @@
-"""Networks from and to the perceptrons of scikit-learn; it needs that, `pip install "fastmlp[sklearn]"`."""
+"""Conversion from and to the perceptrons of scikit-learn. It needs scikit-learn: `pip install "fastmlp[sklearn]"`."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp import activations
 from fastmlp._runtime.extras import needed_by
 from fastmlp.activations import Activation
-from fastmlp.interchange.exports import Weighted, said, weighted_layers
+from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 
-_HIDDEN = {"linear": "identity", "relu": "relu", "sigmoid": "logistic", "tanh": "tanh"}
-"""Our names of hidden activations, and scikit-learn's."""
+_HIDDEN_ACTIVATIONS = {"linear": "identity", "relu": "relu", "sigmoid": "logistic", "tanh": "tanh"}
+"""From the names of hidden activations in fastmlp to those in scikit-learn."""
 
-_OURS = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
-"""Its names that are not ours."""
+_FASTMLP_NAMES = {"identity": "linear", "logistic": "sigmoid", "exp": "exponential"}
+"""From the names of activations in scikit-learn to those in fastmlp, where they differ."""
 
-_OUTPUTS = {
+_OUTPUT_ACTIVATIONS = {
     ("softmax", "classes"): "softmax",
     ("sigmoid", "binary"): "logistic",
     ("linear", "values"): "identity",
     ("exponential", "counts"): "exp",
 }
-"""From output activation and the targets of the loss to its `out_activation_`; the first two are classifiers'."""
+"""From output activation and targets of the loss to scikit-learn's `out_activation_`. The first two are classifiers."""
 
-_INSTEAD = "fastmlp.to_onnx(fastmlp.from_sklearn(estimator)) converts the network alone"
+_ALTERNATIVE = "use fastmlp.to_onnx(fastmlp.from_sklearn(estimator)), which converts the network alone"
 
 
 def from_sklearn(
@@ -42,37 +42,44 @@ def from_sklearn(
     optimizer: str | Optimizer | None = None,
     seed: int | None = None,
 ) -> Network:
-    """A network with the layers and weights of a fitted multi-layer perceptron.
-
-    Its outputs are numbered: output k of a classifier is `estimator.classes_[k]`. A binary classifier has one sigmoid
-    output, the probability of `estimator.classes_[1]`, so that `estimator.classes_[net.predict_classes(X)]` are labels
-    either way. With a hinge loss outputs are scores, and `predict_classes` takes them as the estimator does. The
-    network has the dtype of `coefs_`. What is of training, `alpha` and the solver, is not carried over.
+    """Return a network with the layers and the weights of a fitted perceptron of scikit-learn.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Of `sklearn.neural_network` or of `fastmlp.sklearn`, fitted. A step of a pipeline before it, a scaler perhaps,
-        stays with you.
-    loss, optimizer, seed : optional
-        As in `Network`, for further training. The loss that follows from the output is scikit-learn's: cross-entropy,
-        squared error (without its factor of 1/2) or Poisson's. Scores of two classes, or of several labels a row, keep
-        the hinge loss; those of more classes have the squared error unless you give `loss="hinge"`, with which
-        `predict_classes` says of each class by itself whether its score is positive.
+        A fitted estimator of `sklearn.neural_network` or `fastmlp.sklearn`. Earlier steps of a pipeline, such as a
+        scaler, are not converted; apply them to X first.
+    loss : str or Loss, optional
+        The loss for further training, as in `Network`. By default it follows from the outputs, as in scikit-learn:
+        cross-entropy, squared error (without the factor 1/2 of scikit-learn) or Poisson loss. Scores of two classes, or
+        of several labels in a row, keep the hinge loss. Scores of more classes get the squared error; with
+        `loss="hinge"`, `predict_classes` decides for each class separately by the sign of its score.
+    optimizer : str or Optimizer, optional
+        The optimizer for further training, as in `Network`.
+    seed : int, optional
+        The seed for further training, as in `Network`.
 
     Returns
     -------
     Network
-        It predicts what `predict_proba` gives (of a binary classifier its second column), or `predict` of a regressor.
+        A network that predicts what `predict_proba` of a classifier returns (for two classes, its second column), or
+        `predict` of a regressor. It has the dtype of `coefs_`.
 
     Raises
     ------
     ImportError
-        If scikit-learn is not installed.
+        If scikit-learn is not installed. The message gives the command that installs it.
     TypeError
-        If it is anything else.
+        If `estimator` is not an MLPClassifier or MLPRegressor.
     ValueError
-        If it is not fitted.
+        If the estimator is not fitted.
+
+    Notes
+    -----
+    Output k of a classifier belongs to `estimator.classes_[k]`. A binary classifier has one sigmoid output, the
+    probability of `estimator.classes_[1]`. In both cases `estimator.classes_[net.predict_classes(X)]` are the predicted
+    labels. With a hinge loss the outputs are scores, and `predict_classes` decides as the estimator does. The
+    parameters of training, such as `alpha` and the solver, are not converted.
 
     Examples
     --------
@@ -84,88 +91,90 @@ def from_sklearn(
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     if not isinstance(estimator, (MLPClassifier, MLPRegressor)):
         kind = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
-        hint = "the last step of a pipeline, the best_estimator_ of a search"
+        hint = "the last step of a pipeline, or the best_estimator_ of a search"
         raise TypeError(f"estimator must be a fitted MLPClassifier or MLPRegressor, got {kind}; give {hint}")
     if not hasattr(estimator, "coefs_"):
         raise ValueError(f"this {type(estimator).__name__} is not fitted; call fit first")
     coefs = estimator.coefs_
-    chosen = [*_per_layer(estimator.activation, len(coefs) - 1), estimator.out_activation_]
-    layers = [Dense(W.shape[1], _ours(each)) for W, each in zip(coefs, chosen, strict=True)]
-    if loss is None and _tells_by_sign(estimator):
+    names = [*_hidden_activations(estimator.activation, len(coefs) - 1), estimator.out_activation_]
+    layers = [Dense(W.shape[1], _resolve_activation(name)) for W, name in zip(coefs, names, strict=True)]
+    if loss is None and _classifies_by_sign(estimator):
         loss = "hinge"
     network = Network([len(coefs[0]), *layers], loss=loss, optimizer=optimizer, seed=seed, dtype=coefs[0].dtype)
     network.set_weights(list(zip(coefs, estimator.intercepts_, strict=True)))
     return network
 
 
-def _tells_by_sign(estimator: Any) -> bool:
-    """Whether a class is there where its score is positive; of more than two classes the largest score decides."""
+def _classifies_by_sign(estimator: Any) -> bool:
+    """Return whether the sign of a score decides about a class. With more than two classes the largest score does."""
     from sklearn.neural_network import MLPClassifier
 
     scores = isinstance(estimator, MLPClassifier) and estimator.out_activation_ == "identity"
     return scores and estimator._label_binarizer.y_type_ != "multiclass"
 
 
-def _per_layer(given: Any, layers: int) -> list[str | Activation]:
-    """The activations of the hidden layers; of `fastmlp.sklearn` there may be one for each."""
-    found = [given] * layers if isinstance(given, (str, Activation)) else list(given)
-    if len(found) != layers:
-        raise ValueError(f"estimator has {layers} hidden layers, but {len(found)} activations: {found!r:.200}")
-    return found
+def _hidden_activations(given: Any, layers: int) -> list[str | Activation]:
+    """Return the activation of each hidden layer. Estimators of `fastmlp.sklearn` may have one for each layer."""
+    chosen = [given] * layers if isinstance(given, (str, Activation)) else list(given)
+    if len(chosen) != layers:
+        raise ValueError(f"estimator has {layers} hidden layers, but {len(chosen)} activations: {chosen!r:.200}")
+    return chosen
 
 
-def _ours(activation: str | Activation) -> Activation:
-    return activations.resolve(_OURS.get(activation, activation) if isinstance(activation, str) else activation)
+def _resolve_activation(given: str | Activation) -> Activation:
+    """Return the activation with a name of scikit-learn or fastmlp."""
+    return activations.resolve(_FASTMLP_NAMES.get(given, given) if isinstance(given, str) else given)
 
 
 def to_sklearn(network: Network, classes: ArrayLike | None = None, feature_names: Sequence[str] | None = None) -> Any:
-    """The network as a fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
-
-    It predicts as if it had been fitted there, and goes on learning with `partial_fit`, or with `fit` where
-    `set_params(warm_start=True)`. All that concerns training has scikit-learn's defaults, to be changed by
-    `set_params` before: solver, learning_rate_init, alpha and so on. Dropout, penalties and the optimizer's memory stay
-    behind. A layer without bias has intercepts of 0, which scikit-learn would train.
+    """Return the network as a fitted `MLPClassifier` or `MLPRegressor` of scikit-learn.
 
     Parameters
     ----------
     network : Network
-        All hidden layers have the same activation: linear, relu, tanh or sigmoid. Output and loss decide what it
-        becomes, see below.
+        The network. All hidden layers must have the same activation: linear, relu, tanh or sigmoid. The output
+        activation and the loss decide which estimator it becomes, see the table below.
     classes : array-like, optional
-        The label of each output, in their order; of the two classes of a single sigmoid output, that of 0 and that of
-        1. None takes whole numbers from 0. scikit-learn sorts labels, and the outputs are sorted with them.
-    feature_names : sequence of str, optional
-        The columns of X by name, `feature_names_in_`.
+        The label of each output; for a single sigmoid output, the labels of 0 and of 1. None gives whole numbers from
+        0. scikit-learn sorts labels, and the outputs are sorted with them.
+    feature_names : sequence of str of length `inputs`, optional
+        The names of the columns of X, for `feature_names_in_`.
 
     Returns
     -------
     MLPClassifier or MLPRegressor
-        In the network's dtype; weights are copies.
+        The estimator. It has copies of the weights, in the dtype of the network.
 
     Raises
     ------
     ImportError
-        If scikit-learn is not installed.
-    ValueError, TypeError
-        If it has no such network, or classes or names do not suit; the message says which layer.
+        If scikit-learn is not installed. The message gives the command that installs it.
+    TypeError
+        If `network` is not a Network.
+    ValueError
+        If scikit-learn has no such network (the message names the layer), or `classes` or `feature_names` is invalid.
 
     Notes
     -----
     ==============================  =====================================================================
-    output, targets of the loss     becomes
+    output, targets of the loss     estimator
     ==============================  =====================================================================
-    softmax, classes                MLPClassifier; with two outputs, of one logistic output, as
-                                    scikit-learn has it: W is `W[:, 1] - W[:, 0]`, b likewise, which is
-                                    the same function, rounded once
-    sigmoid, binary                 MLPClassifier; with several outputs of a multilabel problem
+    softmax, classes                MLPClassifier. Two softmax outputs become one logistic output, as in
+                                    scikit-learn, with `W[:, 1] - W[:, 0]` and `b[1] - b[0]`. This is the
+                                    same function, except for one rounding.
+    sigmoid, binary                 MLPClassifier; several outputs are a multilabel problem
     linear, values                  MLPRegressor(loss="squared_error")
     exponential, counts             MLPRegressor(loss="poisson")
     ==============================  =====================================================================
 
-    Of two classes that are equally probable, `predict` takes the first of the sorted, as scikit-learn does.
+    The estimator predicts as if scikit-learn had fitted it. If two classes are equally probable, `predict` returns the
+    first in sorted order, as in scikit-learn. Predictions do not depend on the loss: a network with Huber loss becomes
+    a regressor whose `partial_fit` continues with the squared error.
 
-    Predictions do not depend on the loss: a Huber network becomes a regressor too, whose `partial_fit` goes on with
-    the squared error.
+    Training continues with `partial_fit`, or with `fit` after `set_params(warm_start=True)`. The parameters of
+    training, such as solver, learning_rate_init and alpha, have the defaults of scikit-learn; change them with
+    `set_params`. Dropout, penalties and the state of the optimizer are not converted. A layer without bias gets
+    intercepts of 0, which scikit-learn trains.
 
     Examples
     --------
@@ -175,52 +184,54 @@ def to_sklearn(network: Network, classes: ArrayLike | None = None, feature_names
     with needed_by("to_sklearn", "fastmlp[sklearn]"):
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     layers = weighted_layers(network, "to_sklearn")
-    output = _output(network)
+    output = _output_activation(network)
     names = None if feature_names is None else _check_feature_names(feature_names, network.architecture.inputs)
     sizes = tuple(each.layer.units for each in layers[:-1])
-    settings = {"hidden_layer_sizes": sizes, "activation": _hidden_activation(layers)}
+    parameters = {"hidden_layer_sizes": sizes, "activation": _hidden_activation(layers)}
     coefs = [each.W for each in layers]
     intercepts = [np.zeros_like(W[0]) if each.b is None else each.b for each, W in zip(layers, coefs, strict=True)]
     if output in ("softmax", "logistic"):
-        estimator = MLPClassifier(**settings)
-        binarizer, coefs[-1], intercepts[-1] = _by_class(classes, output, coefs[-1], intercepts[-1])
+        estimator = MLPClassifier(**parameters)
+        binarizer, coefs[-1], intercepts[-1] = _sort_outputs(classes, output, coefs[-1], intercepts[-1])
         estimator._label_binarizer, estimator.classes_ = binarizer, binarizer.classes_
         output = "logistic" if len(intercepts[-1]) == 1 else output
     else:
         if classes is not None:
             raise ValueError(
-                f"classes are of classifiers; the output {network.architecture.layers[-1].activation.name} "
-                "makes a regressor"
+                "classes must be None for a regressor, which a network with the output activation "
+                f"{network.architecture.layers[-1].activation.name!r} becomes, got {classes!r:.200}"
             )
-        estimator = MLPRegressor(loss="poisson" if output == "exp" else "squared_error", **settings)
-    _fitted(estimator, coefs, intercepts, output, network.epoch)
+        estimator = MLPRegressor(loss="poisson" if output == "exp" else "squared_error", **parameters)
+    _set_fitted_attributes(estimator, coefs, intercepts, output, network.epoch)
     if names is not None:
         estimator.feature_names_in_ = names
     return estimator
 
 
-def _output(network: Network) -> str:
+def _output_activation(network: Network) -> str:
+    """Return scikit-learn's name of the output activation."""
     architecture = network.architecture
     last, loss = architecture.layers[-1].activation, architecture.loss
-    if (last.name, loss.targets) not in _OUTPUTS:
+    if (last.name, loss.targets) not in _OUTPUT_ACTIVATIONS:
         raise ValueError(
-            f"the output {last.label!r} with the loss {loss.label!r} is nothing that scikit-learn has. There are: "
-            "softmax with categorical_crossentropy, sigmoid with binary_crossentropy, linear with mean_squared_error "
-            "or another loss of any values, exponential with poisson"
+            f"scikit-learn does not support the output activation {last.label!r} with the loss {loss.label!r}. "
+            "Supported are: softmax with categorical_crossentropy, sigmoid with binary_crossentropy, linear with "
+            "mean_squared_error or another loss of any values, exponential with poisson"
         )
-    return _OUTPUTS[last.name, loss.targets]
+    return _OUTPUT_ACTIVATIONS[last.name, loss.targets]
 
 
-def _hidden_activation(layers: list[Weighted]) -> str:
+def _hidden_activation(layers: list[WeightedLayer]) -> str:
+    """Return scikit-learn's name of the only activation of all hidden layers."""
     hidden = [each.layer.activation for each in layers[:-1]]
-    found = [said(activation, _HIDDEN, index, "scikit-learn") for index, activation in enumerate(hidden)]
-    for index, name in enumerate(found):
-        if name != found[0]:
+    names = [translate_activation(g, _HIDDEN_ACTIVATIONS, index, "scikit-learn") for index, g in enumerate(hidden)]
+    for index, name in enumerate(names):
+        if name != names[0]:
             raise ValueError(
-                f"layer {index} has the activation {hidden[index].name!r}, layer 0 {hidden[0].name!r}; "
-                "in scikit-learn all hidden layers have the same"
+                "in scikit-learn all hidden layers have the same activation, got "
+                f"{hidden[0].name!r} in layer 0 and {hidden[index].name!r} in layer {index}"
             )
-    return found[0] if found else "identity"
+    return names[0] if names else "identity"
 
 
 def _check_feature_names(names: Sequence[str], inputs: int) -> NDArray[np.object_]:
@@ -230,17 +241,17 @@ def _check_feature_names(names: Sequence[str], inputs: int) -> NDArray[np.object
     return np.array([str(name) for name in given], dtype=object)
 
 
-def _by_class(
+def _sort_outputs(
     classes: ArrayLike | None, output: str, W: NDArray[Any], b: NDArray[Any]
 ) -> tuple[Any, NDArray[Any], NDArray[Any]]:
-    """What knows the labels, and the last layer as scikit-learn has it: outputs in the order of sorted labels."""
+    """Return the label binarizer of a classifier, and W and b of its last layer in the order of sorted labels."""
     from sklearn.preprocessing import LabelBinarizer
 
     outputs = len(b)
     if output == "logistic" and outputs > 1:
         if classes is not None:
             raise ValueError(
-                f"{outputs} sigmoid outputs are {outputs} labels of a row, which have numbers; leave classes out"
+                f"classes must be None for {outputs} sigmoid outputs, which are numbered labels, got {classes!r:.200}"
             )
         return LabelBinarizer().fit(np.eye(outputs, dtype=int)), W, b
     labels = _check_classes(classes, max(outputs, 2))
@@ -262,10 +273,10 @@ def _check_classes(classes: ArrayLike | None, count: int) -> NDArray[Any]:
     return labels
 
 
-def _fitted(
+def _set_fitted_attributes(
     estimator: Any, coefs: list[NDArray[Any]], intercepts: list[NDArray[Any]], output: str, epochs: int
 ) -> None:
-    """Set what a fit leaves behind. The optimizer is made by the first `partial_fit`, from the parameters of then."""
+    """Set the attributes that a fit sets, except the optimizer, which the first `partial_fit` creates."""
     estimator.coefs_, estimator.intercepts_ = coefs, intercepts
     estimator.n_features_in_, estimator.n_outputs_ = len(coefs[0]), len(intercepts[-1])
     estimator.n_layers_, estimator.out_activation_ = len(coefs) + 1, output
@@ -276,17 +287,22 @@ def _fitted(
 
 
 def register_with_skl2onnx() -> None:
-    """Teach skl2onnx the estimators of `fastmlp.sklearn`, alone and as steps of a Pipeline.
+    """Register the estimators of `fastmlp.sklearn` with skl2onnx, so that it converts them alone and in a Pipeline.
 
-    Call it once in a process, then `skl2onnx.to_onnx(pipeline, X[:1])` converts. The work is done by skl2onnx's own
-    converters, so what those do not know, or get wrong, raises ValueError in the conversion: hidden activations other
-    than identity, relu, logistic and tanh, one for all layers; Poisson's loss; scores of a hinge loss; regressors of
-    several outputs; multilabel problems of two labels. `to_onnx(from_sklearn(estimator))` converts all of these.
+    Call it once in a process. skl2onnx converts the estimators with its own converters for scikit-learn. The conversion
+    raises ValueError for estimators that these do not support or convert wrongly: hidden activations other than one of
+    identity, relu, logistic and tanh for all layers; the Poisson loss; scores of a hinge loss; regressors with several
+    outputs; multilabel problems with two labels. `to_onnx(from_sklearn(estimator))` converts all of these.
 
     Raises
     ------
     ImportError
         If skl2onnx or scikit-learn is not installed.
+
+    Examples
+    --------
+    >>> fastmlp.register_with_skl2onnx()
+    >>> model = skl2onnx.to_onnx(pipeline, X[:1])
     """
     with needed_by("register_with_skl2onnx", "skl2onnx"):
         import skl2onnx
@@ -310,6 +326,8 @@ def register_with_skl2onnx() -> None:
 
 
 def _checked(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:
+    """Return a converter that checks the estimator first."""
+
     def checked(scope: Any, operator: Any, container: Any) -> None:
         _require_convertible(operator.raw_operator)
         convert(scope, operator, container)
@@ -318,20 +336,23 @@ def _checked(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, An
 
 
 def _require_convertible(estimator: Any) -> None:
-    """Refuse what skl2onnx 1.20 fails at, or converts to something else."""
+    """Raise ValueError for an estimator that skl2onnx 1.20 fails to convert or converts wrongly."""
     from sklearn.base import is_classifier
 
     kind, classifies = type(estimator).__name__, is_classifier(estimator)
     outputs, output = estimator.n_outputs_, estimator.out_activation_
-    known = {
-        "activation": [*_HIDDEN.values()],
+    supported = {
+        "activation": [*_HIDDEN_ACTIVATIONS.values()],
         "out_activation_": ["logistic", "softmax"] if classifies else ["identity"],
     }
-    for what, names in known.items():
-        found = getattr(estimator, what)
-        if not isinstance(found, str) or found not in names:
-            there = f"skl2onnx has {', '.join(names)} there"
-            raise ValueError(f"{kind} cannot be converted with {what}={found!r:.200}, {there}; {_INSTEAD}")
-    # It makes one column of several, and of two labels of a row takes the first for the absence of the second.
+    for what, names in supported.items():
+        given = getattr(estimator, what)
+        if not isinstance(given, str) or given not in names:
+            limits = f"skl2onnx supports {', '.join(names)}"
+            raise ValueError(f"{kind} cannot be converted with {what}={given!r:.200}, {limits}; {_ALTERNATIVE}")
+    # skl2onnx merges the outputs of a regressor into one column, and takes the first of two labels for the absence of
+    # the second.
     if (outputs == 2 and output == "logistic") if classifies else outputs > 1:
-        raise ValueError(f"{kind} cannot be converted with {outputs} outputs, which skl2onnx gets wrong; {_INSTEAD}")
+        raise ValueError(
+            f"{kind} cannot be converted with {outputs} outputs, which skl2onnx converts wrongly; {_ALTERNATIVE}"
+        )

@@ -1,4 +1,4 @@
-"""Networks from and to PyTorch's `nn.Sequential`; it needs torch, `pip install "fastmlp[torch]"`."""
+"""Conversion from and to `nn.Sequential` of PyTorch. It needs torch: `pip install "fastmlp[torch]"`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from fastmlp import activations
 from fastmlp._runtime.extras import needed_by
 from fastmlp.activations import ACTIVATIONS, ELU, GELU, Activation, LeakyReLU
-from fastmlp.interchange.exports import said, weighted_layers
+from fastmlp.interchange.exports import translate_activation, weighted_layers
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
 
-_PLAIN = {
+_PARAMETERLESS = {
     "relu": "ReLU",
     "relu6": "ReLU6",
     "selu": "SELU",
@@ -28,31 +28,32 @@ _PLAIN = {
     "hard_sigmoid": "Hardsigmoid",
     "tanh": "Tanh",
 }
-"""The activations without numbers, and torch's modules of the same formula."""
+"""From the formulas of activations without parameters to the names of their torch modules."""
 
-_LOSSES = {
-    "MSELoss": "'mean_squared_error'",
-    "L1Loss": "'mean_absolute_error'",
-    "HuberLoss": "fastmlp.Huber(delta)",
-    "SmoothL1Loss": "fastmlp.Huber(1.0), the same at beta=1",
-    "CrossEntropyLoss": "output='softmax' alone",
-    "NLLLoss": "output='softmax' alone",
-    "BCELoss": "'binary_crossentropy'",
-    "BCEWithLogitsLoss": "output='sigmoid' alone",
-    "PoissonNLLLoss": "output='exponential' alone",
-    "KLDivLoss": "'kl_divergence'",
+_LOSS_EQUIVALENTS = {
+    "MSELoss": "loss='mean_squared_error'",
+    "L1Loss": "loss='mean_absolute_error'",
+    "HuberLoss": "loss=fastmlp.Huber(delta)",
+    "SmoothL1Loss": "loss=fastmlp.Huber(1.0), which is equal at beta=1",
+    "CrossEntropyLoss": "output='softmax' and no loss",
+    "NLLLoss": "output='softmax' and no loss",
+    "BCELoss": "loss='binary_crossentropy'",
+    "BCEWithLogitsLoss": "output='sigmoid' and no loss",
+    "PoissonNLLLoss": "output='exponential' and no loss",
+    "KLDivLoss": "loss='kl_divergence'",
 }
-"""What to write for torch's losses; for messages only."""
+"""From the losses of torch to the arguments of `from_torch`, for messages."""
 
 _HINTS = {
-    "Flatten": "; make rows of the data instead, X.reshape(len(X), -1)",
-    "LogSoftmax": "; at the end, with output='softmax', it gives way to softmax",
+    "Flatten": "; remove it and give the network rows, X.reshape(len(X), -1)",
+    "LogSoftmax": "; output='softmax' replaces it at the end of the module",
 }
+"""From unsupported modules to what to do, for messages."""
 
-_SCALE_FREE = ("linear", "relu", "leaky_relu")
-"""Where g(d z) is d g(z) for every d from 0, so that dropout before and behind is the same."""
+_HOMOGENEOUS = ("linear", "relu", "leaky_relu")
+"""Activations with g(d z) = d g(z) for d >= 0: dropout before and after such an activation is equivalent."""
 
-_SOFTPLUS_THRESHOLD = 40.0  # beyond it torch takes z itself; at its default of 20 that leaves out e^-20, 2e-9
+_SOFTPLUS_THRESHOLD = 40.0  # torch returns z above the threshold; its default 20 would neglect e^-20 = 2e-9
 
 
 def from_torch(
@@ -64,52 +65,57 @@ def from_torch(
     seed: int | None = None,
     dtype: Any = None,
 ) -> Network:
-    """A network with the layers of a torch module, and copies of their weights.
+    """Return a network with the layers of a torch module and copies of their weights.
 
     Parameters
     ----------
     module : torch.nn.Sequential
-        Of `Linear`, each perhaps followed by an activation and `Dropout`, in any nesting, with `Identity` anywhere. On
-        any device; whether it is in training mode makes no difference, nor does anything change in it.
+        `Linear` modules, each optionally followed by an activation and `Dropout`. `Sequential` may be nested, and
+        `Identity` may occur anywhere. The module may be on any device, in training or evaluation mode. It is not
+        changed.
     output : str or Activation, optional
-        The activation of the last layer where the module leaves it to its loss, see the table below.
+        The activation of the last layer, if the loss of the module applies it. See the table below.
     loss : str or Loss, optional
-        As in `Network`; a torch module knows nothing of its loss.
-    optimizer, seed : optional
-        As in `Network`; what a torch optimizer remembers is not carried over. The seed is that of further training.
+        The loss for further training, as in `Network`. A torch module has no loss.
+    optimizer : str or Optimizer, optional
+        The optimizer for further training, as in `Network`. The state of a torch optimizer is not converted.
+    seed : int, optional
+        The seed for further training, as in `Network`.
     dtype : {"float32", "float64"}, optional
-        None takes that of the module.
+        The dtype of the network. None takes the dtype of the module.
 
     Returns
     -------
     Network
-        It predicts what `module.eval()` gives for the same rows, with `output` applied.
+        A network that predicts what `module.eval()` returns for the same rows, with `output` applied.
 
     Raises
     ------
     ImportError
-        If torch is not installed.
+        If torch is not installed. The message gives the command that installs it.
     TypeError
-        If it is no module, or holds one of a kind that a network has no layer for; the message names its index and type
-        and lists what there is.
+        If `module` is not a module, or contains a module that a network does not support. The message names its index
+        and type, and lists the supported modules. If `loss` or `output` is a torch module.
     ValueError
-        If modules stand in an order that a network does not have, have numbers that it does not have, or share weights.
+        If the order or a parameter of the modules is not supported, or modules share weights.
 
     Notes
     -----
-    What to give for a module that was trained with
+    Arguments for a module that was trained with a loss of torch:
 
     ==================  ==================================================================================
     torch               fastmlp
     ==================  ==================================================================================
-    MSELoss             nothing: mean squared error is the loss of a linear output
+    MSELoss             none: mean squared error is the loss of a linear output
     L1Loss              `loss="mean_absolute_error"`
-    HuberLoss(delta)    `loss=Huber(delta)`; SmoothL1Loss is the same at its defaults
-    CrossEntropyLoss    `output="softmax"`: it takes logits, so that the module ends without Softmax
-    NLLLoss             `output="softmax"`, which takes the place of the module's LogSoftmax
-    BCEWithLogitsLoss   `output="sigmoid"`: it takes logits. The mean over the outputs; ours is their sum
-    BCELoss             nothing: the module ends in Sigmoid. Again, ours is the sum over the outputs
-    PoissonNLLLoss      `output="exponential"`: by default it takes the logarithm of the prediction
+    HuberLoss(delta)    `loss=Huber(delta)`; SmoothL1Loss with its defaults is `Huber(1.0)`
+    CrossEntropyLoss    `output="softmax"`, because it takes logits and the module has no Softmax
+    NLLLoss             `output="softmax"`, which replaces the LogSoftmax of the module
+    BCEWithLogitsLoss   `output="sigmoid"`, because it takes logits. torch computes the mean over the outputs,
+                        fastmlp the sum.
+    BCELoss             none: the module ends in Sigmoid. torch computes the mean over the outputs, fastmlp
+                        the sum.
+    PoissonNLLLoss      `output="exponential"`, because by default it takes the logarithm of the prediction
     ==================  ==================================================================================
 
     Examples
@@ -121,48 +127,54 @@ def from_torch(
     for what, given in (("loss", loss), ("output", output)):
         if isinstance(given, nn.Module):
             name = type(given).__name__
-            instead = _LOSSES.get(name, "a name or an object of fastmlp's") if what == "loss" else "its fastmlp name"
-            raise TypeError(f"{what} must be of fastmlp; in place of {name} give {instead}")
+            equivalent = _LOSS_EQUIVALENTS.get(name) if what == "loss" else None
+            hint = equivalent or f"the name or an instance of a fastmlp {'loss' if what == 'loss' else 'activation'}"
+            raise TypeError(f"{what} must not be a torch module, got {name}; give {hint}")
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be a torch.nn.Sequential, got {module!r:.100} of type {type(module).__name__}")
-    layers = _layers(_without_logarithm(list(_flat(module, "")), output))
+    layers = _read_layers(_remove_log_softmax(list(_flatten(module, "")), output))
     network = Network(
         [layers[0].inputs, *(layer.dense(output is not None and layer is layers[-1]) for layer in layers)],
         output=output,
         loss=loss,
         optimizer=optimizer,
         seed=seed,
-        dtype=_dtype(layers) if dtype is None else dtype,
+        dtype=_common_dtype(layers) if dtype is None else dtype,
     )
     network.set_weights([(layer.W, layer.b) for layer in layers])
     return network
 
 
 def to_torch(network: Network, *, logits: bool = False) -> Any:
-    """The network as a torch module: `Linear`, the activation's module, `Dropout`, for each layer.
-
-    Weights are copies, on the CPU. As any new module it is in training mode, in which Dropout drops: call `.eval()`
-    before you predict with it. torch's own random numbers are not drawn from.
+    """Return the network as a torch module: for each layer a `Linear`, the activation and `Dropout`.
 
     Parameters
     ----------
     network : Network
-        float32 or float64. Penalties, loss and optimizer are not part of a module.
+        The network. Penalties, loss and optimizer are not part of a module and are not converted.
     logits : bool
-        Leave out the last layer's activation, for CrossEntropyLoss (softmax), BCEWithLogitsLoss (sigmoid) and
-        PoissonNLLLoss (exponential), which take Z; `from_torch` says what losses correspond.
+        Whether to omit the activation of the last layer, for CrossEntropyLoss (softmax), BCEWithLogitsLoss (sigmoid)
+        and PoissonNLLLoss (exponential), which take Z. `help(from_torch)` has a table of corresponding losses.
 
     Returns
     -------
     torch.nn.Sequential
-        `from_torch(to_torch(network))` predicts as the network does.
+        The module, with copies of the weights, on the CPU. As any new module it is in training mode, in which Dropout
+        is active: call `.eval()` before predicting. `from_torch(to_torch(network))` predicts as the network does.
 
     Raises
     ------
     ImportError
-        If torch is not installed.
-    ValueError, TypeError
-        If torch has no module of an activation (exponential, and those of your own); the message names the layer.
+        If torch is not installed. The message gives the command that installs it.
+    TypeError
+        If `network` is not a Network.
+    ValueError
+        If torch has no module for an activation: exponential, or one registered by `register_activation`. The message
+        names the layer.
+
+    Notes
+    -----
+    The function does not draw from the random numbers of torch.
 
     Examples
     --------
@@ -175,9 +187,9 @@ def to_torch(network: Network, *, logits: bool = False) -> Any:
     layers = weighted_layers(network, "to_torch")
     modules = []
     for index, (layer, W, b) in enumerate(layers):
-        kind = getattr(torch, network.architecture.dtype.name)
+        dtype = getattr(torch, network.architecture.dtype.name)
         linear = torch.nn.utils.skip_init(
-            torch.nn.Linear, layer.inputs, layer.units, bias=b is not None, dtype=kind, device="cpu"
+            torch.nn.Linear, layer.inputs, layer.units, bias=b is not None, dtype=dtype, device="cpu"
         )
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(W).T)
@@ -185,45 +197,46 @@ def to_torch(network: Network, *, logits: bool = False) -> Any:
                 linear.bias.copy_(torch.from_numpy(b))
         modules.append(linear)
         if not (logits and index == len(layers) - 1) and layer.activation.name != "linear":
-            make = said(layer.activation, _makers(torch.nn), index, "torch.nn")
-            modules.append(make(layer.activation))
+            make_module = translate_activation(layer.activation, _module_makers(torch.nn), index, "torch.nn")
+            modules.append(make_module(layer.activation))
         if layer.dropout:
             modules.append(torch.nn.Dropout(layer.dropout))
     return torch.nn.Sequential(*modules)
 
 
-def _makers(nn: Any) -> dict[str, Callable[[Any], Any]]:
-    """From a formula to what makes torch's module of an activation."""
-    made: dict[str, Callable[[Any], Any]] = {
-        "linear": lambda own: nn.Identity(),
-        "leaky_relu": lambda own: nn.LeakyReLU(own.slope),
-        "elu": lambda own: nn.ELU(own.alpha),
-        "softplus": lambda own: nn.Softplus(threshold=_SOFTPLUS_THRESHOLD),
-        "gelu": lambda own: nn.GELU(),
-        "gelu_tanh": lambda own: nn.GELU(approximate="tanh"),
-        "softmax": lambda own: nn.Softmax(dim=-1),
+def _module_makers(nn: Any) -> dict[str, Callable[[Any], Any]]:
+    """Return, for each formula, the function that makes the torch module of an activation."""
+    with_parameters: dict[str, Callable[[Any], Any]] = {
+        "linear": lambda activation: nn.Identity(),
+        "leaky_relu": lambda activation: nn.LeakyReLU(activation.slope),
+        "elu": lambda activation: nn.ELU(activation.alpha),
+        "softplus": lambda activation: nn.Softplus(threshold=_SOFTPLUS_THRESHOLD),
+        "gelu": lambda activation: nn.GELU(),
+        "gelu_tanh": lambda activation: nn.GELU(approximate="tanh"),
+        "softmax": lambda activation: nn.Softmax(dim=-1),
     }
-    return made | {name: functools.partial(_plain_module, getattr(nn, kind)) for name, kind in _PLAIN.items()}
+    without = {name: functools.partial(_make_parameterless, getattr(nn, kind)) for name, kind in _PARAMETERLESS.items()}
+    return with_parameters | without
 
 
-def _plain_module(kind: Any, own: Activation) -> Any:
+def _make_parameterless(kind: Any, activation: Activation) -> Any:
     return kind()
 
 
-# Reading --------------------------------------------------------------------------------------------------------------
+# Reading a module -----------------------------------------------------------------------------------------------------
 
-Placed = tuple[str, Any]
-"""A module, and its index, of all the Sequential around it: `1.0`."""
+IndexedModule = tuple[str, Any]
+"""The index of a module and the module. The index in a nested Sequential is the path of indices, such as `1.0`."""
 
 
 @dataclass
 class _Layer:
-    """A Linear, and what was found behind it."""
+    """A Linear, with the activation and the dropout that follow it."""
 
-    place: str
+    index: str
     W: NDArray[Any]
     b: NDArray[Any] | None
-    kind: Any
+    torch_dtype: Any
     activation: Activation | None = None
     dropout: float = 0.0
 
@@ -235,38 +248,39 @@ class _Layer:
     def units(self) -> int:
         return int(self.W.shape[1])
 
-    def dense(self, open_end: bool) -> Dense:
-        """As `Network` takes it; an open end leaves the activation to `output`."""
-        activation = self.activation or (None if open_end else "linear")
+    def dense(self, output_given: bool) -> Dense:
+        """Return the layer for `Network`. With `output_given`, `Network` sets an activation that is missing."""
+        activation = self.activation or (None if output_given else "linear")
         return Dense(self.units, activation, use_bias=self.b is not None, dropout=self.dropout)
 
 
-def _flat(module: Any, place: str) -> Iterator[Placed]:
-    """The modules of a Sequential and of those within, in their order."""
+def _flatten(module: Any, index: str) -> Iterator[IndexedModule]:
+    """Yield the modules of nested Sequentials in their order, without Identity."""
     from torch import nn
 
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        _require_no_hooks(place, module)
-        for index, each in enumerate(module):
-            yield from _flat(each, f"{place}.{index}" if place else str(index))
+        _require_no_hooks(index, module)
+        for position, inner in enumerate(module):
+            yield from _flatten(inner, f"{index}.{position}" if index else str(position))
     elif type(module) is nn.Identity:
-        _require_no_hooks(place, module)
+        _require_no_hooks(index, module)
     else:
-        yield place, module
+        yield index, module
 
 
-def _require_no_hooks(place: str, module: Any) -> None:
+def _require_no_hooks(index: str, module: Any) -> None:
     if module._forward_hooks or module._forward_pre_hooks:
-        hint = "such as those of weight_norm or prune; remove them first"
-        raise ValueError(f"{_named(place, module)} has forward hooks, which a fastmlp network has not, {hint}")
+        hint = "such as those of weight_norm or prune, which a fastmlp network does not support; remove them first"
+        raise ValueError(f"{_subject(index, module)} has forward hooks, {hint}")
 
 
-def _named(place: str, module: Any) -> str:
-    return f"module {place}, {type(module).__name__}," if place else f"the module, {type(module).__name__},"
+def _subject(index: str, module: Any) -> str:
+    """Return the beginning of a message about a module."""
+    return f"module {index}, {type(module).__name__}," if index else f"the module, {type(module).__name__},"
 
 
-def _without_logarithm(modules: list[Placed], output: str | Activation | None) -> list[Placed]:
-    """Without the LogSoftmax at the end, where softmax is to take its place."""
+def _remove_log_softmax(modules: list[IndexedModule], output: str | Activation | None) -> list[IndexedModule]:
+    """Return the modules without a LogSoftmax at the end, if `output` is softmax and therefore replaces it."""
     from torch import nn
 
     softmax = output is not None and activations.resolve(output).name == "softmax"
@@ -276,118 +290,125 @@ def _without_logarithm(modules: list[Placed], output: str | Activation | None) -
     return modules
 
 
-def _layers(modules: list[Placed]) -> list[_Layer]:
-    """Each Linear with the activation and the dropout behind it."""
+def _read_layers(modules: list[IndexedModule]) -> list[_Layer]:
+    """Return each Linear with the activation and the dropout that follow it."""
     from torch import nn
 
     layers: list[_Layer] = []
     seen: set[int] = set()
-    for place, module in modules:
+    for index, module in modules:
         if type(module) is nn.Linear:
             if id(module.weight) in seen:
                 raise ValueError(
-                    f"{_named(place, module)} shares its weights with one before, which layers here cannot"
+                    f"{_subject(index, module)} shares its weights with an earlier Linear; in fastmlp each layer has "
+                    "its own weights"
                 )
             seen.add(id(module.weight))
-            layers.append(_linear(place, module, layers))
+            layers.append(_read_linear(index, module, layers))
         elif type(module) is nn.Dropout:
-            _add_dropout(place, module, layers)
+            _add_dropout(index, module, layers)
         else:
-            _add_activation(place, module, layers)
-        _require_no_hooks(place, module)
+            _add_activation(index, module, layers)
+        _require_no_hooks(index, module)
     if not layers:
         raise ValueError("module must hold at least one Linear, got none")
     if layers[-1].dropout:
         raise ValueError(
-            f"module {layers[-1].place}, Linear, is the last and has Dropout behind it: no output is dropped"
+            f"module {layers[-1].index}, Linear, is the last one and has Dropout behind it; remove the Dropout, the "
+            "output layer of a fastmlp network has none"
         )
     return layers
 
 
-def _linear(place: str, module: Any, below: list[_Layer]) -> _Layer:
+def _read_linear(index: str, module: Any, below: list[_Layer]) -> _Layer:
     if any(parameter.is_meta for parameter in module.parameters()):
-        raise ValueError(f"{_named(place, module)} is on the device 'meta', without numbers; load its weights first")
+        raise ValueError(f"{_subject(index, module)} is on the device 'meta' and has no weights; load them first")
     if below and below[-1].units != module.in_features:
         raise ValueError(
-            f"{_named(place, module)} takes {module.in_features} inputs, below are {below[-1].units} units"
+            f"{_subject(index, module)} takes {module.in_features} inputs, but the layer below has "
+            f"{below[-1].units} units"
         )
-    b = None if module.bias is None else _array(module.bias)
-    return _Layer(place, _array(module.weight).T, b, module.weight.dtype)
+    b = None if module.bias is None else _to_array(module.bias)
+    return _Layer(index, _to_array(module.weight).T, b, module.weight.dtype)
 
 
-def _array(tensor: Any) -> NDArray[Any]:
-    """Its numbers; float16 and bfloat16, of which NumPy lacks one, in float32, which holds them all."""
+def _to_array(tensor: Any) -> NDArray[Any]:
+    """Return a tensor as an array of float32 or float64. float32 holds all float16 and bfloat16 numbers exactly."""
     import torch
 
-    kind = tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
-    array: NDArray[Any] = tensor.detach().to("cpu", kind).numpy()
+    dtype = tensor.dtype if tensor.dtype in (torch.float32, torch.float64) else torch.float32
+    array: NDArray[Any] = tensor.detach().to("cpu", dtype).numpy()
     return array
 
 
-def _dtype(layers: list[_Layer]) -> str:
-    kinds = sorted({str(layer.kind).removeprefix("torch.") for layer in layers})
-    if kinds not in (["float32"], ["float64"]):
-        raise ValueError(f"module must be of float32 or of float64, got {', '.join(kinds)}; give dtype to convert it")
-    return kinds[0]
+def _common_dtype(layers: list[_Layer]) -> str:
+    """Return the dtype of all layers."""
+    names = sorted({str(layer.torch_dtype).removeprefix("torch.") for layer in layers})
+    if names not in (["float32"], ["float64"]):
+        raise ValueError(f"module must have dtype float32 or float64, got {', '.join(names)}; give dtype to convert it")
+    return names[0]
 
 
-def _add_dropout(place: str, module: Any, layers: list[_Layer]) -> None:
+def _add_dropout(index: str, module: Any, layers: list[_Layer]) -> None:
+    """Set the dropout of the last layer."""
     if module.p == 0:
         return
     if not layers:
-        raise ValueError(f"{_named(place, module)} stands before the first Linear: inputs are not dropped here")
+        raise ValueError(f"{_subject(index, module)} stands before the first Linear; fastmlp has no dropout of inputs")
     if layers[-1].dropout:
-        raise ValueError(f"{_named(place, module)} is the second behind a Linear; one Dropout does for both")
+        raise ValueError(f"{_subject(index, module)} is the second behind a Linear; combine both into one Dropout")
     if module.p == 1:
-        raise ValueError(f"{_named(place, module)} drops everything; p must be less than 1")
+        raise ValueError(f"{_subject(index, module)} drops all units; p must be less than 1, got {module.p}")
     layers[-1].dropout = module.p
 
 
-def _add_activation(place: str, module: Any, layers: list[_Layer]) -> None:
-    activation = _activation(place, module)
+def _add_activation(index: str, module: Any, layers: list[_Layer]) -> None:
+    """Set the activation of the last layer."""
+    activation = _read_activation(index, module)
     if not layers:
-        raise ValueError(f"{_named(place, module)} stands before the first Linear; an activation comes behind one")
+        raise ValueError(f"{_subject(index, module)} stands before the first Linear; an activation must follow one")
     layer = layers[-1]
     if layer.activation is not None:
-        raise ValueError(f"{_named(place, module)} is the second activation behind a Linear; there can be one")
-    if layer.dropout and activation.name not in _SCALE_FREE:
-        raise ValueError(f"{_named(place, module)} stands behind Dropout; here an activation comes before it")
+        raise ValueError(f"{_subject(index, module)} is the second activation behind a Linear; a layer has only one")
+    if layer.dropout and activation.name not in _HOMOGENEOUS:
+        raise ValueError(f"{_subject(index, module)} stands behind Dropout; in fastmlp dropout follows the activation")
     layer.activation = activation
 
 
-def _activation(place: str, module: Any) -> Activation:
-    """The same formula with the same numbers."""
+def _read_activation(index: str, module: Any) -> Activation:
+    """Return the activation with the formula and the parameters of a torch module."""
     from torch import nn
 
-    readers = _readers(nn)
+    readers = _activation_readers(nn)
     if type(module) not in readers:
         kinds = ", ".join(sorted({"Sequential", "Linear", "Identity", "Dropout", *(kind.__name__ for kind in readers)}))
         hint = _HINTS.get(type(module).__name__, "")
-        raise TypeError(f"{_named(place, module)} is nothing that a fastmlp network has. There are: {kinds}{hint}")
+        raise TypeError(f"{_subject(index, module)} is not supported by fastmlp. Supported are: {kinds}{hint}")
     try:
         return readers[type(module)](module)
     except ValueError as error:
-        raise ValueError(f"{_named(place, module)} cannot be carried over: {error}") from None
+        raise ValueError(f"{_subject(index, module)} cannot be converted: {error}") from None
 
 
-def _readers(nn: Any) -> dict[type, Callable[[Any], Activation]]:
-    """From the type of a torch module to what reads it."""
-    read: dict[type, Callable[[Any], Activation]] = {
+def _activation_readers(nn: Any) -> dict[type, Callable[[Any], Activation]]:
+    """Return, for each type of torch module, the function that converts it to an activation."""
+    with_parameters: dict[type, Callable[[Any], Activation]] = {
         nn.LeakyReLU: lambda module: LeakyReLU(module.negative_slope),
         nn.ELU: lambda module: ELU(module.alpha),
         nn.GELU: lambda module: GELU(approximate=module.approximate == "tanh"),
         nn.Softplus: _read_softplus,
         nn.Softmax: _read_softmax,
     }
-    return read | {getattr(nn, kind): functools.partial(_read_plain, name) for name, kind in _PLAIN.items()}
+    without = {getattr(nn, kind): functools.partial(_read_parameterless, name) for name, kind in _PARAMETERLESS.items()}
+    return with_parameters | without
 
 
-def _read_plain(name: str, module: Any) -> Activation:
+def _read_parameterless(name: str, module: Any) -> Activation:
     return ACTIVATIONS[name]
 
 
 def _read_softplus(module: Any) -> Activation:
-    if module.beta != 1 or module.threshold < 20:  # above the threshold torch takes z: at 20, 2e-9 from the formula
+    if module.beta != 1 or module.threshold < 20:  # torch returns z above the threshold; at 20 the error is 2e-9
         raise ValueError(f"beta must be 1 and threshold at least 20, got {module.beta} and {module.threshold}")
     return ACTIVATIONS["softplus"]
 
@@ -398,5 +419,5 @@ def _read_softmax(module: Any) -> Activation:
 
 
 def _require_units_dim(module: Any) -> None:
-    if module.dim not in (-1, 1, None):  # None is 1 where there are two dimensions
-        raise ValueError(f"dim must be -1 or 1, that of the units, got {module.dim}")
+    if module.dim not in (-1, 1, None):  # for two dimensions, None means 1
+        raise ValueError(f"dim must be -1 or 1, the dimension of the units, got {module.dim}")

@@ -155,7 +155,7 @@ def test_the_file_is_the_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "2mlp", "_mlp", "my-net", "net!", "nét", "mlp\n", "a" * 41])
 def test_names_that_c_does_not_take_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="name must be up to 40 letters, digits and underscores"):
+    with pytest.raises(ValueError, match="name must have up to 40 ASCII letters, digits and underscores and begin"):
         to_c(network(ACTIVATIONS["relu"]), name=name)
 
 
@@ -163,7 +163,7 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     given: Any = 3
     with pytest.raises(TypeError, match="name must be a string, got 3"):
         to_c(network(ACTIVATIONS["relu"]), name=given)
-    with pytest.raises(TypeError, match=r"to_c takes a fastmlp\.Network, got builtins\.int"):
+    with pytest.raises(TypeError, match=r"to_c needs a fastmlp\.Network, got builtins\.int"):
         to_c(given)
     with own_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered "):
         to_c(net, tmp_path / "mlp.h")

@@ -286,21 +286,37 @@ def test_nothing_is_shared() -> None:
         (
             lambda: net_for("softmax", 3, "gelu"),
             {},
-            "layer 0 has the activation 'gelu', built in, .*There are: linear, ",
+            "layer 0 has the activation 'gelu', built in, .*Supported are: linear, ",
         ),
         (
             lambda: Network([5, Dense(4, "tanh"), Dense(4, "relu"), 1]),
             {},
-            "layer 1 has the activation 'relu', layer 0 'tanh'; in scikit-learn all",
+            "in scikit-learn all hidden layers .* got 'tanh' in layer 0 and 'relu' in layer 1",
         ),
-        (lambda: net_for("tanh", 1), {}, "the output 'tanh' with the loss 'mean_squared_error' is nothing"),
-        (lambda: net_for("sigmoid", 1, loss="mean_squared_error"), {}, "the output 'sigmoid' with the loss 'mean_"),
-        (lambda: net_for("linear", 1, loss="hinge"), {}, "the output 'linear' with the loss 'hinge' is nothing"),
-        (lambda: net_for("linear", 1), {"classes": [0, 1]}, "classes are of classifiers; the output linear makes"),
+        (
+            lambda: net_for("tanh", 1),
+            {},
+            "does not support the output activation 'tanh' with the loss 'mean_squared_error'",
+        ),
+        (
+            lambda: net_for("sigmoid", 1, loss="mean_squared_error"),
+            {},
+            "output activation 'sigmoid' with the loss 'mean_",
+        ),
+        (
+            lambda: net_for("linear", 1, loss="hinge"),
+            {},
+            "does not support the output activation 'linear' with the loss 'hinge'",
+        ),
+        (
+            lambda: net_for("linear", 1),
+            {"classes": [0, 1]},
+            r"classes must be None for a regressor, .* 'linear' becomes, got \[0, 1\]",
+        ),
         (lambda: net_for("softmax", 3), {"classes": [0, 1]}, r"classes must be 3 different labels, .* got \[0, 1\]"),
         (lambda: net_for("softmax", 3), {"classes": [0, 1, 1]}, "classes must be 3 different labels"),
         (lambda: net_for("sigmoid", 1), {"classes": ["yes"]}, "classes must be 2 different labels"),
-        (lambda: net_for("sigmoid", 3), {"classes": [0, 1, 2]}, "3 sigmoid outputs are 3 labels of a row"),
+        (lambda: net_for("sigmoid", 3), {"classes": [0, 1, 2]}, "classes must be None for 3 sigmoid outputs"),
         (lambda: net_for("linear", 1), {"feature_names": ["a"]}, "feature_names must be 5 strings, .* got"),
         (lambda: net_for("linear", 1), {"feature_names": range(5)}, "feature_names must be 5 strings"),
         (lambda: net_for("linear", 1), {"feature_names": "abcde"}, "feature_names must be 5 strings, .* got 'abcde'"),
@@ -324,9 +340,9 @@ def test_only_fitted_perceptrons_are_taken() -> None:
         (LogisticRegression(), "LogisticRegression"),
         (None, "NoneType"),
     ):
-        with pytest.raises(TypeError, match=f"got {kind}; give the last step of a pipeline"):
+        with pytest.raises(TypeError, match=f"got {kind}; give the last step of a pipeline, or"):
             from_sklearn(given)
-    with pytest.raises(TypeError, match=r"to_sklearn takes a fastmlp\.Network, got sklearn"):
+    with pytest.raises(TypeError, match=r"to_sklearn needs a fastmlp\.Network, got sklearn"):
         to_sklearn(MLPClassifier())  # type: ignore[arg-type]
 
 
@@ -388,9 +404,17 @@ def test_pipelines_with_them_convert(target: str, activation: str) -> None:
             "Regressor cannot be converted with activation='gelu', .*identity, relu",
         ),
         ("one number", {"activation": ["relu", "relu"]}, r"activation=\['relu', 'relu'\]"),
-        ("counts", {}, "out_activation_='exp', skl2onnx has identity there"),
-        ("two classes", {"out_activation_": "identity"}, "out_activation_='identity', skl2onnx has logistic, softmax"),
-        ("two numbers", {}, r"with 2 outputs, which skl2onnx gets wrong; fastmlp\.to_onnx\(fastmlp\.from_sklearn"),
+        ("counts", {}, "out_activation_='exp', skl2onnx supports identity; use"),
+        (
+            "two classes",
+            {"out_activation_": "identity"},
+            "out_activation_='identity', skl2onnx supports logistic, softmax",
+        ),
+        (
+            "two numbers",
+            {},
+            r"with 2 outputs, which skl2onnx converts wrongly; use fastmlp\.to_onnx\(fastmlp\.from_sklearn",
+        ),
     ],
 )
 @pytest.mark.usefixtures("_known_to_skl2onnx")
@@ -408,7 +432,7 @@ def test_two_labels_of_a_row_are_refused() -> None:
     estimator = own("labels")
     with pytest.warns(ConvergenceWarning):
         estimator.fit(X, TARGETS["labels"][:, :2])
-    with pytest.raises(ValueError, match="with 2 outputs, which skl2onnx gets wrong"):
+    with pytest.raises(ValueError, match="with 2 outputs, which skl2onnx converts wrongly"):
         converted(estimator, X.astype(np.float32))
 
 

@@ -100,7 +100,10 @@ def test_the_file_is_the_model_and_nothing_else_is_left(tmp_path: Path) -> None:
 
 
 def test_what_fails_writes_nothing(tmp_path: Path) -> None:
-    with own_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*There are: "):
+    with (
+        own_activation() as net,
+        pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*Supported are: "),
+    ):
         to_onnx(net, tmp_path / "model.onnx")
     with pytest.raises(FileNotFoundError):
         to_onnx(network(ACTIVATIONS["relu"]), tmp_path / "missing" / "model.onnx")
@@ -134,7 +137,7 @@ def test_bad_arguments_are_refused(options: dict[str, Any], error: type[Exceptio
 
 
 def test_what_is_no_network_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"to_onnx takes a fastmlp\.Network, got builtins\.str"):
+    with pytest.raises(TypeError, match=r"to_onnx needs a fastmlp\.Network, got builtins\.str"):
         to_onnx("model.safetensors")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"got fastmlp\.reference"):
         to_onnx(plain.Network([5, 3]))  # type: ignore[arg-type]

@@ -211,15 +211,19 @@ class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: linears(nn.BatchNorm1d(4)), TypeError, "module 1, BatchNorm1d, is nothing .* There are: .*Linear"),
+        (
+            lambda: linears(nn.BatchNorm1d(4)),
+            TypeError,
+            "module 1, BatchNorm1d, is not supported .* Supported are: .*Linear",
+        ),
         (lambda: linears(nn.Sequential(nn.ReLU(), nn.PReLU())), TypeError, r"module 1\.1, PReLU,"),
         (lambda: linears(nn.Conv1d(4, 4, 1)), TypeError, "module 1, Conv1d,"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), TypeError, r"module 0, Flatten, .*X\.reshape"),
         (lambda: nn.Sequential(nn.Linear(5, 2), nn.LogSoftmax(dim=1)), TypeError, "1, LogSoftmax, .*output='softmax'"),
-        (Own, TypeError, "the module, Own, is nothing"),
-        (Doubled, TypeError, "the module, Doubled, is nothing"),
-        (lambda: nn.LazyLinear(3), TypeError, "the module, LazyLinear, is nothing"),
-        (lambda: linears(nn.ELU(-1.0)), ValueError, "module 1, ELU, cannot be carried over: elu: alpha must be"),
+        (Own, TypeError, "the module, Own, is not supported"),
+        (Doubled, TypeError, "the module, Doubled, is not supported"),
+        (lambda: nn.LazyLinear(3), TypeError, "the module, LazyLinear, is not supported"),
+        (lambda: linears(nn.ELU(-1.0)), ValueError, "module 1, ELU, cannot be converted: elu: alpha must be"),
         (lambda: linears(nn.LeakyReLU(0.0)), ValueError, "module 1, LeakyReLU, .*slope must be greater than 0"),
         (lambda: linears(nn.Softplus(beta=2)), ValueError, "module 1, Softplus, .*beta must be 1 .*got 2"),
         (lambda: linears(nn.Softplus(threshold=5)), ValueError, "threshold at least 20, got 1.* and 5"),
@@ -227,10 +231,10 @@ class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
         (lambda: linears(nn.ReLU(), nn.Tanh()), ValueError, "module 2, Tanh, is the second activation"),
         (lambda: linears(nn.Dropout(), nn.Tanh()), ValueError, "module 2, Tanh, stands behind Dropout"),
         (lambda: linears(nn.Dropout(), nn.Dropout()), ValueError, "module 2, Dropout, is the second"),
-        (lambda: linears(nn.Dropout(1.0)), ValueError, "module 1, Dropout, drops everything"),
+        (lambda: linears(nn.Dropout(1.0)), ValueError, "module 1, Dropout, drops all units"),
         (lambda: nn.Sequential(nn.Dropout(), nn.Linear(5, 2)), ValueError, "module 0, Dropout, stands before"),
         (lambda: nn.Sequential(nn.ReLU(), nn.Linear(5, 2)), ValueError, "module 0, ReLU, stands before"),
-        (lambda: nn.Sequential(nn.Linear(5, 2), nn.Dropout()), ValueError, "module 0, Linear, is the last and has"),
+        (lambda: nn.Sequential(nn.Linear(5, 2), nn.Dropout()), ValueError, "module 0, Linear, is the last one and has"),
         (lambda: nn.Sequential(nn.Linear(5, 4), nn.Linear(3, 2)), ValueError, "1, Linear, takes 3 inputs, .* 4 units"),
         (nn.Sequential, ValueError, "at least one Linear"),
         (tied, ValueError, "module 2, Linear, shares its weights"),
@@ -250,11 +254,11 @@ def test_what_cannot_be_carried_over_is_named(make: Callable[[], Any], error: ty
 
 
 def test_losses_and_modules_of_torch_are_refused_with_what_to_give_instead() -> None:
-    with pytest.raises(TypeError, match="in place of MSELoss give 'mean_squared_error'"):
+    with pytest.raises(TypeError, match="loss must not be a torch module, got MSELoss; give loss='mean_squared_error'"):
         from_torch(linears(), loss=nn.MSELoss())
-    with pytest.raises(TypeError, match="in place of CrossEntropyLoss give output='softmax'"):
+    with pytest.raises(TypeError, match="got CrossEntropyLoss; give output='softmax' and no loss"):
         from_torch(linears(), loss=nn.CrossEntropyLoss())
-    with pytest.raises(TypeError, match="output must be of fastmlp; in place of Softmax give its fastmlp name"):
+    with pytest.raises(TypeError, match="output must not be a torch module, got Softmax; give the name or an instance"):
         from_torch(linears(), output=nn.Softmax(dim=1))
     with pytest.raises(ValueError, match="output='softmax' contradicts"):
         from_torch(nn.Sequential(nn.Linear(5, 2), nn.Sigmoid()), output="softmax")
@@ -263,9 +267,12 @@ def test_losses_and_modules_of_torch_are_refused_with_what_to_give_instead() -> 
 def test_an_activation_without_a_module_of_torch_is_named() -> None:
     with pytest.raises(ValueError, match=r"layer 0 has the activation 'exponential', built in, which torch\.nn"):
         to_torch(Network([5, Dense(4, "exponential"), 2], seed=0))
-    with own_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*There are: "):
+    with (
+        own_activation() as net,
+        pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*Supported are: "),
+    ):
         to_torch(net)
-    with pytest.raises(TypeError, match=r"to_torch takes a fastmlp\.Network, got torch\.nn"):
+    with pytest.raises(TypeError, match=r"to_torch needs a fastmlp\.Network, got torch\.nn"):
         to_torch(linears())
 
 
