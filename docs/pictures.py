@@ -1,4 +1,4 @@
-"""Draw the pictures of the README, from trainings on the data that fastmlp ships: `python docs/pictures.py`."""
+"""Draw the pictures of the README and of docs/pictures.md, from the data in fastmlp: `python docs/pictures.py`."""
 
 from __future__ import annotations
 
