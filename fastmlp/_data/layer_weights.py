@@ -29,7 +29,7 @@ def check_layer_weights(
     layers = architecture.layers
     expected = f"weights must be {len(layers)} pairs (W, b)"
     try:
-        pairs = [tuple(pair) for pair in weights]
+        pairs: list[tuple[Any, ...]] = [tuple(pair) for pair in weights]
     except TypeError:
         raise TypeError(f"{expected}, got {type(weights).__name__}") from None
     if len(pairs) != len(layers) or any(len(pair) != 2 for pair in pairs):

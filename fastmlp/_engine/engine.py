@@ -186,7 +186,8 @@ class Engine:
 
     def weights_at(self, positions: NDArray[Any]) -> NDArray[Any]:
         """Return the weights at those positions of the parameter vector."""
-        return self.parameters.weights[positions]
+        found: NDArray[Any] = self.parameters.weights[positions]
+        return found
 
     def loss_and_gradient_at(
         self, positions: NDArray[Any], values: NDArray[Any], samples: Samples

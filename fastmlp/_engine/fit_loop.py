@@ -199,7 +199,7 @@ class FitLoop:
         """Return how many steps there are until a callback wants to be told of one."""
         if not self.by_batch:
             return MAX_STEPS
-        done = self.state.step
+        done = int(self.state.step)
         return min([each.every_steps - done % each.every_steps for each in self.by_batch])
 
     def _validate(self) -> dict[str, float]:

@@ -55,14 +55,14 @@ class StepConstants:
     def __init__(self, optimizer: Optimizer) -> None:
         self.table = aligned_zeros(2 * MAX_STEPS * STEP_ROW, np.float64).reshape(-1, STEP_ROW)
         self.address = address(self.table)
-        self.results = aligned_zeros(MAX_STEPS * _RESULT.itemsize, np.uint8).view(_RESULT)
+        self.results: NDArray[Any] = aligned_zeros(MAX_STEPS * _RESULT.itemsize, np.uint8).view(_RESULT)
         self.results_address = address(self.results)
         self.use(optimizer)
 
     @property
     def nbytes(self) -> int:
         """Bytes of both tables."""
-        return self.table.nbytes + self.results.nbytes
+        return int(self.table.nbytes + self.results.nbytes)
 
     def use(self, optimizer: Optimizer) -> None:
         """Use this optimizer from the next step on; its kernel and slots are those of the one before."""
@@ -119,12 +119,12 @@ class StepRunner:
         if max_threads > 1:
             self._drivers[True] = train_parallel.function_for(_INT64)
             plan.record.worker = team_worker.address(_INT64)
-        self.results = constants.results  # of the latest call
+        self.results: NDArray[Any] = constants.results  # of the latest call
         self.done = 0  # steps of the latest call
 
     def steps_left(self) -> int:
         """Return how many steps the epoch under way still has."""
-        return self.feed.steps_per_epoch - self.parameters.state.batch
+        return self.feed.steps_per_epoch - int(self.parameters.state.batch)
 
     def run(self, max_steps: int) -> NDArray[Any]:
         """Run at least one and at most `max_steps` steps, about 50 ms of them; return their rows of results.

@@ -29,8 +29,8 @@ _WIDTH = 12.0  # inches for all columns, while the step is within its limits
 
 
 class _Network(Protocol):
-    architecture: Architecture
-
+    @property
+    def architecture(self) -> Architecture: ...
     def get_weights(self) -> Sequence[tuple[NDArray[Any], NDArray[Any] | None]]: ...
 
 

@@ -44,7 +44,9 @@ Samples: TypeAlias = tuple[Array, Array, NDArray[np.float64]]
 class NetworkLike(Protocol):
     """A network, compiled or not, from which `Network.like` can make a copy."""
 
-    architecture: Architecture
+    @property
+    def architecture(self) -> Architecture:
+        """Layers, loss, optimizer, dtype and seed."""
 
     @property
     def epoch(self) -> int:

@@ -47,7 +47,7 @@ class Objective:
         layers = engine_of(compiled.network).weight_positions()
         self._positions = np.concatenate([*(w.ravel() for w, _ in layers), *(b for _, b in layers if b is not None)])
         self._penalised = sum(w.size for w, _ in layers)
-        self._sum_of_weights = len(samples.targets) if samples.weights is None else float(np.sum(samples.weights))
+        self._sum_of_weights = len(samples.targets) if samples.weights is None else float(np.sum(samples.weights[:]))
 
     def start(self) -> NDArray[np.float64]:
         """Return the current weights of the network, packed."""
