@@ -309,7 +309,7 @@ def test_a_schema_too_long_for_a_file_is_refused_before_the_training() -> None:
 
 
 def with_table(files: Path, path: Path, table: str | None) -> Path:
-    load(files, "sold").network._save(path, False, table)
+    load(files, "sold").network._engine.save(path, optimizer=False, table=table)
     return path
 
 
