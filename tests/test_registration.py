@@ -309,7 +309,7 @@ def test_what_is_stored_is_the_name_and_other_processes_give_the_same_bits(tmp_p
     pickled.write_bytes(pickle.dumps(network))
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    layers = json.loads(header["__metadata__"]["architecture"])["layers"]
+    layers = json.loads(header["__metadata__"]["layers"])
     assert [layer["activation"] for layer in layers] == [{"name": "own_swish"}] * 2 + [{"name": "linear"}]
     out, _ = run_python(ELSEWHERE.format(path=str(path), pickled=str(pickled)))
     refused_file, refused_pickle, *outputs = out.splitlines()
