@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import initializers, losses
-from fastmlp._engine.parameters import panels
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp._runtime.settings import Settings
 from fastmlp.activations import ACTIVATIONS, OwnActivation
@@ -253,7 +252,7 @@ def _float64_version(kernel: Kernel | None) -> Callable[..., Any]:
 
 def _run_loss(kernel: Callable[..., Any], points: Points) -> tuple[NDArray[np.float64], ...]:
     """Return the compiled losses and gradients at the points (a, y): one row of one output for each."""
-    rows = panels(len(points)) * PANEL
+    rows = -(-len(points) // PANEL) * PANEL
     a, y, delta = (aligned_zeros(rows * PANEL, np.float64).reshape(rows, PANEL) for _ in range(3))
     a[: len(points), 0], y[: len(points), 0] = np.transpose(points)
     weights, losses = np.ones(rows), np.empty(rows)

@@ -64,7 +64,7 @@ class Schedule(Settings, ABC):
 
 @dataclass(frozen=True)
 class ConstantRate(Schedule):
-    """The same learning rate in every step.
+    """A learning rate that does not change.
 
     Parameters
     ----------
