@@ -1,4 +1,4 @@
-"""`python -m fastmlp`: the command line."""
+"""`python -m fastmlp` runs the command line, as the command `fastmlp` does."""
 
 import sys
 

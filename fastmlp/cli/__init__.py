@@ -1,11 +1,10 @@
-"""The command `fastmlp`: a module for each subcommand; this one chooses among them and makes exit codes of failures.
+"""The command `fastmlp`. Each subcommand has a module; this one selects the subcommand and sets the exit code.
 
-Exit codes: 0 success, 1 a file or data that cannot be used, 2 wrong usage, 130 interrupted.
+Exit codes: 0 success, 1 a file or data cannot be used, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import shlex
@@ -15,8 +14,17 @@ from collections.abc import Sequence
 import fastmlp
 from fastmlp.cli import check, evaluate, info, predict, summary, train, warmup
 from fastmlp.cli.interrupts import NothingWritten
+from fastmlp.cli.parser import Parser
 
 __all__ = ["main"]
+
+_EXAMPLES = """
+examples:
+  fastmlp train houses.csv --target price
+  fastmlp predict model.safetensors new.csv --out predictions.csv
+
+`fastmlp COMMAND --help` explains a command and its options.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments after the program's name; None takes those of the process.
+        The arguments after the program name. By default those of the process.
 
     Returns
     -------
@@ -37,18 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         given = list(sys.argv[1:] if argv is None else argv)
-        arguments = _parser().parse_args(given)
+        arguments = _make_parser().parse_command(given)
         arguments.command = shlex.join(["fastmlp", *given])
         arguments.run(arguments)
-        if sys.stdout is not None:  # a program may be started without one
+        if sys.stdout is not None:  # a program may be started without standard output
             sys.stdout.flush()
-    except SystemExit as stop:  # argparse, after --help, --version and wrong usage
+    except SystemExit as stop:  # from argparse: --help, --version and wrong usage
         return stop.code if isinstance(stop.code, int) else 1
     except NothingWritten:
         return _fail("interrupted; no file was written", 130)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of our output has gone, as in `fastmlp info | head -1`
+    except BrokenPipeError:  # the program that reads the output has ended, as in `fastmlp info | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -61,19 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
+    """Print an error message and return the exit code."""
     print(f"fastmlp: {message}", file=sys.stderr)
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _make_parser() -> Parser:
+    """Return the parser of the command line, with all subcommands."""
+    parser = Parser(
         prog="fastmlp",
-        description="Multi-layer perceptrons, trained fast on the CPU.",
-        epilog="`fastmlp train` is a good start; `fastmlp COMMAND --help` tells more.",
+        description="Train multi-layer perceptrons on CSV files, fast and on the CPU, and predict with them.",
+        epilog=_EXAMPLES,
     )
     parser.add_argument("--version", action="version", version=f"fastmlp {fastmlp.__version__}")
     parser.set_defaults(run=lambda _: parser.print_help())
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_commands()
     for command in (train, predict, evaluate, check, summary, info, warmup):
         command.add_to(commands)
     return parser

@@ -1,14 +1,14 @@
-"""`fastmlp check`: whether a network's gradients are right, on a user's own data."""
+"""`fastmlp check`: compare the gradients of a network with numerical ones, on the user's own data."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from fastmlp.cli import options
+from fastmlp.cli import convert, options
+from fastmlp.cli.paths import find_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,42 +16,48 @@ if TYPE_CHECKING:
     from fastmlp.network import Network
 
 _DESCRIPTION = """
-Compare a network's gradients with the slopes of its loss (central differences in float64), and the compiled kernels
-with the plain NumPy reference, parameter by parameter, on rows of a file drawn by chance. Without MODEL and DATA.csv:
-a fresh network 30-16-8-2 on the package's breast-cancer data. Exit code 1 if something is not right.
+Check the gradients of a network on random rows of a file. Every parameter's gradient is compared with central
+differences of the loss in float64, and the compiled kernels are compared with the NumPy reference.
+
+Without MODEL and DATA.csv, check an untrained network of 30-16-8-2 units on the breast-cancer data of the package. The
+exit code is 1 if a gradient is wrong.
 """
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command to argparse."""
-    parser = commands.add_parser("check", help="prove a network's gradients on your data", description=_DESCRIPTION)
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a file that `fastmlp train DATA.csv` wrote")
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check", help="check the gradients of a network on your data", description=_DESCRIPTION
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="model file that `fastmlp train DATA.csv` wrote")
+    parser.add_argument("data", nargs="?", metavar="DATA.csv", help="CSV file with the model's columns and its target")
     parser.add_argument(
-        "data", nargs="?", metavar="DATA.csv", help="a CSV file with the model's columns and its target"
+        "--rows", type=convert.whole_number(1), default=100, metavar="N", help="number of rows (default: %(default)s)"
     )
     parser.add_argument(
-        "--rows", type=options.whole(1), default=100, metavar="N", help="rows to check on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=options.whole(0), default=0, metavar="N", help="decides which rows (default: %(default)s)"
+        "--seed",
+        type=convert.whole_number(0),
+        default=0,
+        metavar="N",
+        help="seed of the random choice of rows (default: %(default)s)",
     )
     options.add_data_options(parser)
-    parser.set_defaults(run=functools.partial(run, parser))
+    parser.set_defaults(run=run, parser=parser)
 
 
-def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    """Check and print the table.
+def run(arguments: argparse.Namespace) -> None:
+    """Check the gradients and print the result.
 
     Raises
     ------
     SystemExit
-        With 1, if a gradient is not right.
+        With code 1, if a gradient is wrong.
     """
     if arguments.model is not None and arguments.data is None:
-        parser.error("DATA.csv is needed: the file with rows to check on")
+        arguments.parser.error("DATA.csv is needed: the file with the rows to check on")
     from fastmlp import check_gradients
 
-    network, X, y = _fresh(arguments) if arguments.model is None else _of_the_user(arguments)
+    network, X, y = _fresh_network(arguments) if arguments.model is None else _users_network(arguments)
     report = check_gradients(network, X, y, seed=arguments.seed)
     if arguments.json:
         tensors = [{**dataclasses.asdict(tensor), "ok": tensor.ok} for tensor in report.tensors]
@@ -62,10 +68,11 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _of_the_user(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+def _users_network(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+    """Return the network of the model, and random rows of the file."""
     from fastmlp.tables import TabularModel, sample
 
-    model = TabularModel.load(options.existing_model(arguments.model))
+    model = TabularModel.load(find_model(arguments.model))
     X, y = sample(
         model,
         arguments.data,
@@ -77,7 +84,8 @@ def _of_the_user(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any], 
     return model.network, X, y
 
 
-def _fresh(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+def _fresh_network(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any], NDArray[Any]]:
+    """Return an untrained network, and random rows of the breast-cancer data, standardised."""
     import numpy as np
 
     from fastmlp.datasets import load_breast_cancer

@@ -1,8 +1,8 @@
-"""`fastmlp train` without a file: the whole way from data to a saved model, on the breast-cancer data of the package.
+"""`fastmlp train` without a file: train, test and save a network on the breast-cancer data of the package.
 
-The measurements are standardised, `(x - mean) / deviation`, with mean and deviation of the training rows alone. Before
-the network is saved this is folded into its first layer, so that the file takes the measurements as they are:
-`W' = W / deviation`, `b' = b - ((mean / deviation)[:, None] * W).sum(axis=0)`.
+The measurements are standardised, `(x - mean) / deviation`, with the mean and deviation of the training rows. Before
+the network is saved, the standardisation is folded into its first layer, so that the saved network takes the
+measurements in their own units: `W' = W / deviation`, `b' = b - ((mean / deviation)[:, None] * W).sum(axis=0)`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import argparse
 import json
 import random
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastmlp.cli.interrupts import told_if_nothing_written
-from fastmlp.cli.options import SUFFIX, require_writable
+from fastmlp.cli.interrupts import watch_files
+from fastmlp.cli.paths import SUFFIX, require_writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,15 +33,42 @@ LEARNING_RATE = 5e-3
 OUT = "fastmlp-breast-cancer"
 
 
+class Split(NamedTuple):
+    """The indices of the rows that train, validate and test."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+class Fitted(NamedTuple):
+    """A trained network, whose inputs are measurements in their own units.
+
+    Parameters
+    ----------
+    network : Network
+        The network, with the standardisation folded into its first layer.
+    history : History
+        The losses of each epoch.
+    monitor : GradientMonitor or None
+        The callback that recorded what a report shows, before the standardisation was folded in. None if no report is
+        asked for.
+    """
+
+    network: Network
+    history: History
+    monitor: GradientMonitor | None
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """Train, test, save and report.
+    """Train, test and save a network, and print the results.
 
     Raises
     ------
     NothingWritten
-        If it is interrupted and its files are as they were.
+        If the command is interrupted before a file is written.
     """
-    with told_if_nothing_written(*(arguments.out + suffix for suffix in _SUFFIXES)):
+    with watch_files(*(arguments.out + suffix for suffix in _SUFFIXES)):
         _train(arguments)
 
 
@@ -50,101 +77,96 @@ def _train(arguments: argparse.Namespace) -> None:
     if arguments.report:
         from fastmlp.cli import html_report
 
-        html_report.require(arguments.report)
-    from fastmlp.cli import demo_report as report
+        html_report.check_possible(arguments.report)
+    from fastmlp.cli import demo_report
     from fastmlp.datasets import load_breast_cancer
 
     data = load_breast_cancer()
-    parts = split(data.y, arguments.seed)
+    rows = split(data.y, arguments.seed)
     silent = arguments.quiet or arguments.json
     if not silent:
-        print(report.opening(data, parts, arguments.seed), flush=True)
-    network, history, monitor = fit(data, parts[0], parts[1], arguments, verbose=0 if silent else "auto")
+        print(demo_report.before_training(data, rows, arguments.seed), flush=True)
+    fitted = fit(data, rows, arguments, verbose=0 if silent else "auto")
+    outputs = fitted.network.predict(data.X[rows.test])
+    metrics = demo_report.compute_metrics(data.y[rows.test], outputs)
 
-    outputs = network.predict(data.X[parts[2]])
-    results = report.score(data.y[parts[2]], outputs)
-    files, missing = _write(network, history, arguments.out)
+    files, missing = _write(fitted.network, fitted.history, arguments.out)
+    history = fitted.history
     if not arguments.json:
-        print(report.table(results, history.history, history.seconds, data.target_names))
+        print(demo_report.results(metrics, history.history, history.seconds, data.target_names))
         print("\n".join(f"wrote {file}" for file in files), flush=True)
     failure = None
-    if monitor is not None:
-        failure = html_report.write(
-            arguments, lambda: _as_training(arguments, data, parts, network, history, monitor, results, outputs)
-        )
+    if arguments.report:
+        failure = html_report.write(arguments, lambda: _describe(arguments, data, rows, fitted, metrics, outputs))
         files += [arguments.report] if failure is None else []
     if arguments.json:
-        numbers = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
-        print(json.dumps({**results, **numbers, "files": files, "seed": arguments.seed}))
+        course = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
+        print(json.dumps({**metrics, **course, "files": files, "seed": arguments.seed}))
     if missing:
         print(missing, file=sys.stderr if arguments.json else sys.stdout)
     if failure is not None:
         raise failure
 
 
-def _as_training(
+def _describe(
     arguments: argparse.Namespace,
     data: Dataset,
-    parts: tuple[Rows, Rows, Rows],
-    network: Network,
-    history: History,
-    monitor: GradientMonitor,
-    results: dict[str, Any],
+    rows: Split,
+    fitted: Fitted,
+    metrics: dict[str, Any],
     outputs: NDArray[Any],
 ) -> Training:
-    """What the report tells: outputs are those for the test rows."""
+    """Return what the report shows. The outputs are those for the test rows."""
     from fastmlp.cli import demo_report, html_report
 
+    assert fitted.monitor is not None
     return html_report.Training(
         title="Breast Cancer Wisconsin (Diagnostic)",
         command=arguments.command,
-        data=[demo_report.opening(data, parts, arguments.seed)],
+        data=[demo_report.before_training(data, rows, arguments.seed)],
         columns=[],
-        network=network,
-        history=history,
-        judged=f"On {len(outputs)} rows that it has never seen ({data.target_names[1]} is positive).",
-        figures=demo_report.named(results),
-        y=data.y[parts[2]],
+        network=fitted.network,
+        history=fitted.history,
+        evaluated_on=demo_report.evaluated_on(len(outputs), data.target_names[1]) + ".",
+        metrics=demo_report.metric_rows(metrics),
+        y=data.y[rows.test],
         outputs=outputs,
         classes=data.target_names,
-        monitor=monitor,
+        monitor=fitted.monitor,
     )
 
 
-def split(y: NDArray[np.int64], seed: int) -> tuple[Rows, Rows, Rows]:
-    """The rows that train, validate and test: of every class 60, 20 and 20 %, drawn by chance.
+def split(y: NDArray[np.int64], seed: int) -> Split:
+    """Draw the rows that train, validate and test at random: 60, 20 and 20 % of each class.
 
-    `random.Random.random` is the one generator of which Python promises the same numbers in every version.
+    The numbers are drawn by `random.Random.random`, the only generator that is guaranteed to give the same numbers in
+    every version of Python.
     """
     import numpy as np
 
     generator = random.Random(seed)
-    chance = np.array([generator.random() for _ in y])
+    numbers = np.array([generator.random() for _ in y])
     train, validation, test = [], [], []
     for label in np.unique(y):
         rows = np.flatnonzero(y == label)
-        rows = rows[np.argsort(chance[rows], kind="stable")]
+        rows = rows[np.argsort(numbers[rows], kind="stable")]
         fifth = round(0.2 * len(rows))
         validation.append(rows[:fifth])
         test.append(rows[fifth : 2 * fifth])
         train.append(rows[2 * fifth :])
-    first, second, third = (np.sort(np.concatenate(part)) for part in (train, validation, test))
-    return first, second, third
+    return Split(*(np.sort(np.concatenate(part)) for part in (train, validation, test)))
 
 
-def fit(
-    data: Dataset, train: Rows, validation: Rows, arguments: argparse.Namespace, verbose: Any
-) -> tuple[Network, History, GradientMonitor | None]:
-    """A network that has learned from the training rows and takes measurements as they are, its history and a monitor.
+def fit(data: Dataset, rows: Split, arguments: argparse.Namespace, verbose: Any) -> Fitted:
+    """Train a network on the training rows.
 
-    There is a monitor where a report is asked for; it saw the network before standardisation was folded into it.
-
-    Hidden layers and their l2, learning rate, batch size and patience were chosen by the validation rows of 16 seeds.
+    Hidden layers and their L2 penalty, learning rate, batch size and patience were chosen by the validation loss over
+    16 seeds.
     """
     from fastmlp import Adam, Dense, EarlyStopping, Network
     from fastmlp.callbacks import Callback
 
-    mean, deviation = data.X[train].mean(axis=0), data.X[train].std(axis=0)
+    mean, deviation = data.X[rows.train].mean(axis=0), data.X[rows.train].std(axis=0)
     X = (data.X - mean) / deviation
     network = Network(
         [X.shape[1], Dense(16, "relu", l2=0.01), Dense(8, "relu", l2=0.01), Dense(2, "softmax", l2=0.01)],
@@ -154,31 +176,47 @@ def fit(
     callbacks: list[Callback] = [EarlyStopping(patience=arguments.patience)]
     monitor = None
     if arguments.report:
-        from fastmlp.cli.html_report import monitor_of
+        from fastmlp.cli.html_report import make_monitor
 
-        monitor = monitor_of(X[train], data.y[train])
+        monitor = make_monitor(X[rows.train], data.y[rows.train])
         callbacks.append(monitor)
     history = network.fit(
-        X[train],
-        data.y[train],
+        X[rows.train],
+        data.y[rows.train],
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
-        validation_data=(X[validation], data.y[validation]),
+        validation_data=(X[rows.validation], data.y[rows.validation]),
         callbacks=callbacks,
         verbose=verbose,
     )
     (W, b), *rest = network.get_weights()
     network.set_weights([fold_standardisation(W, b, mean, deviation), *rest])
-    return network, history, monitor
+    return Fitted(network, history, monitor)
 
 
 def fold_standardisation(W: Any, b: Any, mean: Floats, deviation: Floats) -> tuple[Floats, Floats]:
-    """The first layer, W (inputs, units) and b (units,), for x in place of `(x - mean) / deviation`, in float64."""
+    """Return the first layer for inputs x in place of `(x - mean) / deviation`, in float64.
+
+    Parameters
+    ----------
+    W, b : ndarray
+        Weights, (inputs, units), and biases, (units,), of the first layer for standardised inputs.
+    mean, deviation : ndarray of shape (inputs,)
+        Mean and deviation of each input.
+    """
     return W / deviation[:, None], b - ((mean / deviation)[:, None] * W).sum(axis=0)
 
 
 def _write(network: Network, history: History, prefix: str) -> tuple[list[str], str | None]:
-    """Save model and picture; the files, and what to say where there is no picture."""
+    """Save the model and the learning curves.
+
+    Returns
+    -------
+    files : list of str
+        The files written.
+    missing : str or None
+        A sentence that says why there is no picture, if matplotlib is not installed.
+    """
     from fastmlp.plot import learning_curves
 
     model, picture = (prefix + suffix for suffix in _SUFFIXES)

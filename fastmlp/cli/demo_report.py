@@ -1,4 +1,4 @@
-"""What the training on the breast-cancer data tells: opening lines, test figures and their table in 80 columns."""
+"""The texts that `fastmlp train` without a file prints, at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -12,51 +12,77 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from fastmlp.cli.demo import Split
     from fastmlp.datasets import Dataset
 
 _NAMES = {"test_accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
-def opening(data: Dataset, parts: Sequence[Sequence[int] | NDArray[np.intp]], seed: int) -> str:
-    """What is going to be learned from which rows."""
-    rows, columns = data.X.shape
-    train, validation, test = (len(part) for part in parts)
+def before_training(data: Dataset, rows: Split, seed: int) -> str:
+    """Return some lines on the data and the split."""
+    samples, measurements = data.X.shape
+    train, validation, test = (len(part) for part in rows)
     return (
-        f"Breast Cancer Wisconsin (Diagnostic): {rows} aspirates, {columns} measurements each,\n"
-        f"{data.y.sum()} of them {data.target_names[1]}. "
-        f"With seed {seed}: {train} rows train, {validation} validate, {test} test.\n"
+        f"Breast Cancer Wisconsin (Diagnostic): {samples} samples of {measurements} measurements,\n"
+        f"{data.y.sum()} of them {data.target_names[1]}.\n"
+        f"With seed {seed}: {train} training, {validation} validation and {test} test rows.\n"
     )
 
 
-def score(y: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, Any]:
-    """The figures of y, 0 or 1 of shape (n,), and the predicted probabilities (n, 2); 1 is the positive class."""
-    called = probabilities.argmax(axis=1)
+def compute_metrics(y: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, Any]:
+    """Compute the metrics as --json prints them.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        The true classes, 0 or 1. Class 1 is the positive one.
+    probabilities : ndarray of shape (n, 2)
+        The predicted probabilities.
+    """
+    predicted = probabilities.argmax(axis=1)
     return {
-        "test_accuracy": metrics.accuracy(y, called),
-        "precision": metrics.precision(y, called),
-        "recall": metrics.recall(y, called),
-        "f1": metrics.f1(y, called),
+        "test_accuracy": metrics.accuracy(y, predicted),
+        "precision": metrics.precision(y, predicted),
+        "recall": metrics.recall(y, predicted),
+        "f1": metrics.f1(y, predicted),
         "roc_auc": metrics.roc_auc(y, probabilities[:, 1]),
-        "confusion_matrix": metrics.confusion_matrix(y, called, labels=[0, 1]).tolist(),
+        "confusion_matrix": metrics.confusion_matrix(y, predicted, labels=[0, 1]).tolist(),
     }
 
 
-def named(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The names of the figures in words, and their values."""
-    return [(name, f"{results[key]:.4f}") for key, name in _NAMES.items()]
+def metric_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the name of each metric in words, and its value as text."""
+    return [(name, f"{values[key]:.4f}") for key, name in _NAMES.items()]
 
 
-def table(
-    results: Mapping[str, Any], curves: Mapping[str, Sequence[float]], seconds: float, classes: Sequence[str]
+def evaluated_on(rows: int, positive: str) -> str:
+    """Return the phrase that says on which rows the metrics were computed."""
+    return f"On the {rows} test rows, which were not used in training ({positive} is positive)"
+
+
+def results(
+    values: Mapping[str, Any], curves: Mapping[str, Sequence[float]], seconds: float, classes: Sequence[str]
 ) -> str:
-    """The figures one below the other, then the confusion matrix with the names of its classes."""
-    matrix = results["confusion_matrix"]
+    """Return the metrics, one a line, and the confusion matrix with the names of the classes.
+
+    Parameters
+    ----------
+    values : mapping
+        The metrics that `compute_metrics` returned.
+    curves : mapping
+        The losses of each epoch, "val_loss" among them.
+    seconds : float
+        The time that the training took.
+    classes : sequence of str
+        The names of the two classes.
+    """
+    matrix = values["confusion_matrix"]
     lines = [
         f"{len(curves['val_loss'])} epochs in {seconds:.2f} s, the best was epoch {best_epoch(curves)}.",
         "",
-        f"On {sum(map(sum, matrix))} rows that it has never seen ({classes[1]} is positive):",
+        f"{evaluated_on(sum(map(sum, matrix)), classes[1])}:",
         "",
-        *(f"  {name:<10} {value:>8}" for name, value in named(results)),
+        *(f"  {name:<10} {value:>8}" for name, value in metric_rows(values)),
         "",
         f"  {'':<17} {'predicted':>10}",
         f"  {'':<17} {classes[0]:>10} {classes[1]:>10}",

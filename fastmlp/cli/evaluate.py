@@ -1,4 +1,4 @@
-"""`fastmlp evaluate`: how good a model is on a CSV file that holds the target too."""
+"""`fastmlp evaluate`: compute the metrics of a model on a CSV file that has the target column."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ import json
 from typing import Any
 
 from fastmlp.cli import options
+from fastmlp.cli.paths import find_model
 
 _DESCRIPTION = """
-Compare a model's predictions with the target column of a file. For classes: accuracy, F1, with two classes ROC AUC, and
-the confusion matrix; for numbers: mean absolute error, root mean squared error and R squared.
+Compare the predictions of a model with the target column of a CSV file. For classes, print accuracy, F1, the confusion
+matrix and, if there are two classes, ROC AUC. For numbers, print mean absolute error, root mean squared error and R
+squared.
 """
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command to argparse."""
+    """Add the command to the parser."""
     parser = commands.add_parser(
-        "evaluate", help="compare predictions with a CSV file's target", description=_DESCRIPTION
+        "evaluate", help="compare predictions with the target column of a CSV file", description=_DESCRIPTION
     )
-    parser.add_argument("model", metavar="MODEL", help="a file that `fastmlp train DATA.csv` wrote")
-    parser.add_argument("data", metavar="DATA.csv", help="a CSV file with the model's columns and its target")
+    parser.add_argument("model", metavar="MODEL", help="model file that `fastmlp train DATA.csv` wrote")
+    parser.add_argument("data", metavar="DATA.csv", help="CSV file with the model's columns and its target")
     options.add_data_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluate and print the figures."""
-    from fastmlp.cli import table_report as report
+    """Evaluate the model and print the metrics."""
+    from fastmlp.cli import table_report
     from fastmlp.tables import TabularModel
 
-    path = options.existing_model(arguments.model)
+    path = find_model(arguments.model)
     model = TabularModel.load(path)
-    found = model.evaluate(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
+    metrics = model.evaluate(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
     if arguments.json:
         about = {"model": path, "data": arguments.data, "target": model.schema.to_dict()["target"]}
-        print(json.dumps({**about, **found}))
+        print(json.dumps({**about, **metrics}))
         return
-    print(f"{path} on the {found['rows']:,} rows of {arguments.data}, target {model.schema.target.name}:\n")
-    print(report.figures(found, model.schema))
+    print(f"{path} on the {metrics['rows']:,} rows of {arguments.data}, target {model.schema.target.name}:\n")
+    print(table_report.metrics_table(metrics, model.schema))

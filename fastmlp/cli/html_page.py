@@ -1,4 +1,4 @@
-"""An HTML page that needs nothing but itself: no script, no file, no address; light or dark as its reader prefers."""
+"""Build an HTML page without scripts, files or addresses, in light or dark colours as the reader prefers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ th,td{padding:.15rem .8rem .15rem 0;border-bottom:1px solid var(--faint);vertica
 caption{color:var(--muted);padding-top:.4rem}
 figure{margin:1rem 0;overflow-x:auto}figure svg{max-width:100%;height:auto}
 """
-# A name from a hostile file cannot load or run anything, even if it were not escaped.
+# Names from a hostile file are escaped. This policy would stop them from loading or running anything even if not.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class Page:
-    """A page in the making; every text that is given is escaped.
+    """An HTML page to which elements are added one after the other. All texts are escaped, except in `html`.
 
     Parameters
     ----------
     title : str
-        Of the page, and its headline.
+        The title of the page, which is also its first heading.
     """
 
     def __init__(self, title: str) -> None:
@@ -43,32 +43,32 @@ class Page:
         self._pictures = 0
 
     def heading(self, text: str) -> None:
-        """Begin a section."""
+        """Add the heading of a section."""
         self._body.append(f"<h2>{escape(text)}</h2>")
 
     def paragraph(self, text: str) -> None:
-        """Add a sentence or two."""
+        """Add a paragraph."""
         self._body.append(f"<p>{escape(text)}</p>")
 
     def code(self, text: str) -> None:
-        """Add what is typed into a terminal."""
+        """Add a text in the font of a terminal."""
         self._body.append(f"<pre>{escape(text)}</pre>")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> None:
-        """Add a table, `numbers` being the columns that are aligned right."""
+        """Add a table. The columns named in `numbers` are aligned right."""
         self._body.append(notebook.html_table(head, rows, numbers))
 
     def html(self, element: str) -> None:
-        """Add an element that is HTML already."""
+        """Add an element that is already HTML."""
         self._body.append(element)
 
     def picture(self, figure: Figure, label: str) -> None:
-        """Add a picture, drawn in light colours; `label` says what it shows."""
+        """Add a figure that is drawn in light colours. `label` describes it for screen readers."""
         self._pictures += 1
         self._body.append(f"<figure>{inline_svg(figure, f'picture{self._pictures}-', label)}</figure>")
 
     def text(self) -> str:
-        """The whole page."""
+        """Return the complete page."""
         dark = f"@media (prefers-color-scheme: dark){{:root{{{_variables(DARK)}}}}}"
         style = f":root{{color-scheme:light dark;{_variables(LIGHT)}}}{dark}{_LAYOUT}{STYLE}{DARK_RULES}"
         body = "\n".join(self._body)
@@ -89,5 +89,6 @@ class Page:
 
 
 def _variables(palette: Palette) -> str:
+    """Return the colours of a palette as CSS variables."""
     names = ("surface", "ink", "muted", "faint")
     return ";".join(f"--{name}:{getattr(palette, name)}" for name in names)

@@ -1,4 +1,4 @@
-"""The report of a training, `fastmlp train --report FILE.html`: what was asked, learned and reached, with pictures."""
+"""Write the report of a training, `fastmlp train --report FILE.html`: data, network, learning curves and metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastmlp import plot
 from fastmlp._display import notebook
 from fastmlp._io.atomic import write_atomically
 from fastmlp.callbacks import GradientMonitor
-from fastmlp.cli import options, table_report
+from fastmlp.cli import paths, table_report
 from fastmlp.cli.html_page import Page
 from fastmlp.plot.canvas import require_matplotlib
 from fastmlp.tables.schema import ClassTarget
@@ -26,41 +26,41 @@ if TYPE_CHECKING:
     from fastmlp.network import Network
     from fastmlp.tables import TabularModel, TrainingTable
 
-_WATCHED = 256  # training rows whose gradients are measured after each epoch
+_MONITORED_ROWS = 256  # training rows whose gradients are measured after each epoch
 
 
 class ReportError(ValueError):
-    """A report that cannot be written."""
+    """Raised when a report cannot be written."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a report tells of.
+    """The content of a report.
 
     Parameters
     ----------
     title, command : str
-        The headline; and what was typed.
+        The title of the page, and the command that was typed.
     data : sequence of str
-        Sentences on rows, split and target.
+        Sentences on the rows, the split and the target.
     columns : sequence of tuple of str
-        A table of the columns, its head first; may be empty.
+        A table of the columns, beginning with its header. It may be empty.
     network : Network
-        After the training.
+        The trained network.
     history : History
-        Of the training.
-    judged : str
-        On which rows y and outputs are.
-    figures : sequence of tuple of str
-        Names and values of the metrics on these rows.
+        The losses of each epoch.
+    evaluated_on : str
+        A sentence that says which rows `metrics`, `y` and `outputs` belong to.
+    metrics : sequence of tuple of str
+        Names and values of the metrics.
     y : ndarray of shape (n,)
-        Places of classes, or numbers.
+        The true targets: indices of classes, or numbers.
     outputs : ndarray of shape (n, k)
         Probabilities of the classes, or (n, 1) predicted numbers.
-    classes : sequence of str, optional
-        Their names; None where numbers are predicted.
+    classes : sequence of str or None
+        The names of the classes; None for numbers.
     monitor : GradientMonitor
-        That watched the training.
+        The callback that recorded gradients during the training.
     """
 
     title: str
@@ -69,38 +69,41 @@ class Training:
     columns: Sequence[tuple[str, ...]]
     network: Network
     history: History
-    judged: str
-    figures: Sequence[tuple[str, str]]
+    evaluated_on: str
+    metrics: Sequence[tuple[str, str]]
     y: NDArray[Any]
     outputs: NDArray[Any]
     classes: Sequence[str] | None
     monitor: GradientMonitor
 
 
-def require(path: str, *read: str) -> None:
-    """Fail before the training and not after it.
+def check_possible(path: str, *inputs: str) -> None:
+    """Check that a report can be written, so that a command fails before the training and not after it.
 
     Raises
     ------
     ReportError
         If matplotlib is not installed.
     OSError
-        If the file cannot be written, or is one of those that are read.
+        If `path` cannot be written, or is one of the command's input files.
     """
     try:
         require_matplotlib()
     except ImportError as error:
         raise ReportError(f"--report draws pictures: {error}") from error
-    options.require_writable(path, *read, option="--report")
+    paths.require_writable(path, *inputs, option="--report")
 
 
-def monitor_of(X: NDArray[Any], y: NDArray[Any]) -> GradientMonitor:
-    """A callback that watches some of the training rows, from all over the table: files are often sorted."""
-    some = np.unique(np.linspace(0, len(X) - 1, min(len(X), _WATCHED)).astype(np.intp))
-    return GradientMonitor(X[some], y[some])
+def make_monitor(X: NDArray[Any], y: NDArray[Any]) -> GradientMonitor:
+    """Return a callback that records gradients on some training rows.
+
+    The rows are spread evenly over the table, because files are often sorted.
+    """
+    rows = np.unique(np.linspace(0, len(X) - 1, min(len(X), _MONITORED_ROWS)).astype(np.intp))
+    return GradientMonitor(X[rows], y[rows])
 
 
-def of_table(
+def from_table(
     model: TabularModel,
     table: TrainingTable,
     arguments: argparse.Namespace,
@@ -108,19 +111,21 @@ def of_table(
     history: History,
     monitor: GradientMonitor,
 ) -> Training:
-    """What there is to tell of a training on a CSV file."""
+    """Return the content of the report of a training on a CSV file."""
     y, outputs = model.answers(table)
     target = model.schema.target
-    kept_out = f"On the {len(y):,} rows kept out of training, which also decided when it stopped."
+    evaluated_on = f"On the {len(y):,} training rows, because no rows were kept out of training."
+    if len(table.X_validation):
+        evaluated_on = f"On the {len(y):,} rows kept out of training, which also decided when it stopped."
     return Training(
         title=f"{table.path}: {target.name}",
         command=arguments.command,
-        data=[f"{table_report.size(table)}.", *table_report.plan(table, arguments.seed, batch_size)],
+        data=[f"{table_report.size_line(table)}.", *table_report.plan_lines(table, arguments.seed, batch_size)],
         columns=table_report.column_rows(table.schema, table.missing),
         network=model.network,
         history=history,
-        judged=kept_out if len(table.X_validation) else f"On the {len(y):,} training rows: none were kept out.",
-        figures=table_report.named_figures(model.figures(y, outputs), model.schema),
+        evaluated_on=evaluated_on,
+        metrics=table_report.metric_rows(model.figures(y, outputs), model.schema),
         y=y,
         outputs=outputs,
         classes=target.classes if isinstance(target, ClassTarget) else None,
@@ -128,22 +133,30 @@ def of_table(
     )
 
 
-def write(arguments: argparse.Namespace, gather: Callable[[], Training]) -> ReportError | None:
-    """Write the report of what `gather` gives to `arguments.report`, whole or not at all, and say so.
+def write(arguments: argparse.Namespace, collect: Callable[[], Training]) -> ReportError | None:
+    """Write a report to `arguments.report`, completely or not at all, and print that it was written.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+        The arguments of the command.
+    collect : callable
+        Returns the content of the report.
 
     Returns
     -------
     ReportError or None
-        What went wrong, to be raised when all else is told: a training is not lost by its report.
+        The error if the report cannot be written. It is returned and not raised, so that the command can first print
+        the results of the training.
     """
     path = arguments.report
     try:
-        page = page_of(gather())
-        # Names of files need not be Unicode; what is not shows as an escape.
+        page = make_page(collect())
+        # Names of files need not be valid Unicode. What is not valid is written as an escape.
         write_atomically(path, [page.encode("utf-8", "backslashreplace")])
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        failure = ReportError(f"the model is saved, but not the report, {path}: {reason or type(error).__name__}")
+        failure = ReportError(f"the model is saved, but the report {path} is not: {reason or type(error).__name__}")
         failure.__cause__ = error
         return failure
     if not arguments.json:
@@ -151,47 +164,60 @@ def write(arguments: argparse.Namespace, gather: Callable[[], Training]) -> Repo
     return None
 
 
-def page_of(training: Training) -> str:
-    """The report's HTML."""
+def make_page(training: Training) -> str:
+    """Return the HTML of a report."""
     page = Page(training.title)
-    made = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
+    now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
     page.code(training.command)
-    page.paragraph(f"fastmlp {fastmlp.__version__}, {made}")
+    page.paragraph(f"fastmlp {fastmlp.__version__}, {now}")
+    _add_data(page, training)
+    _add_training(page, training)
+    _add_metrics(page, training)
+    _add_gradients(page, training)
+    return page.text()
+
+
+def _add_data(page: Page, training: Training) -> None:
     page.heading("Data")
     for sentence in training.data:
         page.paragraph(sentence)
     if training.columns:
         page.table(training.columns[0], training.columns[1:], training.columns[0][2:])
+
+
+def _add_training(page: Page, training: Training) -> None:
+    history = training.history
     page.heading("Network")
     page.picture(plot.network(training.network), "The layers of the network")
     page.html(notebook.network_table(training.network.architecture))
     page.heading("Training")
-    page.paragraph(table_report.course(training.history))
-    page.picture(plot.learning_curves(training.history, title=None), "The loss of every epoch")
-    page.html(notebook.history_table(training.history.history, len(training.history.epoch), training.history.seconds))
-    page.heading("How good it is")
-    page.paragraph(training.judged)
-    page.table(("metric", "value"), training.figures, ("value",))
+    page.paragraph(table_report.training_line(history))
+    page.picture(plot.learning_curves(history, title=None), "The loss of each epoch")
+    page.html(notebook.history_table(history.history, len(history.epoch), history.seconds))
+
+
+def _add_metrics(page: Page, training: Training) -> None:
+    page.heading("Metrics")
+    page.paragraph(training.evaluated_on)
+    page.table(("metric", "value"), training.metrics, ("value",))
     if training.classes is None:
         page.picture(plot.predicted_versus_true(training.y, training.outputs[:, 0]), "Predicted against true numbers")
-    else:
-        _add_classes(page, training, training.classes)
+        return
+    indices, predicted = np.arange(len(training.classes)), training.outputs.argmax(axis=1)
+    matrix = plot.confusion_matrix(training.y, predicted, labels=indices, display_labels=training.classes)
+    page.picture(matrix, "Confusion matrix")
+    if len(np.unique(training.y)) == 1:
+        page.paragraph("All these rows belong to one class, so there is no ROC curve.")
+        return
+    page.picture(plot.roc_curves(training.y, training.outputs, display_labels=training.classes), "ROC curves")
+
+
+def _add_gradients(page: Page, training: Training) -> None:
+    rows = len(np.asarray(training.monitor.y))
     page.heading("Gradients")
-    watched = len(np.asarray(training.monitor.y))
     page.paragraph(
-        f"Layer by layer after each epoch, on {watched} of the training rows. A gradient that is "
-        "smaller by orders of magnitude in the first layers than in the last ones vanishes; dead units, which are 0 in "
-        "all these rows, learn nothing."
+        f"Norms of each layer after each epoch, measured on {rows} of the training rows. Gradients vanish if they are "
+        "orders of magnitude smaller in the first layers than in the last ones. Dead units, whose output is 0 for all "
+        "these rows, learn nothing."
     )
     page.picture(plot.gradient_norms(training.monitor), "Weights, gradients and activations of each layer")
-    return page.text()
-
-
-def _add_classes(page: Page, training: Training, classes: Sequence[str]) -> None:
-    places, called = np.arange(len(classes)), training.outputs.argmax(axis=1)
-    matrix = plot.confusion_matrix(training.y, called, labels=places, display_labels=classes)
-    page.picture(matrix, "How often each class was taken for each")
-    if len(np.unique(training.y)) == 1:
-        page.paragraph("All these rows are of one class, so there is no ROC curve.")
-        return
-    page.picture(plot.roc_curves(training.y, training.outputs, display_labels=classes), "ROC curves")

@@ -1,4 +1,4 @@
-"""`fastmlp info`: what the library found on this machine."""
+"""`fastmlp info`: show the versions, the processor and the settings that fastmlp found on this machine."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import argparse
 import json
 from typing import Any
 
+_DESCRIPTION = "Show versions, processor, number of threads, and the cache of compiled code."
+
 
 def add_to(commands: Any) -> None:
-    """Declare the command to argparse."""
-    text = "Show versions, processor, threads and the cache of compiled code."
-    parser = commands.add_parser("info", help="show what fastmlp runs on", description=text)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
+    """Add the command to the parser."""
+    parser = commands.add_parser("info", help="show versions, processor, threads and cache", description=_DESCRIPTION)
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print what `fastmlp._runtime.system.describe` found."""
+    """Print what `fastmlp._runtime.system.describe` returns."""
     from fastmlp._runtime import system
 
     found = system.describe()
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
         "versions": ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
         "platform": found["platform"],
         "processor": found["cpu"],
-        "features": ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in found["features"].items()),
+        "features": ", ".join(f"{name} {'yes' if exists else 'no'}" for name, exists in found["features"].items()),
         "vector width": f"{found['vector_bits']} bits",
         "threading layer": found["threading_layer"],
         "threads": found["threads"],

@@ -1,4 +1,4 @@
-"""Ctrl-C: whether anything was written before it."""
+"""Find out whether a command that is interrupted by Ctrl-C has already written its files."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Iterator
 
 
 class NothingWritten(KeyboardInterrupt):
-    """An interrupt before any file was written."""
+    """Raised when a command is interrupted before it has written any file."""
 
 
 @contextlib.contextmanager
-def told_if_nothing_written(*paths: str) -> Iterator[None]:
-    """Turn an interrupt into `NothingWritten` if the files are as they were.
+def watch_files(*paths: str) -> Iterator[None]:
+    """Raise `NothingWritten` in place of KeyboardInterrupt if the files at `paths` have not changed by then.
 
-    They are written atomically, so the folder tells.
+    The files are written atomically. A file that was replaced therefore has another inode or modification time.
     """
-    before = _files_at(paths)
+    before = _identities(paths)
     try:
         yield
     except KeyboardInterrupt:
-        if _files_at(paths) == before:
+        if _identities(paths) == before:
             raise NothingWritten from None
         raise
 
 
-def _files_at(paths: tuple[str, ...]) -> list[tuple[int, int] | None]:
-    """Which files lie there; one that is replaced gets another number or time."""
+def _identities(paths: tuple[str, ...]) -> list[tuple[int, int] | None]:
+    """Return inode and modification time of each file, None for a file that does not exist."""
     found: list[tuple[int, int] | None] = []
     for path in paths:
         try:

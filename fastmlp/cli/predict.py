@@ -1,4 +1,4 @@
-"""`fastmlp predict`: what a model says of a CSV file's rows."""
+"""`fastmlp predict`: predict the target of each row of a CSV file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fastmlp.cli import options
-from fastmlp.cli.interrupts import told_if_nothing_written
+from fastmlp.cli import convert, options
+from fastmlp.cli.interrupts import watch_files
+from fastmlp.cli.paths import SUFFIX, find_model, require_writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,83 +21,95 @@ if TYPE_CHECKING:
 
     from fastmlp.tables import TabularModel
 
-_IN_MEMORY = 1 << 24  # bytes of output that need no file
-_PRINTED = 1 << 16  # characters at a time
+_MAX_IN_MEMORY = 1 << 24  # bytes of output; more goes to a temporary file
+_PRINTED_AT_ONCE = 1 << 16  # characters
 _DESCRIPTION = """
-Predict the target of each row: for classes the columns `prediction` and `p(CLASS)`, for numbers `prediction`. The
-file's columns may come in another order; those that the model does not know, and the target, are not looked at.
+Predict the target of each row of a CSV file, and write the predictions as CSV. For classes the columns are `prediction`
+and `p(CLASS)`, the probability of each class. For numbers there is one column, `prediction`.
+
+The file must have the columns that the model was trained on, in any order. Other columns and the target are ignored.
 """
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command to argparse."""
+    """Add the command to the parser."""
     parser = commands.add_parser("predict", help="predict the rows of a CSV file", description=_DESCRIPTION)
-    parser.add_argument("model", metavar="MODEL", help="a file that `fastmlp train DATA.csv` wrote")
-    parser.add_argument("data", metavar="DATA.csv", help="a CSV file with the columns that the model learned from")
+    parser.add_argument("model", metavar="MODEL", help="model file that `fastmlp train DATA.csv` wrote")
+    parser.add_argument("data", metavar="DATA.csv", help="CSV file with the columns that the model was trained on")
     parser.add_argument(
-        "--out", type=options.file_name, metavar="FILE.csv", help="where the predictions go (default: standard output)"
+        "--out",
+        type=convert.file_path,
+        metavar="FILE.csv",
+        help="file to write the predictions to (default: standard output)",
     )
     options.add_data_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Predict, and write all or nothing.
+    """Predict the rows. Either all predictions are written or none.
 
     Raises
     ------
     NothingWritten
-        If it is interrupted before the predictions were written.
+        If the command is interrupted before the predictions are written.
     """
-    with told_if_nothing_written(*filter(None, [arguments.out])):
+    with watch_files(*filter(None, [arguments.out])):
         if arguments.out is not None:
-            options.require_writable(arguments.out, arguments.data, arguments.model, arguments.model + options.SUFFIX)
+            require_writable(arguments.out, arguments.data, arguments.model, arguments.model + SUFFIX)
         _predict(arguments)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    from fastmlp._io.atomic import write_atomically
     from fastmlp.tables import TabularModel
 
-    path = options.existing_model(arguments.model)
+    path = find_model(arguments.model)
     model = TabularModel.load(path)
-    found = model.predictions(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
+    outputs = model.predictions(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
     about = {"model": path, "data": arguments.data, "target": model.schema.to_dict()["target"]}
     if arguments.out is None:
-        _print_whole(_json(model, found, about) if arguments.json else _csv(model, found))
+        _print_all_or_nothing(_json(model, outputs, about) if arguments.json else _csv(model, outputs))
         return
-    rows = 0
-
-    def counted() -> Iterator[NDArray[Any]]:
-        nonlocal rows
-        for block in found:
-            rows += len(block)
-            yield block
-
-    write_atomically(arguments.out, (text.encode() for text in _csv(model, counted())))
+    rows = _write_csv(arguments.out, model, outputs)
     if arguments.json:
         print(json.dumps({**about, "rows": rows, "out": arguments.out}))
     elif not arguments.quiet:
         print(f"wrote {rows:,} predictions to {arguments.out}")
 
 
-def _print_whole(parts: Iterator[str]) -> None:
-    """Print all parts or, where one fails, none: a file that the output goes to never holds half of it.
+def _write_csv(path: str, model: TabularModel, outputs: Iterator[NDArray[Any]]) -> int:
+    """Write the predictions to a file and return the number of rows."""
+    from fastmlp._io.atomic import write_atomically
 
-    Where it goes to a file or another program it is UTF-8, as with --out.
+    rows = 0
+
+    def counted() -> Iterator[NDArray[Any]]:
+        nonlocal rows
+        for block in outputs:
+            rows += len(block)
+            yield block
+
+    write_atomically(path, (text.encode() for text in _csv(model, counted())))
+    return rows
+
+
+def _print_all_or_nothing(parts: Iterator[str]) -> None:
+    """Print all parts, or none if one fails, so that redirected output is never half of it.
+
+    Output that goes to a file or to another program is UTF-8, as with --out.
     """
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", newline="") as kept:
+    with tempfile.SpooledTemporaryFile(_MAX_IN_MEMORY, "w+", encoding="utf-8", newline="") as buffer:
         for part in parts:
-            kept.write(part)
-        kept.seek(0)
-        for part in iter(lambda: kept.read(_PRINTED), ""):
+            buffer.write(part)
+        buffer.seek(0)
+        for part in iter(lambda: buffer.read(_PRINTED_AT_ONCE), ""):
             print(part, end="")
 
 
-def _csv(model: TabularModel, blocks: Iterator[NDArray[Any]]) -> Iterator[str]:
-    """The lines of the predictions, block by block."""
+def _csv(model: TabularModel, outputs: Iterator[NDArray[Any]]) -> Iterator[str]:
+    """Yield the header and the rows of the predictions as CSV, block by block."""
     from fastmlp.tables.schema import ClassTarget
 
     target = model.schema.target
@@ -104,40 +117,40 @@ def _csv(model: TabularModel, blocks: Iterator[NDArray[Any]]) -> Iterator[str]:
     writer = csv.writer(text, lineterminator="\n")
     classes = target.classes if isinstance(target, ClassTarget) else ()
     writer.writerow(["prediction", *(f"p({name})" for name in classes)])
-    for block in blocks:
-        named = model.named(block)
+    for block in outputs:
+        predictions = model.named(block).tolist()
         if classes:
-            writer.writerows([name, *map(str, p)] for name, p in zip(named.tolist(), block, strict=True))
+            writer.writerows([name, *map(str, p)] for name, p in zip(predictions, block, strict=True))
         else:
-            writer.writerows([spelled(value)] for value in named.tolist())
+            writer.writerows([format_number(value)] for value in predictions)
         yield text.getvalue()
         text.seek(0)
         text.truncate()
 
 
-def _json(model: TabularModel, blocks: Iterator[NDArray[Any]], about: dict[str, Any]) -> Iterator[str]:
-    """One object; its rows come one by one, since they may be many."""
+def _json(model: TabularModel, outputs: Iterator[NDArray[Any]], about: dict[str, Any]) -> Iterator[str]:
+    """Yield one JSON object in parts, a row at a time, because there may be many rows."""
     from fastmlp.tables.schema import ClassTarget
 
     target, rows = model.schema.target, 0
     classes = target.classes if isinstance(target, ClassTarget) else ()
     yield json.dumps(about)[:-1] + ', "predictions": ['
-    for block in blocks:
-        named = model.named(block).tolist()
-        for name, p in zip(named, block, strict=True):
-            described: dict[str, Any] = {"prediction": name}
+    for block in outputs:
+        predictions = model.named(block).tolist()
+        for prediction, p in zip(predictions, block, strict=True):
+            row: dict[str, Any] = {"prediction": prediction}
             if classes:
-                described["p"] = {label: _plain(share) for label, share in zip(classes, p, strict=True)}
-            yield (", " if rows else "") + json.dumps(described)
+                row["p"] = {name: _shortest_float(value) for name, value in zip(classes, p, strict=True)}
+            yield (", " if rows else "") + json.dumps(row)
             rows += 1
     yield f'], "rows": {rows}}}\n'
 
 
-def spelled(value: float) -> str:
-    """A number of float32's precision in the table's unit: 10 digits hold it."""
+def format_number(value: float) -> str:
+    """Return a number in 10 digits, which hold the precision of the network's float32."""
     return f"{value:.10g}"
 
 
-def _plain(share: np.float32) -> float:
-    """A probability in the fewest digits that are still it."""
-    return float(str(share))
+def _shortest_float(value: np.float32) -> float:
+    """Return a probability as the float that prints in the fewest digits that identify the float32."""
+    return float(str(value))

@@ -1,4 +1,4 @@
-"""`fastmlp summary`: what a model file holds."""
+"""`fastmlp summary`: show the columns and the layers of a model."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import argparse
 import json
 from typing import Any
 
-from fastmlp.cli import options
+from fastmlp.cli.paths import find_model
+
+_DESCRIPTION = "Show the columns that a model was trained on, its target, and the layers of its network."
 
 
 def add_to(commands: Any) -> None:
-    """Declare the command to argparse."""
-    text = "Show the columns that a model learned from, its target, and the layers of its network."
-    parser = commands.add_parser("summary", help="show columns and layers of a model", description=text)
-    parser.add_argument("model", metavar="MODEL", help="a file that `fastmlp train` or Network.save wrote")
+    """Add the command to the parser."""
+    parser = commands.add_parser("summary", help="show the columns and layers of a model", description=_DESCRIPTION)
+    parser.add_argument("model", metavar="MODEL", help="model file that `fastmlp train` or Network.save wrote")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the table's schema, if there is one, and the network."""
-    from fastmlp.cli import table_report as report
+    """Print the schema of the table, if the model has one, and the network."""
+    from fastmlp.cli import table_report
     from fastmlp.tables.model import read_model
     from fastmlp.tables.schema import ClassTarget
 
-    path = options.existing_model(arguments.model)
+    path = find_model(arguments.model)
     network, schema = read_model(path)
     if arguments.json:
         table = None if schema is None else schema.to_dict()
@@ -34,5 +35,5 @@ def run(arguments: argparse.Namespace) -> None:
         target = schema.target
         kind = f"one of {', '.join(target.classes)}" if isinstance(target, ClassTarget) else "a number"
         print(f"{path} predicts {target.name}, {kind}, from\n")
-        print("\n".join([*report.columns(schema), ""]))
+        print("\n".join([*table_report.column_lines(schema), ""]))
     network.summary()

@@ -1,4 +1,4 @@
-"""`fastmlp warmup`: compile everything now, so that no fit has to."""
+"""`fastmlp warmup`: compile all kernels now, so that no training has to wait for it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import json
 import time
 from typing import Any
 
+_DESCRIPTION = "Compile all kernels and store them in the cache, where this and every later process finds them."
+
 
 def add_to(commands: Any) -> None:
-    """Declare the command to argparse."""
-    text = "Compile what a first fit needs and keep it in the cache, for this and every later process."
-    parser = commands.add_parser("warmup", help="compile everything now", description=text)
+    """Add the command to the parser."""
+    parser = commands.add_parser("warmup", help="compile all kernels now", description=_DESCRIPTION)
     parser.add_argument("--json", action="store_true", help='print one JSON object with "functions" and "seconds"')
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Compile and print how long that took."""
+    """Compile the kernels, and print how many there are and how long it took."""
     started = time.perf_counter()
     from fastmlp._engine.warmup import warmup
 

@@ -144,7 +144,11 @@ class Reader:
                 continue
             fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
             separator = SEPARATORS.get(self.separator, repr(self.separator))
-            advice = "put quotes around texts that contain it" if len(row) > width else "complete or remove the row"
+            advice = (
+                "put quotes around texts that contain the separator"
+                if len(row) > width
+                else "complete or remove the row"
+            )
             raise TableError(
                 self.path,
                 f"found {fields}, but the header has {width} (separator: {separator}); {advice}, or give another "

@@ -62,8 +62,8 @@ def class_target(path: str, target: ColumnValues, task: Task) -> tuple[ClassTarg
     if len(names) < 2:
         raise TableError(
             path,
-            f"found only the class {names[0]!r} in the file's {len(labels):,} rows, but classification needs at least "
-            "two classes; add rows of another class",
+            f"found the class {names[0]!r} in every row, but classification needs at least two classes; add rows of "
+            "another class",
             column=target.name,
         )
     return ClassTarget(target.name, tuple(names), target.categories is None), labels

@@ -1,4 +1,4 @@
-"""The command line: what it trains, prints and writes, and the exit code it ends with."""
+"""The command line: parsing, exit codes, and the commands that need no file of the user."""
 
 import json
 import re
@@ -13,8 +13,7 @@ from table_files import write
 
 import fastmlp
 from fastmlp._runtime import system
-from fastmlp.cli import demo_report as report
-from fastmlp.cli import main
+from fastmlp.cli import demo_report, main
 from fastmlp.cli.demo import fold_standardisation, split
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.metrics import accuracy
@@ -25,7 +24,7 @@ FILES = ["fastmlp-breast-cancer.png", "fastmlp-breast-cancer.safetensors"]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """Where the command runs."""
+    """Return the folder in which the command runs."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -35,7 +34,7 @@ def written(folder):
 
 
 def printed_json(capsys):
-    """The one object on stdout; anything else there would not parse."""
+    """Return the JSON object on standard output. Any other output would not parse."""
     return json.loads(capsys.readouterr().out)
 
 
@@ -62,7 +61,7 @@ def test_train_prints_at_most_80_ascii_columns_where_there_is_no_terminal(capsys
 
 
 @pytest.mark.parametrize("seed", ["1", "2"])
-def test_train_json_is_one_object_with_every_figure(folder, capsys, seed):
+def test_train_json_is_one_object_with_all_metrics(folder, capsys, seed):
     assert main(["train", "--json", "--seed", seed, "--out", str(folder / "model")]) == 0
     found = printed_json(capsys)
     assert set(found) == {
@@ -80,7 +79,7 @@ def test_train_json_is_one_object_with_every_figure(folder, capsys, seed):
     assert written(folder) == ["model.png", "model.safetensors"]
 
 
-def test_the_same_seed_gives_the_same_figures_and_another_one_others(capsys):
+def test_the_same_seed_gives_the_same_metrics_and_another_seed_others(capsys):
     found = []
     for seed in ("3", "3", "4"):
         assert main(["train", "--json", "--epochs", "5", "--seed", seed]) == 0
@@ -89,7 +88,7 @@ def test_the_same_seed_gives_the_same_figures_and_another_one_others(capsys):
     assert found[0] == found[1] != found[2]
 
 
-def test_the_saved_model_takes_the_measurements_as_they_are(capsys):
+def test_the_saved_model_takes_the_measurements_in_their_own_units(capsys):
     assert main(["train", "--json", "--seed", "5"]) == 0
     found = printed_json(capsys)
     data = load_breast_cancer()
@@ -142,7 +141,7 @@ def test_an_interrupted_training_ends_with_130_and_says_that_no_file_was_written
 
 
 @pytest.mark.parametrize("older", [True, False])
-def test_an_interrupt_after_the_model_was_written_does_not_deny_it(folder, capsys, monkeypatch, older):
+def test_after_the_model_is_written_an_interrupt_does_not_claim_that_nothing_was(folder, capsys, monkeypatch, older):
     if older:
         assert main(["train", "--quiet", "--epochs", "2"]) == 0
         (folder / FILES[0]).unlink()
@@ -158,7 +157,7 @@ def test_an_interrupt_of_another_command_ends_with_130_and_one_line(capsys, monk
     assert capsys.readouterr().err == "fastmlp: interrupted\n"
 
 
-def test_the_time_told_is_that_of_the_fit(capsys, monkeypatch):
+def test_the_time_printed_is_that_of_the_fit(capsys, monkeypatch):
     fit = fastmlp.Network.fit
 
     def timed(*arguments, **settings):
@@ -173,7 +172,7 @@ def test_the_time_told_is_that_of_the_fit(capsys, monkeypatch):
     assert capsys.readouterr().out.startswith("2 epochs in 1234.50 s")
 
 
-def test_a_missing_folder_is_told_before_anything_is_trained(capsys):
+def test_a_missing_folder_is_reported_before_the_training(capsys):
     assert main(["train", "--out", "nowhere/model"]) == 1
     shown = capsys.readouterr()
     assert shown.err == "fastmlp: nowhere: there is no such folder for --out\n"
@@ -201,8 +200,18 @@ def test_a_failure_ends_with_1_and_its_message(capsys, monkeypatch, error, messa
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["nonsense"], "invalid choice: 'nonsense'"),
-        (["train", "--nonsense"], "unrecognized arguments"),
+        (
+            ["nonsense"],
+            "there is no command 'nonsense'. The commands are: train, predict, evaluate, check, summary, info",
+        ),
+        (["trian"], "there is no command 'trian'; did you mean 'train'? The commands are: "),
+        (["--nonsense"], "fastmlp: error: unrecognized arguments: --nonsense; `fastmlp --help` lists all arguments"),
+        (["train", "--nonsense"], "unrecognized arguments: --nonsense; `fastmlp train --help` lists all arguments"),
+        (["train", "--batchsize", "8"], "unrecognized arguments: --batchsize; did you mean --batch-size?"),
+        (
+            ["train", "--epoch=8", "--learningrate=1"],
+            "unrecognized arguments: --learningrate=1; did you mean --learning",
+        ),
         (["train", "--epochs", "0"], "--epochs: must be a whole number of at least 1, got '0'"),
         (["train", "--epochs", "1.5"], "at least 1, got '1.5'"),
         (["train", "--batch-size", "-1"], "--batch-size"),
@@ -238,13 +247,33 @@ def test_without_a_command_the_commands_are_listed(capsys):
     assert all(f"\n    {command} " in shown for command in COMMANDS)
 
 
+def test_a_file_in_the_place_of_a_command_is_not_taken_for_one(folder, capsys):
+    write(folder / "a b.csv", "x,y\n1,a\n")
+    assert main(["a b.csv"]) == 2
+    shown = capsys.readouterr().err
+    assert "no command 'a b.csv'; to train on this file, type: fastmlp train 'a b.csv' --target COLUMN." in shown
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(capsys, command):
+def test_every_command_has_a_help_text(capsys, command):
     assert main([command, "--help"]) == 0
     assert f"usage: fastmlp {command}" in capsys.readouterr().out
 
 
-def test_the_module_runs_as_a_program_and_tells_its_version():
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_texts_fit_the_terminal_and_keep_paragraphs_and_examples(capsys, monkeypatch, command, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([command, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    if command == "train":
+        assert "  fastmlp train houses.csv --target price" in lines
+        begin = next(number for number, line in enumerate(lines) if line.startswith("Without DATA.csv, "))
+        assert lines[begin - 1] == ""
+
+
+def test_the_module_runs_as_a_program_and_prints_its_version():
     done = python("-m", "fastmlp", "--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"fastmlp {fastmlp.__version__}\n", "")
 
@@ -254,13 +283,13 @@ def test_the_version_is_that_of_the_build():
     assert tomllib.loads(build.read_text())["project"]["version"] == fastmlp.__version__
 
 
-def test_the_version_is_told_without_numba():
+def test_the_version_is_printed_without_importing_numba():
     code = "import sys; from fastmlp.cli import main; main(['--version']); assert 'numba' not in sys.modules"
     done = python("-c", code)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_reader_that_goes_away_gets_no_traceback():
+def test_a_closed_pipe_gives_no_traceback():
     code = (
         "import os, sys; from fastmlp._runtime import system; from fastmlp.cli import main;"
         "system.describe = lambda: {'cpu': 'any'};"
@@ -279,7 +308,7 @@ def test_every_class_is_split_60_20_20():
     assert all((np.diff(part) > 0).all() for part in parts)
 
 
-def test_a_split_is_decided_by_its_seed():
+def test_the_seed_decides_the_split():
     y = load_breast_cancer().y
     first, again, other = split(y, 0), split(y, 0), split(y, 1)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -295,15 +324,15 @@ def test_folding_moves_the_standardisation_into_the_first_layer():
     np.testing.assert_allclose(X @ W_raw + b_raw, (X - mean) / deviation @ W + b, rtol=1e-12)
 
 
-def test_the_table_shows_figures_and_matrix():
+def test_the_results_show_metrics_and_confusion_matrix():
     y = np.array([0, 0, 0, 1, 1])
     called = np.array([0, 0, 1, 1, 1])
-    results = report.score(y, np.eye(2)[called])
+    results = demo_report.compute_metrics(y, np.eye(2)[called])
     curves = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0]}
-    assert report.table(results, curves, 1.234, ("benign", "malignant")) == (
+    assert demo_report.results(results, curves, 1.234, ("benign", "malignant")) == (
         "3 epochs in 1.23 s, the best was epoch 2.\n"
         "\n"
-        "On 5 rows that it has never seen (malignant is positive):\n"
+        "On the 5 test rows, which were not used in training (malignant is positive):\n"
         "\n"
         "  accuracy     0.8000\n"
         "  precision    0.6667\n"
@@ -318,7 +347,7 @@ def test_the_table_shows_figures_and_matrix():
     )
 
 
-def test_info_tells_what_decides_the_speed(capsys):
+def test_info_prints_what_decides_the_speed(capsys):
     assert main(["info", "--json"]) == 0
     found = printed_json(capsys)
     assert set(found["versions"]) == {"fastmlp", "numba", "llvmlite", "numpy", "python"}
@@ -334,7 +363,7 @@ def test_info_tells_what_decides_the_speed(capsys):
     assert f"fastmlp {fastmlp.__version__}" in shown
 
 
-def test_warmup_tells_how_many_functions_and_how_long(capsys):
+def test_warmup_prints_the_number_of_kernels_and_the_time(capsys):
     assert main(["warmup", "--json"]) == 0
     found = printed_json(capsys)
     assert set(found) == {"functions", "seconds"}

@@ -1,4 +1,4 @@
-"""The commands on a user's CSV file: what they print, write and return, with and without --json."""
+"""The commands on a CSV file: what they print and write, and their exit codes, with and without --json."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUICK = ["--epochs", "3"]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run: flats.csv lies there."""
+    """Return the folder in which the commands run. It contains flats.csv."""
     monkeypatch.chdir(tmp_path)
     flats(tmp_path / "flats.csv")
     return tmp_path
@@ -40,7 +40,7 @@ def written(folder: Path) -> list[str]:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a command that succeeds prints."""
+    """Run a command that must succeed, and return what it prints."""
     capsys.readouterr()
     assert main(arguments) == 0
     shown = capsys.readouterr()
@@ -49,11 +49,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The one object that it prints; anything else there would not parse."""
+    """Return the JSON object that a command prints. Any other output would not parse."""
     return json.loads(run(capsys, *arguments, "--json"))
 
 
-def test_train_tells_what_it_read_learned_and_wrote_and_what_to_type_next(
+def test_train_prints_what_it_read_learned_and_wrote_and_what_to_type_next(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = run(capsys, "train", "flats.csv", "--target", "sold")
@@ -63,7 +63,7 @@ def test_train_tells_what_it_read_learned_and_wrote_and_what_to_type_next(
         "  district  3 categories       3        0",
         f"  garden    2 categories       3       {missing}",
         "Target sold: classification, 2 classes: late, soon.",
-        "With seed 0: 96 rows train in batches of 32, 24 are kept out to validate.",
+        "With seed 0: 96 training rows in batches of 32, 24 validation rows.",
         "dense 1     64  relu",
         "On the 24 rows kept out of training:",
         "  accuracy ",
@@ -76,16 +76,16 @@ def test_train_tells_what_it_read_learned_and_wrote_and_what_to_type_next(
     assert written(folder) == ["flats.csv", "model.safetensors"]
 
 
-def test_train_on_numbers_tells_how_to_choose_classes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_on_numbers_prints_how_to_choose_classes(capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, "train", "flats.csv", "--target", "price", "--validation", "0", "--epochs", "1")
-    assert "Target price: regression, numbers (--task classification for the other)." in shown
-    assert "120 rows train in batches of 32, none is kept out.\n" in shown
+    assert "Target price: regression (for classification: --task classification)." in shown
+    assert "120 training rows in batches of 32, no validation rows.\n" in shown
     assert "1 epoch in " in shown
     assert "kept out of training" not in shown
     shown = run(capsys, "train", "flats.csv", "--target", "rooms", *QUICK)
-    assert "classification, 8 classes: 1, 2, 3, 4, 5, 6, 7, 8 (--task regression for the other)." in shown
+    assert "classification, 8 classes: 1, 2, 3, 4, 5, 6, 7, 8 (for regression: --task regression)." in shown
     shown = run(capsys, "train", "flats.csv", "--target", "rooms", "--task", "regression", *QUICK)
-    assert "Target rooms: regression, numbers.\n" in shown
+    assert "Target rooms: regression.\n" in shown
     assert "R squared" in shown
 
 
@@ -108,9 +108,11 @@ def test_train_json_describes_everything(folder: Path, capsys: pytest.CaptureFix
     assert run_json(capsys, "evaluate", "my model", "flats.csv")["rows"] == 120
 
 
-def test_a_constant_column_is_told_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_constant_column_is_reported_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder / "a.csv", "x,same,y\n" + "".join(f"{i},1,{i % 2}\n" for i in range(60)))
-    assert "Always the same and so of no use: same.\n" in run(capsys, "train", "a.csv", "--target", "y", *QUICK)
+    assert "Constant, so nothing can be learned from them: same.\n" in run(
+        capsys, "train", "a.csv", "--target", "y", *QUICK
+    )
 
 
 def test_every_option_reaches_the_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,10 +160,10 @@ def test_every_activation_can_be_named(capsys: pytest.CaptureFixture[str], activ
 def test_many_rows_take_larger_batches(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastmlp.cli.train.MANY_ROWS", 50)
-    assert "96 rows train in batches of 256" in run(capsys, "train", "flats.csv", "--target", "sold", *QUICK)
+    monkeypatch.setattr("fastmlp.cli.train_options.LARGE_TABLE", 50)
+    assert "96 training rows in batches of 256" in run(capsys, "train", "flats.csv", "--target", "sold", *QUICK)
     few = run(capsys, "train", "flats.csv", "--target", "sold", "--batch-size", "7", *QUICK)
-    assert "96 rows train in batches of 7" in few
+    assert "96 training rows in batches of 7" in few
 
 
 def test_training_stops_when_the_validation_loss_does_and_takes_the_best_weights(
@@ -181,7 +183,7 @@ def test_the_same_seed_writes_the_same_bytes(folder: Path, capsys: pytest.Captur
     assert first == again != other
 
 
-def test_an_older_model_is_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_model_is_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder / "model.safetensors", b"older")
     run(capsys, "train", "flats.csv", "--target", "sold", "--out", "model.safetensors", *QUICK)
     assert written(folder) == ["flats.csv", "model.safetensors"]
@@ -256,7 +258,7 @@ def test_class_names_that_need_quotes_get_them(folder: Path, capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("models")
-def test_evaluate_prints_the_figures_and_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_prints_metrics_and_confusion_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, "evaluate", "sold", "flats.csv")
     found = run_json(capsys, "evaluate", "sold", "flats.csv")
     assert shown.startswith("sold.safetensors on the 120 rows of flats.csv, target sold:\n")
@@ -280,7 +282,7 @@ def test_evaluate_of_numbers_prints_their_errors(capsys: pytest.CaptureFixture[s
 def test_a_matrix_of_many_classes_is_left_to_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder / "a.csv", "x,y\n" + "".join(f"{i},{i % 12}\n" for i in range(120)))
     shown = run(capsys, "train", "a.csv", "--target", "y", *QUICK)
-    assert "(--json gives the confusion matrix of the 12 classes)" in shown
+    assert "(--json prints the confusion matrix of the 12 classes)" in shown
     assert len(run_json(capsys, "evaluate", "model", "a.csv")["confusion_matrix"]) == 12
 
 
@@ -288,7 +290,7 @@ def test_a_matrix_of_many_classes_is_left_to_json(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     "arguments", [["sold", "flats.csv"], ["price", "flats.csv", "--rows", "30", "--seed", "2"], []]
 )
-def test_check_finds_right_gradients_right(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+def test_check_accepts_correct_gradients(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     shown = run(capsys, "check", *arguments)
     rows = 30 if "--rows" in arguments else 100
     assert f"\non {rows} rows:\n" in shown
@@ -302,7 +304,7 @@ def test_check_finds_right_gradients_right(capsys: pytest.CaptureFixture[str], a
     assert all(tensor["ok"] for tensor in found["tensors"])
 
 
-def test_check_ends_with_1_where_a_gradient_is_wrong(
+def test_check_ends_with_1_if_a_gradient_is_wrong(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gradient_check, "DIFFERENCE_TOLERANCE", -1.0)
@@ -337,7 +339,7 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
     shown = run(capsys, "train", "a.csv", "--target", "y", *QUICK)
     assert "  x39 " in shown
     assert "\n  and 10 more columns\n" in shown
-    assert "Always the same and so of no use: x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and more.\n" in shown
+    assert "Constant, so nothing can be learned from them: x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and more.\n" in shown
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -355,11 +357,14 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
             "folder.safetensors: --out is a folder; give a file",
         ),
         ("train flats.csv --target price --learning-rate 1e30 --optimizer sgd", "the loss became NaN or infinite"),
-        ("predict no flats.csv", "no: there is no such model; `fastmlp train data.csv --target COLUMN` writes one"),
+        ("predict no flats.csv", "no: there is no such model; check the path, or write a model with `fastmlp train "),
         ("evaluate no flats.csv", "no: there is no such model"),
         ("check no flats.csv", "no: there is no such model"),
         ("summary no", "no: there is no such model"),
-        ("predict flats.csv sold", "'flats.csv' is not a valid fastmlp model; the model comes first, a file that "),
+        (
+            "predict flats.csv sold",
+            "'flats.csv' is not a valid fastmlp model; give MODEL, a file that `fastmlp train` ",
+        ),
         ("summary bad.csv", "'bad.csv' is not a valid fastmlp model"),
         ("predict plain flats.csv", "plain.safetensors: holds a network, but not the columns of a table"),
         ("evaluate sold bad.csv", "bad.csv: there are no columns 'rooms', 'area', 'district', 'garden', 'price', "),
@@ -367,16 +372,16 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
         ("predict sold no.csv", "no.csv: there is no such file; check the path"),
         ("predict sold flats.csv --out no/a.csv", "no: there is no such folder for --out"),
         ("predict sold flats.csv --out folder.safetensors", "folder.safetensors: --out is a folder; give a file in it"),
-        ("predict sold flats.csv --out flats.csv", "flats.csv: --out would replace a file that is read; give another"),
-        ("predict sold flats.csv --out link.csv", "link.csv: --out would replace a file that is read"),
-        ("predict sold flats.csv --out sold.safetensors", "sold.safetensors: --out would replace a file that is read"),
+        ("predict sold flats.csv --out flats.csv", "flats.csv: --out would overwrite an input file; give another name"),
+        ("predict sold flats.csv --out link.csv", "link.csv: --out would overwrite an input file"),
+        ("predict sold flats.csv --out sold.safetensors", "sold.safetensors: --out would overwrite an input file"),
         ("predict sold flats.csv --out pipe", "pipe: is a device or a pipe and would be replaced; give a file"),
-        ("train sold.safetensors --target y --out sold", "sold.safetensors: --out would replace a file that is read"),
+        ("train sold.safetensors --target y --out sold", "sold.safetensors: --out would overwrite an input file"),
         ("predict sold late.csv", "late.csv:3002: column 'rooms': found 'x', but the model expects numbers in this"),
         ("predict sold late.csv --out a.csv", "late.csv:3002: column 'rooms': found 'x', but the model expects"),
     ],
 )
-def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
+def test_unusable_files_end_with_1_and_one_line_that_says_what_to_do(
     folder: Path, capsys: pytest.CaptureFixture[str], arguments: str, message: str, as_json: bool
 ) -> None:
     run(capsys, "train", "flats.csv", "--target", "sold", "--out", "sold", *QUICK)
@@ -392,22 +397,25 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
     shown = capsys.readouterr()
     assert shown.err.startswith(f"fastmlp: {message}")
     assert shown.err.count("\n") == 1
-    assert shown.out == "" or "NaN" in message  # the table was read and told before
+    assert shown.out == "" or "NaN" in message  # the table was read and described before
     assert {name: (folder / name).stat().st_mtime_ns for name in written(folder)} == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ("train flats.csv", "--target COLUMN is needed: which column to predict. The columns are: 'rooms', 'area', "),
-        ("train no.csv", "--target COLUMN is needed: which column to predict\n"),
-        ("train --target y", "--target needs a file: fastmlp train data.csv --target COLUMN"),
-        ("train --layers 3", "--layers needs a file"),
+        ("train flats.csv", "--target COLUMN is needed: the column to predict. The columns are: 'rooms', 'area', "),
+        ("train no.csv", "--target COLUMN is needed: the column to predict.\n"),
+        ("train --target y", "--target needs a file, but no DATA.csv is given: fastmlp train DATA.csv --target COLUMN"),
+        ("train --layers 3", "--layers needs a file, but no DATA.csv is given"),
         ("train flats.csv --target sold --layers 3,0", "--layers: must be whole numbers such as 64,32, or none"),
         ("train flats.csv --target sold --layers wide", "--layers: must be whole numbers"),
         ("train flats.csv --target sold --activation rulu", "unknown activation 'rulu'; did you mean 'relu'?"),
         ("train flats.csv --target sold --optimizer adm", "unknown optimizer 'adm'; did you mean 'adam'?"),
-        ("train flats.csv --target sold --dropout 1", "--dropout: must be at least 0 and less than 1, got '1'"),
+        (
+            "train flats.csv --target sold --dropout 1",
+            "--dropout: must be at least 0 and less than 1, such as 0.2 for 20 %, got '1'",
+        ),
         ("train flats.csv --target sold --validation 1.5", "--validation: must be at least 0 and less than 1"),
         ("train flats.csv --target sold --l2 -1", "--l2: must be a number of at least 0, got '-1'"),
         ("train flats.csv --target sold --l2 much", "--l2: must be a number of at least 0, got 'much'"),
@@ -420,7 +428,7 @@ def test_bad_data_and_files_end_with_1_and_one_line_that_says_what_to_do(
         ("train flats.csv --target sold --ignore a\rb", "--ignore: must be names such as age,city, got 'a\\rb'"),
         ("predict model", "the following arguments are required: DATA.csv"),
         ("evaluate", "the following arguments are required: MODEL, DATA.csv"),
-        ("check model", "DATA.csv is needed: the file with rows to check on"),
+        ("check model", "DATA.csv is needed: the file with the rows to check on"),
         ("check model flats.csv --rows 0", "--rows: must be a whole number of at least 1"),
         ("summary", "the following arguments are required: MODEL"),
     ],
@@ -441,7 +449,7 @@ def test_columns_whose_names_hold_a_comma_can_be_named(folder: Path, capsys: pyt
     assert [column.name for column in TabularModel.load("model.safetensors").schema.columns] == ["c"]
 
 
-def test_too_little_memory_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 3.7 GiB")
 
@@ -479,10 +487,10 @@ def test_an_interrupt_leaves_the_folder_as_it_was(
     assert {name: (folder / name).read_bytes() for name in written(folder)} == before
 
 
-def test_an_interrupt_that_comes_after_the_model_is_there_does_not_deny_it(
+def test_after_the_model_is_written_an_interrupt_does_not_claim_that_nothing_was(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fastmlp.cli.table_report.course", interrupted)
+    monkeypatch.setattr("fastmlp.cli.table_report.training_line", interrupted)
     assert main(["train", "flats.csv", "--target", "sold", *QUICK]) == 130
     assert capsys.readouterr().err == "fastmlp: interrupted\n"
     assert written(folder) == ["flats.csv", "model.safetensors"]
@@ -491,7 +499,7 @@ def test_an_interrupt_that_comes_after_the_model_is_there_does_not_deny_it(
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("moment", ["reading", "epoch"])
 def test_ctrl_c_in_a_terminal_ends_with_130_and_writes_nothing(folder: Path, moment: str) -> None:
-    """The line of progress tells when the process reads, and when it trains."""
+    """The progress line shows whether the process reads or trains."""
     rows = 200_000 if moment == "reading" else 5_000
     write(folder / "a.csv", "x,y\n" + "".join(f"{i % 97},{i % 2}\n" for i in range(rows)))
     code = (
@@ -518,13 +526,13 @@ def test_ctrl_c_in_a_terminal_ends_with_130_and_writes_nothing(folder: Path, mom
     assert written(folder) == ["a.csv", "flats.csv"]
 
 
-def test_without_a_terminal_nothing_but_results_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_only_results_are_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = run(capsys, "train", "flats.csv", "--target", "sold", "--quiet", *QUICK)
     assert shown.startswith("3 epochs in ")
     assert stat.S_IMODE((folder / "model.safetensors").stat().st_mode) & 0o444 == 0o444
 
 
-def test_names_that_the_terminal_cannot_show_are_spelled_and_predictions_are_utf8(folder: Path) -> None:
+def test_names_that_the_terminal_cannot_show_are_escaped_and_predictions_are_utf8(folder: Path) -> None:
     rows = "".join(f"{i},{'süß' if i % 3 else 'salzig'}\n" for i in range(60))
     (folder / "taste.csv").write_text("a,taste\n" + rows, encoding="utf-8")
 

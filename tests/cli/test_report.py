@@ -1,4 +1,4 @@
-"""`fastmlp train --report`: one page that needs nothing else, and a training that is not lost by it."""
+"""`fastmlp train --report`: the content of the page, its safety, and reports that cannot be written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VOID = {"meta", "br"}
 
 
 class Page(HTMLParser):
-    """A page as a reader sees it: every element closed in its order, the texts and the attributes."""
+    """The elements, texts and attributes of an HTML page. Every element must be closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run: flats.csv lies there."""
+    """Return the folder in which the commands run. It contains flats.csv."""
     monkeypatch.chdir(tmp_path)
     flats(tmp_path / "flats.csv")
     return tmp_path
@@ -74,15 +74,15 @@ def pictures(page: Page) -> list[str | None]:
 
 CLASSES = [
     "The layers of the network",
-    "The loss of every epoch",
-    "How often each class was taken for each",
+    "The loss of each epoch",
+    "Confusion matrix",
     "ROC curves",
     "Weights, gradients and activations of each layer",
 ]
 NUMBERS = [*CLASSES[:2], "Predicted against true numbers", CLASSES[-1]]
 
 
-def test_a_report_of_classes_tells_everything(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_of_classes_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
     page = reported("flats.csv", "--target", "sold", *QUICK)
     assert pictures(page) == CLASSES
     assert capsys.readouterr().out.count("wrote report.html\nnext: ") == 1
@@ -90,7 +90,7 @@ def test_a_report_of_classes_tells_everything(capsys: pytest.CaptureFixture[str]
         "flats.csv: sold",
         "fastmlp train flats.csv --target sold --epochs 3 --layers 5,4 --report report.html --quiet",
         "flats.csv: 120 rows, 6 columns (separator: comma).",
-        "With seed 0: 96 rows train in batches of 32, 24 are kept out to validate.",
+        "With seed 0: 96 training rows in batches of 32, 24 validation rows.",
         "Target sold: classification, 2 classes: late, soon.",
         "district\n3 categories\n3\n0",
         "dense 1\n5\nrelu\n50",
@@ -99,13 +99,13 @@ def test_a_report_of_classes_tells_everything(capsys: pytest.CaptureFixture[str]
         "soon: AUC ",
         "norm of dW",
         "2: 5-4 relu",
-        "on 96 of the training rows",
+        "measured on 96 of the training rows",
     ):
         assert fact in page.words
     assert "categorical_crossentropy; Adam(0.001); seed 0" in page.words
 
 
-def test_its_figures_are_those_that_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_metrics_are_those_that_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     page = reported("flats.csv", "--target", "sold", *QUICK)
     printed = capsys.readouterr().out
     for name in ("accuracy", "F1 (mean of the classes)", "ROC AUC"):
@@ -115,16 +115,22 @@ def test_its_figures_are_those_that_are_printed(capsys: pytest.CaptureFixture[st
     assert "\n".join(matrix) in page.words
 
 
-def test_a_report_of_numbers_tells_everything() -> None:
+def test_a_report_of_numbers_is_complete() -> None:
     page = reported("flats.csv", "--target", "price", *QUICK)
     assert pictures(page) == NUMBERS
-    for fact in ("Target price: regression, numbers", "mean absolute error", "R squared", "R² = ", "predicted"):
+    for fact in (
+        "Target price: regression (for classification",
+        "mean absolute error",
+        "R squared",
+        "R² = ",
+        "predicted",
+    ):
         assert fact in page.words
 
 
-def test_without_rows_kept_out_it_says_so_and_takes_the_training_rows() -> None:
+def test_without_validation_rows_it_says_so_and_uses_the_training_rows() -> None:
     page = reported("flats.csv", "--target", "sold", "--validation", "0", *QUICK)
-    assert "On the 120 training rows: none were kept out." in page.words
+    assert "On the 120 training rows, because no rows were kept out of training." in page.words
     assert pictures(page) == CLASSES
     assert "of the training rows" in reported("flats.csv", "--target", "price", "--validation", "0", *QUICK).words
 
@@ -132,7 +138,7 @@ def test_without_rows_kept_out_it_says_so_and_takes_the_training_rows() -> None:
 def test_the_training_without_a_file_has_a_report_too(capsys: pytest.CaptureFixture[str]) -> None:
     page = reported("--epochs", "2")
     assert pictures(page) == CLASSES
-    assert "On 113 rows that it has never seen (malignant is positive)." in page.words
+    assert "On the 113 test rows, which were not used in training (malignant is positive)." in page.words
     [recall] = re.findall(r"recall +(\S+)\n", capsys.readouterr().out)
     assert f"recall\n{recall}" in page.words
 
@@ -149,7 +155,7 @@ def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
 
 
-def test_names_of_parts_are_there_once_and_what_is_referred_to_exists() -> None:
+def test_element_ids_are_unique_and_references_exist() -> None:
     page = reported("flats.csv", "--target", "sold", *QUICK)
     names = [value for name, value in page.attributes if name == "id"]
     assert len(set(names)) == len(names) > 100
@@ -170,7 +176,7 @@ def test_it_follows_the_readers_choice_of_light_or_dark() -> None:
 HOSTILE = ["</script><script>alert(1)</script>", "a & b", "$x_{", "<img src=x onerror=alert(1)>", "con\x01trol"]
 
 
-def test_hostile_names_are_texts_and_nothing_else(folder: Path) -> None:
+def test_hostile_names_are_shown_as_text(folder: Path) -> None:
     classes = ['"><script>alert(2)</script>', "</svg><b>", "$a_$", "_z\x02", "l" + "o" * 50 + "ng"]
     lines = [",".join([*HOSTILE, "<target>"])]
     quoted = ['"' + name.replace('"', '""') + '"' for name in classes]
@@ -183,7 +189,7 @@ def test_hostile_names_are_texts_and_nothing_else(folder: Path) -> None:
     assert "<i>.csv: <target>" in page.texts
 
 
-def test_names_of_files_that_are_no_unicode_do_no_harm(folder: Path) -> None:
+def test_file_names_that_are_not_unicode_are_escaped(folder: Path) -> None:
     name = "fl\udce4ts.csv"
     try:
         shutil.copy("flats.csv", name)
@@ -203,7 +209,7 @@ def test_many_classes_of_which_some_were_not_kept_out(folder: Path) -> None:
 def test_rows_of_one_class_have_no_roc_curve(folder: Path) -> None:
     write(folder / "a.csv", "x,y\n" + "".join(f"{i},{'b' if i % 20 == 0 else 'a'}\n" for i in range(40)))
     page = reported("a.csv", "--target", "y", "--validation", "0.1", *QUICK)
-    assert "All these rows are of one class, so there is no ROC curve." in page.words
+    assert "All these rows belong to one class, so there is no ROC curve." in page.words
     assert pictures(page) == [*CLASSES[:3], CLASSES[-1]]
 
 
@@ -258,7 +264,7 @@ def test_what_would_fail_fails_before_the_training(
         assert found[0] == code
         assert found[1].endswith(message)
     code, said = failed(capsys, "flats.html", "--target", "sold", "--report", "flats.html")
-    assert (code, said) == (1, "fastmlp: flats.html: --report would replace a file that is read; give another name\n")
+    assert (code, said) == (1, "fastmlp: flats.html: --report would overwrite an input file; give another name\n")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     code, said = failed(capsys, *data, "--report", "report.html")
     assert code == 1
@@ -275,7 +281,7 @@ def test_what_would_fail_fails_before_the_training(
         ("fastmlp.cli.html_report.write_atomically", OSError(28, "No space left on device"), "No space left on device"),
     ],
 )
-def test_a_report_that_fails_loses_neither_model_nor_figures(
+def test_a_report_that_fails_loses_neither_model_nor_metrics(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -293,17 +299,17 @@ def test_a_report_that_fails_loses_neither_model_nor_figures(
         arguments = ["train", *data, "--out", "kept", *(["--json"] if as_json else []), "--epochs", "2"]
         assert main([*arguments, "--report", "report.html"]) == 1
         shown = capsys.readouterr()
-        assert shown.err.endswith(f"fastmlp: the model is saved, but not the report, report.html: {reason}\n")
+        assert shown.err.endswith(f"fastmlp: the model is saved, but the report report.html is not: {reason}\n")
         assert "accuracy" in shown.out
         if as_json:
-            told = json.loads(shown.out)
-            assert told["report"] is None if data else "report.html" not in told["files"]
+            printed = json.loads(shown.out)
+            assert printed["report"] is None if data else "report.html" not in printed["files"]
         assert (folder / "kept.safetensors").stat().st_size > 0
         (folder / "kept.safetensors").unlink()
     assert (folder / "report.html").read_text() == "older"
 
 
-def test_an_interrupt_while_the_report_is_made_ends_as_ever(
+def test_an_interrupt_while_the_report_is_written_ends_with_130(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
@@ -317,9 +323,9 @@ def test_an_interrupt_while_the_report_is_made_ends_as_ever(
 
 
 @pytest.mark.parametrize("rows", [1, 2, 256, 257, 1000])
-def test_watched_rows_are_spread_over_all(rows: int) -> None:
+def test_monitored_rows_are_spread_over_all(rows: int) -> None:
     X = np.arange(rows)
-    watched = np.asarray(html_report.monitor_of(X, X).X)
-    assert len(watched) == len(set(watched.tolist())) == min(rows, 256)
-    assert (watched[0], watched[-1]) == (0, rows - 1)
-    assert np.diff(watched).max(initial=0) <= -(-rows // 256) + 1
+    monitored = np.asarray(html_report.make_monitor(X, X).X)
+    assert len(monitored) == len(set(monitored.tolist())) == min(rows, 256)
+    assert (monitored[0], monitored[-1]) == (0, rows - 1)
+    assert np.diff(monitored).max(initial=0) <= -(-rows // 256) + 1

@@ -130,7 +130,7 @@ AFTER = 2 * BLOCK_ROWS + 2  # the line after the header and these rows
         (
             f"a,b\n{GOOD}1,2,3\n",
             f"{{file}}:{AFTER}: found 3 fields, but the header has 2 (separator: comma); put quotes around texts "
-            "that contain it, or give another separator with --separator",
+            "that contain the separator, or give another separator with --separator",
         ),
         (
             f'a,b\n{GOOD}1,"x\n2,y\n',

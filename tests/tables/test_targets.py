@@ -87,8 +87,8 @@ def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_p
         (
             ["yes"] * 60,
             {},
-            "{file}: column 'y': found only the class 'yes' in the file's 60 rows, but classification needs at least "
-            "two classes; add rows of another class",
+            "{file}: column 'y': found the class 'yes' in every row, but classification needs at least two classes; "
+            "add rows of another class",
         ),
         (
             [3] * 60,
