@@ -42,6 +42,8 @@ from fastmlp._engine import (
     inference,
     parameters,
     plan,
+    plan_buffers,
+    records,
 )
 from fastmlp._engine import (
     step_plan as program,
@@ -166,7 +168,7 @@ class GuardedNumpy:
 
 
 DATA_MODULES = (array_feed, arrays, chunk_feed, order, staging, targets, weights_module)
-MODULES = (*DATA_MODULES, few_rows, inference, parameters, plan, registration, training)
+MODULES = (*DATA_MODULES, few_rows, inference, parameters, plan, records, registration, training)
 """Where memory for the kernels is allocated."""
 
 DIRTY = (
@@ -192,7 +194,8 @@ def guarded(side: str) -> Iterator[Guard]:
     step = guard.copy(inference._STEP)
     with ExitStack() as changes:
         for module in MODULES:
-            changes.enter_context(mock.patch.object(module, "np", GuardedNumpy(guard)))
+            if hasattr(module, "np"):
+                changes.enter_context(mock.patch.object(module, "np", GuardedNumpy(guard)))
             if hasattr(module, "aligned_zeros"):
                 changes.enter_context(mock.patch.object(module, "aligned_zeros", guard.zeros))
         changes.enter_context(mock.patch.object(plan.Plan, "_allocate", allocate_dirty))
@@ -297,7 +300,7 @@ class Case:
                 changes.enter_context(mock.patch.object(program, "HEAVY_BLOCKS", 1))
             if way == 2:
                 changes.enter_context(
-                    mock.patch.object(plan, "row_blocking", return_value=program.RowBlocking(groups, PANEL))
+                    mock.patch.object(plan_buffers, "row_blocking", return_value=program.RowBlocking(groups, PANEL))
                 )
             yield way > 0
 

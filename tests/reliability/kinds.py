@@ -23,7 +23,7 @@ from behaviour import small_network
 
 from fastmlp import Dense, Network
 from fastmlp._data import arrays
-from fastmlp._engine.step_runner import _kernels_in
+from fastmlp._engine.warmup import kernels_among
 from fastmlp.kernels.host.jit import Kernel
 
 ROWS, COLUMNS, OUTPUTS = 41, 3, 2
@@ -341,7 +341,7 @@ def entries(role: str) -> dict[str, Entry]:
 def state_of(network: Network) -> dict[str, Any]:
     """All that is kept of it, but for how long the last fit took."""
     state = network.__getstate__()
-    return {name: state[name].tobytes() for name in ("weights", "slots", "state", "totals")}
+    return {name: bytes(state[name]) for name in ("weights", "slots", "state")}
 
 
 def network_for(role: str, dtype: str) -> Network:
@@ -378,7 +378,7 @@ def seen(given: Any) -> Any:
 @functools.cache
 def all_kernels() -> list[Kernel]:
     modules = [module for name, module in sys.modules.items() if name.startswith("fastmlp.kernels")]
-    return list({id(kernel): kernel for m in modules for kernel in _kernels_in(vars(m).values())}.values())
+    return list({id(kernel): kernel for m in modules for kernel in kernels_among(vars(m).values())}.values())
 
 
 def kernels() -> int:

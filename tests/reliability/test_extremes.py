@@ -54,7 +54,9 @@ def test_weights_whose_sums_would_overflow_are_refused() -> None:
     X, labels = small_data()
     network = small_network()
     weights = np.full(len(X), 1e100)
-    with pytest.raises(ValueError, match=r"sample_weight must be less than 1e\+100, got 1e\+100; only proportions"):
+    with pytest.raises(
+        ValueError, match=r"sample_weight must be less than 1e\+100, got 1e\+100; only the ratios of weights count"
+    ):
         network.fit(X, labels, sample_weight=weights)
     with pytest.raises(ValueError, match=r"class_weight\[1\] must be less than 1e\+100, got 1e\+300"):
         network.fit(X, labels, class_weight={1: 1e300})

@@ -264,7 +264,7 @@ def test_a_call_that_would_take_too_much_leaves_the_network_as_it_was(
         CALLS[name](network)
     monkeypatch.undo()
     assert bits(network) == before
-    assert (network.__getstate__()["state"] == state).all()
+    assert network.__getstate__()["state"] == state
     network.fit(*LARGE)  # it goes on
     tried("what takes more memory than there is: told before it is tried", 1)
 
@@ -301,7 +301,7 @@ LIMITED = """
 import resource, sys
 import numpy as np
 from fastmlp import Network
-from fastmlp._engine.step_runner import warmup  # all that maps memory once
+from fastmlp._engine.warmup import warmup  # all that maps memory once
 
 limit, most = 12 * 10**9, resource.getrlimit(resource.RLIMIT_AS)[1]
 limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
