@@ -1,4 +1,4 @@
-"""What docs/coming-from.md calls equal to scikit-learn, Keras and PyTorch is equal."""
+"""Check what docs/coming-from.md says is equal in fastmlp, scikit-learn, Keras and PyTorch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from fastmlp.optimizers import Optimizer
 
 Array = NDArray[np.float64]
 
-# Both compute the same sums in another order, in float64: what some steps make of a rounding stays far below this.
+# Both sides compute the same sums in float64 but in another order; after some steps rounding stays far below this.
 AGREEMENT = 1e-9
 RNG = np.random.default_rng(0)
 ROWS = 40
@@ -77,7 +77,7 @@ def assert_agree(net: Network, theirs: list[tuple[Array, Array]]) -> None:
     ],
     ids=["classes", "two classes", "labels", "numbers", "counts"],
 )
-def test_a_network_learns_what_scikit_learn_does(
+def test_a_network_learns_the_weights_of_scikit_learn(
     theirs: Any, y: Any, output: Dense, loss: str | None, solver: str, optimizer: Optimizer
 ) -> None:
     theirs.set_params(hidden_layer_sizes=(8,), alpha=0.1, batch_size=10, shuffle=False, random_state=0, solver=solver)
@@ -93,11 +93,11 @@ def test_a_network_learns_what_scikit_learn_does(
     assert_agree(net, list(zip(theirs.coefs_, theirs.intercepts_, strict=True)))
 
 
-# Keras, whose documentation gives these formulas ---------------------------------------------------------------------
+# Keras, by the formulas of its documentation --------------------------------------------------------------------------
 
 
 Rule = Callable[[Array, Array, Array, Array, int], tuple[Array, Array, Array]]
-"""Of w, g, two slots and the step from 1: w and the slots after the step."""
+"""From w, g, two slots and the number of the step, counted from 1: w and the slots after the step."""
 
 
 def momentum(nesterov: bool) -> Rule:
@@ -148,7 +148,7 @@ def lion(w: Array, g: Array, m: Array, unused: Array, t: int) -> tuple[Array, Ar
     ],
     ids=["momentum", "Nesterov", "Adam", "AdamW", "Nadam", "Adadelta", "Lion"],
 )
-def test_optimizers_follow_kerass_formulas(optimizer: Optimizer, rule: Rule) -> None:
+def test_optimizers_follow_the_formulas_of_keras(optimizer: Optimizer, rule: Rule) -> None:
     net = Network([5, Dense(3, use_bias=False)], optimizer=optimizer, dtype="float64", seed=0)
     [(W, _)] = net.get_weights()
     slots = np.zeros_like(W), np.zeros_like(W)
@@ -159,7 +159,7 @@ def test_optimizers_follow_kerass_formulas(optimizer: Optimizer, rule: Rule) -> 
         np.testing.assert_allclose(net.get_weights()[0][0], W, rtol=0, atol=AGREEMENT)
 
 
-def test_penalties_and_the_binary_cross_entropy_are_kerass_by_the_factors_told() -> None:
+def test_penalties_and_the_binary_cross_entropy_are_those_of_keras_times_the_given_factors() -> None:
     y = (NUMBERS > 0).astype(float)
     plain = Network([5, Dense(3, "sigmoid")], dtype="float64", seed=0)
     [(W, _)] = plain.get_weights()
@@ -171,15 +171,15 @@ def test_penalties_and_the_binary_cross_entropy_are_kerass_by_the_factors_told()
     assert penalised.evaluate(X, y)["loss"] == pytest.approx(3 * kerass + penalty, rel=AGREEMENT)
 
 
-def test_a_cosine_after_a_warm_up_is_kerass() -> None:
+def test_a_cosine_after_a_warm_up_is_that_of_keras() -> None:
     steps = np.arange(40)
     cosine = 0.1 * (1 + np.cos(math.pi * np.clip(steps - 10, 0, 20) / 20)) / 2
     expected = np.where(steps < 10, 0.01 + (0.1 - 0.01) * steps / 10, cosine)
     np.testing.assert_allclose(Warmup(10, CosineDecay(0.1, 20), start=0.01).rates(steps), expected, atol=1e-15)
 
 
-def test_the_weights_of_a_keras_model_are_copied_as_the_guide_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in gives what `get_weights` of Keras's layers does: nothing for Dropout, kernel and bias for Dense."""
+def test_the_weights_of_a_keras_model_are_copied_as_in_the_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in returns what `get_weights` of Keras returns: nothing for Dropout, kernel and bias for Dense."""
     arrays = [RNG.normal(size=shape).astype(np.float32) for shape in ((30, 16), (16,), (16, 2), (2,))]
     layers = [SimpleNamespace(get_weights=lambda part=part: part) for part in (arrays[:2], [], arrays[2:])]
     model = SimpleNamespace(layers=layers)
@@ -198,7 +198,7 @@ def test_the_weights_of_a_keras_model_are_copied_as_the_guide_does(monkeypatch: 
 
 @pytest.fixture
 def torch() -> Iterator[Any]:
-    """In float64, in which it then keeps the counters of its optimizers too."""
+    """Return PyTorch with float64 as its default dtype, which its optimizers then use for their counters too."""
     module = pytest.importorskip("torch")
     before = module.get_default_dtype()
     module.set_default_dtype(module.float64)
@@ -207,7 +207,7 @@ def torch() -> Iterator[Any]:
 
 
 class Criterion(NamedTuple):
-    """A loss of torch.nn on logits or on what they become, and what it is of ours: so many times as much."""
+    """A loss of torch.nn on logits or activations, the loss of fastmlp, and the factor between them."""
 
     theirs: Callable[[Any], Any]
     y: Any
@@ -245,7 +245,7 @@ CRITERIA = {
 
 
 @pytest.mark.parametrize("name", CRITERIA)
-def test_losses_are_pytorchs_by_the_factors_told(name: str, torch: Any) -> None:
+def test_losses_are_those_of_pytorch_times_the_given_factors(name: str, torch: Any) -> None:
     case = CRITERIA[name]
     net = Network([5, Dense(3, case.output)], loss=case.loss, dtype="float64", seed=0)
     W, b = (torch.tensor(array, requires_grad=True) for array in net.get_weights()[0])
@@ -258,7 +258,7 @@ def test_losses_are_pytorchs_by_the_factors_told(name: str, torch: Any) -> None:
 
 
 class Recipe(NamedTuple):
-    """An optimizer of ours, PyTorch's of groups of weights and of biases, and what its loop does besides."""
+    """An optimizer, that of PyTorch for groups of weights and biases, and what the loop of PyTorch adds."""
 
     optimizer: Optimizer
     theirs: Callable[[Any, list[Any], list[Any]], Any]
@@ -272,7 +272,7 @@ def alike(kind: str, **numbers: Any) -> Callable[[Any, list[Any], list[Any]], An
 
 
 def decaying(kind: str, decay: float, **numbers: Any) -> Callable[[Any, list[Any], list[Any]], Any]:
-    """Weights decay and biases do not."""
+    """Return an optimizer of PyTorch that decays weights but not biases."""
     return lambda torch, weights, biases: getattr(torch.optim, kind)(
         [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}], **numbers
     )
@@ -328,7 +328,7 @@ RECIPES = {
 
 
 def trained_by(torch: Any, net: Network, recipe: Recipe, criterion: Any, y: Any) -> list[tuple[Array, Array]]:
-    """20 steps over all rows, from the network's weights."""
+    """Return the weights and biases after 20 steps over all rows with PyTorch, from those of the network."""
     pairs = [[torch.tensor(array, requires_grad=True) for array in pair] for pair in net.get_weights()]
     weights, biases = [W for W, _ in pairs], [b for _, b in pairs]
     optimizer = recipe.theirs(torch, weights, biases)
@@ -350,7 +350,7 @@ def tanh_network(optimizer: Optimizer, output: str = "linear", l2: float = 0.0) 
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_20_steps_of_the_optimizers_are_pytorchs(name: str, torch: Any) -> None:
+def test_20_steps_of_the_optimizers_are_those_of_pytorch(name: str, torch: Any) -> None:
     recipe = RECIPES[name]
     net = tanh_network(recipe.optimizer, l2=recipe.l2)
     theirs = trained_by(torch, net, recipe, torch.nn.MSELoss(), NUMBERS)
@@ -358,7 +358,7 @@ def test_20_steps_of_the_optimizers_are_pytorchs(name: str, torch: Any) -> None:
     assert_agree(net, theirs)
 
 
-def test_momentum_holds_the_rates_that_made_it_and_pytorchs_the_latest(torch: Any) -> None:
+def test_momentum_contains_past_rates_and_that_of_pytorch_the_latest(torch: Any) -> None:
     recipe = Recipe(
         SGD(StepDecay(0.1, 6, 0.5), momentum=0.9),
         alike("SGD", lr=0.1, momentum=0.9),
@@ -370,7 +370,7 @@ def test_momentum_holds_the_rates_that_made_it_and_pytorchs_the_latest(torch: An
     assert np.abs(net.get_weights()[0][0] - theirs[0][0]).max() > 1e-3
 
 
-def test_weights_of_classes_are_those_of_the_cross_entropy_loss(torch: Any) -> None:
+def test_class_weights_are_those_of_the_cross_entropy_loss(torch: Any) -> None:
     net = tanh_network(SGD(0.1), "softmax")
     criterion = torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.5], dtype=torch.float64))
     theirs = trained_by(torch, net, RECIPES["SGD"], criterion, LABELS)
@@ -378,7 +378,7 @@ def test_weights_of_classes_are_those_of_the_cross_entropy_loss(torch: Any) -> N
     assert_agree(net, theirs)
 
 
-def test_pos_weight_is_a_weight_of_class_1_but_for_the_divisor(torch: Any) -> None:
+def test_pos_weight_is_a_weight_of_class_1_with_another_divisor(torch: Any) -> None:
     y, net = (LABELS > 0).astype(float), Network([5, Dense(1, "sigmoid")], dtype="float64", seed=0)
     W, b = (torch.tensor(array, requires_grad=True) for array in net.get_weights()[0])
     criterion = torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(5.0))
@@ -388,8 +388,8 @@ def test_pos_weight_is_a_weight_of_class_1_but_for_the_divisor(torch: Any) -> No
     np.testing.assert_allclose(dW * weights.sum() / ROWS, W.grad.numpy(), rtol=0, atol=AGREEMENT)
 
 
-def test_first_weights_can_be_drawn_as_pytorchs(torch: Any) -> None:
-    """2000 draws that are uniform up to the bound come within a hundredth of it, but for e^-20."""
+def test_initial_weights_can_be_drawn_as_in_pytorch(torch: Any) -> None:
+    """The largest of 2000 uniform draws is within 1 % of the bound, except with probability e^-20."""
     bound = 1 / 100**0.5
     drawn = RandomUniform(-bound, bound)
     [ours] = Network([100, Dense(2000, weight_init=drawn, bias_init=drawn)], seed=0).get_weights()
@@ -409,11 +409,11 @@ def test_first_weights_can_be_drawn_as_pytorchs(torch: Any) -> None:
         ("Adadelta", ("lr", "eps", "rho"), Adadelta()),
     ],
 )
-def test_defaults_are_pytorchs(kind: str, numbers: tuple[str, ...], optimizer: Optimizer, torch: Any) -> None:
+def test_defaults_are_those_of_pytorch(kind: str, numbers: tuple[str, ...], optimizer: Optimizer, torch: Any) -> None:
     own = {"lr": "learning_rate", "eps": "epsilon", "alpha": "rho"}
     theirs = getattr(torch.optim, kind)([torch.zeros(1)]).defaults
     assert {name: getattr(optimizer, own.get(name, name)) for name in numbers} == {n: theirs[n] for n in numbers}
 
 
-def test_the_defaults_of_activations_are_pytorchs(torch: Any) -> None:
+def test_the_defaults_of_activations_are_those_of_pytorch(torch: Any) -> None:
     assert LeakyReLU().slope == torch.nn.LeakyReLU().negative_slope
