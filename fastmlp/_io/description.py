@@ -118,7 +118,7 @@ def describe(
     optimizer_state = training["optimizer_state"]
     if not isinstance(optimizer_state, bool):
         raise ValueError(f"optimizer_state must be true or false, got {optimizer_state!r}")
-    counters, best = _checked_counters(COUNTERS | training), _decode_best(metadata)
+    counters, best = _checked_counters({**COUNTERS, **training}), _decode_best(metadata)
     found = Description(architecture=architecture, counters=counters, table=metadata.get("table"), best=best)
     return found, optimizer_state
 
