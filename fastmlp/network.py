@@ -213,8 +213,7 @@ class Network:
         RuntimeError
             If this network is being fitted.
         """
-        self._engine.reinitialise(architectures.resolve_seed(seed))
-        self.history = None
+        self._engine.reinitialise(self, architectures.resolve_seed(seed))
 
     # Display ---------------------------------------------------------------------------------------------------------
 
@@ -517,12 +516,11 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return everything but plans and lock, which hold addresses of this process."""
-        state = self._engine.copy_state()
-        return {**state, "threads": self.threads, "history": copy.deepcopy(self.history)}
+        return self._engine.copy_state(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make an engine with this state."""
-        self._attach(Engine.from_state(state, state["threads"]))
+        self._attach(Engine.from_state(state))
         self.history = state["history"]
 
     def __copy__(self) -> Network:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import operator
 from collections.abc import Iterator, Sequence
@@ -128,8 +129,8 @@ class Engine:
             self.parameters.architecture = changed
             self.constants.use(changed.optimizer)
 
-    def copy_state(self) -> dict[str, Any]:
-        """Return copies of weights, slots and counters, as `from_state` takes them."""
+    def copy_state(self, network: Network) -> dict[str, Any]:
+        """Return copies of all that a network is, at one moment: weights, slots, counters and history."""
         with self.lock.turn, self.lock.lock:
             own = self.parameters
             memory.require(own.weights.nbytes + own.slots.nbytes, "a copy of a network")
@@ -138,16 +139,18 @@ class Engine:
                 "weights": own.weights.copy(),
                 "slots": own.slots.copy(),
                 "state": bytes(own.state),
+                "threads": self.threads,
+                "history": copy.deepcopy(network.history),
             }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], threads: int | None) -> Engine:
+    def from_state(cls, state: dict[str, Any]) -> Engine:
         """Return an engine with the weights, slots and counters of `copy_state`."""
         parameters = Parameters(state["architecture"])
         parameters.weights[...], parameters.slots[...] = state["weights"], state["slots"]
         copy_record(parameters.state, state["state"])
         parameters.refresh_transposed()
-        return cls(parameters, threads)
+        return cls(parameters, state["threads"])
 
     def copy_optimizer_state(self, other: Engine) -> None:
         """Copy the slots and counters of a network with the same shapes and optimizer."""
@@ -201,12 +204,13 @@ class Engine:
             loss, gradient = inference.loss_and_gradient(self.plans, *samples)
         return loss, gradient[positions]
 
-    def reinitialise(self, seed: int) -> None:
-        """Start afresh with this seed; where there is no memory for it, nothing is changed."""
+    def reinitialise(self, network: Network, seed: int) -> None:
+        """Start afresh with this seed and no history; where there is no memory for it, nothing is changed."""
         fresh = Parameters(dataclasses.replace(self.architecture, seed=seed))
         fresh.initialise(seed)
         with HeldSignals(), self.lock.fit(), self.lock.update():
             self.parameters.copy_from(fresh)
+            network.history = None
 
     # Inference -------------------------------------------------------------------------------------------------------
 
