@@ -22,6 +22,8 @@ class Callback:
     every_steps : int
         `on_train_batch_end` is called after each step whose number, counted since the network was created, is a
         multiple of this. The default 1 means every step, 0 means no step.
+    shows_progress : bool
+        Whether a fit with this callback shows its progress line for any value of `verbose`. `ProgressBar` sets it.
 
     Notes
     -----
@@ -77,7 +79,7 @@ class Callback:
     ...         self.losses.append(logs["loss"])
     """
 
-    shows_progress = False  # whether a fit with this callback shows its progress line in any case
+    shows_progress: bool = False
     network: Network
     entries: tuple[str, ...] = ()
     every_steps: int = 1

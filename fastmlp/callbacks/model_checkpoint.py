@@ -93,7 +93,7 @@ class ModelCheckpoint(Callback):
                 "filepath must be the path of a file, with fields such as {epoch:02d} in the file name only and other "
                 f"braces doubled, got {self.filepath!r}"
             )
-        self.monitor, self._watched = monitor, Monitor(monitor, mode)
+        self.monitor, self._monitor = monitor, Monitor(monitor, mode)
         self.save_best_only = save_best_only
         self.every_steps = 0 if save_freq == "epoch" else whole_number(save_freq, "save_freq, if not 'epoch',")
         if save_best_only and self.every_steps:
@@ -111,7 +111,7 @@ class ModelCheckpoint(Callback):
             If the folder cannot be created or the file cannot be written.
         """
         if self.save_best_only:
-            self._watched.begin(self.entries, "ModelCheckpoint")
+            self._monitor.begin(self.entries, "ModelCheckpoint")
         known = dict.fromkeys(self._numbers(), 1) | dict.fromkeys(("loss",) if self.every_steps else self.entries, 0.5)
         unknown = (_fields(self._name) or set()) - known.keys()
         if unknown:
@@ -134,7 +134,7 @@ class ModelCheckpoint(Callback):
         path = self._path({**logs, "epoch": epoch + 1, "step": self.network.step})
         if not self.save_best_only:
             self.network.save(path)
-        elif self._watched.better(logs[self.monitor], self.best):
+        elif self._monitor.better(logs[self.monitor], self.best):
             engine_of(self.network).save(path, optimizer=True, best=(self.monitor, logs[self.monitor]))
             self.best = logs[self.monitor]
 
@@ -159,7 +159,7 @@ class ModelCheckpoint(Callback):
         for path in sorted(self._folder.iterdir()):
             if re.fullmatch(pattern, path.name, re.DOTALL) and path.is_file():
                 found = checkpoint.best_of(path, self.network.architecture, self.monitor)
-                best = found if found is not None and self._watched.better(found, best) else best
+                best = found if found is not None and self._monitor.better(found, best) else best
         return best
 
 

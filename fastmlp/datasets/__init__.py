@@ -1,4 +1,4 @@
-"""Data that ships with the package: nothing is downloaded."""
+"""Data sets that are part of the package, for examples and tests. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Dataset", "load_breast_cancer"]
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Measurements with their classes.
+    """A data set for classification.
 
     Parameters
     ----------
-    X : array of float64, shape (n, features)
-        A row for each sample.
-    y : array of int64, shape (n,)
+    X : ndarray of float64, shape (n, features)
+        The measurements, a row for each sample.
+    y : ndarray of int64, shape (n,)
         The class of each sample.
     feature_names : tuple of str
         The names of the columns of X.
     target_names : tuple of str
         The names of the classes 0, 1, ...
     description : str
-        Where the data come from and under what licence.
+        The source and the licence of the data.
     """
 
     X: NDArray[np.float64]
@@ -37,15 +37,21 @@ class Dataset:
 
 
 def load_breast_cancer() -> Dataset:
-    """The Breast Cancer Wisconsin (Diagnostic) data: 569 fine-needle aspirates, 30 measurements each.
+    """Load the Breast Cancer Wisconsin (Diagnostic) data: 569 fine-needle aspirates with 30 measurements each.
 
-    Class 1 is malignant, the positive class, and 0 benign. The arrays are fresh ones at every call. Source: Wolberg,
-    Mangasarian, Street and Street (1993), https://doi.org/10.24432/C5DW2B, under CC BY 4.0.
+    Class 0 is benign, class 1 is malignant, the positive class. scikit-learn numbers the classes the other way round.
+    Source: Wolberg, Mangasarian, Street and Street (1993), https://doi.org/10.24432/C5DW2B, licence CC BY 4.0.
 
     Returns
     -------
     Dataset
-        X of shape (569, 30), y of shape (569,) with 212 ones.
+        X of shape (569, 30), and y of shape (569,) with 212 ones. Each call returns new arrays.
+
+    Examples
+    --------
+    >>> data = fastmlp.datasets.load_breast_cancer()
+    >>> data.X.shape, data.target_names
+    ((569, 30), ('benign', 'malignant'))
     """
     folder = resources.files(__name__)
     with folder.joinpath("breast_cancer.csv").open(encoding="ascii") as file:

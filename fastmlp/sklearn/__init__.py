@@ -1,11 +1,11 @@
-"""`MLPClassifier` and `MLPRegressor` of scikit-learn, trained by fastmlp's kernels.
+"""`MLPClassifier` and `MLPRegressor`: drop-in replacements of scikit-learn's classes, computed by fastmlp's kernels.
 
     from fastmlp.sklearn import MLPClassifier
 
-They are scikit-learn's own classes, with its parameters, methods, fitted attributes, random draws, warnings and errors;
-what they compute in loops over rows and epochs is done by a `fastmlp.Network`. What that network can and scikit-learn's
-cannot is asked for by further keyword-only parameters. They need scikit-learn 1.7 or later,
-`pip install "fastmlp[sklearn]"`.
+The classes derive from those of scikit-learn and have their parameters, methods, fitted attributes, random draws,
+warnings and errors. A `fastmlp.Network` computes the loops over rows and epochs. Additional keyword-only parameters
+give access to what only that network can do, such as dropout and other optimizers. The classes need scikit-learn 1.7 or
+later: `pip install "fastmlp[sklearn]"`.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""The two estimators: scikit-learn's parameters, and those of fastmlp's behind them."""
+"""The estimators `MLPClassifier` and `MLPRegressor`: the parameters of scikit-learn, followed by those of fastmlp."""
 
 from __future__ import annotations
 
@@ -22,74 +22,86 @@ from fastmlp.sklearn.base import PARAMETERS, CompiledMLP
 
 
 def _gives_probabilities(estimator: MLPClassifier) -> bool:
-    """Raise AttributeError where the outputs are none: with a hinge loss they are scores."""
+    """Return True, or raise AttributeError if the loss is a hinge loss, with which the outputs are scores."""
     if networks.is_margin(estimator.loss):
-        raise AttributeError(f"loss={estimator.loss!r} gives scores, not probabilities; take loss='log_loss'")
+        raise AttributeError(
+            f"an estimator with loss={estimator.loss!r} has scores and no probabilities; use decision_function, or fit "
+            "with loss='log_loss'"
+        )
     return True
 
 
 class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
-    """scikit-learn's `MLPClassifier`, compiled.
+    """scikit-learn's `MLPClassifier`, computed by fastmlp.
 
-    All parameters up to `max_fun` are scikit-learn's, which documents them, in its order and with its defaults; with
-    the same random_state the weights agree with those that scikit-learn learns. What follows is fastmlp's.
+    The parameters up to `max_fun` are those of scikit-learn, in its order and with its defaults. With the same
+    `random_state` the learned weights agree with scikit-learn's. The parameters from `dropout` on are additions.
 
     Parameters
     ----------
     hidden_layer_sizes : array-like of int, default=(100,)
-        The units of each hidden layer.
+        The number of units of each hidden layer.
     activation : str, Activation or sequence of these, default="relu"
-        scikit-learn's 'identity', 'logistic', 'tanh', 'relu', any other of `fastmlp.activations.ACTIVATIONS`, an object
-        such as `LeakyReLU(0.2)`, or a sequence with one for each hidden layer.
+        The activation of all hidden layers, or a sequence with one for each hidden layer: 'identity', 'logistic',
+        'tanh' or 'relu' of scikit-learn, another name of `fastmlp.activations.ACTIVATIONS`, or an instance such as
+        `LeakyReLU(0.2)`.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, \
     verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
     n_iter_no_change, max_fun
         As in `sklearn.neural_network.MLPClassifier`.
     dropout : float or sequence of float, default=0.0
-        The share of units that every hidden layer drops in training, or one number a layer.
+        The share of units that all hidden layers drop in training, or a sequence with one share for each layer.
     optimizer : str or Optimizer, default=None
-        A name of `fastmlp.optimizers.OPTIMIZERS` or an object such as `AdamW(CosineDecay(1e-3, 2000))`, in place of
-        what the solver 'sgd' or 'adam' does; the parameters of these, `learning_rate` to `epsilon`, then do nothing.
-    clipvalue, global_clipnorm : float, default=None
-        Limits of the gradient, as in `fastmlp.Adam`.
+        An optimizer that replaces the update rule of the solver 'sgd' or 'adam': a name of
+        `fastmlp.optimizers.OPTIMIZERS` or an instance such as `AdamW(CosineDecay(1e-3, 2000))`. The parameters of the
+        solver, `learning_rate` to `epsilon`, then have no effect.
+    clipvalue : float, default=None
+        The limit of the absolute value of each component of the gradient, as in `fastmlp.Adam`.
+    global_clipnorm : float, default=None
+        The limit of the norm of the whole gradient, as in `fastmlp.Adam`.
     scoring : str, callable or None, default=None
-        What early stopping watches: None is the accuracy, "loss" the loss of the validation samples, any other a
-        scorer's name or a scorer of scikit-learn's.
+        What early stopping monitors: None for the accuracy, "loss" for the loss of the validation samples, or the name
+        of a scorer or a scorer of scikit-learn.
     restore_best_weights : bool, default=False
-        Whether a fit without early stopping, too, ends with the weights of its best iteration, that of the least
-        training loss; early stopping always gives back those of the best score.
+        Whether a fit without early stopping ends with the weights of the iteration with the lowest training loss. With
+        early stopping, a fit always ends with the weights of the best score.
     callbacks : sequence of Callback, default=None
-        Called after each epoch and where else they ask to be, in this order; "loss" is in their logs.
+        Callbacks of fastmlp, called in this order. Their `logs` contain "loss".
     n_threads : int, default=None
-        The most threads to use; None takes as many as pay.
+        The largest number of threads. None uses as many as shorten the computation.
     progress_bar : bool, default=False
-        Whether to show a line of progress on standard error.
+        Whether to show a progress line on standard error.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Weights of the classes, as elsewhere in scikit-learn; they multiply `sample_weight`.
+        The weights of the classes, as in other classifiers of scikit-learn. They are multiplied by `sample_weight`.
     loss : str or Loss, default="log_loss"
-        "log_loss", or another of `fastmlp.losses.LOSSES`, such as `CategoricalCrossentropy(label_smoothing=0.1)`, which
-        for two classes or several labels takes its binary form, or "hinge", whose outputs are scores.
+        "log_loss", another name of `fastmlp.losses.LOSSES`, or an instance such as
+        `CategoricalCrossentropy(label_smoothing=0.1)`, which becomes binary for two classes or several labels. With
+        "hinge" the outputs are scores.
 
     Attributes
     ----------
     classes_, coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, \
     n_iter_, n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in scikit-learn; the solver 'lbfgs' has a loss_curve_ too.
+        As in scikit-learn. The solver 'lbfgs' sets `loss_curve_`, too.
     history_ : History
-        Of the last fit by 'sgd' or 'adam'.
+        The history of the last fit with the solver 'sgd' or 'adam'.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : What it takes the place of.
-    fastmlp.Network : What computes.
+    sklearn.neural_network.MLPClassifier : The class that this one replaces.
+    fastmlp.Network : The network that computes.
 
     Notes
     -----
-    A second fit with warm_start and early stopping that finds no better score gives the best weights of the first back;
-    scikit-learn 1.9 gives its latest ones. Where X is not scaled a logarithmic loss can be larger than scikit-learn's,
-    which counts no sample for more than 36; the weights are the same. Sparse data is computed with as if it were dense,
-    a piece at a time. A fit that diverges ends where the loss became NaN or infinite, with the weights of the beginning
-    of that iteration.
+    The differences from scikit-learn are:
+
+    - With warm_start and early stopping, a second fit that finds no better score restores the best weights of the first
+      fit. scikit-learn 1.9 keeps its latest weights.
+    - If X is not scaled, a logarithmic loss can be larger than scikit-learn's, which limits the loss of a sample to 36.
+      The learned weights are the same.
+    - Sparse data becomes dense in chunks, and the results are those of dense data.
+    - A fit that diverges ends when the loss becomes NaN or infinite, with the weights from the beginning of that
+      iteration.
 
     Examples
     --------
@@ -179,26 +191,26 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         self.loss = loss
 
     def _initialize(self, y: Any, layer_units: Any, dtype: Any) -> None:
-        """Begin a first fit; a hinge loss has linear outputs."""
+        """Set the attributes of a first fit. The output activation is linear for a hinge loss."""
         super()._initialize(y, layer_units, dtype)
         if networks.is_margin(self.loss):
             self.out_activation_ = "identity"
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         super()._check_parameters(incremental, hidden)
-        networks.is_margin(self.loss)  # refuses a loss that is unknown
+        networks.is_margin(self.loss)  # raises ValueError for an unknown loss
 
     def _network_loss(self) -> Loss:
         return networks.classification_loss(self.loss, self.out_activation_)
 
     def _combined_weights(self, sample_weight: Any, y: NDArray[Any], incremental: bool) -> Any:
-        """Those of the samples times those of their classes."""
+        """Return the weights of the samples multiplied by those of their classes."""
         if self.class_weight is None:
             return sample_weight
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
-                "class_weight='balanced' needs all samples, partial_fit has some; give the weights as a dict, see "
-                "sklearn.utils.class_weight.compute_class_weight"
+                "class_weight='balanced' needs all samples, but partial_fit sees only some; give the weights as a "
+                "dict, for example from sklearn.utils.class_weight.compute_class_weight"
             )
         weights: NDArray[Any] = compute_sample_weight(self.class_weight, self._user_targets(y))
         return weights if sample_weight is None else weights * sample_weight
@@ -207,8 +219,8 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         return self._label_binarizer.inverse_transform(y)
 
     def _encoded_targets(self, y: Any) -> NDArray[Any]:
-        learned: NDArray[Any] = self._label_binarizer.transform(y)
-        return learned
+        encoded: NDArray[Any] = self._label_binarizer.transform(y)
+        return encoded
 
     def _checked_targets(self, y: Any) -> NDArray[Any]:
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y_val")
@@ -218,7 +230,7 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         return np.asarray(y)
 
     def _predict(self, X: Any, check_input: bool = True) -> Any:
-        """The classes; those of scores are told apart at 0."""
+        """Return the predicted classes; with a hinge loss the threshold of the scores is 0."""
         if not networks.is_margin(self.loss):
             return super()._predict(X, check_input=check_input)
         scores = self._forward_pass_fast(X, check_input=check_input)
@@ -226,82 +238,124 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
 
     @available_if(lambda estimator: networks.is_margin(estimator.loss))
     def decision_function(self, X: Any) -> NDArray[Any]:
-        """The scores of a hinge loss, (n_samples,) for two classes, else (n_samples, n_classes); above 0 means yes."""
+        """Return the scores of an estimator with a hinge loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The scores, for two classes those of `classes_[1]`. A positive score means that the sample belongs to the
+            class.
+        """
         check_is_fitted(self)
         scores = self._forward_pass_fast(X)
         return scores.ravel() if self.n_outputs_ == 1 else scores
 
     @available_if(_gives_probabilities)
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """The probability of each class, (n_samples, n_classes), as they stand in `classes_`; not with a hinge loss."""
-        found: NDArray[Any] = super().predict_proba(X)
-        return found
+        """Return the probability of each class. The method does not exist with a hinge loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probabilities, in the order of `classes_`.
+        """
+        probabilities: NDArray[Any] = super().predict_proba(X)
+        return probabilities
 
     @available_if(_gives_probabilities)
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """The logarithm of `predict_proba`."""
-        found: NDArray[Any] = super().predict_log_proba(X)
-        return found
+        """Return the logarithm of the probability of each class. The method does not exist with a hinge loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The logarithms, in the order of `classes_`.
+        """
+        logarithms: NDArray[Any] = super().predict_log_proba(X)
+        return logarithms
 
 
 class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
-    """scikit-learn's `MLPRegressor`, compiled.
+    """scikit-learn's `MLPRegressor`, computed by fastmlp.
 
-    All parameters up to `max_fun` are scikit-learn's, which documents them, in its order and with its defaults; with
-    the same random_state the weights agree with those that scikit-learn learns. What follows is fastmlp's.
+    The parameters up to `max_fun` are those of scikit-learn, in its order and with its defaults. With the same
+    `random_state` the learned weights agree with scikit-learn's. The parameters from `dropout` on are additions.
 
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        scikit-learn's 'squared_error' and 'poisson', another of `fastmlp.losses.LOSSES`, or an object such as
+        'squared_error' or 'poisson' of scikit-learn, another name of `fastmlp.losses.LOSSES`, or an instance such as
         `Huber(0.5)`.
     hidden_layer_sizes : array-like of int, default=(100,)
-        The units of each hidden layer.
+        The number of units of each hidden layer.
     activation : str, Activation or sequence of these, default="relu"
-        scikit-learn's 'identity', 'logistic', 'tanh', 'relu', any other of `fastmlp.activations.ACTIVATIONS`, an object
-        such as `LeakyReLU(0.2)`, or a sequence with one for each hidden layer.
+        The activation of all hidden layers, or a sequence with one for each hidden layer: 'identity', 'logistic',
+        'tanh' or 'relu' of scikit-learn, another name of `fastmlp.activations.ACTIVATIONS`, or an instance such as
+        `LeakyReLU(0.2)`.
     solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, shuffle, random_state, tol, \
     verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
     n_iter_no_change, max_fun
         As in `sklearn.neural_network.MLPRegressor`.
     dropout : float or sequence of float, default=0.0
-        The share of units that every hidden layer drops in training, or one number a layer.
+        The share of units that all hidden layers drop in training, or a sequence with one share for each layer.
     optimizer : str or Optimizer, default=None
-        A name of `fastmlp.optimizers.OPTIMIZERS` or an object such as `AdamW(CosineDecay(1e-3, 2000))`, in place of
-        what the solver 'sgd' or 'adam' does; the parameters of these, `learning_rate` to `epsilon`, then do nothing.
-    clipvalue, global_clipnorm : float, default=None
-        Limits of the gradient, as in `fastmlp.Adam`.
+        An optimizer that replaces the update rule of the solver 'sgd' or 'adam': a name of
+        `fastmlp.optimizers.OPTIMIZERS` or an instance such as `AdamW(CosineDecay(1e-3, 2000))`. The parameters of the
+        solver, `learning_rate` to `epsilon`, then have no effect.
+    clipvalue : float, default=None
+        The limit of the absolute value of each component of the gradient, as in `fastmlp.Adam`.
+    global_clipnorm : float, default=None
+        The limit of the norm of the whole gradient, as in `fastmlp.Adam`.
     scoring : str, callable or None, default=None
-        What early stopping watches: None is R^2, "loss" the loss of the validation samples, any other a
-        scorer's name or a scorer of scikit-learn's.
+        What early stopping monitors: None for R², "loss" for the loss of the validation samples, or the name of a
+        scorer or a scorer of scikit-learn.
     restore_best_weights : bool, default=False
-        Whether a fit without early stopping, too, ends with the weights of its best iteration, that of the least
-        training loss; early stopping always gives back those of the best score.
+        Whether a fit without early stopping ends with the weights of the iteration with the lowest training loss. With
+        early stopping, a fit always ends with the weights of the best score.
     callbacks : sequence of Callback, default=None
-        Called after each epoch and where else they ask to be, in this order; "loss" is in their logs.
+        Callbacks of fastmlp, called in this order. Their `logs` contain "loss".
     n_threads : int, default=None
-        The most threads to use; None takes as many as pay.
+        The largest number of threads. None uses as many as shorten the computation.
     progress_bar : bool, default=False
-        Whether to show a line of progress on standard error.
+        Whether to show a progress line on standard error.
 
     Attributes
     ----------
     coefs_, intercepts_, loss_, best_loss_, loss_curve_, validation_scores_, best_validation_score_, t_, n_iter_, \
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in scikit-learn; the solver 'lbfgs' has a loss_curve_ too.
+        As in scikit-learn. The solver 'lbfgs' sets `loss_curve_`, too.
     history_ : History
-        Of the last fit by 'sgd' or 'adam'.
+        The history of the last fit with the solver 'sgd' or 'adam'.
 
     See Also
     --------
-    sklearn.neural_network.MLPRegressor : What it takes the place of.
-    fastmlp.Network : What computes.
+    sklearn.neural_network.MLPRegressor : The class that this one replaces.
+    fastmlp.Network : The network that computes.
 
     Notes
     -----
-    A second fit with warm_start and early stopping that finds no better score gives the best weights of the first back;
-    scikit-learn 1.9 gives its latest ones. Sparse data is computed with as if it were dense, a piece at a time. A fit
-    that diverges ends where the loss became NaN or infinite, with the weights of the beginning of that iteration.
+    The differences from scikit-learn are:
+
+    - With warm_start and early stopping, a second fit that finds no better score restores the best weights of the first
+      fit. scikit-learn 1.9 keeps its latest weights.
+    - Sparse data becomes dense in chunks, and the results are those of dense data.
+    - A fit that diverges ends when the loss becomes NaN or infinite, with the weights from the beginning of that
+      iteration.
 
     Examples
     --------
@@ -388,14 +442,14 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
         self.progress_bar = progress_bar
 
     def _initialize(self, y: Any, layer_units: Any, dtype: Any) -> None:
-        """Begin a first fit; the output activation follows from the loss."""
+        """Set the attributes of a first fit. The output activation follows from the loss."""
         super()._initialize(y, layer_units, dtype)
         partner = self._network_loss().partner
         self.out_activation_ = networks.sklearn_name(networks.resolve_activation(partner or "linear"))
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         super()._check_parameters(incremental, hidden)
-        self._network_loss()  # refuses a loss that is unknown
+        self._network_loss()  # raises ValueError for an unknown loss
 
     def _network_loss(self) -> Loss:
         return networks.regression_loss(self.loss)

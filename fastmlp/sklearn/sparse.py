@@ -1,4 +1,4 @@
-"""Sparse tables, whose rows become dense when they are asked for."""
+"""`SparseRows`: a sparse matrix whose rows become dense when they are read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 
 class SparseRows:
-    """The rows of a SciPy matrix, dense as the kernels read them; a large one never is as a whole.
+    """A view of a SciPy matrix that returns dense rows. A large matrix is never converted as a whole.
 
     Parameters
     ----------
     matrix : sparse matrix or array
-        Of any format.
+        The matrix, in any sparse format.
     """
 
     def __init__(self, matrix: Any) -> None:
@@ -23,10 +23,10 @@ class SparseRows:
         self.dtype: np.dtype[Any] = self.matrix.dtype
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of rows."""
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> NDArray[Any]:
-        """Those rows, dense."""
-        chosen: NDArray[Any] = self.matrix[rows].toarray()
-        return chosen
+        """Return the selected rows as a dense array."""
+        dense: NDArray[Any] = self.matrix[rows].toarray()
+        return dense

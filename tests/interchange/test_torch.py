@@ -42,7 +42,7 @@ def test_predictions_are_those_of_the_network(activation: Activation, dtype: str
 
 
 def test_every_activation_that_torch_has_is_there() -> None:
-    there = exchange._makers(nn).keys()
+    there = exchange._module_makers(nn).keys()
     assert there == {"gelu_tanh", *ACTIVATIONS} - {"exponential"}, "_PLAIN of fastmlp/interchange/torch.py"
 
 
