@@ -22,7 +22,7 @@ from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.activations import ACTIVATIONS
 from fastmlp.kernels.operations.losses import EXACT_PAIRS
 from fastmlp.kernels.operations.optimizers import UPDATES
-from fastmlp.kernels.vocabulary.pointers import null_like
+from fastmlp.kernels.vocabulary.pointers import exists, null_like
 from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, restore_denormals
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
@@ -189,7 +189,7 @@ def activations(
     state = flush_denormals()
     for place in range(0, count, part):
         call(forward, (offset(a, place), offset(known, place), part, parameters))
-    if derivative != 0:
+    if exists(derivative):
         for place in range(0, count, part):
             call(derivative, (offset(delta, place), offset(known, place), part, parameters))
     restore_denormals(state)
