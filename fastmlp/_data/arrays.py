@@ -244,9 +244,9 @@ def is_small(rows: int, row_bytes: int) -> bool:
 
 
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the array C-contiguous in `dtype`, not copied if it is so already; numbers that are too small become 0.
+    """Return the array C-contiguous in `dtype`; it is not copied if it is so already, even if it is unaligned.
 
-    The user's settings of `numpy.seterr` have no effect on the conversion.
+    Numbers that are too small become 0 without a warning, whatever the user's settings of `numpy.seterr` are.
     """
     if array.dtype == dtype:
         return np.ascontiguousarray(array)
@@ -255,9 +255,9 @@ def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def converted_if_small(array: RowArray, dtype: np.dtype[Any]) -> RowArray:
-    """Return a kernel-ready copy of an array (n, columns) if the copy is small, else the array itself.
+    """Return `converted(array, dtype)` if an array (n, columns) is not kernel-ready and the copy is small.
 
-    A kernel-ready array is returned as it is.
+    Any other array is returned as it is.
     """
     small = is_small(len(array), array.shape[1] * dtype.itemsize)
     return array if is_kernel_ready(array, dtype) or not small else converted(array[:], dtype)

@@ -1,4 +1,4 @@
-"""A fit on chunks is a fit on all their rows, holds one chunk at a time, and is undone where a chunk does not suit."""
+"""A fit on chunks is a fit on all their rows, holds one chunk at a time, and undoes the epoch of a wrong chunk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from behaviour import bits, everything, small_data, small_network
 
 from fastmlp import Callback, EarlyStopping, Network, NonFiniteLossError
 from fastmlp._data import arrays
+from fastmlp._data.batch_source import UNKNOWN_LENGTH
+from fastmlp._data.chunk_feed import ChunkData
 from fastmlp._display.progress import ProgressLine
+from fastmlp._engine.records import new_record
+from fastmlp.kernels.tables import Plan, State
 from fastmlp.reference import random
 
 X, LABELS = small_data()
@@ -26,14 +30,14 @@ SIZES = [[41], [8, 8, 8, 8, 9], [1] * 41, [3, 30, 0, 7, 1], [0, 7, 0, 34, 0], [1
 
 
 def cut(sizes: list[int], *arrays: Any) -> list[Any]:
-    """Tuples of pieces of those sizes."""
+    """Return chunks with those numbers of rows, cut from the arrays in sequence."""
     ends = np.cumsum(sizes).tolist()
     assert ends[-1] == len(arrays[0])
     return [tuple(array[end - size : end] for array in arrays) for size, end in zip(sizes, ends, strict=True)]
 
 
 def generator(*chunks: Any) -> Callable[[], Iterator[Any]]:
-    """A generator function; an exception among the chunks is raised."""
+    """Return a generator function of the chunks; it raises an exception that is among them."""
 
     def make() -> Iterator[Any]:
         for chunk in chunks:
@@ -45,7 +49,7 @@ def generator(*chunks: Any) -> Callable[[], Iterator[Any]]:
 
 
 class Steps(Callback):
-    """The losses of all steps; runs something after one of them, counted from 1."""
+    """Collect the losses of all steps, and call a function after one of the steps, counted from 1."""
 
     def __init__(self, step: int = 0, action: Callable[[], None] = lambda: None) -> None:
         self.losses: list[float] = []
@@ -61,7 +65,7 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-# The same as on all rows -----------------------------------------------------------------------------------------
+# The bits of a fit on all rows ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stage", [16 << 20, 400], ids=["one stage", "many stages"])
@@ -81,7 +85,7 @@ def test_unshuffled_chunks_give_the_bits_of_all_rows(
 
 
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_weights_of_rows_and_classes_go_along(sizes: list[int]) -> None:
+def test_weights_of_rows_and_classes_apply_to_chunks(sizes: list[int]) -> None:
     whole, parts = small_network(), small_network()
     options: dict[str, Any] = {"epochs": 2, "batch_size": BATCH, "shuffle": False, "class_weight": {0: 3.0, 2: 0.5}}
     expected = whole.fit(X, LABELS, sample_weight=WEIGHTS, **options).history
@@ -89,7 +93,7 @@ def test_weights_of_rows_and_classes_go_along(sizes: list[int]) -> None:
     assert bits(parts) == bits(whole)
 
 
-def test_a_chunk_without_weights_weighs_1() -> None:
+def test_rows_of_a_chunk_without_weights_weigh_1() -> None:
     whole, parts = small_network(), small_network()
     chunks = cut([5, 11, 25], X, LABELS, WEIGHTS)
     chunks[0], chunks[2] = chunks[0][:2], chunks[2][:2]
@@ -134,7 +138,7 @@ def test_rows_are_shuffled_within_their_chunk_by_seed_epoch_and_number(sizes: li
 
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "generator function", "function", "iterable"])
-def test_epochs_go_through_the_chunks_anew(kind: str) -> None:
+def test_each_epoch_iterates_over_the_chunks_anew(kind: str) -> None:
     chunks = cut([20, 21], X, LABELS)
 
     class Reader:
@@ -157,7 +161,7 @@ def test_epochs_go_through_the_chunks_anew(kind: str) -> None:
     assert bits(one) == bits(other)
 
 
-def test_what_can_be_gone_through_only_once_allows_one_epoch() -> None:
+def test_an_iterator_allows_one_epoch() -> None:
     chunks = cut([20, 21], X, LABELS)
     one, other = small_network(), small_network()
     for given in (iter(chunks), generator(*chunks)()):
@@ -218,7 +222,35 @@ def test_stopping_early_ends_a_fit_on_chunks() -> None:
     assert stopping.best_epoch == 0
 
 
-# What is held ----------------------------------------------------------------------------------------------------
+# What the feed writes into the record of a plan -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_of_several_chunks_are_staged_in_sequence(shuffle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "STAGE_BYTES", 1)  # one batch at a time
+    record, state = new_record(Plan), new_record(State)
+    state.seed, state.batch = 7, 5
+    chunks = ChunkData(cut([3, 30, 0, 7, 1], X, LABELS), 1, small_network().architecture, None, None, 0.0)
+    feed = chunks.feed(record, state, BATCH, shuffle)
+    assert (record.batch_size, state.batch, feed.rows_per_epoch, feed.streamed) == (BATCH, 0, None, True)
+    assert (record.samples, feed.steps_per_epoch) == (UNKNOWN_LENGTH, UNKNOWN_LENGTH)
+    staged: list[Any] = []
+    for batch in range(STEPS):
+        state.batch = batch
+        assert feed.stage(9) == 1
+        assert record.staged_from == batch * BATCH
+        buffer: Any = feed._buffer
+        assert record.x == buffer.X.__array_interface__["data"][0]
+        staged.append(buffer.X[: min(BATCH, len(X) - batch * BATCH)].copy())
+    assert (feed.rows_per_epoch, record.samples, feed.steps_per_epoch) == (41, 41, STEPS)
+    orders = [np.arange(3), np.arange(3, 33), np.arange(33, 40), np.arange(40, 41)]
+    if shuffle:
+        keys = [random.key(7, random.SHUFFLE, 0, number) for number in (0, 1, 3, 4)]
+        orders = [random.permutation(key, rows) for key, rows in zip(keys, orders, strict=True)]
+    assert (np.concatenate(staged) == X[np.concatenate(orders)]).all()
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("batch", [4, 5, 8, 11, 30])
@@ -242,7 +274,7 @@ def test_chunks_are_asked_for_one_ahead_at_most(batch: int) -> None:
     assert all(behind)
 
 
-def test_a_chunk_is_let_go_before_the_next_is_made() -> None:
+def test_a_chunk_is_released_before_the_next_is_asked_for() -> None:
     alive: list[list[Any]] = []
 
     class Chunks:
@@ -264,7 +296,7 @@ def test_a_chunk_is_let_go_before_the_next_is_made() -> None:
     assert alive == [[]] * 4
 
 
-def test_the_memory_of_a_stream_is_that_of_a_chunk_and_a_buffer() -> None:
+def test_a_fit_on_chunks_takes_the_memory_of_a_chunk_and_a_buffer() -> None:
     def chunks() -> Iterator[Any]:
         for _ in range(20):
             yield np.zeros((20_000, 50)), np.zeros(20_000)  # 8 MB of 160
@@ -277,9 +309,9 @@ def test_the_memory_of_a_stream_is_that_of_a_chunk_and_a_buffer() -> None:
     tracemalloc.stop()
 
 
-# Chunks that do not suit -----------------------------------------------------------------------------------------
+# Wrong chunks ---------------------------------------------------------------------------------------------------------
 
-BAD: list[tuple[str, Any, Any, str]] = [
+WRONG: list[tuple[str, Any, Any, str]] = [
     ("a list", [X, LABELS], TypeError, r"chunk 2 must be a tuple \(X, y\) or \(X, y, sample_weight\), got list"),
     ("an array", X, TypeError, "chunk 2 must be a tuple .*, got ndarray"),
     ("None", None, TypeError, "chunk 2 must be a tuple .*, got NoneType"),
@@ -304,8 +336,8 @@ BAD: list[tuple[str, Any, Any, str]] = [
 
 @pytest.mark.parametrize("epoch", [0, 2])
 @pytest.mark.parametrize("batch", [8, 20, 1000])
-@pytest.mark.parametrize(("wrong", "error", "message"), [pytest.param(*case[1:], id=case[0]) for case in BAD])
-def test_a_bad_chunk_is_named_and_its_epoch_undone(
+@pytest.mark.parametrize(("wrong", "error", "message"), [pytest.param(*case[1:], id=case[0]) for case in WRONG])
+def test_a_wrong_chunk_is_named_and_its_epoch_undone(
     wrong: Any, error: type[Exception], message: str, batch: int, epoch: int
 ) -> None:
     good = cut([20, 21], X, LABELS)
@@ -325,7 +357,7 @@ def test_a_bad_chunk_is_named_and_its_epoch_undone(
 
 
 @pytest.mark.parametrize("by_batch", [True, False])
-def test_an_error_of_the_stream_passes_through_and_undoes_the_epoch(by_batch: bool) -> None:
+def test_an_exception_of_the_iterable_passes_through_and_undoes_the_epoch(by_batch: bool) -> None:
     network, seen = small_network(), Steps()
     before = bits(network)
     chunks = generator((X, LABELS), (X, LABELS), OSError("the disk is gone"))
@@ -337,7 +369,7 @@ def test_an_error_of_the_stream_passes_through_and_undoes_the_epoch(by_batch: bo
     )  # the first chunk's: rows of the second are not used before the third is there
 
 
-def test_a_loss_that_blows_up_undoes_the_epoch_of_a_stream() -> None:
+def test_a_loss_that_is_not_finite_undoes_the_epoch_of_chunks() -> None:
     network, other = Network([3, 1], seed=0), Network([3, 1], seed=0)
     good, bad = (X, X[:, 0]), (X * np.float32(1e25), X[:, 0])
     for n in (network, other):
@@ -360,7 +392,7 @@ def test_an_epoch_without_rows_is_an_error(chunks: list[Any], epoch: int) -> Non
     assert bits(network) == bits(other)
 
 
-def test_what_does_not_go_with_chunks_is_refused() -> None:
+def test_arguments_that_cannot_be_used_with_chunks_are_refused() -> None:
     network = small_network()
     before = everything(network)
     chunks = [(X, LABELS)]
@@ -405,7 +437,7 @@ def test_a_class_weight_needs_one_class_a_row_of_every_chunk() -> None:
     assert network.step == 0
 
 
-# Interruptions ---------------------------------------------------------------------------------------------------
+# Interruptions --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", [1, 4, STEPS, STEPS + 2])
@@ -422,7 +454,7 @@ def test_after_ctrl_c_a_fit_on_chunks_begins_an_epoch(steps: int, tmp_path: Path
         assert history.epoch == [epoch]
 
 
-def test_after_an_interrupted_stream_arrays_begin_an_epoch_too() -> None:
+def test_after_interrupted_chunks_arrays_begin_an_epoch() -> None:
     network = small_network()
     with pytest.raises(KeyboardInterrupt):
         network.fit([(X, LABELS)], batch_size=BATCH, callbacks=[Steps(2, interrupt)])
@@ -430,7 +462,7 @@ def test_after_an_interrupted_stream_arrays_begin_an_epoch_too() -> None:
     assert (network.epoch, network.step) == (1, 2 + STEPS)
 
 
-def test_after_interrupted_arrays_a_stream_begins_an_epoch() -> None:
+def test_after_interrupted_arrays_chunks_begin_an_epoch() -> None:
     network = small_network()
     with pytest.raises(KeyboardInterrupt):
         network.fit(X, LABELS, batch_size=BATCH, callbacks=[Steps(2, interrupt)])
@@ -438,7 +470,7 @@ def test_after_interrupted_arrays_a_stream_begins_an_epoch() -> None:
     assert (network.epoch, network.step) == (1, 2 + STEPS)
 
 
-def test_ctrl_c_within_the_stream_keeps_the_finished_steps() -> None:
+def test_ctrl_c_within_the_iterable_keeps_the_finished_steps() -> None:
     network = small_network()
     with pytest.raises(KeyboardInterrupt):
         network.fit(generator((X[:20], LABELS[:20]), (X, LABELS), KeyboardInterrupt()), batch_size=BATCH)
@@ -446,10 +478,10 @@ def test_ctrl_c_within_the_stream_keeps_the_finished_steps() -> None:
     assert np.isfinite(network.predict(X)).all()
 
 
-# The line --------------------------------------------------------------------------------------------------------
+# The line of progress -------------------------------------------------------------------------------------------------
 
 
-def test_the_line_shows_rows_while_the_length_is_unknown() -> None:
+def test_the_line_shows_rows_while_the_length_of_an_epoch_is_unknown() -> None:
     line = ProgressLine(False, 5, None).line(0.0, {}, 2.0, 79, rows=12_800)
     assert line == "epoch 1/5 12,800 samples 6.40k samples/s 2.0 s"
     assert len(ProgressLine(False, 5, None).line(0.0, {}, 2.0, 20, rows=12_800)) == 20
