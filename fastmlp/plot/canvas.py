@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastmlp._display.texts import printable_name
 from fastmlp._io.atomic import write_atomically
@@ -110,7 +110,13 @@ class Canvas:
         return {"color": series[index % len(series)], "linestyle": style}
 
     def legend(
-        self, axes: Axes, handles: Sequence[Any], names: Sequence[str], loc: str = "best", *, outside: bool = False
+        self,
+        axes: Axes,
+        handles: Sequence[Any],
+        names: Sequence[str],
+        loc: Literal["best", "upper left", "lower right"] = "best",
+        *,
+        outside: bool = False,
     ) -> None:
         """Add a legend at `loc` in the axes, or to the right of a new figure if it is long or `outside` is True."""
         options: dict[str, Any] = {"frameon": False, "fontsize": 10, "labelcolor": self.palette.ink}

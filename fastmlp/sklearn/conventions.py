@@ -33,7 +33,7 @@ class EpochLoss:
         self.samples, self.batch_size, self.loss_factor = samples, batch_size, loss_factor
         self._sum = 0.0  # over the steps of the epoch so far
 
-    def __call__(self, results: NDArray[np.float64], first_batch: int, steps_per_epoch: int) -> list[float]:
+    def __call__(self, results: NDArray[Any], first_batch: int, steps_per_epoch: int) -> list[float]:
         """Return the loss of the epoch that ends with these steps, an empty list if none does."""
         last, total = steps_per_epoch - 1, self._sum if first_batch else 0.0
         columns = [results[name].tolist() for name in ("loss_sum", "weight_sum", "penalty")]
