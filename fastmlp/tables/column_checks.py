@@ -83,12 +83,12 @@ class ColumnOptions:
 
     @property
     def categorical_advice(self) -> str:
-        """The advice to read the column as categories."""
+        """Advice to read the column as categories."""
         return f"read the column as categories with --categorical {shlex.quote(self.name)}"
 
     @property
     def ignore_advice(self) -> str:
-        """The advice to do without the column."""
+        """Advice to do without the column, or to choose another target."""
         if self.is_target:
             return "choose another target with --target"
         return f"leave the column out with --ignore {shlex.quote(self.name)}"
@@ -142,7 +142,7 @@ def raise_too_many(
     counts : ndarray of shape (len(names) + 1,)
         How often each occurs, after the number of missing values.
     first_text : FirstText or None
-        Its first value that is not a number.
+        Its first value that is not a number. None if the user declared the column categorical.
     began_as_numbers : bool
         Whether the column looked like numbers at the beginning of the file.
     """
@@ -152,7 +152,7 @@ def raise_too_many(
             f"it, or {column.ignore_advice}",
             first_text.line,
         )
-    if not column.categorical:
+    if first_text is not None:
         check_categories(column, names, counts, first_text)
     number = f"more than {MAX_CATEGORIES:,}" if len(names) > MAX_CATEGORIES else f"{len(names):,}"
     looks = "which are too many for classes" if column.is_target else "which looks like an identifier or free text"
@@ -163,7 +163,7 @@ def raise_too_many(
 
 
 def check_categories(
-    column: ColumnOptions, names: Collection[str], counts: NDArray[np.int64], first_text: FirstText | None
+    column: ColumnOptions, names: Collection[str], counts: NDArray[np.int64], first_text: FirstText
 ) -> None:
     """Check that the texts of a column are categories, and not numbers or dates in a form that cannot be read.
 
@@ -175,8 +175,8 @@ def check_categories(
         Its different texts.
     counts : ndarray of shape (len(names) + 1,)
         How often each occurs, after the number of missing values.
-    first_text : FirstText or None
-        Its first value that is not a number. None if all values are numbers.
+    first_text : FirstText
+        Its first value that is not a number.
 
     Raises
     ------
@@ -185,8 +185,6 @@ def check_categories(
     """
     occurrences = counts[1:]
     present = int(occurrences.sum())
-    if not present or first_text is None:
-        return
     line, text = first_text
     plain = np.array([column.is_number(name) for name in names])
     foreign = np.array([column.is_number_in_other_notation(name) for name in names])

@@ -170,7 +170,7 @@ class ColumnReader:
     def _check_categories(self, codes: NDArray[Any]) -> None:
         """Raise TableError if the texts of the whole column are not categories."""
         counts = self._count(codes)
-        if not self.options.categorical:
+        if self.first_text is not None:
             check_categories(self.options, self._categories.names, counts, self.first_text)
         if len(codes) >= IDENTIFIER_ROWS and len(self._categories.names) > len(codes) / 2:
             self._raise_too_many(counts)

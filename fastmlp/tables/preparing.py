@@ -126,14 +126,8 @@ def prepare(
     >>> table.X.shape, table.X_validation.shape
     ((400, 12), (100, 12))
     """
-    if task not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+    _check_arguments(task, seed, categorical=categorical, ignore=ignore)
     share = checked_number(validation, "validation", below=1.0)
-    whole_number(seed, "seed", minimum=0)
-    for given, what in ((categorical, "categorical"), (ignore, "ignore")):
-        if isinstance(given, str):
-            raise TypeError(f"{what} must be a list of column names, got {given!r}")
-
     reader = Reader(path, separator, verbose)
     columns = collect(reader, target, categorical=categorical, ignore=ignore, decimal=decimal)
     target_column = next(column for column in columns if column.name == target)
@@ -163,6 +157,16 @@ def prepare(
         X_validation=X[count:],
         y_validation=y[count:],
     )
+
+
+def _check_arguments(task: object, seed: object, **columns: object) -> None:
+    """Check the task, the seed and the lists of column names."""
+    if task not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+    whole_number(seed, "seed", minimum=0)
+    for what, names in columns.items():
+        if isinstance(names, str):
+            raise TypeError(f"{what} must be a list of column names, got {names!r}")
 
 
 def _encode(schema: Schema, values: Sequence[NDArray[Any]], order: Rows) -> Matrix:

@@ -125,6 +125,20 @@ def test_a_column_that_cannot_be_used_is_refused_with_line_and_advice(
     assert str(error.value) == message.format(file=path)
 
 
+def test_numbers_with_some_texts_in_the_first_block_are_refused_as_numbers(tmp_path: Path) -> None:
+    values = [i % 7 if i % 5 else "abc" for i in range(1024)] + [i % 7 for i in range(9000)]
+    path = one_column("x", values, tmp_path)
+    message = rf"a\.csv:2: column 'x': found 'abc' among numbers \({len(values) - 205:,} of {len(values):,} values are"
+    with pytest.raises(TableError, match=message):
+        table(path)
+
+
+def test_too_many_different_values_of_a_categorical_column_are_refused(tmp_path: Path) -> None:
+    path = one_column("x", [*range(2000)], tmp_path)
+    with pytest.raises(TableError, match="column 'x': found more than 1,000 different texts such as '0' in 1,024 rows"):
+        table(path, categorical=["x"])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
