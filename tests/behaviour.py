@@ -44,6 +44,13 @@ def bits(network: Network) -> dict[str, bytes]:
     return {"weights": state["weights"].tobytes(), "slots": state["slots"].tobytes(), "counters": repr(done).encode()}
 
 
+def overflowing(optimizer: Any) -> tuple[Network, Any, Any]:
+    """A network and rows whose last step has a finite loss and a gradient too large for float32."""
+    network = Network([2, 1], optimizer=optimizer, seed=0)
+    network.set_weights([([[0.5], [1e-3]], [0.0])])
+    return network, np.array([[1, 0], [2, 0], [3, 0], [0, 1e21]], np.float32), np.array([1.0, 2.0, 2.0, 0.0])
+
+
 class Terminal(io.StringIO):
     """A stream that says it is a terminal."""
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import bits, run_python, small_data, small_network
+from behaviour import bits, overflowing, run_python, small_data, small_network
 from cases import LEARNERS
 
-from fastmlp import SGD, Adam, Callback, Dense, EarlyStopping, History, Network, NonFiniteLossError
+from fastmlp import SGD, Adam, Callback, Dense, History, Network, NonFiniteLossError
 from fastmlp._engine.engine import Engine
 from fastmlp.reference import data as reference_data
 from fastmlp.reference import random as reference_random
@@ -490,13 +490,6 @@ def test_a_loss_that_blows_up_rolls_back_to_the_start_of_the_epoch(optimizer: An
     assert bits(network) == bits(other)
 
 
-def overflowing(optimizer: Any) -> tuple[Network, Any, Any]:
-    """A network and rows whose last step has a finite loss and a gradient too large for float32."""
-    network = Network([2, 1], optimizer=optimizer, seed=0)
-    network.set_weights([([[0.5], [1e-3]], [0.0])])
-    return network, np.array([[1, 0], [2, 0], [3, 0], [0, 1e21]], np.float32), np.array([1.0, 2.0, 2.0, 0.0])
-
-
 @pytest.mark.parametrize("optimizer", [SGD(0.01), SGD(0.01, momentum=0.9), Adam(0.01)])
 @pytest.mark.parametrize("epochs", [1, 2])
 @pytest.mark.parametrize("watch", [{}, {"callbacks": [Recorder()]}, {"validation_split": 0.0, "verbose": 0}])
@@ -572,115 +565,6 @@ def test_the_error_survives_pickling() -> None:
     assert str(again) == str(NonFiniteLossError(3, 4))
 
 
-# Early stopping --------------------------------------------------------------------------------------------------
-
-
-def fed(stopping: EarlyStopping, values: list[float]) -> int:
-    """How many of the values it takes until it stops the network."""
-    stopping.network, stopping.entries = small_network(), ("loss", stopping.monitor)
-    stopping.on_train_begin()
-    for epoch, value in enumerate(values):
-        if stopping.network.stop_training:
-            return epoch
-        stopping.on_epoch_end(epoch, {"loss": 1.0, stopping.monitor: value})
-    return len(values) + (not stopping.network.stop_training)
-
-
-@pytest.mark.parametrize(
-    ("monitor", "options", "values", "taken", "best_epoch"),
-    [
-        ("val_loss", {"patience": 1}, [3, 2, 2, 1], 3, 1),
-        ("val_loss", {"patience": 2}, [3, 2, 4, 3, 1], 4, 1),
-        ("val_loss", {"patience": 2}, [3, 2, 4, 1, 5, 0.5], 7, 5),
-        ("val_loss", {"patience": 2, "min_delta": 0.5}, [3, 2.75, 2.5, 0], 3, 0),
-        ("val_loss", {"patience": 2, "min_delta": 0.5}, [3, 2.75, 2.25, 2.0, 2.0], 5, 2),
-        ("loss", {"patience": 1}, [1, 2], 2, 0),
-        ("val_accuracy", {"patience": 2}, [0.5, 0.7, 0.6, 0.7, 0.9], 4, 1),
-        ("val_accuracy", {"patience": 1}, [0.5, 0.6, 0.7], 4, 2),
-        ("accuracy", {"patience": 1}, [0.5, 0.6], 3, 1),
-        ("val_r2", {"patience": 1, "min_delta": 0.25}, [-1, 0, 0.125, 1], 3, 1),
-        ("val_mean_absolute_error", {"patience": 1}, [3, 2, 2.5], 3, 1),
-        ("val_loss", {"patience": 2}, [float("nan"), 3, 2, 2.5], 5, 2),
-        ("val_loss", {"patience": 2}, [3, float("nan"), float("nan"), 1], 3, 0),
-    ],
-)
-def test_stopping_waits_for_improvements(
-    monitor: str, options: dict[str, Any], values: list[float], taken: int, best_epoch: int
-) -> None:
-    stopping = EarlyStopping(monitor, **options)
-    assert fed(stopping, values) == taken
-    assert stopping.best_epoch == best_epoch
-    assert stopping.best == values[best_epoch]
-    assert stopping.stopped_epoch == (taken - 1 if taken <= len(values) else None)
-
-
-class Snapshots(Callback):
-    """The weights after each epoch."""
-
-    def __init__(self) -> None:
-        self.weights: list[Any] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self.weights.append([(w.tobytes(), b.tobytes()) for w, b in self.network.get_weights() if b is not None])
-
-
-@pytest.mark.parametrize("restore", [True, False])
-def test_stopping_ends_the_fit_and_restores_the_best_weights(restore: bool) -> None:
-    network = small_network(optimizer=Adam(0.1))
-    stopping, snapshots = EarlyStopping(patience=3, restore_best_weights=restore), Snapshots()
-    history = network.fit(X, LABELS, epochs=200, validation_data=HELD, callbacks=[stopping, snapshots])
-    losses = history.history["val_loss"]
-    assert stopping.best_epoch == int(np.argmin(losses))
-    assert stopping.best == min(losses)
-    assert len(losses) == stopping.best_epoch + 4 == network.epoch < 200
-    assert stopping.stopped_epoch == network.epoch - 1
-    found = [(w.tobytes(), b.tobytes()) for w, b in network.get_weights() if b is not None]
-    assert found == snapshots.weights[stopping.best_epoch if restore else -1]
-    if restore:
-        assert network.evaluate(*HELD)["loss"] == min(losses)
-
-
-def test_best_weights_are_restored_where_nothing_stopped_the_fit() -> None:
-    network = small_network(optimizer=Adam(0.1))
-    stopping = EarlyStopping(patience=100)
-    history = network.fit(X, LABELS, epochs=30, validation_data=HELD, callbacks=[stopping])
-    assert stopping.stopped_epoch is None
-    assert history.history["val_loss"][-1] > min(history.history["val_loss"])
-    assert network.evaluate(*HELD)["loss"] == min(history.history["val_loss"])
-
-
-def test_stopping_forgets_earlier_fits() -> None:
-    network = small_network(optimizer=Adam(0.1))
-    stopping = EarlyStopping(patience=2)
-    network.fit(X, LABELS, epochs=100, validation_data=HELD, callbacks=[stopping])
-    begun = network.epoch
-    network.fit(X, LABELS, epochs=100, validation_data=HELD, callbacks=[stopping])
-    assert stopping.best_epoch is not None
-    assert stopping.best_epoch >= begun
-
-
-@pytest.mark.parametrize(
-    ("monitor", "message"),
-    [
-        (
-            "val_loss",
-            "EarlyStopping monitors 'val_loss', but this fit has only loss; give fit validation_data or",
-        ),
-        ("acuracy", "EarlyStopping monitors 'acuracy', but this fit has only loss"),
-    ],
-)
-def test_what_is_not_there_cannot_be_watched(monitor: str, message: str) -> None:
-    network = small_network()
-    with pytest.raises(ValueError, match=message):
-        network.fit(X, LABELS, epochs=3, callbacks=[EarlyStopping(monitor)])
-    assert network.step == 0
-
-
-def test_a_metric_that_was_not_asked_for_cannot_be_watched() -> None:
-    with pytest.raises(ValueError, match=r"monitors 'val_f1', but this fit has only .*; give fit metrics=\['f1'\]"):
-        small_network().fit(X, LABELS, validation_data=HELD, callbacks=[EarlyStopping("val_f1")])
-
-
 # What was found on the way ----------------------------------------------------------------------------------------
 
 
@@ -748,18 +632,3 @@ def test_an_interrupted_validation_leaves_its_epoch_in_the_history(monkeypatch: 
     assert network.history.epoch == [0, 1]
     assert {len(values) for values in network.history.history.values()} == {2}
     assert np.isnan(network.history.history["val_loss"][1])
-
-
-def test_early_stopping_asks_for_what_there_is_before_anything_is_learned() -> None:
-    network = small_network()
-    before = bits(network)
-    for stopping, message in (
-        (EarlyStopping(), "monitors 'val_loss', but this fit has only loss; give fit validation_data"),
-        (EarlyStopping("val_los"), "monitors 'val_los'"),
-        (EarlyStopping("accuracy"), "monitors 'accuracy', but this fit has only loss$"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            network.fit(X, LABELS, callbacks=[stopping])
-    with pytest.raises(ValueError, match=r"this fit has only loss, val_loss, val_accuracy$"):
-        network.fit(X, LABELS, validation_split=0.2, callbacks=[EarlyStopping("r2")])
-    assert bits(network) == before
