@@ -101,7 +101,7 @@ def targets_of(kind: str, dtype: str) -> Any:
     return numbers_of(dtype, (ROWS, 2) if kind == "rows" else (ROWS,))
 
 
-def results(network: Network, X: Any, y: Any, weights: Any, **options: Any) -> list[Any]:
+def outcome(network: Network, X: Any, y: Any, weights: Any, **options: Any) -> list[Any]:
     """Return all that a fit, an evaluation, a prediction and gradients give, to be compared bit for bit."""
     history = network.fit(X, y, sample_weight=weights, epochs=2, batch_size=16, **options).history
     loss, gradients = network.loss_and_gradients(X, y, weights)

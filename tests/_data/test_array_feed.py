@@ -18,7 +18,7 @@ from array_cases import (
     Layout,
     memmapped,
     numbers_of,
-    results,
+    outcome,
     strided,
     targets_of,
 )
@@ -46,9 +46,9 @@ def plain(array: Any, dtype: Any) -> Any:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype_gives_the_bits_of_a_plain_copy(dtype: str, kind: str, network_dtype: str, size: str) -> None:
     X, y, weights = numbers_of(dtype, (ROWS, COLUMNS)), targets_of(kind, dtype), numbers_of(dtype, (ROWS,))
-    found = results(NETWORKS[kind](network_dtype), X, y, weights)
+    found = outcome(NETWORKS[kind](network_dtype), X, y, weights)
     plain_y = plain(y, np.int64 if kind == "labels" else network_dtype)
-    expected = results(NETWORKS[kind](network_dtype), plain(X, network_dtype), plain_y, plain(weights, np.float64))
+    expected = outcome(NETWORKS[kind](network_dtype), plain(X, network_dtype), plain_y, plain(weights, np.float64))
     assert found == expected
 
 
@@ -68,7 +68,7 @@ def test_every_layout_gives_the_bits_of_a_plain_copy(
     for options in ({}, {"shuffle": False}, {"validation_split": 0.3}, {"validation_split": 0.3, "shuffle": False}):
         plain_y = plain(y, np.int64 if kind == "labels" else np.float32)
         copies = [plain(X, np.float32), plain_y, plain(weights, np.float64)]
-        assert results(NETWORKS[kind]("float32"), *given, **options) == results(
+        assert outcome(NETWORKS[kind]("float32"), *given, **options) == outcome(
             NETWORKS[kind]("float32"), *copies, **options
         )
 
@@ -79,8 +79,8 @@ def test_rows_and_columns_with_a_stride_of_zero_train_as_copies(size: str) -> No
     y = np.broadcast_to(np.float32(0.5), (ROWS, 2))
     weights = np.broadcast_to(np.float64(2), (ROWS,))
     for X in (rows, columns):
-        found = results(NETWORKS["rows"]("float32"), X, y, weights)
-        assert found == results(NETWORKS["rows"]("float32"), X.astype(np.float32), y.copy(), weights.copy())
+        found = outcome(NETWORKS["rows"]("float32"), X, y, weights)
+        assert found == outcome(NETWORKS["rows"]("float32"), X.astype(np.float32), y.copy(), weights.copy())
 
 
 def test_labels_that_change_after_the_check_undo_the_epoch_in_which_they_are_staged(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_cases import COLUMNS, NETWORKS, ROWS, backwards, numbers_of, results, strided, targets_of
+from array_cases import COLUMNS, NETWORKS, ROWS, backwards, numbers_of, outcome, strided, targets_of
 from behaviour import small_data, small_network
 
 from fastmlp import Network
@@ -125,9 +125,9 @@ def test_weights_of_classes_train_large_data_with_the_bits_of_small_data(
     X, y = numbers_of("float16", (ROWS, COLUMNS)), targets_of(kind, "uint8")
     weights = WEIGHTS if weighted else None
     options = {"class_weight": {0: 3.0, 1: 0.5}, "validation_split": 0.3}
-    small = results(NETWORKS[kind]("float32"), X, y, weights, **options)
+    small = outcome(NETWORKS[kind]("float32"), X, y, weights, **options)
     monkeypatch.setattr(arrays, "STAGE_BYTES", 16 * 40)
-    assert results(NETWORKS[kind]("float32"), X, y, weights, **options) == small
+    assert outcome(NETWORKS[kind]("float32"), X, y, weights, **options) == small
 
 
 def test_weights_of_classes_need_one_class_a_row_in_large_data_too(monkeypatch: pytest.MonkeyPatch) -> None:
