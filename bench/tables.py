@@ -26,8 +26,8 @@ def why(results: Results) -> str:
     """Return the reasons to use fastmlp, as the README begins: steps, start and estimators, each with its figures."""
     ratios = [ratio for case in results.steps if (ratio := case.ahead("all"))]
     lines = [
-        f"- **Fast at every size.** A training step on {threads_text(results, 'all')} is {span(ratios)} times as fast "
-        "as the best of PyTorch, JAX and scikit-learn."
+        f"- **Fast at every size.** A training step on {threads_text(results, 'all')} of a {results.machine['cpu']} is "
+        f"{span(ratios)} times as fast as the best of PyTorch, JAX and scikit-learn."
     ]
     if results.predictions and {"warm", "none"} <= start_seconds(results).keys():
         case, start = results.predictions[0], start_seconds(results)
