@@ -5,17 +5,28 @@ A plan's record tells the kernels where X, the targets and the weights lie. Kern
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import FLOAT64, INT64, row_slices, staging_rows
+from fastmlp._data.arrays import (
+    FLOAT64,
+    INT64,
+    RowArray,
+    converted_if_small,
+    is_kernel_ready,
+    row_slices,
+    staging_rows,
+)
 from fastmlp._data.samples import Samples
 from fastmlp._data.targets import Targets
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture
+
+PIECE_ROWS = 1 << 14  # of X that one call of the kernels reads at most
 
 
 def point_to_inputs(record: Any, X: NDArray[Any]) -> None:
@@ -30,6 +41,41 @@ def point_to_targets(record: Any, targets: Targets, weights: NDArray[np.float64]
     if targets.labels is None:
         record.y, record.y_stride = address(y), y.strides[0] // y.itemsize
     record.sample_weights = 0 if weights is None else address(weights)
+
+
+def kernel_ready_pieces(
+    X: RowArray, dtype: np.dtype[Any], rows: int | None = None
+) -> Iterable[tuple[int, NDArray[Any]]]:
+    """Return kernel-ready pieces of X, each with the number of its first row.
+
+    They are views of a kernel-ready X. Another X is converted if it is small; otherwise the pieces are copies that
+    follow each other in one buffer.
+
+    Parameters
+    ----------
+    X : RowArray of shape (n, inputs)
+        The inputs.
+    dtype : dtype
+        The network's.
+    rows : int, optional
+        Rows of a piece, where results depend on them. None takes `PIECE_ROWS`, or what fits `STAGE_BYTES` if they are
+        copied.
+    """
+    X = converted_if_small(X, dtype)
+    if is_kernel_ready(X, dtype):
+        step = rows or PIECE_ROWS
+        return [(start, X[start : start + step]) for start in range(0, len(X), step)]
+    return _converted_pieces(X, dtype, rows or staging_rows(X.shape[1] * dtype.itemsize, 1))
+
+
+def _converted_pieces(X: RowArray, dtype: np.dtype[Any], step: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
+    for start in range(0, len(X), step):
+        count = min(step, len(X) - start)
+        with np.errstate(all="ignore"):
+            for rows in row_slices(count, buffer[:1].nbytes):
+                buffer[rows] = X[start + rows.start : start + rows.stop]
+        yield start, buffer[:count]
 
 
 class StagingBuffer:

@@ -7,22 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import (
-    RowArray,
-    check_finite,
-    converted,
-    converted_if_small,
-    is_kernel_ready,
-    row_slices,
-    staging_rows,
-)
-from fastmlp._data.staging import point_to_inputs, point_to_targets
+from fastmlp._data.arrays import RowArray, check_finite, converted
+from fastmlp._data.staging import kernel_ready_pieces, point_to_inputs, point_to_targets
 from fastmlp._data.targets import Targets
 from fastmlp._data.weights import Weights, sum_weights
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
@@ -35,7 +26,6 @@ from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL, STEP_ROW
 from fastmlp.kernels.phases.rows import input_deltas
 
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
-PIECE_ROWS = 1 << 14  # rows of one call of a driver
 GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
 BUFFER_BYTES = 128 << 20  # memory for activations at most, unless 16 rows need more
 
@@ -66,7 +56,7 @@ def predict(plans: Plans, X: RowArray, layer: int | None = None, batch_size: int
     out = np.empty((len(X), units), architecture.dtype)
     record = plan.record
     record.output_layer, record.output_stride = index, out.shape[1]
-    for start, piece in _pieces(X, architecture.dtype):
+    for start, piece in kernel_ready_pieces(X, architecture.dtype):
         point_to_inputs(plan.record, piece)
         record.output = address(out) + start * out.strides[0]
         record.rows = len(piece)
@@ -118,7 +108,7 @@ def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
     plan.record.scale = 1.0
     plan.record.output_stride = result[:1].size
     parameters.refresh_transposed()  # training does not keep the transpose of the first layer's W
-    for start, piece in _pieces(X, architecture.dtype, plan.rows):
+    for start, piece in kernel_ready_pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
             chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
             chosen[:, output] = 1
@@ -161,7 +151,7 @@ def _losses(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, 
     plan.record.penalty_factor = plan.record.scale if plan.record.averages_penalties else 1.0
     plan.record.penalised = 0
     losses = 0.0
-    for start, piece in _pieces(X, architecture.dtype, plan.rows):
+    for start, piece in kernel_ready_pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
         own_weights = None if weights is None else converted(weights[rows], _FLOAT64)
         own_targets = targets.take(rows)
@@ -206,22 +196,3 @@ def _run(plan: Plan, region: str, flops: float) -> None:
     with threads.limited_to(plan.threads) if parallel else contextlib.nullcontext():
         driver(*arguments)
     tuner.measured(parallel, time.perf_counter() - started)
-
-
-def _pieces(X: RowArray, dtype: np.dtype[Any], most: int | None = None) -> Iterable[tuple[int, NDArray[Any]]]:
-    """Return kernel-ready pieces of X, each with the number of its first row: views, or copies in one buffer."""
-    X = converted_if_small(X, dtype)
-    if not is_kernel_ready(X, dtype):
-        return _converted_pieces(X, dtype, most or staging_rows(X.shape[1] * dtype.itemsize, 1))
-    step = most or PIECE_ROWS
-    return [(start, X[start : start + step]) for start in range(0, len(X), step)]
-
-
-def _converted_pieces(X: RowArray, dtype: np.dtype[Any], step: int) -> Iterator[tuple[int, NDArray[Any]]]:
-    buffer = np.empty((min(step, len(X)), X.shape[1]), dtype)
-    for start in range(0, len(X), step):
-        count = min(step, len(X) - start)
-        with np.errstate(all="ignore"):
-            for rows in row_slices(count, buffer[:1].nbytes):
-                buffer[rows] = X[start + rows.start : start + rows.stop]
-        yield start, buffer[:count]

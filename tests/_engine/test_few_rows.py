@@ -11,8 +11,8 @@ from behaviour import small_data, small_network
 from numpy.typing import NDArray
 
 from fastmlp import Dense, Network
+from fastmlp._data.staging import PIECE_ROWS
 from fastmlp._engine.few_rows import MAX_ROWS
-from fastmlp._engine.inference import PIECE_ROWS
 from fastmlp.kernels.layout import PANEL
 
 X, _ = small_data(300)
