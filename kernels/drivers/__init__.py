@@ -1,1 +1,8 @@
-"""The drivers: kernels that Python calls, and that run many steps or one region."""
+"""The drivers: kernels that Python calls.
+
+In reading order:
+
+- `step`: what lies between the phases of a step;
+- `team`: many training steps, by one thread or a team;
+- `regions`: one region outside of training.
+"""

@@ -71,7 +71,7 @@ class Kernel:
 
     @property
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """The dtypes it has versions for: both, or one that stands for any where it takes no real numbers."""
+        """The dtypes that it has versions for: both, or int64, which stands for any, if it takes no reals."""
         if any(depends_on_dtype(kind) for kind in self.function.__annotations__.values()):
             return np.dtype(np.float32), np.dtype(np.float64)
         return (np.dtype(np.int64),)
@@ -91,19 +91,19 @@ class Kernel:
         return self._addresses[dtype]
 
     def function_for(self, dtype: np.dtype[Any]) -> Callable[..., Any]:
-        """The version for that dtype as a function for Python: addresses are ints; it runs without the GIL."""
+        """Return the version for a dtype as a Python function. Addresses are ints in it. It runs without the GIL."""
         known = self._functions.get(dtype)
         if known is None:
             kinds: dict[str, Any] = {"int": ctypes.c_int64, "float": ctypes.c_double, "None": None}
-            said = dict(self.function.__annotations__)
-            result = kinds[said.pop("return")]
-            arguments = [kinds.get(kind, ctypes.c_void_p) for kind in said.values()]
+            annotations = dict(self.function.__annotations__)
+            result = kinds[annotations.pop("return")]
+            arguments = [kinds.get(kind, ctypes.c_void_p) for kind in annotations.values()]
             known = ctypes.CFUNCTYPE(result, *arguments)(self.address(dtype))
             self._functions[dtype] = known
         return known
 
     def signature(self, dtype: np.dtype[Any]) -> Any:
-        """The Numba signature that the annotations say, for that dtype."""
+        """Return the Numba signature that the annotations give for a dtype."""
         kinds = dict(self.function.__annotations__)
         result = numba_type(kinds.pop("return"), dtype)
         return result(*(numba_type(kind, dtype) for kind in kinds.values()))
