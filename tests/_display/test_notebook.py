@@ -1,4 +1,4 @@
-"""What notebooks show: well-formed HTML without matplotlib, escaped, in the notebook's own colours."""
+"""HTML for notebooks: well-formed, escaped, without matplotlib, in the colours of the notebook."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NAN = math.nan
 
 
 def cells(html: str) -> list[list[str]]:
-    """The texts of a table's rows; it is read as XML, so that everything is closed and escaped."""
+    """Return the texts of the cells of a table. Parsing it as XML checks that it is well-formed."""
     return [["".join(cell.itertext()) for cell in row] for row in ElementTree.fromstring(html).iter("tr")]
 
 
-def test_a_network_shows_the_cells_of_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_has_the_cells_of_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
     net = Network([3, Dense(4, "tanh", dropout=0.25), Dense(2, use_bias=False)], output="softmax", seed=7)
     found = cells(net._repr_html_())
     assert found == [
@@ -40,7 +40,7 @@ def test_a_network_shows_the_cells_of_its_summary(capsys: pytest.CaptureFixture[
     assert caption.text == printed.splitlines()[-1]
 
 
-def test_a_history_shows_its_last_value_its_ends_and_a_curve() -> None:
+def test_a_history_shows_last_lowest_highest_value_and_a_curve() -> None:
     history = History({"loss": [0.9, 0.5, 0.3], "val_loss": [0.8, NAN, 0.45], "val_<b>&": [NAN] * 3}, [0, 1, 2], 1.5)
     html = history._repr_html_()
     assert cells(html) == [
@@ -54,7 +54,7 @@ def test_a_history_shows_its_last_value_its_ends_and_a_curve() -> None:
     assert cells(History()._repr_html_()) == [["entry", "last", "lowest", "highest", "course"]]
 
 
-def test_they_take_the_colours_of_the_notebook() -> None:
+def test_no_colours_are_set() -> None:
     for html in (Network([1, 1])._repr_html_(), History({"loss": [1.0, 2.0]}, [0, 1])._repr_html_()):
         assert not re.search(r"#[0-9a-f]{3,6}\b|rgb|(?<!current)color:|background", html)
 
@@ -71,16 +71,16 @@ def test_they_take_the_colours_of_the_notebook() -> None:
         ([math.inf, 1.0], "M117.0 12.0h0"),
     ],
 )
-def test_a_small_curve_goes_through_the_values(values: list[float], path: str) -> None:
+def test_a_sparkline_goes_through_the_values(values: list[float], path: str) -> None:
     assert f'd="{path}"' in sparkline(values)
 
 
-def test_a_small_curve_of_many_epochs_stays_small() -> None:
+def test_a_sparkline_of_many_epochs_stays_small() -> None:
     assert len(sparkline([1 / (epoch + 1) for epoch in range(10_000)])) < 10_000
     assert sparkline([NAN, NAN]) == sparkline([]) == ""
 
 
-def test_nothing_but_the_core_is_needed() -> None:
+def test_matplotlib_is_not_needed() -> None:
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from fastmlp import History, Network\n"

@@ -1,4 +1,4 @@
-"""The line of progress says what it should, fits its width, and stays away where nobody watches."""
+"""The progress line: its text, its width, and when it is shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ X, LABELS = small_data()
 
 @pytest.mark.parametrize("width", [1, 5, 20, 40, 60, 79, 80, 100, 119, 200])
 @pytest.mark.parametrize("logs", [{}, LOGS, {"loss": 1e30, "val_loss": float("nan")}], ids=["none", "both", "long"])
-def test_line_never_exceeds_the_width(width: int, logs: dict[str, float]) -> None:
+def test_the_line_never_exceeds_the_width(width: int, logs: dict[str, float]) -> None:
     cases = itertools.product([1, 20, 123456], [0.0, 1e-9, 0.5, 1.0], [0.0, 1e-6, 12.34, 1e7])
     for epochs, share, seconds in cases:
         line = ProgressLine(False, epochs, 1000).line(share * epochs, logs, seconds, width)
@@ -29,35 +29,35 @@ def test_line_never_exceeds_the_width(width: int, logs: dict[str, float]) -> Non
         assert line.isprintable()
 
 
-def test_line_shows_epoch_bar_losses_speed_and_time_left() -> None:
+def test_the_line_shows_epoch_bar_losses_speed_and_time_left() -> None:
     line = ProgressLine(False, 200, 14_000).line(63.9, {"loss": 0.083, "val_loss": 0.111}, 1.0, 79)
     assert line == "epoch  64/200 [==       ] loss 0.0830 val_loss 0.1110 895k samples/s 2.1 s left"
 
 
-def test_line_without_room_for_a_bar_has_the_rest() -> None:
+def test_a_narrow_line_has_no_bar() -> None:
     line = ProgressLine(False, 20, 1000).line(5.0, LOGS, 10.0, 70)
     assert line == "epoch  6/20 loss 0.1235 val_loss 12.5000 500 samples/s 30.0 s left"
 
 
 @pytest.mark.parametrize(("done", "epoch"), [(0.0, 1), (0.5, 1), (1.0, 2), (19.0, 20), (19.9, 20), (20.0, 20)])
-def test_the_epoch_is_the_one_under_way(done: float, epoch: int) -> None:
+def test_the_line_shows_the_current_epoch(done: float, epoch: int) -> None:
     assert ProgressLine(False, 20, 10).line(done, {}, 1.0, 100).startswith(f"epoch {epoch:2d}/20 [")
 
 
-def test_the_last_line_is_full_and_shows_the_time_taken() -> None:
+def test_the_last_line_has_a_full_bar_and_the_time_taken() -> None:
     line = ProgressLine(False, 20, 1000).line(20.0, LOGS, 75.0, 110, finished=True)
     assert line.startswith("epoch 20/20 [========================] ")
     assert line.endswith(" 267 samples/s 1:15")
 
 
-def test_the_last_line_of_a_fit_that_was_stopped_shows_the_epochs_done_and_the_time_taken() -> None:
+def test_the_last_line_of_a_stopped_fit_shows_the_epochs_done_and_the_time_taken() -> None:
     line = ProgressLine(False, 20, 1000).line(5.0, LOGS, 10.0, 110, finished=True)
     assert line.startswith("epoch  5/20 [======                  ] ")
     assert line.endswith(" 500 samples/s 10.0 s")
 
 
 @pytest.mark.parametrize("width", [79, 85, 99, 200])
-def test_the_bar_has_one_width_from_the_first_line_to_the_last(width: int) -> None:
+def test_the_width_of_the_bar_is_constant(width: int) -> None:
     progress, lines = ProgressLine(False, 200, 3410), []
     progress.begin(("loss", "val_loss"))
     for tick in range(1, 400):
@@ -70,7 +70,7 @@ def test_the_bar_has_one_width_from_the_first_line_to_the_last(width: int) -> No
     assert max(map(len, lines)) <= width
 
 
-def test_a_bar_that_had_to_give_way_does_not_come_back_longer() -> None:
+def test_a_bar_that_was_shortened_stays_short() -> None:
     progress = ProgressLine(False, 20, 1000)
     before = progress.line(1.0, {"loss": 1.0}, 1.0, 70)
     wide = progress.line(2.0, {"loss": 123456.0}, 1.0, 70)
@@ -98,7 +98,7 @@ def test_time_left_is_readable(seconds: float, text: str) -> None:
     assert ProgressLine(False, 2, 10).line(1.0, {}, seconds, 100).endswith(text)
 
 
-def test_nothing_is_written_where_standard_error_is_no_terminal(
+def test_nothing_is_written_if_standard_error_is_not_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stream = io.StringIO()
@@ -109,9 +109,7 @@ def test_nothing_is_written_where_standard_error_is_no_terminal(
 
 
 @pytest.mark.parametrize("verbose", [False, 0])
-def test_nothing_is_written_in_a_terminal_where_it_is_switched_off(
-    monkeypatch: pytest.MonkeyPatch, verbose: bool
-) -> None:
+def test_verbose_false_writes_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     small_network().fit(X, LABELS, epochs=3, verbose=verbose)
@@ -119,23 +117,23 @@ def test_nothing_is_written_in_a_terminal_where_it_is_switched_off(
 
 
 @pytest.mark.parametrize(("verbose", "stream"), [(True, io.StringIO()), (1, io.StringIO()), ("auto", Terminal())])
-def test_a_line_is_written_where_it_is_wanted(
+def test_the_line_is_written_if_verbose_is_true_or_in_a_terminal(
     monkeypatch: pytest.MonkeyPatch, verbose: bool, stream: io.StringIO
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("COLUMNS", "110")
     small_network().fit(X, LABELS, epochs=3, validation_split=0.2, verbose=verbose)
-    said = stream.getvalue()
-    pictures = said.removesuffix("\n").split("\r")[1:]
-    assert said.endswith("\n")
-    assert said.count("\n") == 1
-    assert {len(picture) for picture in pictures} == {109}
-    assert pictures[-1].startswith("epoch 3/3 [========================] loss ")
-    assert " val_loss " in pictures[-1]
-    assert pictures[-1].rstrip().endswith(" s")
+    output = stream.getvalue()
+    updates = output.removesuffix("\n").split("\r")[1:]
+    assert output.endswith("\n")
+    assert output.count("\n") == 1
+    assert {len(update) for update in updates} == {109}
+    assert updates[-1].startswith("epoch 3/3 [========================] loss ")
+    assert " val_loss " in updates[-1]
+    assert updates[-1].rstrip().endswith(" s")
 
 
-def test_closing_ends_a_line_that_was_begun() -> None:
+def test_close_ends_the_line() -> None:
     progress = ProgressLine(True, 2, 10)
     progress.stream = io.StringIO()
     progress.update(1.0, LOGS, finished=True)
@@ -143,7 +141,7 @@ def test_closing_ends_a_line_that_was_begun() -> None:
     assert progress.stream.getvalue().endswith("\n")
 
 
-def test_the_line_is_ended_when_the_fit_ends_by_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_the_fit_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     class Tired(Callback):
         def on_epoch_begin(self, epoch: int) -> None:
             if epoch == 1:
@@ -160,7 +158,7 @@ def test_the_line_is_ended_when_the_fit_ends_by_an_exception(monkeypatch: pytest
 
 
 class Stop(Callback):
-    """Ends the fit at this event of epoch 2 of 5."""
+    """Stop the fit after epoch 2, at the end of the epoch or within it."""
 
     def __init__(self, event: str) -> None:
         self.event, self.epochs = event, 0
@@ -178,7 +176,7 @@ class StopInBatch(Stop):
 
 
 @pytest.mark.parametrize("callback", [Stop("epoch"), StopInBatch("batch")], ids=["epoch", "batch"])
-def test_the_last_picture_of_a_fit_that_was_stopped_tells_of_its_end(
+def test_the_last_update_of_a_stopped_fit_shows_the_time_taken(
     monkeypatch: pytest.MonkeyPatch, callback: Callback
 ) -> None:
     stream = Terminal()
@@ -187,13 +185,13 @@ def test_the_last_picture_of_a_fit_that_was_stopped_tells_of_its_end(
     network = small_network()
     network.fit(X, LABELS, epochs=5, batch_size=8, callbacks=[callback])
     assert network.epoch == 2
-    pictures = [picture.strip() for picture in stream.getvalue().split("\r")]
-    assert pictures[-1].startswith("epoch 2/5 [=========               ] loss ")
-    assert pictures[-1].endswith(" s")
-    assert sum(picture.endswith(" s") for picture in pictures) == 1
+    updates = [update.strip() for update in stream.getvalue().split("\r")]
+    assert updates[-1].startswith("epoch 2/5 [=========               ] loss ")
+    assert updates[-1].endswith(" s")
+    assert sum(update.endswith(" s") for update in updates) == 1
 
 
-def test_the_first_epoch_is_called_the_first_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_epoch_has_the_number_1(monkeypatch: pytest.MonkeyPatch) -> None:
     class Watch(Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
             pass
@@ -201,12 +199,12 @@ def test_the_first_epoch_is_called_the_first_while_it_runs(monkeypatch: pytest.M
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     small_network().fit(X, LABELS, epochs=2, batch_size=8, callbacks=[Watch()])
-    epochs = [picture.split()[1] for picture in stream.getvalue().split("\r") if picture.startswith("epoch")]
+    epochs = [update.split()[1] for update in stream.getvalue().split("\r") if update.startswith("epoch")]
     assert epochs[0] == "1/2"
     assert epochs[-1] == "2/2"
 
 
-def test_a_terminal_that_closes_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_terminal_does_not_end_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = Terminal()
     closed.close()
     monkeypatch.setattr(Terminal, "isatty", lambda self: True)
@@ -216,7 +214,7 @@ def test_a_terminal_that_closes_does_not_end_the_training(monkeypatch: pytest.Mo
     assert network.epoch == 3
 
 
-def test_a_terminal_that_closes_within_the_fit_does_not_end_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_that_is_closed_during_the_fit_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(Terminal):
         def write(self, text: str) -> int:
             if text == "\n":
@@ -229,7 +227,7 @@ def test_a_terminal_that_closes_within_the_fit_does_not_end_the_training(monkeyp
     assert network.epoch == 3
 
 
-def test_a_process_without_standard_error_can_train(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_standard_error_can_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)  # as under pythonw
     network = small_network()
     network.fit(X, LABELS, epochs=3)
@@ -243,12 +241,12 @@ small_network().fit(X, labels, epochs=3, validation_split=0.2)
 """
 
 
-def test_a_pipe_gets_nothing() -> None:
+def test_nothing_is_written_to_a_pipe() -> None:
     assert run_python(FIT, "-W", "error") == ("", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
-def test_a_terminal_gets_one_line_and_its_end() -> None:
+def test_a_pseudo_terminal_receives_one_line() -> None:
     ours, theirs = os.openpty()
     try:
         process = subprocess.Popen(
@@ -260,13 +258,13 @@ def test_a_terminal_gets_one_line_and_its_end() -> None:
         )
         os.close(theirs)
         assert process.wait(TIME_LIMIT * PATIENCE) == 0
-        said = b""
-        with contextlib.suppress(OSError):  # Linux says EIO at the end
+        output = b""
+        with contextlib.suppress(OSError):  # Linux raises EIO at the end
             while piece := os.read(ours, 1 << 16):
-                said += piece
+                output += piece
     finally:
         os.close(ours)
-    text = said.decode()
+    text = output.decode()
     assert text.endswith("\r\n")
     assert text.count("\n") == 1
     assert text.strip().split("\r")[-1].startswith("epoch 3/3 [========================] loss ")

@@ -1,4 +1,4 @@
-"""The breast-cancer data are those of the source, complete, with malignant as class 1."""
+"""load_breast_cancer: the data equal those of scikit-learn, with malignant as class 1."""
 
 from importlib import resources
 
@@ -14,7 +14,7 @@ def data():
     return load_breast_cancer()
 
 
-def test_the_measurements_are_those_that_scikit_learn_ships(data):
+def test_the_measurements_equal_those_of_scikit_learn(data):
     expected = peer.load_breast_cancer()
     np.testing.assert_array_equal(data.X, expected.data)
     assert data.feature_names == tuple(expected.feature_names)
@@ -29,13 +29,13 @@ def test_class_1_is_malignant(data):
     assert (data.y.dtype, data.y.shape, data.y.sum()) == (np.int64, (569,), 212)
 
 
-def test_source_and_licence_are_told(data):
+def test_the_description_names_source_and_licence(data):
     for fact in ("10.24432/C5DW2B", "CC BY 4.0", "Wolberg", "Mangasarian", "Street", "1993", "1 for malignant"):
         assert fact in data.description
     assert data.description == resources.files("fastmlp.datasets").joinpath("breast_cancer.md").read_text("utf-8")
 
 
-def test_every_call_gives_fresh_arrays_in_a_frozen_object(data):
+def test_each_call_returns_new_arrays_in_a_frozen_object(data):
     again = load_breast_cancer()
     again.X[0, 0] = -1.0
     again.y[0] = -1

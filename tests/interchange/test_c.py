@@ -1,4 +1,4 @@
-"""The C header compiles without a warning and predicts as its network does, to the same weights."""
+"""to_c: the header compiles without warnings, has the weights to the bit, and predicts as the network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from behaviour import ROOT
 from cases import DTYPES, Array
-from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_activation, rows
+from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network, registered_activation, rows
 
 from fastmlp import Dense, Network, to_c
 from fastmlp.activations import ACTIVATIONS, Activation
@@ -41,7 +41,7 @@ int main(void)
 
 
 def program(folder: Path, header: str, source: str, dtype: str, *options: str) -> Path:
-    """The compiled source, beside the header that it includes."""
+    """Write the header and the source, compile the source, and return the executable."""
     (folder / "mlp.h").write_text(header)
     (folder / "main.c").write_text(source.replace("REAL", "float" if dtype == "float32" else "double"))
     arguments = [COMPILER, *OPTIONS, *options, "main.c", "-o", "main", "-lm"]
@@ -50,36 +50,36 @@ def program(folder: Path, header: str, source: str, dtype: str, *options: str) -
     return folder / "main"
 
 
-def answer(executable: Path, X: Array, outputs: int) -> Array:
+def run(executable: Path, X: Array, outputs: int) -> Array:
     done = subprocess.run([executable], input=X.tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return np.frombuffer(done.stdout, X.dtype).reshape(len(X), outputs)
 
 
 def predictions(folder: Path, net: Network, X: Array, *options: str) -> Array:
-    """What the header's function says of each row."""
+    """Return the predictions of the function of the header."""
     executable = program(folder, to_c(net), PREDICTOR, X.dtype.name, *options)
-    return answer(executable, X, net.architecture.outputs)
+    return run(executable, X, net.architecture.outputs)
 
 
 @compiled
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", OWN_NUMBERS.values(), ids=OWN_NUMBERS)
-def test_predictions_are_those_of_the_network(activation: Activation, dtype: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS.values(), ids=ALL_ACTIVATIONS)
+def test_predictions_equal_those_of_the_network(activation: Activation, dtype: str, tmp_path: Path) -> None:
     net, X = network(activation, dtype), rows(dtype)
     assert difference(predictions(tmp_path, net, X), net.predict(X)) <= TOLERANCE[dtype]
 
 
 @compiled
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", OWN_NUMBERS.values(), ids=OWN_NUMBERS)
-def test_small_and_large_numbers_are_kept(activation: Activation, dtype: str, tmp_path: Path) -> None:
-    net, X = far(activation, dtype)
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS.values(), ids=ALL_ACTIVATIONS)
+def test_predictions_are_equal_for_tiny_and_huge_numbers(activation: Activation, dtype: str, tmp_path: Path) -> None:
+    net, X = extremes(activation, dtype)
     assert difference(predictions(tmp_path, net, X), net.predict(X)) <= TOLERANCE[dtype]
 
 
 @compiled
-def test_it_reads_and_writes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+def test_sanitizers_find_no_invalid_memory_access(tmp_path: Path) -> None:
     kinds = [each for each in ACTIVATIONS.values() if each.name != "exponential"]
     net = Network([5, *(Dense(3 + index % 4, kind) for index, kind in enumerate(kinds))], seed=0)
     X = np.concatenate([rows("float32"), np.full((1, 5), 1e30, np.float32)])
@@ -92,7 +92,7 @@ def test_it_reads_and_writes_nothing_that_is_not_its_own(tmp_path: Path) -> None
 
 @compiled
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_weights_have_the_bits_of_the_network(dtype: str, tmp_path: Path) -> None:
+def test_the_weights_have_the_bits_of_the_network(dtype: str, tmp_path: Path) -> None:
     net = Network([1, Dense(13, "tanh"), 1], dtype=dtype, seed=0)
     tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     values = [0.0, -0.0, 1.0, 1 / 3, -0.1, tiny, -tiny, huge, -huge, 1e20, 123456789.0, np.pi, 2.0**-30]
@@ -105,7 +105,7 @@ def test_weights_have_the_bits_of_the_network(dtype: str, tmp_path: Path) -> Non
 
 
 @compiled
-def test_the_programs_of_the_readme_and_of_the_header_compile(tmp_path: Path) -> None:
+def test_the_examples_of_the_documentation_and_the_header_compile(tmp_path: Path) -> None:
     net = Network([30, 16, 2], output="softmax", seed=0)
     [source] = re.findall(r"```c\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
     assert len(source.splitlines()) == 6
@@ -120,7 +120,7 @@ def test_the_programs_of_the_readme_and_of_the_header_compile(tmp_path: Path) ->
 
 
 @compiled
-def test_two_networks_in_one_program_under_their_names(tmp_path: Path) -> None:
+def test_two_networks_with_different_names_work_in_one_program(tmp_path: Path) -> None:
     first, second = (Network([2, 3, 1], activation="elu", seed=seed) for seed in (0, 1))
     to_c(first, tmp_path / "first.h", name="first")
     to_c(second, tmp_path / "second.h", name="second")
@@ -130,31 +130,31 @@ def test_two_networks_in_one_program_under_their_names(tmp_path: Path) -> None:
         "first_predict(x, y); second_predict(x, y + SECOND_OUTPUTS); fwrite(y, sizeof y, 1, stdout); return 0; }\n"
     )
     X = np.array([[1, 2]], np.float32)
-    found = answer(program(tmp_path, to_c(first), main, "float32"), X, 2)
+    found = run(program(tmp_path, to_c(first), main, "float32"), X, 2)
     assert difference(found, np.concatenate([first.predict(X), second.predict(X)], axis=1)) <= 1e-6
 
 
-def test_every_built_in_activation_is_there() -> None:
+def test_every_built_in_activation_has_a_function() -> None:
     assert exporter.FUNCTIONS.keys() == {"gelu_tanh", *ACTIVATIONS}, "FUNCTIONS of fastmlp/interchange/c.py"
 
 
-def test_it_needs_one_header_and_no_more_code_than_its_layers() -> None:
+def test_the_header_includes_math_h_only_and_has_only_the_code_it_needs() -> None:
     text = to_c(Network([5, 16, 7, 3], output="sigmoid", seed=0))
-    assert re.findall(r"#include.*", text) == ['#include "mlp.h"', "#include <math.h>"]  # the first as an example
+    assert re.findall(r"#include.*", text) == ['#include "mlp.h"', "#include <math.h>"]  # the first one is in a comment
     assert re.findall(r"static inline \w+ (\w+)\(", text) == ["mlp_dense", "mlp_relu", "mlp_sigmoid", "mlp_predict"]
     assert {"#define MLP_INPUTS 5", "#define MLP_OUTPUTS 3", "#define MLP_SCRATCH 23"} <= set(text.splitlines())
     assert max(map(len, text.splitlines())) <= 120
     assert "5 -> 16, relu" in text
 
 
-def test_the_file_is_the_text(tmp_path: Path) -> None:
+def test_the_file_has_the_returned_text(tmp_path: Path) -> None:
     text = to_c(network(ACTIVATIONS["gelu"]), tmp_path / "mlp.h")
     assert (tmp_path / "mlp.h").read_text() == text
     assert [each.name for each in tmp_path.iterdir()] == ["mlp.h"]
 
 
 @pytest.mark.parametrize("name", ["", "2mlp", "_mlp", "my-net", "net!", "nét", "mlp\n", "a" * 41])
-def test_names_that_c_does_not_take_are_refused(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="name must have up to 40 ASCII letters, digits and underscores and begin"):
         to_c(network(ACTIVATIONS["relu"]), name=name)
 
@@ -165,6 +165,6 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
         to_c(network(ACTIVATIONS["relu"]), name=given)
     with pytest.raises(TypeError, match=r"to_c needs a fastmlp\.Network, got builtins\.int"):
         to_c(given)
-    with own_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered "):
+    with registered_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered "):
         to_c(net, tmp_path / "mlp.h")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Networks become fitted estimators of scikit-learn, which predict and learn on as its own, and the other way round."""
+"""to_sklearn and from_sklearn: predictions and further training are those of scikit-learn in both directions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sklearn.neural_network
 from cases import DTYPES, Array
-from exchanged import TOLERANCE, difference, own_activation, rows
+from conversion import TOLERANCE, difference, registered_activation, rows
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -48,7 +48,7 @@ HIDDEN = {"identity": "linear", "relu": "relu", "logistic": "sigmoid", "tanh": "
 def fitted(
     target: str, activation: Any = "relu", dtype: str = "float64", of: Any = sklearn.neural_network, **options: Any
 ) -> Any:
-    """An estimator of scikit-learn's, or of ours, after three epochs."""
+    """Return an estimator of scikit-learn or fastmlp after three epochs."""
     regressor = target in ("one number", "two numbers", "counts")
     loss = {"loss": "poisson"} if target == "counts" else {}
     kind = of.MLPRegressor if regressor else of.MLPClassifier
@@ -58,23 +58,23 @@ def fitted(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_ours_become_the_network_that_they_are(target: str) -> None:
-    estimator = own(target, activation=["gelu", "tanh"])
+def test_estimators_of_fastmlp_become_equal_networks(target: str) -> None:
+    estimator = fitted_compiled(target, activation=["gelu", "tanh"])
     data = X.astype(np.float32)
     assert difference(from_sklearn(estimator).predict(data), outputs(estimator, data)) <= TOLERANCE["float32"]
 
 
-def test_ours_with_a_hinge_loss_become_a_network_of_scores() -> None:
-    estimator = own("three classes", loss="hinge")
+def test_estimators_with_a_hinge_loss_become_networks_of_scores() -> None:
+    estimator = fitted_compiled("three classes", loss="hinge")
     data = X.astype(np.float32)
     net = from_sklearn(estimator, loss="hinge")
     assert difference(net.predict(data), estimator._forward_pass_fast(data)) <= TOLERANCE["float32"]
 
 
 @pytest.mark.parametrize("target", ["two classes", "three classes", "labels"])
-def test_classes_of_scores_are_those_of_the_estimator(target: str) -> None:
-    """Two classes are told by the sign of a score, not by whether it is a half."""
-    estimator = own(target, loss="hinge")
+def test_classes_from_scores_equal_those_of_the_estimator(target: str) -> None:
+    """The threshold of the scores of two classes is 0, not 0.5."""
+    estimator = fitted_compiled(target, loss="hinge")
     estimator.intercepts_[-1] += 0.25 - np.median(from_sklearn(estimator).predict(X), axis=0)
     found = from_sklearn(estimator).predict_classes(X)
     called = found if target == "labels" else estimator.classes_[found]
@@ -82,7 +82,7 @@ def test_classes_of_scores_are_those_of_the_estimator(target: str) -> None:
 
 
 def outputs(estimator: Any, data: Array) -> Array:
-    """What a network of it predicts."""
+    """Return the predictions of the estimator as a network has them, shape (rows, outputs)."""
     if isinstance(estimator, MLPRegressor):
         return np.asarray(estimator.predict(data)).reshape(len(data), -1)
     probabilities = np.asarray(estimator.predict_proba(data))
@@ -90,7 +90,7 @@ def outputs(estimator: Any, data: Array) -> Array:
 
 
 def net_for(output: str, units: int, hidden: str = "relu", dtype: str = "float64", **options: Any) -> Network:
-    """With biases, without which rows that no relu lets through would be exact ties."""
+    """Return a network with biases; without them, rows for which all relu are 0 would be exact ties."""
     layers = [5, *(Dense(size, hidden, bias_init="he_normal") for size in (8, 6)), Dense(units, bias_init="he_normal")]
     return Network(layers, output=output, dtype=dtype, seed=3, **options)
 
@@ -98,7 +98,7 @@ def net_for(output: str, units: int, hidden: str = "relu", dtype: str = "float64
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_network_from_scikit_learn_predicts_as_the_estimator(target: str, activation: str, dtype: str) -> None:
+def test_a_network_predicts_as_its_estimator(target: str, activation: str, dtype: str) -> None:
     estimator = fitted(target, activation, dtype)
     net = from_sklearn(estimator)
     data = X.astype(dtype)
@@ -121,13 +121,13 @@ def test_the_loss_follows_from_the_output(target: str, loss: str) -> None:
     assert from_sklearn(fitted(target)).architecture.loss.name == loss
 
 
-def test_loss_optimizer_and_seed_may_be_given() -> None:
+def test_loss_optimizer_and_seed_can_be_given() -> None:
     net = from_sklearn(fitted("one number"), loss=Huber(0.5), optimizer="sgd", seed=9)
     assert (net.architecture.loss, net.architecture.optimizer.name, net.seed) == (Huber(0.5), "sgd", 9)
 
 
-def test_an_estimator_with_an_activation_for_each_layer_is_read() -> None:
-    """As those of `fastmlp.sklearn` may have."""
+def test_an_activation_for_each_layer_is_read() -> None:
+    """Estimators of `fastmlp.sklearn` may have one."""
     estimator = fitted("one number")
     estimator.activation = ["logistic", ELU(0.5)]
     layers = from_sklearn(estimator).architecture.layers
@@ -143,7 +143,7 @@ def test_an_estimator_with_an_activation_for_each_layer_is_read() -> None:
     ("output", "units"),
     [("softmax", 2), ("softmax", 4), ("sigmoid", 1), ("sigmoid", 3), ("linear", 1), ("linear", 2), ("exponential", 1)],
 )
-def test_the_estimator_predicts_as_the_network(output: str, units: int, hidden: str, dtype: str) -> None:
+def test_an_estimator_predicts_as_its_network(output: str, units: int, hidden: str, dtype: str) -> None:
     net, data = net_for(output, units, hidden, dtype), X.astype(dtype)
     estimator = to_sklearn(net)
     expected = net.predict(data)[:, 1:] if (output, units) == ("softmax", 2) else net.predict(data)
@@ -152,21 +152,21 @@ def test_the_estimator_predicts_as_the_network(output: str, units: int, hidden: 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_there_and_back_is_the_same_estimator(target: str) -> None:
+def test_a_round_trip_gives_the_same_estimator(target: str) -> None:
     estimator = fitted(target)
     classes = None if target == "labels" else getattr(estimator, "classes_", None)
     back = to_sklearn(from_sklearn(estimator), classes=classes)
     assert type(back) is type(estimator)
     assert (back.predict(X) == estimator.predict(X)).all()
     for name in ("coefs_", "intercepts_"):
-        for own, its in zip(getattr(back, name), getattr(estimator, name), strict=True):
-            assert own.tobytes() == its.tobytes()
-    left = {"_optimizer", "_random_state", "_best_coefs", "_best_intercepts"}  # what each fit makes anew
+        for array, expected in zip(getattr(back, name), getattr(estimator, name), strict=True):
+            assert array.tobytes() == expected.tobytes()
+    left = {"_optimizer", "_random_state", "_best_coefs", "_best_intercepts"}  # set by each fit
     assert set(vars(estimator)) - set(vars(back)) == left
     assert back.out_activation_ == estimator.out_activation_
 
 
-def test_two_softmax_outputs_become_their_difference() -> None:
+def test_two_softmax_outputs_become_one_logistic_output() -> None:
     net = net_for("softmax", 2)
     W = net.get_weights()[-1][0]
     net.set_weights([*net.get_weights()[:-1], (W, np.array([0.25, -1.5]))])
@@ -178,7 +178,7 @@ def test_two_softmax_outputs_become_their_difference() -> None:
 
 
 @pytest.mark.parametrize(("output", "units"), [("softmax", 2), ("softmax", 3), ("sigmoid", 1)])
-def test_classes_belong_to_their_outputs_in_whatever_order(output: str, units: int) -> None:
+def test_classes_in_any_order_belong_to_their_outputs(output: str, units: int) -> None:
     net, classes = net_for(output, units), np.array(["virginica", "setosa", "nivea"])[: max(units, 2)]
     estimator = to_sklearn(net, classes=classes)
     assert estimator.classes_.tolist() == sorted(classes)
@@ -189,7 +189,7 @@ def test_classes_belong_to_their_outputs_in_whatever_order(output: str, units: i
     assert (estimator.predict(X) == classes[net.predict_classes(X)]).all()
 
 
-def test_it_is_scored_pickled_cloned_and_put_into_pipelines_as_any_other() -> None:
+def test_estimators_can_be_scored_pickled_cloned_and_used_in_pipelines() -> None:
     net, labels = net_for("softmax", 3), TARGETS["three classes"]
     estimator = to_sklearn(net, classes=[0, 10, 20])
     assert estimator.score(X, labels) == accuracy_score(labels, 10 * net.predict_classes(X))
@@ -205,7 +205,7 @@ def test_it_is_scored_pickled_cloned_and_put_into_pipelines_as_any_other() -> No
     )
 
 
-def test_columns_have_their_names() -> None:
+def test_feature_names_are_set() -> None:
     pandas = pytest.importorskip("pandas")
 
     names = list("abcde")
@@ -218,8 +218,8 @@ def test_columns_have_their_names() -> None:
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_it_goes_on_learning_as_the_estimator_that_it_was_made_of_would(target: str, solver: str) -> None:
-    """An estimator of scikit-learn without its optimizer's memory, which no network carries."""
+def test_a_converted_estimator_continues_training_as_the_original(target: str, solver: str) -> None:
+    """The reference is scikit-learn without the state of its optimizer, which a network does not have."""
     estimator = fitted(target, solver=solver)
     labels = None if target == "labels" else getattr(estimator, "classes_", None)
     for way in ("partial_fit", "fit"):
@@ -241,7 +241,7 @@ def test_it_goes_on_learning_as_the_estimator_that_it_was_made_of_would(target: 
         assert from_sklearn(estimator).get_weights()[0][0].tobytes() == estimator.coefs_[0].tobytes()
 
 
-def test_two_folded_classes_go_on_learning() -> None:
+def test_a_network_with_two_softmax_outputs_continues_training() -> None:
     labels = TARGETS["two classes"]
     estimator = to_sklearn(net_for("softmax", 2, dtype="float32"), classes=["well", "ill"])
     estimator.set_params(learning_rate_init=0.02, random_state=0)
@@ -253,7 +253,7 @@ def test_two_folded_classes_go_on_learning() -> None:
         estimator.partial_fit(X, np.array(["ill", "dead"] * 30))
 
 
-def test_what_scikit_learn_lacks_in_training_changes_no_prediction() -> None:
+def test_dropout_penalties_and_missing_biases_change_no_prediction() -> None:
     layers = [5, Dense(8, use_bias=False, dropout=0.5, l1=0.1), Dense(6, l2=0.1), Dense(2, use_bias=False)]
     net = Network(layers, dtype="float64", loss="huber", seed=3)
     estimator = to_sklearn(net)
@@ -262,7 +262,7 @@ def test_what_scikit_learn_lacks_in_training_changes_no_prediction() -> None:
     assert difference(outputs(estimator, X), net.predict(X)) <= 1e-12
 
 
-def test_a_network_without_hidden_layers_is_an_estimator() -> None:
+def test_a_network_without_hidden_layers_becomes_an_estimator() -> None:
     net = Network([5, 3], output="softmax", dtype="float64", seed=0)
     estimator = to_sklearn(net)
     assert difference(outputs(estimator, X), net.predict(X)) <= 1e-12
@@ -270,7 +270,7 @@ def test_a_network_without_hidden_layers_is_an_estimator() -> None:
     assert difference(from_sklearn(estimator).predict(X), outputs(estimator, X)) <= 1e-12
 
 
-def test_nothing_is_shared() -> None:
+def test_weights_are_copies() -> None:
     net = net_for("linear", 1)
     before = net.predict(X)
     estimator = to_sklearn(net)
@@ -322,17 +322,22 @@ def test_nothing_is_shared() -> None:
         (lambda: net_for("linear", 1), {"feature_names": "abcde"}, "feature_names must be 5 strings, .* got 'abcde'"),
     ],
 )
-def test_what_scikit_learn_does_not_have_is_named(net: Any, options: dict[str, Any], message: str) -> None:
+def test_networks_that_scikit_learn_does_not_support_are_refused(
+    net: Any, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         to_sklearn(net(), **options)
 
 
-def test_an_activation_of_ones_own_is_named() -> None:
-    with own_activation() as net, pytest.raises(ValueError, match="layer 1 has the activation 'softsign', registered"):
+def test_registered_activations_are_refused_by_name() -> None:
+    with (
+        registered_activation() as net,
+        pytest.raises(ValueError, match="layer 1 has the activation 'softsign', registered"),
+    ):
         to_sklearn(net)
 
 
-def test_only_fitted_perceptrons_are_taken() -> None:
+def test_only_fitted_perceptrons_are_accepted() -> None:
     with pytest.raises(ValueError, match="this MLPClassifier is not fitted; call fit first"):
         from_sklearn(MLPClassifier())
     for given, kind in (
@@ -361,13 +366,13 @@ def test_without_scikit_learn_the_error_names_the_extra() -> None:
 
 
 @pytest.fixture
-def _known_to_skl2onnx() -> None:
+def _registered_with_skl2onnx() -> None:
     pytest.importorskip("skl2onnx")
     register_with_skl2onnx()
 
 
-def own(target: str, **options: Any) -> Any:
-    """A fitted estimator of fastmlp.sklearn."""
+def fitted_compiled(target: str, **options: Any) -> Any:
+    """Return a fitted estimator of fastmlp.sklearn."""
     return fitted(target, dtype="float32", of=fastmlp.sklearn, **options)
 
 
@@ -382,10 +387,10 @@ def converted(estimator: Any, data: Array) -> list[Array]:
 
 @pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize("target", ["two classes", "three classes", "labels", "one number"])
-@pytest.mark.usefixtures("_known_to_skl2onnx")
-def test_pipelines_with_them_convert(target: str, activation: str) -> None:
+@pytest.mark.usefixtures("_registered_with_skl2onnx")
+def test_skl2onnx_converts_pipelines(target: str, activation: str) -> None:
     data = X.astype(np.float32)
-    last = own(target, activation=activation)
+    last = fitted_compiled(target, activation=activation)
     pipeline = make_pipeline(StandardScaler().fit(data), last)
     found = converted(pipeline, data)
     if target == "one number":
@@ -417,26 +422,26 @@ def test_pipelines_with_them_convert(target: str, activation: str) -> None:
         ),
     ],
 )
-@pytest.mark.usefixtures("_known_to_skl2onnx")
-def test_what_skl2onnx_does_not_know_or_gets_wrong_is_refused(
+@pytest.mark.usefixtures("_registered_with_skl2onnx")
+def test_estimators_that_skl2onnx_cannot_convert_are_refused(
     target: str, changes: dict[str, Any], message: str
 ) -> None:
-    estimator = own(target)
+    estimator = fitted_compiled(target)
     vars(estimator).update(changes)
     with pytest.raises(ValueError, match=message):
         converted(estimator, X.astype(np.float32))
 
 
-@pytest.mark.usefixtures("_known_to_skl2onnx")
+@pytest.mark.usefixtures("_registered_with_skl2onnx")
 def test_two_labels_of_a_row_are_refused() -> None:
-    estimator = own("labels")
+    estimator = fitted_compiled("labels")
     with pytest.warns(ConvergenceWarning):
         estimator.fit(X, TARGETS["labels"][:, :2])
     with pytest.raises(ValueError, match="with 2 outputs, which skl2onnx converts wrongly"):
         converted(estimator, X.astype(np.float32))
 
 
-def test_what_skl2onnx_refuses_goes_by_the_network() -> None:
+def test_the_network_of_a_refused_estimator_can_be_converted() -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     estimator, data = fitted("counts", dtype="float32"), X.astype(np.float32)
     model = to_onnx(from_sklearn(estimator))

@@ -1,4 +1,4 @@
-"""An ONNX model predicts in ONNX Runtime as its network does, and is written whole or not at all."""
+"""to_onnx: the model predicts in ONNX Runtime as the network does, and its file is written atomically."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import DTYPES, Array
-from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_activation, rows
+from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network, registered_activation, rows
 
 from fastmlp import Dense, Network, __version__, to_onnx
 from fastmlp import reference as plain
@@ -21,15 +21,15 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def run(model: Any, X: Array, name: str = "X") -> Array:
-    """What ONNX Runtime predicts."""
+    """Return the predictions of ONNX Runtime."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     [result] = session.run(None, {name: X})
     return np.asarray(result)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", OWN_NUMBERS.values(), ids=OWN_NUMBERS)
-def test_predictions_are_those_of_the_network(activation: Activation, dtype: str) -> None:
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS.values(), ids=ALL_ACTIVATIONS)
+def test_predictions_equal_those_of_the_network(activation: Activation, dtype: str) -> None:
     net = network(activation, dtype)
     model = to_onnx(net)
     for count in (1, 50):
@@ -38,31 +38,31 @@ def test_predictions_are_those_of_the_network(activation: Activation, dtype: str
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", OWN_NUMBERS.values(), ids=OWN_NUMBERS)
-def test_small_and_large_numbers_are_kept(activation: Activation, dtype: str) -> None:
-    net, X = far(activation, dtype)
+@pytest.mark.parametrize("activation", ALL_ACTIVATIONS.values(), ids=ALL_ACTIVATIONS)
+def test_predictions_are_equal_for_tiny_and_huge_numbers(activation: Activation, dtype: str) -> None:
+    net, X = extremes(activation, dtype)
     assert difference(run(to_onnx(net), X), net.predict(X)) <= TOLERANCE[dtype]
 
 
-def test_every_built_in_activation_is_there() -> None:
+def test_every_built_in_activation_has_an_expression() -> None:
     assert exporter.EXPRESSIONS.keys() == {"gelu_tanh", *ACTIVATIONS}, "EXPRESSIONS of fastmlp/interchange/onnx.py"
 
 
 @pytest.mark.parametrize("opset", [13, 17, 21])
-def test_operators_of_old_and_of_new_versions_will_do(opset: int) -> None:
-    for activation in OWN_NUMBERS.values():
+def test_old_and_new_operator_sets_work(opset: int) -> None:
+    for activation in ALL_ACTIVATIONS.values():
         net, X = network(activation), rows("float32")
         model = to_onnx(net, opset=opset)
         assert model.opset_import[0].version == opset
         assert difference(run(model, X), net.predict(X)) <= TOLERANCE["float32"]
 
 
-def test_the_newest_operators_that_onnx_knows_will_do() -> None:
+def test_the_newest_operator_set_works() -> None:
     to_onnx(network(ACTIVATIONS["gelu"]), opset=onnx.defs.onnx_opset_version())  # checked by onnx.checker
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_parameters_are_copied_bit_by_bit_and_nothing_of_training_is_there(dtype: str) -> None:
+def test_the_parameters_have_the_bits_of_the_network_and_no_others_exist(dtype: str) -> None:
     net = network(ACTIVATIONS["tanh"], dtype)
     graph = to_onnx(net).graph
     found = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
@@ -73,7 +73,7 @@ def test_parameters_are_copied_bit_by_bit_and_nothing_of_training_is_there(dtype
     assert {node.op_type for node in graph.node} == {"Gemm", "Tanh"}
 
 
-def test_it_says_what_it_is_and_has_the_names_that_were_given() -> None:
+def test_the_model_has_a_description_and_the_given_names() -> None:
     net = network(ACTIVATIONS["softmax"])
     model = to_onnx(net, input_name="measurements", output_name="probabilities")
     assert (model.producer_name, model.producer_version) == ("fastmlp", __version__)
@@ -86,12 +86,12 @@ def test_it_says_what_it_is_and_has_the_names_that_were_given() -> None:
     assert difference(run(model, rows("float32"), "measurements"), net.predict(rows("float32"))) <= 1e-5
 
 
-def test_a_network_of_one_linear_layer_is_a_model_too() -> None:
+def test_a_single_linear_layer_can_be_exported() -> None:
     net = Network([5, Dense(2, use_bias=False)], seed=0)
     assert difference(run(to_onnx(net), rows("float32")), net.predict(rows("float32"))) <= 1e-5
 
 
-def test_the_file_is_the_model_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_the_file_replaces_an_old_one_and_is_the_only_file(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"an older one")
     model = to_onnx(network(ACTIVATIONS["relu"]), path)
@@ -99,9 +99,9 @@ def test_the_file_is_the_model_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_what_fails_writes_nothing(tmp_path: Path) -> None:
+def test_a_failed_export_writes_nothing(tmp_path: Path) -> None:
     with (
-        own_activation() as net,
+        registered_activation() as net,
         pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*Supported are: "),
     ):
         to_onnx(net, tmp_path / "model.onnx")
@@ -110,8 +110,8 @@ def test_what_fails_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_activation_registered_under_the_name_of_a_formula_is_not_taken_for_it() -> None:
-    with own_activation():
+def test_a_registered_activation_with_the_name_of_a_formula_is_refused() -> None:
+    with registered_activation():
         from fastmlp import register_activation
 
         register_activation("gelu_tanh", lambda z: 2.0 * z, lambda z: 2.0 + 0.0 * z)
@@ -136,14 +136,14 @@ def test_bad_arguments_are_refused(options: dict[str, Any], error: type[Exceptio
         to_onnx(network(ACTIVATIONS["relu"]), **options)
 
 
-def test_what_is_no_network_is_refused() -> None:
+def test_other_objects_than_networks_are_refused() -> None:
     with pytest.raises(TypeError, match=r"to_onnx needs a fastmlp\.Network, got builtins\.str"):
         to_onnx("model.safetensors")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"got fastmlp\.reference"):
         to_onnx(plain.Network([5, 3]))  # type: ignore[arg-type]
 
 
-def test_more_parameters_than_protobuf_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_parameters_than_protobuf_can_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporter, "SIZE_LIMIT", 900)
     with pytest.raises(ValueError, match="up to 900 bytes of parameters, this network has 956"):
         to_onnx(Network([5, 16, 7, 3], seed=0))

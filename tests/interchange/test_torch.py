@@ -1,4 +1,4 @@
-"""Networks go to PyTorch and come back with the same weights, predictions and gradients."""
+"""to_torch and from_torch: weights, predictions and gradients are preserved in both directions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import DTYPES, tensors
-from exchanged import OWN_NUMBERS, TOLERANCE, difference, far, network, own_activation, rows
+from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network, registered_activation, rows
 
 from fastmlp import ELU, GELU, Dense, LeakyReLU, Network, from_torch, to_torch
 from fastmlp.activations import ACTIVATIONS, Activation
@@ -18,8 +18,8 @@ from fastmlp.interchange import torch as exchange
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-CARRIED = {name: activation for name, activation in OWN_NUMBERS.items() if activation.name != "exponential"}
-"""torch has no module for the exponential."""
+CONVERTIBLE = {name: activation for name, activation in ALL_ACTIVATIONS.items() if activation.name != "exponential"}
+"""All activations except the exponential, for which torch has no module."""
 
 
 def predictions(module: Any, X: Any) -> Any:
@@ -29,26 +29,26 @@ def predictions(module: Any, X: Any) -> Any:
 
 
 def linears(*between: Any) -> Any:
-    """A module with these between its two Linear."""
+    """Return a module with these modules between two Linear."""
     return nn.Sequential(nn.Linear(5, 4), *between, nn.Linear(4, 2))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", CARRIED.values(), ids=CARRIED)
-def test_predictions_are_those_of_the_network(activation: Activation, dtype: str) -> None:
+@pytest.mark.parametrize("activation", CONVERTIBLE.values(), ids=CONVERTIBLE)
+def test_predictions_equal_those_of_the_network(activation: Activation, dtype: str) -> None:
     net = network(activation, dtype)
-    for made, X in ((net, rows(dtype)), far(activation, dtype)):
+    for made, X in ((net, rows(dtype)), extremes(activation, dtype)):
         assert difference(predictions(to_torch(made), X), made.predict(X)) <= TOLERANCE[dtype]
 
 
-def test_every_activation_that_torch_has_is_there() -> None:
+def test_every_activation_except_the_exponential_has_a_module() -> None:
     there = exchange._module_makers(nn).keys()
-    assert there == {"gelu_tanh", *ACTIVATIONS} - {"exponential"}, "_PLAIN of fastmlp/interchange/torch.py"
+    assert there == {"gelu_tanh", *ACTIVATIONS} - {"exponential"}, "_PARAMETERLESS of fastmlp/interchange/torch.py"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("activation", CARRIED.values(), ids=CARRIED)
-def test_there_and_back_is_the_same_network(activation: Activation, dtype: str) -> None:
+@pytest.mark.parametrize("activation", CONVERTIBLE.values(), ids=CONVERTIBLE)
+def test_a_round_trip_gives_the_same_network(activation: Activation, dtype: str) -> None:
     net = network(activation, dtype)
     back = from_torch(to_torch(net), seed=net.seed)
     assert back.architecture == net.architecture
@@ -57,11 +57,11 @@ def test_there_and_back_is_the_same_network(activation: Activation, dtype: str) 
     ]
 
 
-@pytest.mark.parametrize("activation", CARRIED.values(), ids=CARRIED)
-def test_gradients_are_those_of_autograd(activation: Activation) -> None:
+@pytest.mark.parametrize("activation", CONVERTIBLE.values(), ids=CONVERTIBLE)
+def test_gradients_equal_those_of_autograd(activation: Activation) -> None:
     net = Network([5, Dense(9, activation), Dense(4, activation, use_bias=False), 3], dtype="float64", seed=4)
     y = np.random.default_rng(5).normal(size=(50, 3))
-    # torch's slope of Hardsigmoid is a float32 1 / 6, in float64 too.
+    # In torch the slope of Hardsigmoid is 1 / 6 in float32, for float64 modules too.
     tolerance = 1e-7 if activation.name == "hard_sigmoid" else 1e-9
     compare_gradients(net, to_torch(net), y, nn.MSELoss(), tolerance=tolerance)
 
@@ -75,8 +75,8 @@ LOGITS: dict[str, tuple[str, Any, Any]] = {
 
 
 @pytest.mark.parametrize("output", LOGITS)
-def test_gradients_from_logits_are_those_of_torchs_losses(output: str) -> None:
-    """`scale` is what turns torch's mean over the outputs into our sum."""
+def test_gradients_from_logits_equal_those_of_the_losses_of_torch(output: str) -> None:
+    """`scale` turns the mean over the outputs, which torch computes, into a sum."""
     loss, y, scale = LOGITS[output]
     net = Network([5, Dense(9, "tanh"), 3], output=output, dtype="float64", seed=4)
     module = to_torch(net, logits=True)
@@ -100,7 +100,7 @@ def compare_gradients(
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(1, float(np.abs(theirs).max())))
 
 
-def test_dropout_is_a_module_that_drops_in_training_alone() -> None:
+def test_dropout_is_a_module_that_is_active_in_training_only() -> None:
     net = network(ACTIVATIONS["relu"])
     module = to_torch(net)
     assert [type(each).__name__ for each in module] == ["Linear", "ReLU", "Linear", "ReLU", "Dropout", "Linear", "ReLU"]
@@ -111,7 +111,7 @@ def test_dropout_is_a_module_that_drops_in_training_alone() -> None:
     assert torch.equal(module.eval()(X), module(X))
 
 
-def test_nothing_is_shared_and_nothing_else_changes() -> None:
+def test_weights_are_copies_and_the_state_of_torch_is_unchanged() -> None:
     net = network(ACTIVATIONS["relu"])
     before, state = net.predict(rows("float32")), torch.get_rng_state()
     module = to_torch(net).train(False)
@@ -128,7 +128,7 @@ def test_nothing_is_shared_and_nothing_else_changes() -> None:
     assert not any(each.any() for each in module.parameters())
 
 
-def test_modules_in_modules_and_those_that_do_nothing_are_read() -> None:
+def test_nested_and_identity_modules_are_read() -> None:
     inner = nn.Sequential(nn.Linear(5, 4, bias=False), nn.Identity(), nn.Dropout(0.0), nn.ELU(0.7), nn.Dropout(0.25))
     module = nn.Sequential(nn.Dropout(0.0), nn.Sequential(inner), nn.Sequential(nn.Linear(4, 2), nn.Identity()))
     net = from_torch(module, seed=0)
@@ -138,7 +138,7 @@ def test_modules_in_modules_and_those_that_do_nothing_are_read() -> None:
     assert difference(net.predict(rows("float32")), predictions(module, rows("float32"))) <= 1e-5
 
 
-def test_a_single_linear_is_a_network() -> None:
+def test_a_single_linear_becomes_a_network() -> None:
     module = nn.Linear(5, 2)
     assert difference(from_torch(module).predict(rows("float32")), predictions(module, rows("float32"))) <= 1e-5
 
@@ -155,7 +155,7 @@ def test_a_single_linear_is_a_network() -> None:
         (lambda: nn.Hardsigmoid(inplace=True), ACTIVATIONS["hard_sigmoid"]),
     ],
 )
-def test_numbers_of_activations_are_read(module: Callable[[], Any], expected: Activation) -> None:
+def test_parameters_of_activations_are_read(module: Callable[[], Any], expected: Activation) -> None:
     made = linears(module())
     net = from_torch(made)
     assert net.architecture.layers[0].activation == expected
@@ -163,20 +163,20 @@ def test_numbers_of_activations_are_read(module: Callable[[], Any], expected: Ac
 
 
 @pytest.mark.parametrize("between", [("ReLU", "Dropout"), ("Dropout", "ReLU")])
-def test_dropout_before_relu_is_dropout_behind_it(between: tuple[str, str]) -> None:
+def test_dropout_before_relu_equals_dropout_after_it(between: tuple[str, str]) -> None:
     net = from_torch(linears(*(getattr(nn, name)() for name in between)))
     layer = net.architecture.layers[0]
     assert (layer.activation.name, layer.dropout) == ("relu", 0.5)
 
 
-def test_softmax_takes_the_place_of_its_logarithm() -> None:
+def test_softmax_replaces_log_softmax() -> None:
     module = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3), nn.LogSoftmax(dim=1))
     net = from_torch(module, output="softmax")
     assert net.architecture.loss.name == "categorical_crossentropy"
     assert difference(net.predict(rows("float32")), np.exp(predictions(module, rows("float32")))) <= 1e-5
 
 
-def test_dtypes_follow_or_are_given() -> None:
+def test_the_dtype_is_that_of_the_module_or_the_given_one() -> None:
     X = rows("float64")
     assert from_torch(linears().double()).predict(X).dtype == np.float64
     assert from_torch(linears(), dtype="float64").predict(X).dtype == np.float64
@@ -248,12 +248,12 @@ class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
         (lambda: "model.pt", TypeError, "got 'model.pt' of type str"),
     ],
 )
-def test_what_cannot_be_carried_over_is_named(make: Callable[[], Any], error: type[Exception], message: str) -> None:
+def test_unsupported_modules_are_refused_by_name(make: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         from_torch(make())
 
 
-def test_losses_and_modules_of_torch_are_refused_with_what_to_give_instead() -> None:
+def test_losses_and_activations_of_torch_are_refused_with_their_equivalents() -> None:
     with pytest.raises(TypeError, match="loss must not be a torch module, got MSELoss; give loss='mean_squared_error'"):
         from_torch(linears(), loss=nn.MSELoss())
     with pytest.raises(TypeError, match="got CrossEntropyLoss; give output='softmax' and no loss"):
@@ -264,11 +264,11 @@ def test_losses_and_modules_of_torch_are_refused_with_what_to_give_instead() -> 
         from_torch(nn.Sequential(nn.Linear(5, 2), nn.Sigmoid()), output="softmax")
 
 
-def test_an_activation_without_a_module_of_torch_is_named() -> None:
+def test_activations_without_a_torch_module_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"layer 0 has the activation 'exponential', built in, which torch\.nn"):
         to_torch(Network([5, Dense(4, "exponential"), 2], seed=0))
     with (
-        own_activation() as net,
+        registered_activation() as net,
         pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered .*Supported are: "),
     ):
         to_torch(net)

@@ -1,4 +1,4 @@
-"""Pictures hold what they are made of, in both kinds of files and all themes; matplotlib's state stays as it was."""
+"""Plots: their content, their files in both formats and all themes, and no change of the state of matplotlib."""
 
 import pickle
 import re
@@ -29,7 +29,7 @@ def legend(axes):
 
 
 def monitor(epochs=3, layers=2, **entries):
-    """What a GradientMonitor has after a fit."""
+    """Return an object with the attributes of a GradientMonitor after a fit."""
     values = np.full((epochs, layers), 0.5) * 10.0 ** -np.arange(layers)
     names = ("weight_norm", "gradient_norm", "activation_rms", "dead", "saturated")
     history = {name: np.broadcast_to(entries.get(name, values), (epochs, layers)).tolist() for name in names}
@@ -41,7 +41,7 @@ def small_network(**options):
     return Network([3, Dense(4, "tanh", dropout=0.25), Dense(2, use_bias=False)], output="softmax", seed=0, **options)
 
 
-PICTURES = {
+PLOTS = {
     "learning_curves": lambda **options: plot.learning_curves({"loss": LOSS, "val_loss": VAL_LOSS}, **options),
     "several runs": lambda **options: plot.learning_curves({"a": {"loss": LOSS}, "b": {"loss": VAL_LOSS}}, **options),
     "confusion_matrix": lambda **options: plot.confusion_matrix([0, 1, 1], [0, 1, 0], **options),
@@ -50,15 +50,15 @@ PICTURES = {
     "gradient_norms": lambda **options: plot.gradient_norms(monitor(), what="gradient_norm", **options),
     "network": lambda **options: plot.network(small_network(), **options),
 }
-every_picture = pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+every_plot = pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
 
 
-# What holds for all ---------------------------------------------------------------------------------------------------
+# All plots ------------------------------------------------------------------------------------------------------------
 
 
-@every_picture
+@every_plot
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_png_is_a_picture_with_something_on_it(tmp_path, draw, theme):
+def test_a_png_has_the_size_of_the_figure_and_its_background(tmp_path, draw, theme):
     path = tmp_path / "picture.png"
     figure = draw(path=path, theme=theme)
     assert isinstance(figure, Figure)
@@ -70,16 +70,16 @@ def test_a_png_is_a_picture_with_something_on_it(tmp_path, draw, theme):
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
 
 
-@every_picture
-def test_an_svg_is_well_formed_and_the_same_each_time(tmp_path, draw):
+@every_plot
+def test_an_svg_is_well_formed_and_reproducible(tmp_path, draw):
     for name in ("a.svg", "b.SVG"):
         draw(path=tmp_path / name)
     assert ElementTree.parse(tmp_path / "a.svg").getroot().tag.endswith("svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.SVG").read_bytes()
 
 
-@every_picture
-def test_an_auto_svg_is_the_light_one_and_by_its_rules_the_dark_one(tmp_path, draw):
+@every_plot
+def test_the_rules_of_an_auto_svg_turn_the_light_plot_into_the_dark_one(tmp_path, draw):
     text = {}
     for theme in ("light", "dark", "auto"):
         draw(path=tmp_path / f"{theme}.svg", theme=theme)
@@ -92,8 +92,8 @@ def test_an_auto_svg_is_the_light_one_and_by_its_rules_the_dark_one(tmp_path, dr
     assert plain.replace("@", "") == text["dark"]
 
 
-@every_picture
-def test_axes_of_the_user_are_drawn_into(tmp_path, draw):
+@every_plot
+def test_plots_can_be_drawn_into_given_axes(tmp_path, draw):
     figure = Figure()
     left, right = figure.subplots(1, 2)
     assert draw(ax=right, title="A title", path=tmp_path / "picture.png") is figure
@@ -103,7 +103,7 @@ def test_axes_of_the_user_are_drawn_into(tmp_path, draw):
     assert figure.axes == [left, right]
 
 
-@every_picture
+@every_plot
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -116,14 +116,14 @@ def test_axes_of_the_user_are_drawn_into(tmp_path, draw):
         ({"ax": 3}, TypeError, "ax must be a matplotlib Axes, got 3 of type int"),
     ],
 )
-def test_what_does_not_suit_is_refused_and_nothing_written(tmp_path, monkeypatch, draw, options, error, message):
+def test_invalid_arguments_are_refused_and_nothing_is_written(tmp_path, monkeypatch, draw, options, error, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message):
         draw(**options)
     assert list(tmp_path.iterdir()) == []
 
 
-@every_picture
+@every_plot
 def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch, draw):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "fastmlp\[plot\]"'):
@@ -131,14 +131,14 @@ def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch, dra
     assert list(tmp_path.iterdir()) == []
 
 
-@every_picture
-def test_a_notebook_gets_a_png_also_of_a_copy(draw):
+@every_plot
+def test_figures_and_their_copies_have_a_png_for_notebooks(draw):
     figure = draw()
     assert figure._repr_png_().startswith(b"\x89PNG")
     assert pickle.loads(pickle.dumps(figure))._repr_png_() == figure._repr_png_()
 
 
-def test_the_users_backend_figures_and_settings_are_not_touched(tmp_path):
+def test_backend_figures_and_settings_of_the_user_are_unchanged(tmp_path):
     code = f"""
 import sys, matplotlib
 matplotlib.use("svg")
@@ -155,12 +155,12 @@ assert "matplotlib.pyplot" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_matplotlib_is_imported_when_a_picture_is_drawn_and_not_before():
+def test_matplotlib_is_not_imported_before_the_first_plot():
     code = "import sys, fastmlp.plot, fastmlp; fastmlp.History; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_colour_of_a_theme_is_another_one_and_has_its_rule():
+def test_the_colours_of_a_theme_are_distinct_and_have_a_rule():
     for palette in (LIGHT, DARK):
         assert len(set(palette.colours)) == len(palette.colours)
     assert all(DARK_RULES.count(f': {colour}"]') == 2 for colour in LIGHT.colours)
@@ -171,7 +171,7 @@ def rgb(colour):
 
 
 def contrast(*colours):
-    """Of two colours, three numbers each, as WCAG 2 defines it."""
+    """Return the contrast of two colours, as WCAG 2 defines it."""
     parts = np.array(colours)
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
     dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
@@ -179,8 +179,8 @@ def contrast(*colours):
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
-def test_colours_are_legible_on_their_ground(palette):
-    """WCAG 2.2 asks for 4.5 of texts and for 3 of lines that mean something."""
+def test_the_colours_are_legible_on_the_background(palette):
+    """WCAG 2.2 requires a contrast of 4.5 for texts and of 3 for meaningful lines."""
     assert min(contrast(rgb(text), rgb(palette.surface)) for text in (palette.ink, palette.muted)) >= 4.5
     assert min(contrast(rgb(line), rgb(palette.surface)) for line in palette.series) >= 3
     ground, colour = np.array(rgb(palette.surface)), np.array(rgb(palette.series[0]))
@@ -189,7 +189,7 @@ def test_colours_are_legible_on_their_ground(palette):
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_names_of_any_kind_are_shown_as_they_are(tmp_path, suffix):
+def test_names_with_special_characters_are_shown_literally(tmp_path, suffix):
     path, labels = tmp_path / f"picture.{suffix}", np.arange(5)
     figures = [
         plot.confusion_matrix(labels, labels, path, display_labels=HOSTILE),
@@ -212,7 +212,7 @@ def test_names_of_any_kind_are_shown_as_they_are(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("wrap", [dict, lambda curves: SimpleNamespace(history=curves)], ids=["dict", "History"])
-def test_both_losses_are_drawn_over_the_epochs_and_the_best_is_marked(wrap):
+def test_both_losses_are_drawn_and_the_best_epoch_is_marked(wrap):
     [axes] = plot.learning_curves(wrap({"loss": LOSS, "val_loss": VAL_LOSS}), title="A title").axes
     training, validation, best_line, best = axes.lines
     assert training.get_xydata().tolist() == [[1, 0.9], [2, 0.5], [3, 0.3], [4, 0.2]]
@@ -223,7 +223,7 @@ def test_both_losses_are_drawn_over_the_epochs_and_the_best_is_marked(wrap):
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(loc="left")) == ("epoch", "loss", "A title")
 
 
-def test_history_plot_draws_the_same(tmp_path):
+def test_history_plot_equals_learning_curves(tmp_path):
     history = History({"loss": LOSS, "val_loss": VAL_LOSS}, [0, 1, 2, 3], 0.1)
     history.plot(tmp_path / "a.svg", theme="auto")
     plot.learning_curves(history, tmp_path / "b.svg", theme="auto")
@@ -231,12 +231,12 @@ def test_history_plot_draws_the_same(tmp_path):
     assert history.plot(metric="loss", title=None).axes[0].get_title(loc="left") == ""
 
 
-def test_without_validation_the_best_epoch_is_that_of_the_training_loss():
+def test_without_validation_the_training_loss_decides_the_best_epoch():
     [axes] = plot.learning_curves({"loss": LOSS}).axes
     assert legend(axes) == ["training", "best epoch 4: 0.2"]
 
 
-def test_any_metric_is_drawn_and_the_best_accuracy_is_the_highest():
+def test_any_metric_can_be_drawn_and_the_best_accuracy_is_the_highest():
     [axes] = plot.learning_curves({"loss": LOSS, "val_accuracy": [0.5, 0.9, 0.7]}, metric="accuracy").axes
     assert axes.get_ylabel() == "accuracy"
     assert legend(axes) == ["validation", "best epoch 2: 0.9"]
@@ -244,7 +244,7 @@ def test_any_metric_is_drawn_and_the_best_accuracy_is_the_highest():
     assert legend(axes)[-1] == "best epoch 3: 0.4"
 
 
-def test_runs_share_an_axis_each_with_its_name_colour_and_best_epoch():
+def test_each_of_several_runs_has_a_name_a_colour_and_a_best_epoch():
     runs = {"adam": {"loss": LOSS, "val_loss": VAL_LOSS}, "sgd": History({"loss": VAL_LOSS}, [0, 1, 2, 3])}
     [axes] = plot.learning_curves(runs).axes
     training, validation, best, alone, best_alone = axes.lines
@@ -256,16 +256,16 @@ def test_runs_share_an_axis_each_with_its_name_colour_and_best_epoch():
     assert axes.get_ylabel() == "loss (thin: training)"
 
 
-def test_24_runs_look_different():
+def test_24_runs_have_different_line_styles():
     [axes] = plot.learning_curves({f"run {i}": {"loss": LOSS} for i in range(24)}).axes
-    looks = {(line.get_color(), str(line._unscaled_dash_pattern)) for line in axes.lines if line.get_marker() != "o"}
-    assert len(looks) == 24
+    styles = {(line.get_color(), str(line._unscaled_dash_pattern)) for line in axes.lines if line.get_marker() != "o"}
+    assert len(styles) == 24
 
 
 @pytest.mark.parametrize(
     ("loss", "scale"), [(LOSS, "linear"), ([10.0, 0.01], "log"), ([10.0, 0.0], "linear"), ([1.0, -3.0], "linear")]
 )
-def test_losses_over_many_decades_get_a_logarithmic_axis(loss, scale):
+def test_losses_over_several_decades_have_a_logarithmic_axis(loss, scale):
     assert plot.learning_curves({"loss": loss}).axes[0].get_yscale() == scale
 
 
@@ -273,7 +273,7 @@ def test_losses_over_many_decades_get_a_logarithmic_axis(loss, scale):
     ("loss", "dots"),
     [([1.0], [0]), ([1.0, NAN, 2.0, 3.0], [0]), ([NAN, 2.0, float("inf"), 3.0], [1, 3]), ([1.0, 2.0], None)],
 )
-def test_epochs_without_neighbours_can_be_seen(loss, dots):
+def test_isolated_epochs_are_dots(loss, dots):
     line = plot.learning_curves({"loss": loss}).axes[0].lines[0]
     assert line.get_markevery() == dots
     assert (line.get_marker() == "o") == (dots is not None)
@@ -300,7 +300,7 @@ def test_a_single_epoch_has_one_tick():
         ([1.0, 2.0], TypeError, "history must be a History, or a mapping"),
     ],
 )
-def test_a_history_that_cannot_be_drawn_is_refused(tmp_path, history, error, message):
+def test_invalid_histories_are_refused(tmp_path, history, error, message):
     with pytest.raises(error, match=message):
         plot.learning_curves(history, tmp_path / "curves.png")
     assert list(tmp_path.iterdir()) == []
@@ -308,7 +308,7 @@ def test_a_history_that_cannot_be_drawn_is_refused(tmp_path, history, error, mes
 
 # Predictions ----------------------------------------------------------------------------------------------------------
 
-TRUE, CALLED = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 2, 2]
+TRUE, PREDICTED = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 2, 2]
 
 
 def cells(figure):
@@ -328,26 +328,26 @@ def cells(figure):
     ],
 )
 def test_cells_hold_counts_or_shares(normalize, expected):
-    figure = plot.confusion_matrix(TRUE, CALLED, normalize=normalize)
+    figure = plot.confusion_matrix(TRUE, PREDICTED, normalize=normalize)
     assert cells(figure) == [row.split() for row in expected]
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("predicted", "true")
 
 
-def test_the_more_there_is_in_a_cell_the_stronger_its_colour():
-    [squares] = plot.confusion_matrix(TRUE, CALLED).axes[0].collections
+def test_the_opacity_of_a_cell_is_proportional_to_its_value():
+    [squares] = plot.confusion_matrix(TRUE, PREDICTED).axes[0].collections
     corners = [tuple(path.vertices[0] + 0.5) for path in squares.get_paths()]
     strength = dict(zip(corners, squares.get_facecolor()[:, 3], strict=True))
     assert strength == {(0, 0): 0.5, (1, 0): 0.25, (1, 1): 0.25, (2, 1): 0.25, (2, 2): 0.25}
 
 
-def test_classes_have_their_order_and_names():
+def test_classes_have_the_given_order_and_names():
     figure = plot.confusion_matrix(["b", "a"], ["b", "b"], labels=["b", "a", "c"], display_labels=["B", "A", "C"])
     assert cells(figure) == [["1", "0", "0"], ["1", "0", "0"], ["0", "0", "0"]]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["B", "A", "C"]
     assert [label.get_text() for label in plot.confusion_matrix([1, 5], [5, 5]).axes[0].get_xticklabels()] == ["1", "5"]
 
 
-def test_a_matrix_of_very_many_classes_has_no_numbers_and_not_all_names():
+def test_a_matrix_of_100_classes_has_no_numbers_and_some_names():
     labels = np.arange(100)
     [axes] = plot.confusion_matrix(labels, labels).axes
     assert not axes.texts
@@ -365,7 +365,7 @@ def test_numbers_fit_into_their_cells():
         assert max(text.get_window_extent().width for text in axes.texts) < width
 
 
-def test_a_binary_roc_curve_is_that_of_the_metrics():
+def test_a_binary_roc_curve_equals_the_metric():
     y, scores = np.array([0, 1, 1, 0, 1]), np.array([0.2, 0.9, 0.4, 0.4, 0.8])
     for given in (scores, scores[:, None], np.stack([1 - scores, scores], axis=1)):
         [axes] = plot.roc_curves(y, given).axes
@@ -386,19 +386,19 @@ def test_every_class_has_a_curve_against_the_others():
         assert len(axes.lines) == 1 + 4
 
 
-def test_several_labels_a_row_have_a_curve_for_each_output():
+def test_rows_with_several_labels_have_a_curve_for_each_output():
     y, scores = np.array([[0, 1], [1, 1], [1, 0]]), np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]])
     [axes] = plot.roc_curves(y, scores, display_labels=["wet", "cold"]).axes
     assert legend(axes) == ["wet: AUC 1.000", "cold: AUC 0.500"]
 
 
-def test_a_class_without_rows_is_named_without_a_curve():
+def test_a_class_without_rows_has_a_name_and_no_curve():
     [axes] = plot.roc_curves([0, 1, 1, 0], np.random.default_rng(0).random((4, 3))).axes
     assert legend(axes)[2] == "2: one kind of rows only"
     assert [len(line.get_xdata()) > 0 for line in axes.lines] == [True, True, True, False]
 
 
-def test_of_many_curves_the_worst_are_named():
+def test_of_many_curves_those_with_the_smallest_area_are_named():
     rng = np.random.default_rng(0)
     y, scores = rng.integers(0, 30, 900), rng.random((900, 30))
     [axes] = plot.roc_curves(y, scores).axes
@@ -408,7 +408,7 @@ def test_of_many_curves_the_worst_are_named():
     assert [float(name.split()[-1]) for name in legend(axes)[1:]] == [round(area, 3) for area in areas[:9]]
 
 
-def test_points_the_diagonal_and_r2_are_drawn():
+def test_points_diagonal_and_r2_are_drawn():
     true, predicted = [1.0, 2.0, 4.0], [1.5, 2.0, 3.0]
     [axes] = plot.predicted_versus_true(true, predicted).axes
     diagonal, points = axes.lines
@@ -418,14 +418,14 @@ def test_points_the_diagonal_and_r2_are_drawn():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("true", "predicted")
 
 
-def test_several_outputs_have_a_colour_and_r2_each():
+def test_each_output_has_a_colour_and_r2():
     true = np.array([[1.0, 5.0], [2.0, 7.0]])
     [axes] = plot.predicted_versus_true(true, true, display_labels=["x", "y"]).axes
     assert legend(axes) == ["x: R² = 1", "y: R² = 1"]
     assert axes.lines[1].get_color() != axes.lines[2].get_color()
 
 
-def test_of_many_points_some_are_shown_and_r2_is_that_of_all():
+def test_of_many_points_some_are_drawn_and_r2_is_that_of_all():
     rng = np.random.default_rng(0)
     true = rng.normal(size=12_001)
     predicted = true + rng.normal(size=12_001)
@@ -470,7 +470,7 @@ def test_of_many_points_some_are_shown_and_r2_is_that_of_all():
         ),
     ],
 )
-def test_predictions_that_cannot_be_drawn_are_refused(draw, arguments, message):
+def test_invalid_predictions_are_refused(draw, arguments, message):
     *given, options = arguments if isinstance(arguments[-1], dict) else (*arguments, {})
     with pytest.raises(ValueError, match=message):
         getattr(plot, draw)(*given, **options)
@@ -479,7 +479,7 @@ def test_predictions_that_cannot_be_drawn_are_refused(draw, arguments, message):
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 
-def test_every_quantity_has_a_panel_and_every_layer_a_line():
+def test_each_measure_has_a_panel_and_each_layer_a_line():
     figure = plot.gradient_norms(monitor(layers=3))
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "norm of W",
@@ -494,13 +494,13 @@ def test_every_quantity_has_a_panel_and_every_layer_a_line():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["1: 3-3 tanh", "2: 3-3 tanh", "3: 3-3 tanh"]
 
 
-def test_one_quantity_can_be_chosen():
+def test_one_measure_can_be_selected():
     [axes] = plot.gradient_norms(monitor(), what="gradient_norm").axes
     assert axes.get_title(loc="left") == "norm of dW"
     assert len(axes.lines) == 2
 
 
-def test_a_quantity_without_values_has_no_panel_and_zeros_leave_gaps():
+def test_measures_without_values_have_no_panel_and_zeros_leave_gaps():
     titles = [axes.get_title(loc="left") for axes in plot.gradient_norms(monitor(saturated=NAN, dead=NAN)).axes]
     assert titles == ["norm of W", "norm of dW", "activations, root mean square"]
     [axes] = plot.gradient_norms(
@@ -511,7 +511,7 @@ def test_a_quantity_without_values_has_no_panel_and_zeros_leave_gaps():
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.001, 1.9, 2.1, 5.0, 50.0, 1e3, 1e9])
-def test_an_axis_of_norms_has_at_least_two_numbers(factor):
+def test_an_axis_of_norms_has_at_least_two_ticks(factor):
     figure = plot.gradient_norms(monitor(weight_norm=[6.1, 6.1 * factor]), what="weight_norm")
     figure.draw_without_rendering()
     [axes] = figure.axes
@@ -536,12 +536,12 @@ def test_an_axis_of_norms_has_at_least_two_numbers(factor):
         ),
     ],
 )
-def test_a_monitor_that_cannot_be_drawn_is_refused(given, options, error, message):
+def test_invalid_monitors_are_refused(given, options, error, message):
     with pytest.raises(error, match=message):
         plot.gradient_norms(given, **options)
 
 
-def test_what_a_gradient_monitor_saw_can_be_drawn():
+def test_the_values_of_a_gradient_monitor_are_drawn():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
     watching = GradientMonitor(X, y)
@@ -555,12 +555,12 @@ def test_what_a_gradient_monitor_saw_can_be_drawn():
 
 
 def columns(axes):
-    """How many units each column has, by its place."""
+    """Return the number of drawn units of each column by its x."""
     return {line.get_xdata()[0]: len(line.get_xdata()) for line in axes.lines if line.get_markersize() > 5}
 
 
 @pytest.mark.parametrize("make", [Network, reference.Network])
-def test_layers_are_columns_with_sizes_activations_and_dropout(make):
+def test_columns_show_size_activation_and_dropout(make):
     layers = [3, Dense(4, "tanh", dropout=0.25), Dense(2, use_bias=False)]
     [axes] = plot.network(make(layers, output="softmax", seed=0)).axes
     assert columns(axes) == {0: 3, 1: 4, 2: 2}
@@ -569,7 +569,7 @@ def test_layers_are_columns_with_sizes_activations_and_dropout(make):
     assert axes.get_title(loc="left") == "24 parameters, categorical_crossentropy"
 
 
-def test_lines_show_size_and_sign_of_the_weights():
+def test_lines_show_absolute_value_and_sign_of_the_weights():
     net = Network([2, 2], seed=0)
     net.set_weights([([[1.0, -0.5], [0.0, 0.25]], [0.0, 0.0])])
     [lines] = plot.network(net).axes[0].collections
@@ -587,12 +587,12 @@ def test_lines_show_size_and_sign_of_the_weights():
     assert tuple(by_weight[2][1][:3]) == negative
 
 
-def test_long_layers_and_deep_networks_are_drawn_in_part():
+def test_large_layers_and_deep_networks_are_drawn_in_part():
     [axes] = plot.network(Network([1000, 11, 10, 1], seed=0)).axes
     assert list(columns(axes).values()) == [9, 9, 10, 1]
     assert [text.get_text() for text in axes.texts][::2] == ["1,000", "11", "10", "1"]
     widths = [set(lines.get_linewidths()) for lines in axes.collections]
-    assert [len(found) for found in widths] == [1, 1, 10]  # where all units are there, the weights are
+    assert [len(found) for found in widths] == [1, 1, 10]  # the weights are drawn only between completely drawn layers
     [axes] = plot.network(Network([3] * 31, seed=0)).axes
     assert len(columns(axes)) == 14
     assert [text.get_text() for text in axes.texts][-1] == "17 more\nlayers"
@@ -608,6 +608,6 @@ def test_texts_below_the_columns_do_not_overlap(layers):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
-def test_what_is_no_network_is_refused():
+def test_other_objects_than_networks_are_refused():
     with pytest.raises(TypeError, match=r"net must be a Network, got \[3, 2\] of type list"):
         plot.network([3, 2])

@@ -1,4 +1,4 @@
-"""fastmlp's MLPClassifier and MLPRegressor are scikit-learn's: the same numbers, texts and manners, and then more."""
+"""MLPClassifier and MLPRegressor: equal to scikit-learn's in numbers, texts and behaviour, and their additions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from fastmlp.sklearn.lbfgs import Objective
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-# Both compute the same sums in another order: what 20 epochs make of a rounding stays far below this.
+# Both compute the same sums in another order. After 20 epochs the rounding errors are far below this.
 AGREEMENT = 1e-9
 NAMES = ("MLPClassifier", "MLPRegressor")
 
@@ -59,7 +59,7 @@ def samples(kind: str, rng: np.random.Generator, rows: int, columns: int) -> tup
 
 
 def pair(kind: str, **parameters: Any) -> tuple[Any, Any]:
-    """scikit-learn's estimator and ours, for such targets."""
+    """Return the estimators of scikit-learn and fastmlp for a kind of targets."""
     name = NAMES[kind in ("number", "numbers", "counts")]
     if kind == "counts":
         parameters["loss"] = "poisson"
@@ -67,7 +67,7 @@ def pair(kind: str, **parameters: Any) -> tuple[Any, Any]:
 
 
 def observed(work: Callable[[], Any]) -> tuple[str, list[tuple[type, str]]]:
-    """What it prints, and its warnings."""
+    """Return the printed text and the warnings."""
     out = io.StringIO()
     with warnings.catch_warnings(record=True) as seen, contextlib.redirect_stdout(out):
         warnings.simplefilter("always")
@@ -76,7 +76,7 @@ def observed(work: Callable[[], Any]) -> tuple[str, list[tuple[type, str]]]:
 
 
 def difference(one: Any, other: Any) -> float:
-    """The largest between two estimators' weights."""
+    """Return the largest difference between the weights of two estimators."""
     pairs = zip([*one.coefs_, *one.intercepts_], [*other.coefs_, *other.intercepts_], strict=True)
     return max(float(np.abs(a - b).max()) for a, b in pairs)
 
@@ -87,7 +87,7 @@ def quiet(estimator: Any, *data: Any, **more: Any) -> Any:
         return estimator.fit(*data, **more)
 
 
-# The same numbers ----------------------------------------------------------------------------------------------------
+# Equal numbers -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", range(20))
@@ -95,7 +95,7 @@ def test_the_weights_of_20_epochs_agree(number: int, record_property: Callable[[
     rng = np.random.default_rng(number)
     kind = ("binary", "names", "labels", "number", "numbers")[number % 5]
     X, y = samples(kind, rng, int(rng.integers(30, 400)), int(rng.integers(4, 30)))
-    her, our = pair(
+    reference, compiled = pair(
         kind,
         hidden_layer_sizes=tuple(int(units) for units in rng.integers(1, 60, rng.integers(1, 4))),
         activation=str(rng.choice(["identity", "logistic", "tanh", "relu"])),
@@ -109,11 +109,11 @@ def test_the_weights_of_20_epochs_agree(number: int, record_property: Callable[[
         max_iter=20,
         random_state=number,
     )
-    quiet(her, X, y)
-    quiet(our, X, y)
-    record_property("difference", difference(her, our))
-    assert our.n_iter_ == her.n_iter_
-    assert difference(her, our) <= AGREEMENT
+    quiet(reference, X, y)
+    quiet(compiled, X, y)
+    record_property("difference", difference(reference, compiled))
+    assert compiled.n_iter_ == reference.n_iter_
+    assert difference(reference, compiled) <= AGREEMENT
 
 
 FITTED = ("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_")
@@ -148,42 +148,44 @@ def test_attributes_texts_and_warnings_are_the_same(
         random_state=0,
     )
     seen = [observed(lambda each=each: each.fit(layout(np.maximum(X, 0)), y, weights)) for each in both]
-    her, our = both
+    reference, compiled = both
     assert seen[0] == seen[1]
     assert "Iteration 1, loss = " in seen[0][0]
-    assert difference(her, our) <= AGREEMENT
-    assert [getattr(our, name) for name in EQUAL] == [getattr(her, name) for name in EQUAL]
+    assert difference(reference, compiled) <= AGREEMENT
+    assert [getattr(compiled, name) for name in EQUAL] == [getattr(reference, name) for name in EQUAL]
     for name in FITTED:
-        if getattr(her, name) is None:
-            assert getattr(our, name) is None, name
+        if getattr(reference, name) is None:
+            assert getattr(compiled, name) is None, name
         else:
-            np.testing.assert_allclose(getattr(our, name), getattr(her, name), rtol=0, atol=AGREEMENT, err_msg=name)
-    predict = "predict_proba" if hasattr(her, "predict_proba") else "predict"
-    np.testing.assert_allclose(getattr(our, predict)(X), getattr(her, predict)(X), rtol=0, atol=AGREEMENT)
-    if her.__class__.__name__ == "MLPClassifier":
-        np.testing.assert_array_equal(our.predict(X), her.predict(X))
-        np.testing.assert_allclose(our.predict_log_proba(X), her.predict_log_proba(X), rtol=0, atol=1e-7)
-    assert our.score(X, y, weights) == pytest.approx(her.score(X, y, weights), abs=AGREEMENT)
+            np.testing.assert_allclose(
+                getattr(compiled, name), getattr(reference, name), rtol=0, atol=AGREEMENT, err_msg=name
+            )
+    predict = "predict_proba" if hasattr(reference, "predict_proba") else "predict"
+    np.testing.assert_allclose(getattr(compiled, predict)(X), getattr(reference, predict)(X), rtol=0, atol=AGREEMENT)
+    if reference.__class__.__name__ == "MLPClassifier":
+        np.testing.assert_array_equal(compiled.predict(X), reference.predict(X))
+        np.testing.assert_allclose(compiled.predict_log_proba(X), reference.predict_log_proba(X), rtol=0, atol=1e-7)
+    assert compiled.score(X, y, weights) == pytest.approx(reference.score(X, y, weights), abs=AGREEMENT)
 
 
 @pytest.mark.parametrize("kind", ["binary", "names", "number"])
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_what_goes_on_with_a_fit_agrees_too(kind: str, solver: str) -> None:
+def test_warm_start_and_partial_fit_agree(kind: str, solver: str) -> None:
     X, y = samples(kind, np.random.default_rng(5), 90, 5)
     both = pair(kind, hidden_layer_sizes=(7,), solver=solver, max_iter=4, random_state=1, warm_start=True)
     for each in both:
         quiet(each, X, y)
         quiet(each, X[::-1], y[::-1])
-        each.set_params(alpha=0.5)  # counts from now on, while the solver remembers what it did
+        each.set_params(alpha=0.5)  # has an effect from now on; the state of the solver stays
         for _ in range(3):
             each.partial_fit(X[:50], y[:50])
     assert difference(*both) <= AGREEMENT
     assert both[1].loss_curve_ == pytest.approx(both[0].loss_curve_, abs=AGREEMENT)
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh"])  # "tanh" needs another network
+@pytest.mark.parametrize("activation", ["relu", "tanh"])  # changing to "tanh" needs a new network
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_partial_fit_keeps_the_optimizer_that_it_began_with(solver: str, activation: str) -> None:
+def test_partial_fit_keeps_its_first_optimizer(solver: str, activation: str) -> None:
     X, y = samples("number", np.random.default_rng(5), 90, 5)
     both = pair("number", hidden_layer_sizes=(7,), solver=solver, random_state=1, batch_size=30)
     others = {"momentum": 0.1, "beta_1": 0.1, "nesterovs_momentum": False, "solver": {"sgd": "adam"}.get(solver, "sgd")}
@@ -203,28 +205,29 @@ def test_partial_fit_after_lbfgs_has_the_optimizer_of_its_solver() -> None:
 
 
 @pytest.mark.parametrize("kind", ["binary", "names", "labels", "number", "numbers", "counts"])
-def test_lbfgs_sees_the_same_loss_and_gradient(kind: str) -> None:
+def test_lbfgs_has_the_same_loss_and_gradient(kind: str) -> None:
     rng = np.random.default_rng(6)
     X, y = samples(kind, rng, 60, 5)
-    her, our = pair(
+    reference, compiled = pair(
         kind, hidden_layer_sizes=(6, 4), solver="lbfgs", alpha=0.3, max_iter=5, activation="tanh", random_state=0
     )
     weights = rng.uniform(0, 2, len(X))
-    for each in (her, our):
+    for each in (reference, compiled):
         quiet(each, X, y, weights)
-    assert difference(her, our) <= 1e-6  # its line searches enlarge a rounding
-    assert our.loss_ == pytest.approx(her.loss_, rel=1e-8)
-    assert len(our.loss_curve_) == our.n_iter_ == her.n_iter_
-    assert our.loss_curve_[-1] == our.loss_
-    assert our.loss_curve_ == sorted(our.loss_curve_, reverse=True)
+    assert difference(reference, compiled) <= 1e-6  # line searches amplify rounding errors
+    assert compiled.loss_ == pytest.approx(reference.loss_, rel=1e-8)
+    assert len(compiled.loss_curve_) == compiled.n_iter_ == reference.n_iter_
+    assert compiled.loss_curve_[-1] == compiled.loss_
+    assert compiled.loss_curve_ == sorted(compiled.loss_curve_, reverse=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_stand_in_scikit_learns_order_with_its_defaults(name: str) -> None:
-    hers, own = (list(inspect.signature(getattr(module, name)).parameters.values()) for module in (theirs, ours))
-    plain = [(each.name, each.default, each.kind) for each in own if each.name in {her.name for her in hers}]
-    assert plain == [(each.name, each.default, each.kind) for each in hers]
-    added = [each for each in own if each.name not in {her.name for her in hers}]
+def test_parameters_have_the_order_and_the_defaults_of_scikit_learn(name: str) -> None:
+    expected, found = (list(inspect.signature(getattr(module, name)).parameters.values()) for module in (theirs, ours))
+    names = {each.name for each in expected}
+    common = [(each.name, each.default, each.kind) for each in found if each.name in names]
+    assert common == [(each.name, each.default, each.kind) for each in expected]
+    added = [each for each in found if each.name not in names]
     assert {each.kind for each in added} == {inspect.Parameter.KEYWORD_ONLY}
     methods = {entry for entry in dir(getattr(theirs, name)) if not entry.startswith("_")}
     assert methods <= set(dir(getattr(ours, name)))
@@ -232,25 +235,25 @@ def test_parameters_stand_in_scikit_learns_order_with_its_defaults(name: str) ->
 
 
 @pytest.mark.parametrize("kind", ["names", "number"])
-def test_float32_stays_float32_and_is_near(kind: str) -> None:
+def test_float32_stays_float32_and_is_close(kind: str) -> None:
     X, y = samples(kind, np.random.default_rng(8), 120, 6)
     y = y.astype(np.float32) if kind == "number" else y
     for solver in ("adam", "sgd", "lbfgs"):
-        her, our = pair(kind, hidden_layer_sizes=(9,), solver=solver, max_iter=5, random_state=0)
-        for each in (her, our):
+        reference, compiled = pair(kind, hidden_layer_sizes=(9,), solver=solver, max_iter=5, random_state=0)
+        for each in (reference, compiled):
             quiet(each, X.astype(np.float32), y)
-        assert {array.dtype for array in (*our.coefs_, *our.intercepts_)} == {np.dtype(np.float32)}
-        out = our.predict_proba(X[:3]) if kind == "names" else our.predict(X[:3])
+        assert {array.dtype for array in (*compiled.coefs_, *compiled.intercepts_)} == {np.dtype(np.float32)}
+        out = compiled.predict_proba(X[:3]) if kind == "names" else compiled.predict(X[:3])
         assert out.dtype == np.float32
-        assert difference(her, our) <= 1e-4
+        assert difference(reference, compiled) <= 1e-4
 
 
-# Its manners ---------------------------------------------------------------------------------------------------------
+# Equal behaviour -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "checks", "skipped"), [("MLPClassifier", 68, 1), ("MLPRegressor", 60, 0)])
-def test_scikit_learns_checks_of_estimators_pass(name: str, checks: int, skipped: int) -> None:
-    """One more than of scikit-learn's classifier, since there is class_weight; of decision_function there is none."""
+def test_the_estimator_checks_of_scikit_learn_pass(name: str, checks: int, skipped: int) -> None:
+    """There is one check more than for scikit-learn's classifier, because of class_weight."""
     code = f"""
 import collections, warnings, pandas
 from sklearn.utils.estimator_checks import check_estimator
@@ -265,7 +268,7 @@ print(sorted(collections.Counter(each["status"] for each in found).items()))
     assert "failed" not in said
 
 
-def test_they_are_scikit_learns_own() -> None:
+def test_the_classes_derive_from_those_of_scikit_learn() -> None:
     assert issubclass(ours.MLPClassifier, theirs.MLPClassifier)
     assert issubclass(ours.MLPRegressor, theirs.MLPRegressor)
 
@@ -301,13 +304,13 @@ ECOSYSTEM: dict[str, Callable[[], float]] = {
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("what", ECOSYSTEM)
-def test_it_serves_in(what: str) -> None:
+def test_estimators_work_in(what: str) -> None:
     assert ECOSYSTEM[what]() > 0.9
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("jobs", "backend"), [(1, "loky"), (2, "loky"), (2, "threading")])
-def test_a_grid_is_searched_alike_by(jobs: int, backend: str) -> None:
+def test_a_grid_search_has_the_same_result_with(jobs: int, backend: str) -> None:
     grid = {"alpha": [1e-4, 1.0], "hidden_layer_sizes": [(4,), (8, 4)]}
     found = GridSearchCV(theirs.MLPClassifier(max_iter=15, random_state=0), grid, cv=3).fit(X_IRIS, Y_IRIS)
     with joblib.parallel_config(backend=backend), warnings.catch_warnings():
@@ -317,7 +320,7 @@ def test_a_grid_is_searched_alike_by(jobs: int, backend: str) -> None:
     np.testing.assert_allclose(own.cv_results_["mean_test_score"], found.cv_results_["mean_test_score"], atol=1e-12)
 
 
-def test_the_importance_of_columns_is_found_by_threads() -> None:
+def test_permutation_importance_is_equal_in_threads() -> None:
     X = scale(X_CANCER)[:, :4]
     model = quiet(small(), X, Y_CANCER)
     serial = permutation_importance(model, X, Y_CANCER, n_repeats=3, random_state=0).importances
@@ -336,7 +339,7 @@ def test_weights_and_validation_samples_are_routed_through_a_pipeline() -> None:
 
 
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
-def test_a_copy_predicts_alike_and_goes_on_alike(copied: Callable[[Any], Any]) -> None:
+def test_a_copy_predicts_and_continues_as_the_original(copied: Callable[[Any], Any]) -> None:
     model = quiet(small(), X_IRIS, Y_IRIS)
     twin = copied(model)
     np.testing.assert_array_equal(twin.predict_proba(X_IRIS), model.predict_proba(X_IRIS))
@@ -346,7 +349,7 @@ def test_a_copy_predicts_alike_and_goes_on_alike(copied: Callable[[Any], Any]) -
     assert not hasattr(clone(model), "coefs_")
 
 
-def test_names_of_columns_are_kept_and_their_lack_is_told() -> None:
+def test_feature_names_are_kept_and_missing_names_cause_a_warning() -> None:
     frame = pd.DataFrame(X_IRIS, columns=list("abcd"))
     for options in ({}, {"early_stopping": True}, {"early_stopping": True, "scoring": "f1_macro"}):
         with warnings.catch_warnings():
@@ -358,28 +361,28 @@ def test_names_of_columns_are_kept_and_their_lack_is_told() -> None:
             model.predict(X_IRIS)
 
 
-def test_weights_that_the_user_changes_count() -> None:
+def test_changed_coefs_change_the_predictions() -> None:
     model = quiet(small(), X_IRIS, Y_IRIS)
     before = model.predict_proba(X_IRIS)
     model.coefs_[0][:, 3] = 0  # in place
     pruned = model.predict_proba(X_IRIS)
     assert (pruned != before).any()
-    hers = copy.deepcopy(model)
-    hers.__class__ = theirs.MLPClassifier
-    np.testing.assert_allclose(pruned, hers.predict_proba(X_IRIS), rtol=0, atol=AGREEMENT)
+    reference = copy.deepcopy(model)
+    reference.__class__ = theirs.MLPClassifier
+    np.testing.assert_allclose(pruned, reference.predict_proba(X_IRIS), rtol=0, atol=AGREEMENT)
     model.coefs_ = [w[:, :4] if place == 0 else w[:4] for place, w in enumerate(model.coefs_)]  # another shape
     model.intercepts_[0] = model.intercepts_[0][:4]
-    hers.coefs_, hers.intercepts_ = model.coefs_, model.intercepts_
-    np.testing.assert_allclose(model.predict_proba(X_IRIS), hers.predict_proba(X_IRIS), rtol=0, atol=AGREEMENT)
+    reference.coefs_, reference.intercepts_ = model.coefs_, model.intercepts_
+    np.testing.assert_allclose(model.predict_proba(X_IRIS), reference.predict_proba(X_IRIS), rtol=0, atol=AGREEMENT)
 
 
-def test_ctrl_c_ends_a_fit_with_what_was_learned() -> None:
-    class Impatient(Callback):
+def test_ctrl_c_ends_a_fit_with_the_learned_weights() -> None:
+    class InterruptedObjective(Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
             if epoch == 4:
                 raise KeyboardInterrupt
 
-    model = small(callbacks=[Impatient()])
+    model = small(callbacks=[InterruptedObjective()])
     with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
         model.fit(X_IRIS, Y_IRIS)
     assert model.n_iter_ == len(model.loss_curve_) == 5
@@ -387,18 +390,18 @@ def test_ctrl_c_ends_a_fit_with_what_was_learned() -> None:
     np.testing.assert_array_equal(model.predict_proba(X_IRIS), other.predict_proba(X_IRIS))
 
 
-def test_ctrl_c_leaves_the_last_iteration_of_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Impatient(Objective):
+def test_ctrl_c_keeps_the_last_iteration_of_lbfgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InterruptedObjective(Objective):
         calls = 0
 
         def __call__(self, packed: Array) -> tuple[float, Array]:
-            Impatient.calls += 1
-            if Impatient.calls == 9:
+            InterruptedObjective.calls += 1
+            if InterruptedObjective.calls == 9:
                 raise KeyboardInterrupt
             return super().__call__(packed)
 
     with monkeypatch.context() as patch:
-        patch.setattr("fastmlp.sklearn.base.Objective", Impatient)
+        patch.setattr("fastmlp.sklearn.base.Objective", InterruptedObjective)
         model = small(solver="lbfgs")
         with pytest.raises(KeyboardInterrupt):
             model.fit(X_IRIS, Y_IRIS)
@@ -408,7 +411,7 @@ def test_ctrl_c_leaves_the_last_iteration_of_lbfgs(monkeypatch: pytest.MonkeyPat
     assert model.loss_ == other.loss_
 
 
-def test_a_fit_that_diverges_says_so_and_keeps_finite_weights() -> None:
+def test_a_diverging_fit_is_reported_and_keeps_finite_weights() -> None:
     y = 1e3 * X_IRIS[:, 0]
     model = ours.MLPRegressor(activation="identity", solver="sgd", learning_rate_init=10.0, random_state=0)
     with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
@@ -420,14 +423,14 @@ def test_a_fit_that_diverges_says_so_and_keeps_finite_weights() -> None:
     assert np.isfinite(model.predict(X_IRIS)).all()
 
 
-def test_early_stopping_knows_classes_by_their_names() -> None:
+def test_early_stopping_accepts_names_of_classes() -> None:
     names = np.array(["setosa", "versicolor", "virginica"])[Y_IRIS]
     model = quiet(small(early_stopping=True), X_IRIS, names)
     assert model.validation_scores_ == quiet(small(early_stopping=True), X_IRIS, Y_IRIS).validation_scores_
 
 
-def test_early_stopping_after_a_warm_start_never_loses_the_best_weights() -> None:
-    """scikit-learn 1.9 gives its latest weights then, under the best score of the first fit."""
+def test_early_stopping_after_a_warm_start_keeps_the_best_weights() -> None:
+    """scikit-learn 1.9 returns the latest weights in this case, with the best score of the first fit."""
     X, y = scale(X_CANCER), Y_CANCER
     model = quiet(small(early_stopping=True, warm_start=True, tol=1.0, n_iter_no_change=2), X, y)
     best, score = [w.copy() for w in model.coefs_], model.best_validation_score_
@@ -439,10 +442,10 @@ def test_early_stopping_after_a_warm_start_never_loses_the_best_weights() -> Non
         assert model.best_validation_score_ > score
 
 
-# And more ------------------------------------------------------------------------------------------------------------
+# Additions -----------------------------------------------------------------------------------------------------------
 
 
-def test_weights_of_classes_are_those_of_their_samples() -> None:
+def test_class_weight_equals_sample_weight() -> None:
     X, y = scale(X_CANCER), Y_CANCER
     factors = {0: 3.0, 1: 0.5}
     by_class = quiet(small(class_weight=factors), X, y)
@@ -452,7 +455,7 @@ def test_weights_of_classes_are_those_of_their_samples() -> None:
     count = np.bincount(y)
     assert difference(balanced, quiet(small(), X, y, sample_weight=len(y) / (2 * count[y]))) <= AGREEMENT
     stopped = quiet(small(class_weight=factors, early_stopping=True), X, y)
-    right = 57 * np.array(stopped.validation_scores_)  # of the tenth that is kept out: classes weigh there alike
+    right = 57 * np.array(stopped.validation_scores_)  # the held-out tenth has 57 rows, all of weight 1
     np.testing.assert_allclose(right, np.round(right), rtol=0, atol=1e-12)
     with pytest.raises(ValueError, match="class_weight='balanced' needs all samples"):
         small(class_weight="balanced").partial_fit(X, y, classes=[0, 1])
@@ -467,21 +470,21 @@ def test_weights_of_classes_are_those_of_their_samples() -> None:
         ([LeakyReLU(0.2), "logistic"], ["leaky_relu", "sigmoid"]),
     ],
 )
-def test_hidden_layers_have_the_activations_asked_for(activation: Any, expected: list[str]) -> None:
+def test_hidden_layers_have_the_given_activations(activation: Any, expected: list[str]) -> None:
     model = quiet(ours.MLPClassifier((6, 5), activation, max_iter=3, random_state=0), X_IRIS, Y_IRIS)
     layers = model._compiled.network.architecture.layers
     assert [layer.activation.name for layer in layers] == [*expected, "softmax"]
     assert model.out_activation_ == "softmax"
 
 
-def test_dropout_is_off_in_predictions_and_drawn_by_random_state() -> None:
+def test_dropout_follows_random_state_and_is_off_in_predictions() -> None:
     one, same, none = (quiet(small(dropout=rate), X_IRIS, Y_IRIS) for rate in (0.5, [0.5], 0.0))
     assert difference(one, same) == 0
     assert difference(one, none) > 1e-3
     np.testing.assert_array_equal(one.predict_proba(X_IRIS), one.predict_proba(X_IRIS))
 
 
-def test_losses_of_fastmlp_are_learned() -> None:
+def test_losses_of_fastmlp_can_be_fitted() -> None:
     X, y = load_diabetes(return_X_y=True)
     X, y = scale(X), scale(y)
     for loss in ("huber", Huber(0.3), "mean_absolute_error", "log_cosh", "squared_error"):
@@ -494,7 +497,7 @@ def test_losses_of_fastmlp_are_learned() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_hinge_loss_tells_classes_by_scores(classes: int) -> None:
+def test_a_hinge_loss_classifies_by_scores(classes: int) -> None:
     X, y = scale(X_IRIS[classes > Y_IRIS]), np.array(["x", "y", "z"])[Y_IRIS[classes > Y_IRIS]]
     model = quiet(ours.MLPClassifier((10,), loss="hinge", max_iter=100, learning_rate_init=0.01, random_state=0), X, y)
     assert model.score(X, y) > 0.9
@@ -509,7 +512,7 @@ def test_a_hinge_loss_tells_classes_by_scores(classes: int) -> None:
     assert roc_auc_score(y == "x", -scores if classes == 2 else scores[:, 0]) > 0.95
 
 
-def test_an_optimizer_takes_the_place_of_the_solver() -> None:
+def test_an_optimizer_replaces_the_solver() -> None:
     X, y = scale(X_CANCER), Y_CANCER
     plain = quiet(small(), X, y)
     adam = quiet(small(optimizer=fastmlp.Adam(0.01, epsilon_hat=True)), X, y)
@@ -521,7 +524,7 @@ def test_an_optimizer_takes_the_place_of_the_solver() -> None:
     assert difference(clipped, free) > 1e-3
 
 
-def test_a_validation_set_and_a_metric_of_ones_own_stop_early() -> None:
+def test_early_stopping_uses_given_validation_data_and_scoring() -> None:
     X, X_val, y, y_val = train_test_split(scale(X_CANCER), Y_CANCER, random_state=0)
     model = quiet(small(early_stopping=True), X, y, X_val=X_val, y_val=y_val)
     assert model.best_validation_score_ == accuracy_score(y_val, model.predict(X_val)) == max(model.validation_scores_)
@@ -532,7 +535,7 @@ def test_a_validation_set_and_a_metric_of_ones_own_stop_early() -> None:
     assert model.t_ == len(X) * model.n_iter_
 
 
-def test_the_best_weights_come_back_without_early_stopping() -> None:
+def test_restore_best_weights_works_without_early_stopping() -> None:
     X, y = scale(X_CANCER), Y_CANCER
     rough = {"learning_rate_init": 0.3, "momentum": 0.95, "solver": "sgd", "batch_size": len(y), "alpha": 0.0}
     latest, best = (quiet(small(restore_best_weights=restore).set_params(**rough), X, y) for restore in (False, True))
@@ -543,7 +546,7 @@ def test_the_best_weights_come_back_without_early_stopping() -> None:
     assert difference(best, shorter) == 0
 
 
-def test_callbacks_progress_and_history(capsys: pytest.CaptureFixture[str]) -> None:
+def test_callbacks_progress_line_and_history(capsys: pytest.CaptureFixture[str]) -> None:
     class Seen(Callback):
         losses: list[float]
 
@@ -560,7 +563,7 @@ def test_callbacks_progress_and_history(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_a_learning_rate_that_a_callback_sets_stays(solver: str) -> None:
+def test_a_learning_rate_set_by_a_callback_stays(solver: str) -> None:
     rates = []
 
     class Slower(Callback):
@@ -577,7 +580,7 @@ def test_a_learning_rate_that_a_callback_sets_stays(solver: str) -> None:
 
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
 @pytest.mark.parametrize("early", [False, True])
-def test_a_copy_that_a_callback_makes_is_that_of_its_epoch(early: bool, copied: Callable[[Any], Any]) -> None:
+def test_a_copy_made_by_a_callback_has_the_state_of_its_epoch(early: bool, copied: Callable[[Any], Any]) -> None:
     copies = []
 
     class Keep(Callback):
@@ -591,10 +594,10 @@ def test_a_copy_that_a_callback_makes_is_that_of_its_epoch(early: bool, copied: 
     quiet(model, X_IRIS, Y_IRIS, **({"X_val": X_IRIS, "y_val": Y_IRIS} if early else {}))
     same = quiet(small().set_params(max_iter=3), X_IRIS, Y_IRIS)
     assert difference(copies[0], same) == 0
-    assert "_given_validation" not in vars(copies[0])  # data of the fit that was under way
+    assert "_given_validation" not in vars(copies[0])  # data of the running fit
 
 
-def test_a_fit_in_a_callback_of_itself_hides_no_error() -> None:
+def test_a_nested_fit_in_a_callback_hides_no_error() -> None:
     class Again(Callback):
         def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
             quiet(model.set_params(callbacks=None), X_IRIS, Y_IRIS)
@@ -607,8 +610,8 @@ def test_a_fit_in_a_callback_of_itself_hides_no_error() -> None:
 
 @pytest.mark.parametrize("column", [False, True])
 @pytest.mark.parametrize("given", [False, True])
-def test_a_scorer_of_ones_own_gets_targets_shaped_as_predictions(given: bool, column: bool) -> None:
-    """Their difference would otherwise be a matrix, and its mean no error at all."""
+def test_a_custom_scorer_receives_targets_with_the_shape_of_predictions(given: bool, column: bool) -> None:
+    """With other shapes their difference would be a matrix, and its mean not the mean error."""
     X, y = samples("number", np.random.default_rng(5), 90, 5)
     shapes = []
 
@@ -624,26 +627,26 @@ def test_a_scorer_of_ones_own_gets_targets_shaped_as_predictions(given: bool, co
     assert shapes == [((20 if given else 9,),) * 2] * 2
 
 
-def test_the_best_weights_are_those_of_this_fit_alone() -> None:
+def test_the_best_weights_are_those_of_the_last_fit() -> None:
     X, y = samples("number", np.random.default_rng(5), 90, 5)
     model = quiet(ours.MLPRegressor(hidden_layer_sizes=(8,), max_iter=40, random_state=0, warm_start=True), X, y)
     twin = copy.deepcopy(model)
     model.set_params(restore_best_weights=True)
     for each in (model, twin):
-        quiet(each.set_params(max_iter=3), X, 10 * y)  # whose losses, which fall, are above those of the first fit
+        quiet(each.set_params(max_iter=3), X, 10 * y)  # the losses fall, but are above those of the first fit
     assert model.best_loss_ < min(model.loss_curve_[-3:]) == model.loss_curve_[-1]
     assert difference(model, twin) == 0
 
 
-def test_going_on_with_layers_of_other_sizes_is_refused() -> None:
+def test_continuing_with_other_layer_sizes_is_refused() -> None:
     model = quiet(small(warm_start=True), X_IRIS, Y_IRIS)
     before = model.predict_proba(X_IRIS)
     model.set_params(hidden_layer_sizes=(8, 4))
-    for go_on in (model.fit, model.partial_fit):
+    for continue_fit in (model.fit, model.partial_fit):
         with pytest.raises(
             ValueError, match=r"hidden_layer_sizes are \[8, 4\], but this fit would continue with .*\[8\]"
         ):
-            go_on(X_IRIS, Y_IRIS)
+            continue_fit(X_IRIS, Y_IRIS)
     np.testing.assert_array_equal(model.set_params(hidden_layer_sizes=8).predict_proba(X_IRIS), before)
 
 
@@ -680,7 +683,7 @@ BAD: list[tuple[dict[str, Any], dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("parameters", "arguments", "error", "message"), BAD)
-def test_what_does_not_suit_is_told(
+def test_invalid_parameters_and_arguments_are_refused(
     parameters: dict[str, Any], arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -688,7 +691,7 @@ def test_what_does_not_suit_is_told(
 
 
 @pytest.mark.parametrize("parameters", [row[0] for row in BAD if not row[1] and "class_weight" not in row[0]])
-def test_parameters_that_do_not_suit_leave_the_fit_before(parameters: dict[str, Any]) -> None:
+def test_invalid_parameters_keep_the_weights_of_the_last_fit(parameters: dict[str, Any]) -> None:
     model = quiet(small(), X_IRIS, Y_IRIS)
     before = [w.copy() for w in model.coefs_]
     with pytest.raises((ValueError, TypeError)):
@@ -696,13 +699,13 @@ def test_parameters_that_do_not_suit_leave_the_fit_before(parameters: dict[str, 
     assert all((new == old).all() for new, old in zip(model.coefs_, before, strict=True))
 
 
-def test_no_dropout_of_each_layer_suits_lbfgs() -> None:
+def test_lbfgs_accepts_a_dropout_of_0_for_each_layer() -> None:
     for none in ([0.0], np.zeros(1)):
         quiet(small(solver="lbfgs", dropout=none), X_IRIS, Y_IRIS)
 
 
 @pytest.mark.parametrize("name", ["early_stopping", "restore_best_weights"])
-def test_partial_fit_which_sees_some_samples_knows_no_best_weights(name: str) -> None:
+def test_partial_fit_refuses_best_weights(name: str) -> None:
     model = small(**{name: True})
     with pytest.raises(ValueError, match=f"partial_fit does not support {name}=True"):
         model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
@@ -724,7 +727,7 @@ from fastmlp import *
     assert run_python(code)[0].split() == ["True"] * 3
 
 
-def test_the_checks_can_fail() -> None:
+def test_the_estimator_checks_can_fail() -> None:
     class Wrong(ours.MLPRegressor):  # type: ignore[misc]
         def predict(self, X: Any) -> Any:
             return super().predict(X)[:-1]
