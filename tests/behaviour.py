@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from fastmlp.kernels.tables import State
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
 PATIENCE = 4  # a machine may be so many times slower, or busier, than limits of time expect: they are for what hangs
+
+
+Tried = Callable[[str, int], None]
+"""The fixture `tried`: counts cases under what they are of."""
 
 
 def small_network(**options: Any) -> Network:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
-Tried = Callable[[str, int], None]
+if TYPE_CHECKING:
+    from behaviour import Tried  # not at run time: it imports the kernels
 
 _TRIED = pytest.StashKey[dict[str, int]]()
 _COLD = tempfile.mkdtemp(prefix="fastmlp-tests-") if os.environ.get("FASTMLP_TEST_COLD") == "1" else ""

@@ -10,8 +10,7 @@ import signal
 import sys
 
 import pytest
-from behaviour import finish, run_python, start_python
-from conftest import Tried
+from behaviour import Tried, finish, run_python, start_python
 
 from fastmlp.kernels.host import threads
 

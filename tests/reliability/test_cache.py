@@ -17,9 +17,8 @@ from pathlib import Path
 import cache_places
 import numpy as np
 import pytest
-from behaviour import TIME_LIMIT, finish, run_python, start_python
+from behaviour import TIME_LIMIT, Tried, finish, run_python, start_python
 from cache_places import AS_ROOT, files_in, folder_in
-from conftest import Tried
 from numba.core.ccallback import CFunc
 
 from fastmlp.kernels.host.annotations import Reals

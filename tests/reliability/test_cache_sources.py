@@ -15,8 +15,7 @@ import llvmlite
 import numba
 import numpy as np
 import pytest
-from behaviour import ROOT, run_python
-from conftest import Tried
+from behaviour import ROOT, Tried, run_python
 from llvmlite import binding
 from numba.core import config
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import bits, run_python, small_data, small_network, start_python
+from behaviour import Tried, bits, run_python, small_data, small_network, start_python
 from cases import DTYPES, OPTIMIZERS
-from conftest import Tried
 
 from fastmlp import Callback, EarlyStopping, ModelCheckpoint, Network, NonFiniteLossError
 from fastmlp._engine.step_runner import StepRunner

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from behaviour import Tried
 from cases import flushed_denormals, kernel_of, run
-from conftest import Tried
 from digests import always_parallel, big_data, big_network
 from numba import config, prange
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import run_python, small_data, small_network
-from conftest import Tried
+from behaviour import Tried, run_python, small_data, small_network
 
 
 def run_extremes(what: str, every: int, seconds: float) -> Any:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from behaviour import run_python, small_network
-from conftest import Tried
+from behaviour import Tried, run_python, small_network
 
 from fastmlp import ModelFormatError, Network
 from fastmlp._io.atomic import write_atomically

@@ -8,8 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from behaviour import UNMEASURED, run_python
-from conftest import Tried
+from behaviour import UNMEASURED, Tried, run_python
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 

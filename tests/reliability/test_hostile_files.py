@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from behaviour import PATIENCE, finish, start_python
-from conftest import Tried
+from behaviour import PATIENCE, Tried, finish, start_python
 
 
 class Trials:

@@ -16,8 +16,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from behaviour import UNMEASURED, bits, run_python, small_data, small_network
-from conftest import Tried
+from behaviour import UNMEASURED, Tried, bits, run_python, small_data, small_network
 
 from fastmlp import Callback
 from fastmlp._engine.step_runner import StepRunner

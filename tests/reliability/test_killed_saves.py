@@ -10,8 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from behaviour import finish, run_python, small_network, start_python
-from conftest import Tried
+from behaviour import Tried, finish, run_python, small_network, start_python
 
 from fastmlp import Network
 from fastmlp._io import atomic

@@ -14,8 +14,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from behaviour import run_python
-from conftest import Tried
+from behaviour import Tried, run_python
 
 LARGE = """
 import json, os, sys, time

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from behaviour import run_python
-from conftest import Tried
+from behaviour import Tried, run_python
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory, files and threads are counted in /proc")
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import bits, run_python, small_data, small_network
-from conftest import Tried
+from behaviour import Tried, bits, run_python, small_data, small_network
 
 from fastmlp import Callback, Dense, Network
 from fastmlp._runtime import memory

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from behaviour import run_python
-from conftest import Tried
+from behaviour import Tried, run_python
 from llvmlite import binding
 
 X86_64 = "+cx16,+fxsr,+mmx,+sse,+sse2"

@@ -6,8 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from behaviour import bits, run_python, small_data, small_network
-from conftest import Tried
+from behaviour import Tried, bits, run_python, small_data, small_network
 
 from fastmlp import Network
 

@@ -23,8 +23,7 @@ import numba
 import numpy as np
 import pytest
 import threaded
-from behaviour import bits, finish, run_python, small_data, small_network, start_python
-from conftest import Tried
+from behaviour import Tried, bits, finish, run_python, small_data, small_network, start_python
 from numba.np.ufunc import parallel
 
 from fastmlp import Callback, Network
