@@ -22,8 +22,8 @@ from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.activations import ACTIVATIONS
 from fastmlp.kernels.operations.losses import EXACT_PAIRS
 from fastmlp.kernels.operations.optimizers import UPDATES
-from fastmlp.kernels.vocabulary.pointers import exists, null_like
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference.activations import ACTIVATIONS as FORMULAS
 from fastmlp.reference.losses import EXACT_PAIRS as PAIRS

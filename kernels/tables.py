@@ -42,7 +42,7 @@ class Layer:
     a: Reals  # outputs after dropout, which the next layer reads
     g: Reals  # g(Z), before dropout; the same place as `a` without dropout
     mask: Reals  # inverted-dropout factors, or 0
-    slopes: Reals  # g'(Z), kept where it does not follow from g(Z), or 0
+    saved_derivatives: Reals  # g'(Z), saved where it does not follow from g(Z), or 0
     delta: Reals  # dJ/dZ, or 0 in a plan that only predicts
     forward: Code  # g in place over Z, or 0 where the threshold does it
     derivative: Code  # delta *= g', or 0 likewise

@@ -21,7 +21,7 @@ from fastmlp.architecture import build
 from fastmlp.kernels.host.annotations import Ints
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import BLOCK, PANEL, WORK
-from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference import losses as formulas

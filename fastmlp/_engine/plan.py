@@ -19,9 +19,9 @@ from fastmlp._engine.plan_buffers import (
     buffer_sizes,
     bytes_of,
     capacity_for,
-    keeps_slopes,
     kernels_of,
     memory_message,
+    saves_derivatives,
 )
 from fastmlp._engine.records import address_of, new_record, new_records
 from fastmlp._engine.step_plan import phases_of_step
@@ -161,7 +161,7 @@ class Plan:
         record.weights, record.slots = address(parameters.weights), address(parameters.slots)
 
     def _fill_layers(self, architecture: Architecture) -> None:
-        """Write the sizes of every layer, and where its numbers lie: A, then with dropout g(Z) and D, then slopes."""
+        """Write the sizes of every layer, and where its arrays lie: A, with dropout g(Z) and D, saved derivatives."""
         itemsize = architecture.dtype.itemsize
         activations = address(self._buffers["activations"])
         deltas = address(self._buffers["deltas"]) if "deltas" in self._buffers else 0
@@ -180,8 +180,8 @@ class Plan:
             if layer.dropout and self.purpose == "training":
                 row.g, row.mask = activations, activations + size
                 activations += 2 * size
-            if keeps_slopes(layer, self.purpose):
-                row.slopes = activations
+            if saves_derivatives(layer, self.purpose):
+                row.saved_derivatives = activations
                 activations += size
             if deltas:
                 row.delta = deltas
@@ -222,7 +222,7 @@ class Plan:
             row.parameters = self._put_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
                 continue
-            forward = kernels.forward_saving if keeps_slopes(layer, self.purpose) else kernels.forward
+            forward = kernels.forward_saving if saves_derivatives(layer, self.purpose) else kernels.forward
             row.forward = forward.address(dtype) if forward else 0
             if self.purpose != "prediction" and kernels.derivative:
                 row.derivative = kernels.derivative.address(dtype)

@@ -86,7 +86,7 @@ def capacity_for(blocking: RowBlocking, purpose: Purpose, rows: int, threads: in
     return panels(blocking.chunk_rows if blocking.groups else rows) * PANEL * (threads if apart else 1)
 
 
-def keeps_slopes(layer: Layer, purpose: Purpose) -> bool:
+def saves_derivatives(layer: Layer, purpose: Purpose) -> bool:
     """Return whether the derivative is computed in the forward pass, since it does not follow from g(Z)."""
     return purpose != "prediction" and kernels_of(layer.activation).forward_saving is not None
 
@@ -99,6 +99,6 @@ def kernels_of(activation: Activation) -> ActivationKernels:
 
 
 def _copies(layer: Layer, purpose: Purpose) -> int:
-    """Return how many matrices of its outputs a layer keeps: A, with dropout g(Z) and D, and slopes where needed."""
+    """Return how many matrices of its outputs a layer keeps: A, with dropout g(Z) and D, and saved derivatives."""
     dropped = 2 if layer.dropout and purpose == "training" else 0
-    return 1 + dropped + keeps_slopes(layer, purpose)
+    return 1 + dropped + saves_derivatives(layer, purpose)

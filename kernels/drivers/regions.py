@@ -7,7 +7,7 @@ from numba import prange
 from fastmlp.kernels.host.annotations import Code, Floats, Records
 from fastmlp.kernels.host.jit import kernel
 from fastmlp.kernels.tables import AnyPlan
-from fastmlp.kernels.vocabulary.simd import call
+from fastmlp.kernels.vocabulary.pointers import call
 
 
 @kernel()

@@ -27,7 +27,7 @@ from fastmlp.kernels.vocabulary.atomics import (
     store_release,
     yield_thread,
 )
-from fastmlp.kernels.vocabulary.simd import call, offset
+from fastmlp.kernels.vocabulary.pointers import call, offset
 
 OVER = -1  # in place of the number of a phase
 HELP, YIELD = 64, 2000  # pauses, about 1 and 30 us, after which a waiting worker does others' shares, and yields

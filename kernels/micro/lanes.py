@@ -14,14 +14,8 @@ from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.host.jit import inline
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import FEW, transpose, transpose_few_columns, transpose_few_rows
-from fastmlp.kernels.vocabulary.simd import (
-    INT,
-    Emitter,
-    Vector,
-    fma,
-    instruction,
-    offset,
-)
+from fastmlp.kernels.vocabulary.pointers import offset
+from fastmlp.kernels.vocabulary.simd import INT, Emitter, Vector, fma, instruction
 
 CHAIN = 1024  # units that one chain of additions sums; in a single chain, a million probabilities sum to 0.993
 

@@ -9,14 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.vocabulary.simd import (
-    INT,
-    INT32,
-    Emitter,
-    Vector,
-    fma,
-    instruction,
-)
+from fastmlp.kernels.vocabulary.simd import INT, INT32, Emitter, Vector, fma, instruction
 
 FEW = 4  # columns of a block, or rows, that `transpose_few_columns` and `transpose_few_rows` transpose
 LINE = 64  # bytes of a cache line, to which all buffers are aligned

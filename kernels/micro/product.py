@@ -17,13 +17,7 @@ from typing import Any
 
 from fastmlp.kernels.layout import CONSTANT_COUNT, PANEL
 from fastmlp.kernels.processor import tuning
-from fastmlp.kernels.vocabulary.simd import (
-    INT,
-    Emitter,
-    Vector,
-    fma,
-    instruction,
-)
+from fastmlp.kernels.vocabulary.simd import INT, Emitter, Vector, fma, instruction
 
 Rule = Callable[[Vector, Vector, Sequence[Vector], Sequence[Vector]], tuple[Vector, Sequence[Vector]]]
 """The rule of an optimizer: (w, gradient, slots, constants) to (new w, new slots)."""

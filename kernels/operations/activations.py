@@ -52,7 +52,7 @@ from fastmlp.kernels.vocabulary.arithmetic import (
     zero,
 )
 from fastmlp.kernels.vocabulary.loops import interleaved_loop
-from fastmlp.kernels.vocabulary.simd import offset, parameter_tuple
+from fastmlp.kernels.vocabulary.pointers import offset, parameter_tuple
 
 
 @dataclass(frozen=True)

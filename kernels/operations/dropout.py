@@ -17,8 +17,8 @@ from fastmlp.kernels.host.jit import inline
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.operations.random import DROPOUT_DRAW, GOLDEN, emit_mix, key
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.pointers import exists
-from fastmlp.kernels.vocabulary.simd import INT, Emitter, instruction, offset, real_like
+from fastmlp.kernels.vocabulary.pointers import exists, offset, real_like
+from fastmlp.kernels.vocabulary.simd import INT, Emitter, instruction
 
 
 @inline

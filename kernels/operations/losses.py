@@ -42,7 +42,7 @@ from fastmlp.kernels.vocabulary.arithmetic import (
     two,
     zero,
 )
-from fastmlp.kernels.vocabulary.simd import offset, parameter_tuple, real_like
+from fastmlp.kernels.vocabulary.pointers import offset, parameter_tuple, real_like
 
 # The scratch memory of a loss: vectors of 16 lanes, then matrices [unit][16 lanes].
 SCRATCH_LANES = 4

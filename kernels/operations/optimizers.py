@@ -16,15 +16,7 @@ from typing import Any
 from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.host.jit import Kernel, kernel
 from fastmlp.kernels.micro.product import Rule, emit_block_product, emit_update
-from fastmlp.kernels.vocabulary.simd import (
-    Emitter,
-    Vector,
-    fma,
-    instruction,
-    maximum,
-    sign_times,
-    sqrt,
-)
+from fastmlp.kernels.vocabulary.simd import Emitter, Vector, fma, instruction, maximum, sign_times, sqrt
 
 Updated = tuple[Vector, Sequence[Vector]]
 

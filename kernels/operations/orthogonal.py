@@ -13,7 +13,7 @@ import math
 from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.operations.random import WEIGHTS_DRAW, key, normal
-from fastmlp.kernels.vocabulary.simd import offset
+from fastmlp.kernels.vocabulary.pointers import offset
 
 COLUMNS_PER_PASS = 64
 """Columns to which all reflections are applied before the next columns. 1024 rows of them stay in the L2 cache."""

@@ -17,7 +17,8 @@ from fastmlp.kernels.micro.product import block_product, narrow_block_product
 from fastmlp.kernels.phases.forward import scratch_of
 from fastmlp.kernels.tables import Layer, Plan
 from fastmlp.kernels.vocabulary.arithmetic import one, zero
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, real_like, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.pointers import call, offset, real_like
 
 
 @kernel()

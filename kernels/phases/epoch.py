@@ -9,8 +9,7 @@ from fastmlp.kernels.micro.panels import copy_past_caches
 from fastmlp.kernels.operations.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.phases.forward import share
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.pointers import exists
-from fastmlp.kernels.vocabulary.simd import offset
+from fastmlp.kernels.vocabulary.pointers import exists, offset
 
 
 @kernel()

@@ -12,8 +12,7 @@ from fastmlp.kernels.layout import BLOCK, PANEL, WORK
 from fastmlp.kernels.micro.panels import row_to_panels
 from fastmlp.kernels.micro.product import narrow_panel_product, panel_product
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.pointers import exists, null_like
-from fastmlp.kernels.vocabulary.simd import call, offset, real_like
+from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset, real_like
 
 
 @inline
@@ -99,4 +98,4 @@ def forward_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first
         out, columns = offset(layer.g, place), layer.units - panel * PANEL
         product_of_columns(columns, out, below, w, layer.inputs, bias, null_like(out), stride, threshold, rows)
         if exists(layer.forward) and layer.mixes_units == 0:
-            call(layer.forward, (out, offset(layer.slopes, place), rows * PANEL, layer.parameters))
+            call(layer.forward, (out, offset(layer.saved_derivatives, place), rows * PANEL, layer.parameters))

@@ -18,7 +18,8 @@ from fastmlp.kernels.phases.blocks import (
 )
 from fastmlp.kernels.phases.forward import scratch_of
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, real_like, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.pointers import call, offset, real_like
 
 
 @kernel()

@@ -13,7 +13,8 @@ from fastmlp.kernels.micro.finite import count_not_finite
 from fastmlp.kernels.micro.panels import panels_to_row
 from fastmlp.kernels.phases.forward import forward_layer, gather_inputs, share, work_of
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.simd import flush_denormals, offset, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.pointers import offset
 
 
 @kernel()

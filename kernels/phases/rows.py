@@ -22,8 +22,8 @@ from fastmlp.kernels.phases.forward import (
     target_row_at,
 )
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.pointers import exists, null_like
-from fastmlp.kernels.vocabulary.simd import call, flush_denormals, offset, real_like, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset, real_like
 
 
 @kernel()
@@ -168,11 +168,11 @@ def apply_derivative(plan: Plan, index: int, first: int, rows: int, work: Reals)
 
 @inline
 def apply_derivative_to_panel(plan: Plan, index: int, place: int, rows: int) -> None:
-    """Compute `delta *= g'(Z)` of one panel, `place` elements into the layer's: from g(Z), or from kept slopes."""
+    """Compute `delta *= g'(Z)` of one panel, `place` elements into the layer's, from g(Z) or saved derivatives."""
     layer = plan.layers[index]
     if not exists(layer.derivative):
         return
-    known = layer.slopes if exists(layer.slopes) else layer.g
+    known = layer.saved_derivatives if exists(layer.saved_derivatives) else layer.g
     call(layer.derivative, (offset(layer.delta, place), offset(known, place), rows * PANEL, layer.parameters))
 
 

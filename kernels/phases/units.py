@@ -13,7 +13,7 @@ from fastmlp.kernels.operations.dropout import drop_out
 from fastmlp.kernels.phases.forward import forward_panels, gather_inputs, scratch_of, share
 from fastmlp.kernels.phases.rows import delta_panels
 from fastmlp.kernels.tables import Plan
-from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
 
 
 @kernel()

@@ -2,8 +2,9 @@
 
 In reading order:
 
-- `simd`: vectors of lanes, loops that carry them in registers, pointers, calls by address;
-- `pointers`: null pointers;
+- `simd`: vectors of lanes, and loops that carry them in registers;
+- `pointers`: pointers that are moved, converted or null, and calls by address;
+- `denormals`: the floating-point state that makes denormals 0;
 - `arithmetic`: scalar constants, polynomials, FMA, exponents and signs;
 - `loops`: a loop over elements that interleaves several vectors;
 - `atomics`: communication between threads.

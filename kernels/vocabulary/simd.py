@@ -5,9 +5,6 @@ themselves. A function under `@instruction` receives an `Emitter` and its operan
 one LLVM instruction. Vectors have 16 lanes, or fewer where less is used. LLVM splits them into the registers that the
 processor has. All arithmetic is IEEE, each `fma` rounds once and nothing is reassociated, so the width of the registers
 changes no bit.
-
-The module also holds what kernels need around vectors: pointers, calls by address, and the control register that
-decides about denormals.
 """
 
 from __future__ import annotations
@@ -19,12 +16,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils, errors
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fastmlp.kernels.host.annotations import CODE
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.processor import IS_ARM, IS_X86
 
 INT = ir.IntType(64)
 INT32 = ir.IntType(32)
@@ -223,113 +218,3 @@ def instruction(body: Callable[..., None]) -> Any:
     made = intrinsic(definition)
     made.body = body
     return made
-
-
-@intrinsic
-def offset(_typing_context: Any, pointer: Any, offset: Any) -> Any:
-    """Return the pointer moved by `offset` elements."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.gep(arguments[0], [arguments[1]])
-
-    return pointer(pointer, types.intp), generate
-
-
-@intrinsic
-def real_like(_typing_context: Any, value: Any, pointer: Any) -> Any:
-    """Convert a float64 to the type that `pointer` points to."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return context.cast(builder, arguments[0], types.float64, pointer.dtype)
-
-    return pointer.dtype(types.float64, pointer), generate
-
-
-def parameter_tuple(count: int) -> Any:
-    """Make an intrinsic `f(parameters, pointer)`: the first `count` parameters in the type that `pointer` points to."""
-
-    @intrinsic
-    def first_parameters(_typing_context: Any, parameters: Any, pointer: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            places = [builder.gep(arguments[0], [INT(i)]) for i in range(count)]
-            values = [context.cast(builder, builder.load(place), types.float64, pointer.dtype) for place in places]
-            return context.make_tuple(builder, signature.return_type, values)
-
-        return types.UniTuple(pointer.dtype, count)(parameters, pointer), generate
-
-    return first_parameters
-
-
-@intrinsic
-def call(_typing_context: Any, address: Any, arguments: Any) -> Any:
-    """Call the compiled function at `address` with a tuple of arguments. It returns nothing.
-
-    An address has no signature that the arguments could be checked against. Only a float32, which no kernel takes, is
-    refused.
-    """
-    if types.float32 in arguments:
-        raise errors.TypingError(f"kernels take pointers, int64 and float64, got {arguments}")
-
-    def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        function, packed = values
-        unpacked = cgutils.unpack_tuple(builder, packed, len(arguments))
-        kind = ir.FunctionType(ir.VoidType(), [value.type for value in unpacked])
-        builder.call(builder.bitcast(function, kind.as_pointer()), unpacked)
-        return context.get_dummy_value()
-
-    return types.void(CODE, arguments), generate
-
-
-_FLUSH_X86 = 0x8040  # FTZ and DAZ in MXCSR
-_FLUSH_ARM = 1 << 24  # FZ in FPCR
-
-
-@intrinsic
-def flush_denormals(_typing_context: Any) -> Any:
-    """Let this thread treat denormals as 0. Return its former state, for `restore_denormals`."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
-        old = _read_control(builder)
-        bits = _FLUSH_X86 if IS_X86 else _FLUSH_ARM
-        _write_control(builder, builder.or_(old, INT(bits)))
-        return old
-
-    return types.intp(), generate
-
-
-@intrinsic
-def restore_denormals(_typing_context: Any, state: Any) -> Any:
-    """Restore the floating-point state of this thread that `flush_denormals` returned."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _write_control(builder, arguments[0])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), generate
-
-
-def _read_control(builder: Any) -> Any:
-    if IS_X86:
-        place = cgutils.alloca_once(builder, INT32)
-        _call_control(builder, "llvm.x86.sse.stmxcsr", place)
-        return builder.zext(builder.load(place), INT)
-    if IS_ARM:
-        kind = ir.FunctionType(INT, [])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.get.fpcr"), [])
-    return INT(0)
-
-
-def _write_control(builder: Any, state: Any) -> None:
-    if IS_X86:
-        place = cgutils.alloca_once(builder, INT32)
-        builder.store(builder.trunc(state, INT32), place)
-        _call_control(builder, "llvm.x86.sse.ldmxcsr", place)
-    elif IS_ARM:
-        kind = ir.FunctionType(ir.VoidType(), [INT])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.set.fpcr"), [state])
-
-
-def _call_control(builder: Any, name: str, place: Any) -> None:
-    byte = ir.IntType(8).as_pointer()
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), [byte]), name)
-    builder.call(function, [builder.bitcast(place, byte)])

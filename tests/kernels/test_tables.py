@@ -16,8 +16,7 @@ from fastmlp.kernels import tables
 from fastmlp.kernels.host.annotations import Code, Floats, Records, structure_of
 from fastmlp.kernels.host.jit import kernel
 from fastmlp.kernels.tables import AnyPlan, Layer, Phase, Plan, Result, State
-from fastmlp.kernels.vocabulary.pointers import exists, null_like
-from fastmlp.kernels.vocabulary.simd import call, offset
+from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset
 
 TABLES = (State, Layer, Phase, Result, Plan)
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)

@@ -56,7 +56,7 @@ from fastmlp.initializers import INITIALIZERS
 from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
-from fastmlp.kernels.vocabulary.simd import offset
+from fastmlp.kernels.vocabulary.pointers import offset
 from fastmlp.losses import Loss
 
 PAGE = mmap.PAGESIZE

@@ -17,7 +17,7 @@ from numba import config, prange
 from fastmlp import Callback, Network, NonFiniteLossError
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.annotations import Ints
-from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
 from fastmlp.optimizers import SGD, Adam, Optimizer
 from fastmlp.reference import Network as Reference
 

@@ -16,7 +16,7 @@ from fastmlp.kernels.host.annotations import Reals
 from fastmlp.kernels.host.jit import OPTIONS, Kernel, scalar
 from fastmlp.kernels.micro import functions
 from fastmlp.kernels.vocabulary import arithmetic, loops
-from fastmlp.kernels.vocabulary.simd import flush_denormals, restore_denormals
+from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
 
 NAMES = ("exp", "small_exp", "expm1", "log", "log1p", "log1p_to_1", "tanh", "sigmoid", "erf")
 ODD = ("tanh", "erf")

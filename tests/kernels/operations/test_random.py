@@ -18,7 +18,7 @@ from fastmlp.kernels.operations import random as compiled
 from fastmlp.kernels.operations.dropout import drop_panel, keep_threshold
 from fastmlp.kernels.operations.orthogonal import draw_orthogonal, workspace_size
 from fastmlp.kernels.operations.random import normal_quantile
-from fastmlp.kernels.vocabulary.simd import real_like
+from fastmlp.kernels.vocabulary.pointers import real_like
 from fastmlp.reference import Network as Reference
 from fastmlp.reference import random
 
