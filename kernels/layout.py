@@ -12,18 +12,18 @@ from __future__ import annotations
 
 PANEL = 16
 BLOCK = PANEL * PANEL
-LEAST_WEIGHT = 2.0**-1022  # a smaller sum of weights counts as 0: its reciprocal is infinite
+MIN_WEIGHT_SUM = 2.0**-1022  # a smaller sum of weights counts as 0: its reciprocal is infinite
 
 # A row of the table of step constants: the optimizer's numbers for one step, the decay of weights last.
 CONSTANT_COUNT = 7
 DECAY = CONSTANT_COUNT - 1  # place among the constants: what weights are multiplied by, and biases are not
-STEP_ROW = 8  # elements from one step to the next
+STEP_ROW = 8  # elements from one row to the next
 
-# A thread's scratch: a block of zeros, the optimizer's constants for weights and for biases, then room to work.
+# A thread's scratch: a block of zeros, the optimizer's constants for weights and for biases, then the workspace.
 ZEROS, STEP_CONSTANTS, BIAS_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL, BLOCK + 2 * PANEL
 
-# What the workers of a team write for each other: the number of the phase under way, how many shares have been done,
-# and for each share the last phase in which it was claimed. No two lie in one pair of cache lines (128 bytes), since a
-# processor may fetch lines in pairs.
+# The int64 words by which the workers of a team synchronize: the number of the current phase, the number of completed
+# shares, and for each share the last phase in which it was claimed. No two of them lie in one pair of cache lines (128
+# bytes), since a processor may fetch lines in pairs.
 TEAM_LINE = 16  # int64 words
 TEAM_PHASE, TEAM_DONE, TEAM_CLAIMS = 0, TEAM_LINE, 2 * TEAM_LINE

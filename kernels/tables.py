@@ -1,9 +1,14 @@
-"""The tables that the face fills and the kernels read: what a network is, how a step runs, and where everything lies.
+"""The tables that Python fills and the kernels read: what a network is, how a step runs, and where everything lies.
 
-A kernel receives a `Plan` and finds all else from it. Each field says its unit, who writes it and when. "plan" is
-`fastmlp._engine.plan`, when the plan is made; "data" is the feed, or the call that points the plan to the user's rows;
-"step" is `fastmlp.kernels.drivers.step`, between two phases. Rows are counted from 0. An address is 0 where there is
-nothing.
+A kernel receives a `Plan`, from which it reaches every other table and buffer. The comment of each field gives its
+unit, and after the semicolon its writer:
+
+- "plan" is `fastmlp._engine.plan`, when the plan is made;
+- "data" is the source of batches, or the call that points the plan to the user's rows;
+- "step" is `fastmlp.kernels.drivers.step`, between two phases;
+- "region" is the kernel of a phase, and "team" is `fastmlp.kernels.drivers.team`.
+
+Rows are counted from 0. An address is 0 where there is nothing.
 """
 
 from __future__ import annotations
@@ -13,18 +18,18 @@ from fastmlp.kernels.host.annotations import Code, Floats, Ints, Reals, Records,
 
 @table
 class State:
-    """The state of training, which outlives a plan: seed, counters, and what the epoch under way consists of."""
+    """The state of training, which outlives a plan: the seed, counters, and the data and sums of the current epoch."""
 
     seed: int  # of all random numbers; written when the network is made
-    epoch: int  # epochs done; step, as an epoch ends
-    batch: int  # batches done of the epoch under way; step, as a step ends
-    step: int  # steps done; step, as a step ends
-    epoch_rows: int  # rows of the epoch under way; Engine, as a fit begins
-    epoch_batch_size: int  # rows of its batches; likewise
-    epoch_fingerprint: int  # a checksum of its data, which tells other data from it; likewise
+    epoch: int  # epochs completed; step, as an epoch ends
+    batch: int  # batches completed of the current epoch; step, as a step ends
+    step: int  # steps completed; step, as a step ends
+    epoch_rows: int  # rows of the current epoch; Engine, as a fit begins
+    epoch_batch_size: int  # rows of each of its batches; Engine, as a fit begins
+    epoch_fingerprint: int  # a checksum of its data, to recognize other data; Engine, as a fit begins
     loss_sum: float  # of the epoch so far, weighted losses of rows; step, as a step ends
-    weight_sum: float  # of the epoch so far, weights of rows; likewise
-    penalty_sum: float  # of the epoch so far, penalties of its steps; likewise
+    weight_sum: float  # of the epoch so far, weights of rows; step, as a step ends
+    penalty_sum: float  # of the epoch so far, penalties of its steps; step, as a step ends
 
 
 @table
@@ -45,7 +50,7 @@ class Layer:
     saved_derivatives: Reals  # g'(Z), saved where it does not follow from g(Z), or 0
     delta: Reals  # dJ/dZ, or 0 in a plan that only predicts
     forward: Code  # g in place over Z, or 0 where the threshold does it
-    derivative: Code  # delta *= g', or 0 likewise
+    derivative: Code  # delta *= g', or 0 where the threshold does it
     mixes_units: int  # 1 where g mixes the units of a row, as softmax does
     uses_bias: int  # 1 where b is learned
     threshold: float  # z is replaced by it where z is less: 0 for relu, minus infinity for none
@@ -59,21 +64,21 @@ class Layer:
 class Phase:
     """One phase of a step. Written with the plan, by `fastmlp._engine.step_plan`."""
 
-    region: Code  # the kernel of each thread's share
-    layer: int  # the layer that it is about, or begins with
-    then: int  # what follows once all shares are done, one of the words below
+    region: Code  # the kernel that computes one share of the phase
+    layer: int  # the layer that the phase computes, or begins with
+    then: int  # what is done once after all shares, one of the constants below
 
 
-GO_ON, BEGIN_EPOCH, END_EPOCH, TAKE_LOSSES, CHOOSE_FACTOR, END_STEP = range(6)
+CONTINUE, BEGIN_EPOCH, END_EPOCH, TAKE_LOSSES, CHOOSE_FACTOR, END_STEP = range(6)
 """Values of `Phase.then`."""
 
 SNAPSHOT_PHASE, CHECK_PHASE, FIRST_PHASE = 0, 1, 2
-"""Places in the table of phases: what an epoch begins with, what it ends with, and the first phase of a step."""
+"""Places in the table of phases: the phase before an epoch, the phase after it, and the first phase of a step."""
 
 
 @table
 class Result:
-    """What is known of one step, and of the epoch up to and with it. Written by step, as the step ends."""
+    """The sums of one step, and of the epoch up to and including it. Written by step, as the step ends."""
 
     loss_sum: float  # weighted losses of the step's rows
     weight_sum: float  # weights of the step's rows
@@ -85,53 +90,53 @@ class Result:
 
 @table
 class Plan:
-    """Everything that a kernel must know, for one network, one purpose and one size of batch."""
+    """All parameters of a kernel, for one network, one purpose and one size of batch."""
 
-    phase: int  # place in `phases` of the phase under way; step, before each phase
-    region: Code  # kernel of the phase under way; likewise
-    layer: int  # layer of the phase under way; likewise
+    phase: int  # place in `phases` of the current phase; step, before each phase
+    region: Code  # kernel of the current phase; step, before each phase
+    layer: int  # layer of the current phase; step, before each phase
     steps_done: int  # whole steps of this call; step
     rows: int  # rows of this step, or of this call; step, data
     position: int  # place in `order` of the first of these rows; step
     epoch_ready: int  # 1 once the epoch's order and snapshot are made; step, data
-    not_finite: int  # 1 where parameters, or inputs of a prediction, were found NaN or infinite; regions
+    not_finite: int  # 1 where parameters, or inputs of a prediction, are NaN or infinite; region
 
     phases: Records[Phase]  # plan, for each number of threads
-    team: Ints  # what the workers of a call tell each other; plan, filled by team
+    team: Ints  # by which the workers of a call synchronize, see `layout`; plan, filled by team
     worker: Code  # kernel that each worker runs; StepRunner
     layers: Records[Layer]  # plan
     layer_count: int  # plan
     output_layer: int  # place of the layer whose activations are the prediction; plan, inference
-    threads: int  # shares into which a region is cut; StepRunner, inference
+    threads: int  # shares into which a phase is divided; StepRunner, inference
 
     capacity: int  # rows of each buffer of activations or deltas, a multiple of 16; plan
     batch_size: int  # rows of a full step; data
-    chunk_rows: int  # rows that go through all layers together, a multiple of 16; plan
+    chunk_rows: int  # rows that pass through all layers together, a multiple of 16; plan
     groups: int  # groups of rows whose gradients are summed apart, or 0; plan
     block_count: int  # 16 x 16 blocks of weights of all layers; plan
     parameter_count: int  # elements of the parameter vector, a multiple of 16; plan
-    slot_count: int  # numbers that the optimizer keeps beside each parameter; plan
+    slot_count: int  # values that the optimizer keeps for each parameter; plan
 
     backward: int  # 0 where the rows region ends with the loss; plan, inference
-    accumulates: int  # 1 where a gradient is added to what stands in `gradient`; plan
+    accumulates: int  # 1 where gradients are added to `gradient`, 0 where they replace it; plan
     clips_norm: int  # 1 where a step updates only once the norm of the whole gradient is known; plan
-    penalised: int  # 1 where l1 and l2 join in; plan, inference
-    averages_penalties: int  # 1 where penalties too are divided by the sum of the weights of a step's rows; plan
+    penalised: int  # 1 where l1 and l2 penalties are added; plan, inference
+    averages_penalties: int  # 1 where penalties are divided by the sum of the weights of a step's rows; plan
 
     state: Records[State]  # of the network; plan
-    snapshot_state: Records[State]  # as it was when the snapshot was made; plan, filled by step
+    snapshot_state: Records[State]  # a copy that belongs to the snapshot; plan, filled by step
     weights: Reals  # the parameter vector: the blocks of every W, then every b; plan
     slots: Reals  # slot after slot, `parameter_count` elements each; plan
-    gradient: Reals  # laid out as the parameter vector, or 0; plan
+    gradient: Reals  # in the layout of the parameter vector, or 0; plan
     group_gradients: Reals  # group after group, `parameter_count` elements each, or 0; plan
-    snapshot: Reals  # parameters and slots as the epoch, or this fit, began; plan
+    snapshot: Reals  # parameters and slots at the start of the epoch, or of this fit; plan, filled by region
     inputs: Reals  # panels of X, which the first layer reads; plan
     targets: Reals  # panels of y; plan
     row_weights: Floats  # a weight for each row of the buffers; plan
     row_losses: Floats  # a loss for each row of a step; plan
     block_penalties: Floats  # a penalty for each block of weights; plan
     block_squares: Floats  # the sum of the squares of each block's gradient, or 0; plan
-    scratch: Reals  # room to work for each thread, see `layout`; plan
+    scratch: Reals  # a workspace for each thread, see `layout`; plan
     scratch_stride: int  # elements from one thread's scratch to the next; plan
 
     samples: int  # rows of an epoch; data
@@ -139,7 +144,7 @@ class Plan:
     training_rows: Ints  # row numbers that an epoch draws from, or 0 for all; data
     shuffles: int  # 1 for a new order each epoch; data
     staged_from: int  # place in the epoch of the first row that `x` holds; data
-    targets_from: int  # the same of targets and weights, or -1 where they lie as `x` does; data
+    targets_from: int  # place in the epoch of the first target and weight, or -1 where they are staged as `x` is; data
     x: Reals  # the user's rows; data
     x_stride: int  # elements from row to row; data
     y: Reals  # the user's targets, rows of numbers; data
@@ -160,9 +165,9 @@ class Plan:
     scale: float  # 1 / (sum of the weights of this step's rows), or 0; step, inference
     sum_of_weights: float  # of this step's rows; step
     penalty_factor: float  # of l1 and l2 in this step: 1, or `scale` where they are averaged; step, inference
-    clip_value: float  # the largest element of a gradient that is left as it is, infinity for none; plan
-    clip_norm: float  # the largest norm of the whole gradient likewise; plan
-    clip_factor: float  # what this step's gradient is multiplied by; step
+    clip_value: float  # the limit of the absolute value of a gradient's elements, infinity for none; plan
+    clip_norm: float  # the limit of the norm of the whole gradient, infinity for none; plan
+    clip_factor: float  # the factor of this step's gradient; step
     loss_parameters: Floats  # numbers of the loss, such as Huber's delta; plan
 
 

@@ -22,7 +22,7 @@ from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address
 from fastmlp.kernels.drivers.regions import region_parallel, region_serial
 from fastmlp.kernels.host import threads
-from fastmlp.kernels.layout import LEAST_WEIGHT, PANEL, STEP_ROW
+from fastmlp.kernels.layout import MIN_WEIGHT_SUM, PANEL, STEP_ROW
 from fastmlp.kernels.phases.rows import input_deltas
 
 PREDICT_ROWS = 256  # rows that a thread takes through all layers together
@@ -147,7 +147,7 @@ def _rows_that_fit(row_bytes: int) -> int:
 def _losses(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, gradients: bool) -> float:
     architecture = plan.parameters.architecture
     sum_of_weights = float(len(X)) if weights is None else sum_weights(weights)
-    plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= LEAST_WEIGHT else 0.0
+    plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= MIN_WEIGHT_SUM else 0.0
     plan.record.penalty_factor = plan.record.scale if plan.record.averages_penalties else 1.0
     plan.record.penalised = 0
     losses = 0.0

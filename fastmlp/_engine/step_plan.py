@@ -18,7 +18,7 @@ from fastmlp.kernels.phases.gradients import gradients_region, update_region
 from fastmlp.kernels.phases.groups import groups_region
 from fastmlp.kernels.phases.rows import rows_region
 from fastmlp.kernels.phases.units import delta_region, forward_region, inputs_region
-from fastmlp.kernels.tables import BEGIN_EPOCH, CHOOSE_FACTOR, END_EPOCH, END_STEP, GO_ON, TAKE_LOSSES
+from fastmlp.kernels.tables import BEGIN_EPOCH, CHOOSE_FACTOR, CONTINUE, END_EPOCH, END_STEP, TAKE_LOSSES
 
 CACHE_BYTES = 1 << 20  # of a core's own cache
 CHUNK_ROWS = 256  # rows that go through all layers together, at most
@@ -32,7 +32,7 @@ class StepPhase(NamedTuple):
 
     region: Kernel
     layer: int = 0
-    then: int = GO_ON
+    then: int = CONTINUE
 
 
 class RowBlocking(NamedTuple):

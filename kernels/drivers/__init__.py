@@ -2,7 +2,7 @@
 
 In reading order:
 
-- `step`: what lies between the phases of a step;
+- `step`: the transitions between the phases of a step;
 - `team`: many training steps, by one thread or a team;
-- `regions`: one region outside of training.
+- `regions`: one region, outside of training.
 """

@@ -12,13 +12,13 @@ from fastmlp.kernels.vocabulary.pointers import call
 
 @kernel()
 def region_serial(region: Code, plan: AnyPlan, step: Floats) -> None:
-    """Run one region by one thread that takes every share."""
+    """Run one region on one thread, share after share."""
     for thread in range(plan.threads):
         call(region, (plan, step, thread))
 
 
 @kernel(parallel=True)
 def region_parallel(region: Code, plans: Records[AnyPlan], step: Floats) -> None:
-    """Run one region, a thread for each share; the plan comes as a pointer, which Numba's parallel loops take."""
+    """Run one region with a thread for each share. The plan is passed as a pointer: `prange` takes no records."""
     for thread in prange(plans[0].threads):
         call(region, (plans, step, thread))

@@ -1,8 +1,8 @@
-"""What lies between the phases of a step: which rows it takes, what its loss is, what follows.
+"""The transitions between the phases of a step: the rows of the step, its loss, and the next phase.
 
-A step is a sequence of phases. Each is a region, cut into shares that threads take side by side. The plan holds the
-sequence as a table, so that one text runs steps of every kind: rows and blocks on one thread, and on several threads
-whatever moves the least between their caches.
+A step is a sequence of phases. The kernel of a phase is a region: it computes one share of the phase, and threads
+compute the shares in parallel. The plan holds the sequence as a table, so the same driver runs steps of every kind:
+rows and blocks on one thread, and on several threads the phases that move the fewest bytes between their caches.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from fastmlp.kernels.host.annotations import Records
 from fastmlp.kernels.host.jit import inline
-from fastmlp.kernels.layout import LEAST_WEIGHT
+from fastmlp.kernels.layout import MIN_WEIGHT_SUM
 from fastmlp.kernels.phases.epoch import begin_epoch
 from fastmlp.kernels.phases.forward import target_row_at
 from fastmlp.kernels.tables import (
@@ -31,14 +31,14 @@ from fastmlp.kernels.vocabulary.pointers import exists
 
 @inline
 def first_phase(plan: Plan, count: int) -> bool:
-    """Begin a call of `count` steps; return False where there is nothing to do."""
+    """Begin a call of `count` steps. Return False if there is nothing to do."""
     plan.steps_done = plan.not_finite = 0
     return next_step(plan, count)
 
 
 @inline
 def next_step(plan: Plan, count: int) -> bool:
-    """Go to the first phase of the next step, or to what an epoch begins with; return False where the call is over."""
+    """Begin the next step, or the snapshot before a new epoch. Return False if the call is over."""
     if plan.steps_done >= count:
         return False
     go_to(plan, FIRST_PHASE if plan.epoch_ready != 0 else SNAPSHOT_PHASE)
@@ -47,7 +47,7 @@ def next_step(plan: Plan, count: int) -> bool:
 
 @inline
 def next_phase(plan: Plan, results: Records[Result], count: int) -> bool:
-    """Do what is to be done once after a phase, and go to the next; return False where the call is over."""
+    """Do the work that follows a phase once, and begin the next phase. Return False if the call is over."""
     then = plan.phases[plan.phase].then
     if then == BEGIN_EPOCH:
         begin_epoch(plan)
@@ -70,7 +70,7 @@ def next_phase(plan: Plan, results: Records[Result], count: int) -> bool:
 
 @inline
 def go_to(plan: Plan, phase: int) -> None:
-    """Make that phase of the program the one under way."""
+    """Begin a phase: write its region and layer, and for the first phase of a step its rows."""
     plan.phase = phase
     if phase == FIRST_PHASE:
         choose_rows(plan)
@@ -80,21 +80,21 @@ def go_to(plan: Plan, phase: int) -> None:
 
 @inline
 def choose_rows(plan: Plan) -> None:
-    """Write which rows this step takes, the reciprocal of the sum of their weights, and how much penalties count."""
+    """Write the rows of this step, the reciprocal of the sum of their weights, and the factor of penalties."""
     done = plan.state[0].batch * plan.batch_size
     plan.position = done - plan.staged_from
     plan.rows = min(plan.batch_size, plan.samples - done)
     total = sum_of_weights(plan) if exists(plan.sample_weights) else float(plan.rows)
-    plan.scale = 1.0 / total if total >= LEAST_WEIGHT else 0.0
+    plan.scale = 1.0 / total if total >= MIN_WEIGHT_SUM else 0.0
     plan.sum_of_weights = total
     plan.penalty_factor = plan.scale if plan.averages_penalties != 0 else 1.0
 
 
 @inline
 def take_losses(plan: Plan, result: Result) -> bool:
-    """Add up the losses of this step's rows; return False where the sum is not finite.
+    """Sum the losses of this step's rows. Return False if the sum is not finite.
 
-    Rows 0, 8, 16 ... are one chain of additions, 1, 9, 17 ... the next: 10000 rows in a single chain take 11 us.
+    Rows 0, 8, 16 ... form one chain of additions, rows 1, 9, 17 ... the next: 10000 rows in a single chain take 11 us.
     """
     losses = plan.row_losses
     rows = plan.rows
@@ -119,7 +119,7 @@ def take_losses(plan: Plan, result: Result) -> bool:
 
 @inline
 def sum_of_weights(plan: Plan) -> float:
-    """Add up the weights of this step's rows, in their order."""
+    """Return the sum of the weights of this step's rows, in the order of the rows."""
     weights = plan.sample_weights
     total = 0.0
     for r in range(plan.rows):
@@ -129,7 +129,7 @@ def sum_of_weights(plan: Plan) -> float:
 
 @inline
 def sum_of_penalties(plan: Plan) -> float:
-    """Add up the penalties of all blocks, in their order."""
+    """Return the sum of the penalties of all blocks, in the order of the blocks."""
     total = 0.0
     if plan.penalised != 0:
         for block in range(plan.block_count):
@@ -139,7 +139,7 @@ def sum_of_penalties(plan: Plan) -> float:
 
 @inline
 def choose_factor(plan: Plan) -> None:
-    """Write the factor that brings the norm of the whole gradient to its limit: `min(limit / (norm + 1e-6), 1)`."""
+    """Write the factor that limits the norm of the whole gradient: `min(limit / (norm + 1e-6), 1)`."""
     total = 0.0
     for block in range(plan.block_count):
         total += plan.block_squares[block]
@@ -149,7 +149,7 @@ def choose_factor(plan: Plan) -> None:
 
 @inline
 def end_step(plan: Plan, result: Result) -> None:
-    """Add the step to the sums of the epoch and count it, and the epoch where it is over."""
+    """Add the step to the sums of the epoch, and advance the counters of steps, batches and epochs."""
     state = plan.state[0]
     result.penalty = sum_of_penalties(plan)
     first = state.batch == 0

@@ -1,13 +1,13 @@
 """The drivers of training: many steps in one call, by one thread or by a team of threads.
 
-Python handles no signal before the call is over, so whatever interrupts a fit finds whole steps. The serial driver is
-compiled without `parallel`, so that it exists where no threading layer loads. Neither knows the dtype: they reach
-everything by address.
+Python calls no signal handler before the call is over, so an interrupted fit always ends with a whole step. The serial
+driver is compiled without `parallel`, so that it works where no threading layer can be loaded. The drivers are compiled
+once for both dtypes, since they call regions by address.
 
-A team starts once a call; to start one a region would cost 1.2 us each time with OpenMP. Its workers meet in memory. No
-worker waits for a thread that does not run, because a share of a phase is done by the worker that claims it: first by
-the one whose cache holds the weights, but by any other where that one is late or was never started. The worker that
-does the last share decides what follows.
+A team is the threads of one call, its workers. To start a team for each phase would cost 1.2 us each time with OpenMP.
+Workers synchronize through memory. A worker never waits for a thread that does not run, because any worker may claim a
+share of a phase: first the worker whose cache holds the weights, and any other if that worker is late or was never
+started. The worker that completes the last share of a phase begins the next phase.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from fastmlp.kernels.vocabulary.atomics import (
 )
 from fastmlp.kernels.vocabulary.pointers import call, offset
 
-OVER = -1  # in place of the number of a phase
-HELP, YIELD = 64, 2000  # pauses, about 1 and 30 us, after which a waiting worker does others' shares, and yields
+OVER = -1  # in place of the number of a phase, when the call is over
+HELP, YIELD = 64, 2000  # pauses, about 1 and 30 us, after which a waiting worker claims other shares, and yields
 
 
 @kernel()
 def train_serial(plan: AnyPlan, steps: Floats, results: Records[Result], count: int) -> int:
-    """Run up to `count` steps by one thread; return how many were done, fewer where something was not finite."""
+    """Run up to `count` steps on one thread. Return the number of steps done, fewer if a value was not finite."""
     going = first_phase(plan, count)
     while going:
         call(plan.region, (plan, offset(steps, plan.steps_done * STEP_ROW), 0))
@@ -45,9 +45,9 @@ def train_serial(plan: AnyPlan, steps: Floats, results: Records[Result], count: 
 
 @kernel(parallel=True)
 def train_parallel(plans: Records[AnyPlan], steps: Floats, results: Records[Result], count: int) -> int:
-    """Run up to `count` steps by as many threads as the plan says; return how many were done.
+    """Run up to `count` steps on `threads` threads of the plan. Return the number of steps done.
 
-    The plan comes as a pointer: Numba's parallel loops take pointers from outside, but no records.
+    The plan is passed as a pointer, since Numba's parallel loops take pointers from outside, but no records.
     """
     plan = plans[0]
     team = plan.team
@@ -62,7 +62,7 @@ def train_parallel(plans: Records[AnyPlan], steps: Floats, results: Records[Resu
 
 @kernel()
 def team_worker(plan: AnyPlan, steps: Floats, results: Records[Result], count: int, worker: int) -> None:
-    """Take part in every phase until the call is over."""
+    """Compute shares of every phase until the call is over. Each worker of a team runs this kernel."""
     team = plan.team
     phase = load_acquire(team)
     while phase != OVER:
@@ -81,7 +81,7 @@ def team_worker(plan: AnyPlan, steps: Floats, results: Records[Result], count: i
 
 @inline
 def take_share(plan: Plan, steps: Floats, results: Records[Result], count: int, phase: int, share: int) -> None:
-    """Do one share of the phase unless it is claimed; the worker that does the last one begins the next phase."""
+    """Claim and compute one share of the phase, unless it is claimed. After the last share, begin the next phase."""
     claim = offset(plan.team, TEAM_CLAIMS + share * TEAM_LINE)
     if load_acquire(claim) >= phase or not atomic_max(claim, phase):
         return

@@ -2,7 +2,7 @@
 
 In reading order:
 
-- `annotations`: the types of what kernels take: pointers, addresses of kernels, and tables;
+- `annotations`: the types of kernels' parameters: pointers, addresses of kernels, and tables;
 - `jit`: how kernels are declared and compiled;
 - `code_cache`: the machine code that is kept between processes;
 - `threads`: how many threads a kernel may use now;

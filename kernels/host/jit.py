@@ -71,7 +71,7 @@ class Kernel:
 
     @property
     def dtypes(self) -> tuple[np.dtype[Any], ...]:
-        """The dtypes that it has versions for: both, or int64, which stands for any, if it takes no reals."""
+        """The dtypes that the kernel has versions for: both, or int64 for a kernel without reals, which serves any."""
         if any(depends_on_dtype(kind) for kind in self.function.__annotations__.values()):
             return np.dtype(np.float32), np.dtype(np.float64)
         return (np.dtype(np.int64),)

@@ -23,7 +23,7 @@ from fastmlp.kernels.vocabulary.simd import INT, Emitter, instruction
 
 @inline
 def keep_threshold(rate: float) -> int:
-    """Return the least n with which a unit is kept, ceil(rate 2**53)."""
+    """Return the smallest n with which a unit is kept, ceil(rate 2**53)."""
     return math.ceil(rate * 2.0**53)
 
 

@@ -1,4 +1,4 @@
-"""The phases of a step: each is a kernel that does one thread's share of it.
+"""The phases of a step. The kernel of a phase, its region, computes one thread's share.
 
 In reading order:
 
@@ -7,7 +7,7 @@ In reading order:
 - `blocks`: by blocks of weights: gradients, penalties and the update;
 - `units`: by units, for layers with many weights: forward pass and deltas of a thread's units;
 - `groups`: sums of gradients by groups of rows, for long batches;
-- `gradients`: gradients that are kept whole, and the update by them;
-- `epoch`: what an epoch begins and ends with;
+- `gradients`: gradients that are stored whole, and the update by them;
+- `epoch`: the snapshot before an epoch, the order of its rows, and the check after it;
 - `predict`: predictions.
 """

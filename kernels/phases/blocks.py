@@ -1,4 +1,4 @@
-"""By blocks: a thread takes a share of the 16 x 16 weight blocks, `dW = A_below^T delta` over the whole batch for each.
+"""By blocks: a thread computes `dW = A_below^T delta` over the whole batch for a share of the 16 x 16 weight blocks.
 
 A block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each block
 has one owner and one order of summation. The update of a block waits for the product of the next block and is woven
@@ -23,7 +23,7 @@ from fastmlp.kernels.vocabulary.pointers import call, offset, real_like
 
 @kernel()
 def blocks_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Do one thread's share of the weight blocks of this step: gradients, penalties and the update."""
+    """Compute the gradients and penalties of one thread's share of the weight blocks, and update them."""
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
     load_constants(scratch, step)
@@ -48,7 +48,7 @@ def load_constants(scratch: Reals, step: Floats) -> None:
 def share_of_blocks(plan: Plan, index: int, thread: int) -> tuple[int, int, int]:
     """Return where one thread's share of a layer's blocks begins and ends, and how many blocks the layer has.
 
-    Every layer is cut where `units` cuts it, so that a thread updates the weights that it reads.
+    Every layer is divided as `units` divides it, so that a thread updates the weights that it reads.
     """
     layer = plan.layers[index]
     count = layer.unit_panels * layer.input_panels
@@ -59,7 +59,7 @@ def share_of_blocks(plan: Plan, index: int, thread: int) -> tuple[int, int, int]
 def update_blocks(plan: Plan, index: int, first: int, last: int, before: int, scratch: Reals) -> None:
     """Compute the gradients of the blocks from `first` to `last` of one layer, and update them.
 
-    `before` is how many blocks the layers below have. The waiting block is the one whose gradient is known and whose
+    `before` is the number of blocks of the layers below. The waiting block is the one whose gradient is known and whose
     update is not yet done; at first there is none, so 0 of its rows are updated.
     """
     layer = plan.layers[index]
@@ -110,20 +110,20 @@ def update_parameters(plan: Plan, place: int, count: int, rows: int, gradient: R
 
 @inline
 def panels_of_block(layer: Layer, block: int) -> tuple[int, int]:
-    """Return the panel of units and the panel of inputs that a block of the layer's W stands for."""
+    """Return the panel of units and the panel of inputs of a block of the layer's W."""
     panel = block // layer.input_panels
     return panel, block - panel * layer.input_panels
 
 
 @inline
 def extent_of_block(layer: Layer, inputs: int, panel: int) -> tuple[int, int]:
-    """Return how many inputs and units there are from a block of W on; below 16, the rest of the block is padding."""
+    """Return the number of inputs and units from a block of W on; below 16, the rest of the block is padding."""
     return layer.inputs - inputs * PANEL, layer.units - panel * PANEL
 
 
 @inline
 def operands(plan: Plan, index: int, inputs: int, panel: int, row: int) -> tuple[Reals, Reals]:
-    """Return the panel of A below and the panel of delta whose product is a block of dW, from that row on."""
+    """Return the panels of A below and of delta whose product is a block of dW, from a row on."""
     layer = plan.layers[index]
     stride = plan.capacity * PANEL
     a = offset(layer.below, inputs * stride + row * PANEL)
@@ -132,7 +132,7 @@ def operands(plan: Plan, index: int, inputs: int, panel: int, row: int) -> tuple
 
 @inline
 def write_transposed(plan: Plan, index: int, block: int) -> None:
-    """Write a block's transpose; the first layer has none, since nobody asks for delta of the input in training."""
+    """Write the transpose of a block. The first layer has none, since training does not need delta of the input."""
     if index == 0:
         return
     layer = plan.layers[index]
@@ -152,7 +152,7 @@ def update_bias(plan: Plan, index: int, panel: int, delta: Reals, scratch: Reals
 
 @inline
 def clip(plan: Plan, gradient: Reals, count: int) -> None:
-    """Bring each element to between minus and plus the limit, where there is one."""
+    """Clip each element of a gradient to [-clip_value, clip_value], if there is a limit."""
     if plan.clip_value == np.inf:
         return
     limit = real_like(plan.clip_value, gradient)
@@ -174,7 +174,7 @@ def penalise(plan: Plan, index: int, block: int, before: int, gradient: Reals) -
     if l2 != 0.0:
         add_squares(w, PANEL, 0.5 * l2, penalty)
     if l1 != 0.0 or l2 != 0.0:
-        share_1, share_2 = real_like(l1, w), real_like(l2, w)
+        real_l1, real_l2 = real_like(l1, w), real_like(l2, w)
         for i in range(BLOCK):
             sign = one(w[i]) if w[i] > zero(w[i]) else (-one(w[i]) if w[i] < zero(w[i]) else w[i])
-            gradient[i] += share_1 * sign + share_2 * w[i]
+            gradient[i] += real_l1 * sign + real_l2 * w[i]

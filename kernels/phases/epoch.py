@@ -1,4 +1,4 @@
-"""What an epoch begins and ends with: a snapshot to come back to, the order of its rows, and a check for NaN."""
+"""The work before and after an epoch: a snapshot to restore, the order of the rows, and the check for NaN."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fastmlp.kernels.vocabulary.pointers import exists, offset
 
 @kernel()
 def check_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Set `not_finite` where one thread's share of the parameters and slots holds NaN or infinity."""
+    """Set `not_finite` if one thread's share of the parameters and slots contains NaN or infinity."""
     first, last = share(plan.parameter_count, thread, plan.threads)
-    wrong = count_not_finite(offset(plan.weights, first), last - first)
+    not_finite = count_not_finite(offset(plan.weights, first), last - first)
     first, last = share(plan.slot_count * plan.parameter_count, thread, plan.threads)
-    if wrong + count_not_finite(offset(plan.slots, first), last - first) > 0:
+    if not_finite + count_not_finite(offset(plan.slots, first), last - first) > 0:
         plan.not_finite = 1
 
 
 @kernel()
 def snapshot_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Copy one thread's share of the parameters and slots, so that an epoch that fails can be undone."""
+    """Copy one thread's share of the parameters and slots, so that a failed epoch can be undone."""
     slots = offset(plan.snapshot, plan.parameter_count)
     first, last = share(plan.parameter_count, thread, plan.threads)
     copy_past_caches(offset(plan.snapshot, first), offset(plan.weights, first), last - first)
@@ -34,17 +34,17 @@ def snapshot_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def begin_epoch(plan: Plan) -> None:
-    """Copy the counters and sums that belong to the snapshot, and order the rows."""
-    state, kept = plan.state[0], plan.snapshot_state[0]
-    kept.epoch, kept.batch, kept.step = state.epoch, state.batch, state.step
-    kept.loss_sum, kept.weight_sum, kept.penalty_sum = state.loss_sum, state.weight_sum, state.penalty_sum
+    """Copy the counters and sums into the snapshot, and write the order of the rows."""
+    state, snapshot = plan.state[0], plan.snapshot_state[0]
+    snapshot.epoch, snapshot.batch, snapshot.step = state.epoch, state.batch, state.step
+    snapshot.loss_sum, snapshot.weight_sum, snapshot.penalty_sum = state.loss_sum, state.weight_sum, state.penalty_sum
     order_rows(plan)
     plan.epoch_ready = 1
 
 
 @inline
 def order_rows(plan: Plan) -> None:
-    """Write the order of this epoch, a function of seed and epoch alone; staged rows are in order already."""
+    """Write the order of this epoch's rows, a function of seed and epoch alone. Staged rows are in order already."""
     if not exists(plan.order):
         return
     state = plan.state[0]

@@ -23,32 +23,32 @@ def scratch_of(plan: Plan, thread: int) -> Reals:
 
 @inline
 def work_of(plan: Plan, thread: int) -> Reals:
-    """Return the room to work in one thread's scratch."""
+    """Return the workspace in one thread's scratch."""
     return offset(plan.scratch, thread * plan.scratch_stride + WORK)
 
 
 @inline
 def share(count: int, thread: int, threads: int) -> tuple[int, int]:
-    """Return where one thread's share of `count` rows or elements begins and ends, at whole panels."""
+    """Return where one thread's share of `count` rows or elements begins and ends, in multiples of 16."""
     panels = (count + PANEL - 1) // PANEL
     return panels * thread // threads * PANEL, min(count, panels * (thread + 1) // threads * PANEL)
 
 
 @inline
 def row_at(plan: Plan, position: int) -> int:
-    """Return which row of the user's data stands at that position of the epoch."""
+    """Return the row of the user's data at a position of the epoch."""
     return plan.order[position] if exists(plan.order) else position
 
 
 @inline
 def target_row_at(plan: Plan, position: int) -> int:
-    """Return which row of targets and weights belongs to that position; they may be staged where X is not."""
+    """Return the row of targets and weights at a position of the epoch. They may be staged where X is not."""
     return row_at(plan, position) if plan.targets_from < 0 else position - plan.targets_from
 
 
 @inline
 def gather_inputs(plan: Plan, position: int, first: int, rows: int) -> None:
-    """Copy rows of X into panels: the gather of the shuffled rows is the packing."""
+    """Copy rows of X into panels. Shuffled rows are gathered and packed in this one copy."""
     inputs = plan.layers[0].inputs
     for r in range(rows):
         row = offset(plan.x, row_at(plan, position + r) * plan.x_stride)
@@ -68,7 +68,7 @@ def product_of_columns(
     threshold: float,
     rows: int,
 ) -> None:
-    """Compute `panel_product`, in the narrow form where at most 8 columns of the panel are used."""
+    """Compute `panel_product`, by its narrow form if at most 8 columns of the panel are used."""
     if columns > PANEL // 2:
         panel_product(out, a, w, k, bias, below, stride, threshold, rows)
     else:

@@ -1,4 +1,4 @@
-"""Whole gradients: for a user who asks for them, or for a step that clips their norm before it updates."""
+"""Gradients that are stored whole: for a caller that requests them, or for a step that clips their norm first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastmlp.kernels.vocabulary.pointers import call, offset, real_like
 
 @kernel()
 def gradients_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Do one thread's share of the weight blocks: gradients and penalties; nothing is updated."""
+    """Compute the gradients and penalties of one thread's share of the weight blocks. Update nothing."""
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
     before = 0
@@ -38,7 +38,7 @@ def gradients_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @kernel()
 def update_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Update one thread's share of the weight blocks by the gradient buffer, once its norm is known."""
+    """Update one thread's share of the weight blocks by the gradient buffer, whose norm is known."""
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
     load_constants(scratch, step)
@@ -51,7 +51,7 @@ def update_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def write_gradient(plan: Plan, index: int, block: int, before: int, scratch: Reals) -> None:
-    """Write a block's gradient of these rows to the gradient buffer, or add it there; the biases' likewise."""
+    """Write or add a block's gradient to the gradient buffer, and beside the first of a panel the biases' gradient."""
     layer = plan.layers[index]
     panel, inputs = panels_of_block(layer, block)
     a, delta = operands(plan, index, inputs, panel, 0)
@@ -77,7 +77,7 @@ def store_squares(plan: Plan, index: int, block: int, before: int) -> None:
     panel, inputs = panels_of_block(layer, block)
     total = offset(plan.block_squares, before + block)
     total[0] = 0.0
-    rows = min(PANEL, layer.inputs - inputs * PANEL)  # the rest comes of padding
+    rows = min(PANEL, layer.inputs - inputs * PANEL)  # the other rows are padding
     add_squares(offset(plan.gradient, layer.w + block * BLOCK), rows, 1.0, total)
     if inputs == 0 and layer.uses_bias != 0:
         add_squares(offset(plan.gradient, layer.b + panel * PANEL), 1, 1.0, total)
@@ -97,7 +97,7 @@ def update_scaled(plan: Plan, index: int, block: int, scratch: Reals) -> None:
 
 @inline
 def update_by_buffer(plan: Plan, place: int, count: int, rows: int, constants: Reals) -> None:
-    """Update `rows` rows of the `count` parameters at `place` by what the gradient buffer holds for them."""
+    """Update `rows` rows of the `count` parameters at `place` by the gradient buffer times the clip factor."""
     gradient = offset(plan.gradient, place)
     factor = real_like(plan.clip_factor, gradient)
     for i in range(count):

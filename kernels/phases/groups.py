@@ -1,4 +1,4 @@
-"""Grouped rows: each group's gradients are summed as its chunks of rows go by, and then the groups are added up.
+"""By groups of rows: each group sums the gradients of its chunks of rows, then the groups are added.
 
 Groups, not threads, decide the order of the sums, so any number of threads gives the same bits.
 """
@@ -28,7 +28,7 @@ from fastmlp.kernels.vocabulary.pointers import call, offset
 
 @kernel()
 def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals) -> None:
-    """Add the gradients of a chunk of rows, which lie in the buffers from `first`, to those of their group."""
+    """Add the gradients of a chunk of rows, which begin at `first` in the buffers, to the sums of its group."""
     gradients = offset(plan.group_gradients, group * plan.parameter_count)
     db = offset(scratch, WORK)
     for index in range(plan.layer_count):
@@ -48,7 +48,7 @@ def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals
 
 @kernel()
 def groups_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Do one thread's share of the weight blocks: the sum over the groups, penalties and the update."""
+    """Sum the groups' gradients of one thread's share of the weight blocks, add penalties, and update."""
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
     load_constants(scratch, step)
@@ -63,36 +63,36 @@ def groups_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def add_groups(plan: Plan, index: int, block: int, before: int, scratch: Reals) -> None:
-    """Add up a block's gradients, group after group, and update unless the whole norm must be known first."""
+    """Sum a block's gradients over the groups. Update the block, unless the norm of the whole gradient comes first."""
     layer = plan.layers[index]
-    keeps = plan.clips_norm != 0
+    stores_gradient = plan.clips_norm != 0
     panel, inputs = panels_of_block(layer, block)
     place = layer.w + block * BLOCK
-    gradient = offset(plan.gradient, place) if keeps else offset(scratch, WORK)
+    gradient = offset(plan.gradient, place) if stores_gradient else offset(scratch, WORK)
     sum_of_groups(plan, place, BLOCK, gradient)
     if plan.penalised != 0:
         penalise(plan, index, block, before, gradient)
-    if not keeps:
+    if not stores_gradient:
         rows = min(PANEL, layer.inputs - inputs * PANEL)
         update_parameters(plan, place, BLOCK, rows, gradient, offset(scratch, STEP_CONSTANTS))
         write_transposed(plan, index, block)
     if inputs == 0 and layer.uses_bias != 0:
         place = layer.b + panel * PANEL
-        db = offset(plan.gradient, place) if keeps else offset(scratch, WORK)
+        db = offset(plan.gradient, place) if stores_gradient else offset(scratch, WORK)
         sum_of_groups(plan, place, PANEL, db)
-        if not keeps:
+        if not stores_gradient:
             update_parameters(plan, place, PANEL, 1, db, offset(scratch, BIAS_CONSTANTS))
-    if keeps:
+    if stores_gradient:
         store_squares(plan, index, block, before)
 
 
 @inline
 def sum_of_groups(plan: Plan, place: int, count: int, out: Reals) -> None:
-    """Sum over the groups, in their order, the `count` gradients at `place`."""
+    """Compute `out`, the sum over the groups, in their order, of the `count` gradients at `place`."""
     sums = offset(plan.group_gradients, place)
     for i in range(count):
         out[i] = sums[i]
     for group in range(1, plan.groups):
-        more = offset(sums, group * plan.parameter_count)
+        group_sums = offset(sums, group * plan.parameter_count)
         for i in range(count):
-            out[i] += more[i]
+            out[i] += group_sums[i]

@@ -1,7 +1,7 @@
-"""The prediction region: each thread takes its share of the rows through the forward pass, some at a time.
+"""The prediction region: each thread computes the forward pass of its share of the rows, some rows at a time.
 
-It also checks that the inputs are finite, while they are in the cache. To check them before, as training does, takes
-a second pass through memory: 4 % of a prediction of 256 rows by 784-256-256-256-10.
+The region also checks that the inputs are finite, while they are in the cache. A check before the prediction, as
+training does it, takes a second pass through memory: 4 % of a prediction of 256 rows by 784-256-256-256-10.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from fastmlp.kernels.vocabulary.pointers import offset
 
 @kernel()
 def predict_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Predict one thread's share of the rows; each thread owns an equal part of the rows of the buffers.
+    """Predict one thread's share of the rows. Each thread owns an equal part of the rows of the buffers.
 
-    `not_finite` becomes 1 where an input is NaN or infinite.
+    `not_finite` becomes 1 if an input is NaN or infinite.
     """
     control = flush_denormals()
     work = work_of(plan, thread)
-    room = plan.capacity // plan.threads // PANEL * PANEL
+    buffer_rows = plan.capacity // plan.threads // PANEL * PANEL
     first, last = share(plan.rows, thread, plan.threads)
-    for start in range(first, last, room):
-        count = min(room, last - start)
-        gather_inputs(plan, plan.position + start, thread * room, count)
-        check_inputs(plan, thread * room, count)
+    for start in range(first, last, buffer_rows):
+        count = min(buffer_rows, last - start)
+        gather_inputs(plan, plan.position + start, thread * buffer_rows, count)
+        check_inputs(plan, thread * buffer_rows, count)
         for index in range(plan.output_layer + 1):
-            forward_layer(plan, index, thread * room, count, work)
-        scatter_outputs(plan, start, thread * room, count)
+            forward_layer(plan, index, thread * buffer_rows, count, work)
+        scatter_outputs(plan, start, thread * buffer_rows, count)
     restore_denormals(control)
 
 
 @inline
 def check_inputs(plan: Plan, first: int, rows: int) -> None:
-    """Set `not_finite` where inputs in their panels, whose padding is 0, are NaN or infinite."""
+    """Set `not_finite` if an input in the panels is NaN or infinite. Padding is 0."""
     inputs = offset(plan.inputs, first * PANEL)
     for panel in range(plan.layers[0].input_panels):
         if count_not_finite(offset(inputs, panel * plan.capacity * PANEL), rows * PANEL) != 0:

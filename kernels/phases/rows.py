@@ -1,6 +1,6 @@
-"""By rows: a thread takes a share of the batch's rows through gather, forward layers, the loss and deltas.
+"""By rows: a thread computes the forward pass, the loss and the deltas of a share of the batch's rows.
 
-Threads share nothing, so the rows stay in the cache of one core, and the bits do not depend on which thread computed
+No two threads share rows, so they stay in the cache of one core, and the bits do not depend on which thread computed
 them. The delta recursion is `delta[l] = ((delta[l+1] @ W[l+1]^T) o D[l]) o g'(Z[l])`.
 """
 
@@ -30,9 +30,9 @@ from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset,
 def rows_region(plan: Plan, step: Floats, thread: int) -> None:
     """Compute one thread's share of the rows of this step: activations, deltas and the loss of each row.
 
-    The region goes from `plan.layer` up and back down to it; layers below are done by units. Where rows are grouped, a
-    thread has room for one chunk of rows, which is used again and again and stays in its cache, and the gradients of
-    each group are summed as its chunks go by: groups, not threads, decide the order of the sum.
+    The region computes the layers from `plan.layer` up, and back down to it; the layers below are computed by units. If
+    rows are grouped, a thread has buffers for one chunk of rows. Every chunk reuses them, so they stay cached. The
+    gradients of each group are summed chunk after chunk: groups, not threads, decide the order of the sum.
     """
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
@@ -53,7 +53,7 @@ def rows_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def forward_and_back(plan: Plan, start: int, first: int, rows: int, scratch: Reals) -> None:
-    """Take rows of the batch through the layers and back."""
+    """Compute the forward pass, the loss and the deltas of some rows of the batch."""
     work = offset(scratch, WORK)
     lowest = plan.layer
     if lowest == 0:
@@ -70,7 +70,7 @@ def forward_and_back(plan: Plan, start: int, first: int, rows: int, scratch: Rea
 
 @inline
 def clear_group(plan: Plan, group: int) -> None:
-    """Begin the sum of a group's gradients with 0."""
+    """Set the sums of a group's gradients to 0."""
     sums = offset(plan.group_gradients, group * plan.parameter_count)
     for i in range(plan.parameter_count):
         sums[i] = 0.0
@@ -78,7 +78,7 @@ def clear_group(plan: Plan, group: int) -> None:
 
 @inline
 def gather_targets(plan: Plan, position: int, first: int, rows: int) -> None:
-    """Copy targets into panels, a class label as a row with a single 1, and the weights of the rows beside them."""
+    """Copy targets into panels, a class label as a one-hot row, and copy the weights of the rows."""
     stride = plan.capacity * PANEL
     last = plan.layers[plan.layer_count - 1]
     panels = offset(plan.targets, first * PANEL)
@@ -101,7 +101,7 @@ def gather_targets(plan: Plan, position: int, first: int, rows: int) -> None:
 
 @inline
 def loss_and_last_delta(plan: Plan, start: int, first: int, rows: int, work: Reals) -> None:
-    """Compute the loss of each row and delta of the last layer, from Z for an exact pair, else through g'."""
+    """Compute the loss of each row and delta of the last layer: from Z for an exact pair, else by dJ/dA and g'."""
     index = plan.layer_count - 1
     layer = plan.layers[index]
     stride = plan.capacity * PANEL
@@ -131,8 +131,8 @@ def delta_below(plan: Plan, index: int, first: int, rows: int, scratch: Reals) -
 def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: int, rows: int, zeros: Reals) -> None:
     """Compute some panels of delta of the layer below `index`.
 
-    The derivative of a threshold is part of the product; any other that works on each unit alone follows while the
-    panel is in L1.
+    The derivative of a threshold is part of the product. Any other elementwise derivative follows while the panel is in
+    L1.
     """
     layer = plan.layers[index]
     under = plan.layers[index - 1]
@@ -155,7 +155,7 @@ def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: 
 
 @inline
 def apply_derivative(plan: Plan, index: int, first: int, rows: int, work: Reals) -> None:
-    """Compute `delta *= g'(Z)` of one layer, where the derivative of its activation is a kernel."""
+    """Compute `delta *= g'(Z)` of one layer, if the derivative of its activation is a kernel."""
     layer = plan.layers[index]
     stride = plan.capacity * PANEL
     if layer.mixes_units == 0:
@@ -168,7 +168,7 @@ def apply_derivative(plan: Plan, index: int, first: int, rows: int, work: Reals)
 
 @inline
 def apply_derivative_to_panel(plan: Plan, index: int, place: int, rows: int) -> None:
-    """Compute `delta *= g'(Z)` of one panel, `place` elements into the layer's, from g(Z) or saved derivatives."""
+    """Compute `delta *= g'(Z)` of the panel at `place` in the layer's buffers, from g(Z) or saved derivatives."""
     layer = plan.layers[index]
     if not exists(layer.derivative):
         return
@@ -178,7 +178,7 @@ def apply_derivative_to_panel(plan: Plan, index: int, place: int, rows: int) -> 
 
 @kernel()
 def input_deltas(plan: Plan) -> None:
-    """Compute `delta W^T` of the first layer into the rows of `output`, after the rows region.
+    """Write `delta W^T` of the first layer to the rows of `output`, after the rows region.
 
     The panels of X are overwritten.
     """

@@ -1,7 +1,8 @@
-"""By units: all rows of one layer at a time; each thread takes a share of the layer's panels of units.
+"""By units: all rows of one layer at a time; each thread computes a share of the layer's panels of units.
 
-A thread then reads the weights that it has updated itself, and some of the transposed weights of others. By rows, every
-thread reads all weights, most of which another core has just written. The price is two meetings of the threads a layer.
+A thread then reads the weights that it has updated itself, and some transposed weights that other threads updated. By
+rows, every thread reads all weights, most of which another core has just written. The price is two synchronizations of
+the threads a layer.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def inputs_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @kernel()
 def forward_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Compute A of one layer: one thread's share of its panels, of the last of them perhaps only some rows."""
+    """Compute one thread's share of A of one layer: some panels, the first and the last perhaps only in part."""
     control = flush_denormals()
     index = plan.layer
     begin, end, parts = share_of_panels(plan, plan.layers[index].unit_panels, thread)
@@ -38,7 +39,7 @@ def forward_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @kernel()
 def delta_region(plan: Plan, step: Floats, thread: int) -> None:
-    """Compute delta of the layer below one: one thread's share of its panels, of the last perhaps only some rows."""
+    """Compute one thread's share of delta of the layer below: some panels, the first and the last perhaps in part."""
     control = flush_denormals()
     index = plan.layer
     zeros = scratch_of(plan, thread)
@@ -51,7 +52,10 @@ def delta_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def share_of_panels(plan: Plan, panels: int, thread: int) -> tuple[int, int, int]:
-    """Return one thread's share of all parts of 16 rows of all panels, panel after panel, and the parts of a panel."""
+    """Return where one thread's share of the layer begins and ends, and the parts of a panel.
+
+    A part is 16 rows of a panel. Parts are counted panel after panel.
+    """
     parts = (plan.rows + PANEL - 1) // PANEL
     count = parts * panels
     return count * thread // plan.threads, count * (thread + 1) // plan.threads, parts
@@ -59,6 +63,6 @@ def share_of_panels(plan: Plan, panels: int, thread: int) -> tuple[int, int, int
 
 @inline
 def rows_of_panel(plan: Plan, panel: int, begin: int, end: int, parts: int) -> tuple[int, int]:
-    """Return which rows of that panel the parts from `begin` to `end` hold."""
+    """Return where the rows of a panel begin and end that belong to the parts from `begin` to `end`."""
     first = max(begin - panel * parts, 0) * PANEL
     return first, min((end - panel * parts) * PANEL, plan.rows)

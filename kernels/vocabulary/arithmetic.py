@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# A polynomial of so many coefficients or more is evaluated in two chains: erf in float64, of 25 coefficients, takes
+# A polynomial of this many coefficients or more is evaluated in two chains: erf in float64, of 25 coefficients, takes
 # 1.95 ns an element in two chains and 2.4 in one. The number of chains decides how a result is rounded, so it is the
 # same on every processor and does not belong in `kernels.processor`.
 _TWO_CHAINS_FROM = 16
@@ -116,7 +116,7 @@ def times_power_of_two(_typing_context: Any, x: Any, shifted: Any) -> Any:
 
 @intrinsic
 def power_of_two(_typing_context: Any, shifted: Any) -> Any:
-    """Return `2**n`, where `shifted` is n + MAGIC, for n from the least normal exponent to the greatest."""
+    """Return `2**n`, where `shifted` is n + MAGIC, for n from the smallest normal exponent to the largest."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         kind = context.get_value_type(shifted)
@@ -188,5 +188,5 @@ two = constant(2.0)
 infinity = constant(float("inf"))
 nan = constant(float("nan"))
 
-# Adding it to a number rounds that to an integer, which the lowest bits of the sum hold.
+# A number plus MAGIC is rounded to an integer, which the lowest bits of the sum hold.
 MAGIC = constant(1.5 * 2.0**23, 1.5 * 2.0**52)

@@ -18,7 +18,7 @@ _YIELDS = sys.platform != "win32"  # where the C library has sched_yield
 
 @intrinsic
 def load_acquire(_typing_context: Any, pointer: Any) -> Any:
-    """Load an int64 with acquire order: what its writer stored before it is visible too."""
+    """Load an int64 with acquire order: all stores of its writer before it are visible too."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.load_atomic(arguments[0], "acquire", 8)
@@ -28,7 +28,7 @@ def load_acquire(_typing_context: Any, pointer: Any) -> Any:
 
 @intrinsic
 def store_release(_typing_context: Any, pointer: Any, value: Any) -> Any:
-    """Store an int64 with release order: after everything that this thread stored before."""
+    """Store an int64 with release order: after all earlier stores of this thread."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         builder.store_atomic(arguments[1], arguments[0], "release", 8)
@@ -49,7 +49,7 @@ def atomic_increment(_typing_context: Any, pointer: Any) -> Any:
 
 @intrinsic
 def atomic_max(_typing_context: Any, pointer: Any, value: Any) -> Any:
-    """Raise an int64 to `value` if it is less. Return whether this thread raised it."""
+    """Replace an int64 by `value` if `value` is larger. Return whether this thread replaced it."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         before = builder.atomic_rmw("max", arguments[0], arguments[1], "acq_rel")
