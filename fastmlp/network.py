@@ -1,4 +1,4 @@
-"""`Network`, a multi-layer perceptron as users handle it: it checks arguments and hands them to its engine."""
+"""`Network`, the public class of a multi-layer perceptron: it checks arguments and passes them to its engine."""
 
 from __future__ import annotations
 
@@ -33,57 +33,57 @@ from fastmlp.schedules import Schedule
 
 
 class Network:
-    """A multi-layer perceptron: its parameters, and all that can be done with them.
+    """A multi-layer perceptron: its parameters, and methods to train, evaluate, inspect and save them.
 
     Parameters
     ----------
     layers : sequence
         The number of inputs, then for each layer its number of units or a `Dense`.
     activation : str or Activation
-        The activation of hidden layers that name none: a name of `fastmlp.activations.ACTIVATIONS`, or an object such
-        as `LeakyReLU(0.1)`.
+        The activation of hidden layers that specify none: a name of `fastmlp.activations.ACTIVATIONS`, or an object
+        such as `LeakyReLU(0.1)`.
     output : str or Activation, optional
-        The activation of the last layer, if it names none. None lets it follow from the loss; without a loss it is
-        linear.
+        The activation of the last layer, if that layer specifies none. None derives it from the loss; without a loss it
+        is linear.
     loss : str or Loss, optional
-        A name of `fastmlp.losses.LOSSES`, or an object such as `Huber(0.5)`. None lets it follow from the output
+        A name of `fastmlp.losses.LOSSES`, or an object such as `Huber(0.5)`. None derives it from the output
         activation: softmax and sigmoid take their cross-entropy, exponential takes Poisson's loss, any other takes mean
         squared error.
     optimizer : str or Optimizer, optional
         A name of `fastmlp.optimizers.OPTIMIZERS`, or an object such as `SGD(0.1, momentum=0.9)`. None is `Adam(1e-3)`.
     dtype : {"float32", "float64"}
-        The dtype of the parameters and of everything computed.
+        The dtype of the parameters and of all computations.
     seed : int, optional
         Decides initial weights, shuffles, dropout and splits. The same seed gives the same bits, whatever the number of
-        threads. None draws a seed, which is then `network.seed`.
+        threads. None draws a seed, which `network.seed` returns.
     threads : int, optional
-        The most threads to use. None leaves it to the library, which takes one for small work.
+        The maximum number of threads. None lets the library choose; it uses one thread for small work.
 
     Attributes
     ----------
     architecture : Architecture
-        Layers, loss, optimizer, dtype and seed, with nothing left open.
+        Layers, loss, optimizer, dtype and seed, with all defaults resolved.
     history : History or None
-        The history of the last `fit`, also of one that was interrupted.
+        The history of the last `fit`, also if it was interrupted.
     stop_training : bool
-        A callback sets it to end the fit after the epoch.
+        A callback sets it to True to end the fit after the current epoch.
     stop_at_once : bool
-        A callback sets it to end the fit after the steps under way, within the epoch. The next fit finishes that epoch,
-        as after Ctrl-C. Nothing is raised.
+        A callback sets it to True to end the fit after the current steps, within the epoch. No exception is raised. The
+        next fit finishes that epoch, as after Ctrl-C.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is unknown or out of its range, or if arguments contradict each other.
     MemoryError
-        If the network would take more memory than there is.
+        If there is not enough memory for the network.
 
     Notes
     -----
-    Threads may share a network. While one thread fits it, others can read it (predict, evaluate, copy, pickle, save)
-    between two steps, some 50 ms apart or a step where that is longer, and they see the network of a finished step.
-    Any change by another thread, a second fit above all, raises RuntimeError. In a process that was forked in the
-    middle of a step of another thread's fit, every use of the network raises RuntimeError.
+    Threads may share a network. While one thread fits it, other threads can read it (predict, evaluate, copy, pickle,
+    save) between two calls of the kernels, which take about 50 ms, or one step if that takes longer. They read the
+    state after a completed step. A change by another thread, such as a second fit, raises RuntimeError. In a process
+    that was forked in the middle of a step of another thread's fit, every use of the network raises RuntimeError.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class Network:
         self._attach(Engine.initialised(architecture, max_threads))
 
     def _attach(self, engine: Engine) -> None:
-        """Become the network of that engine, with no history."""
+        """Use an engine, and start without a history."""
         self._engine = engine
         self.history: History | None = None
         self.stop_training = self.stop_at_once = False
@@ -120,12 +120,12 @@ class Network:
 
     @property
     def architecture(self) -> Architecture:
-        """Layers, loss, optimizer, dtype and seed, with nothing left open."""
+        """Layers, loss, optimizer, dtype and seed, with all defaults resolved."""
         return self._engine.architecture
 
     @property
     def threads(self) -> int | None:
-        """The most threads to use; None leaves it to the library."""
+        """The maximum number of threads; None lets the library choose."""
         return self._engine.threads
 
     @property
@@ -135,22 +135,22 @@ class Network:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done, over all fits."""
+        """The number of completed epochs, over all fits."""
         return self._engine.epoch
 
     @property
     def step(self) -> int:
-        """How many steps of the optimizer are done."""
+        """The number of completed steps of the optimizer."""
         return self._engine.step
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the next step: the optimizer's number, or what its schedule gives.
+        """The learning rate of the next step: the optimizer's constant, or the value of its schedule.
 
-        Set it to a number or a `Schedule`. The steps already done count for a schedule. The next step takes the new
-        rate, within a fit too if a callback sets it. The rate becomes part of `architecture.optimizer`, and so of
-        files, copies and `repr`. The optimizer's moments stay. If an epoch is undone because its loss became NaN, the
-        rate stays as it was set.
+        Set it to a number or a `Schedule`. A schedule counts the steps that are already completed. The next step uses
+        the new rate, also within a fit if a callback sets it. The rate becomes part of `architecture.optimizer`, and
+        so of files, copies and `repr`. The optimizer's moments do not change. If an epoch is undone because its loss
+        became NaN, the rate is not reset.
 
         Raises
         ------
@@ -178,12 +178,12 @@ class Network:
         return self._engine.get_weights()
 
     def set_weights(self, weights: Sequence[tuple[ArrayLike, ArrayLike | None]]) -> None:
-        """Copy each layer's (W, b) into the network; the optimizer's state and the counters stay as they are.
+        """Copy each layer's (W, b) into the network. The optimizer's state and the counters do not change.
 
         Parameters
         ----------
         weights : sequence of (array-like, array-like or None)
-            As `get_weights` returns them.
+            W of shape (inputs, units) and b of shape (units,), or None, as `get_weights` returns them.
 
         Raises
         ------
@@ -197,9 +197,9 @@ class Network:
         self._engine.set_weights(check_layer_weights(weights, self.architecture))
 
     def reinitialize(self, seed: int | None = None) -> None:
-        """Start afresh, as if the network had just been made with this seed.
+        """Reset the network to the state of a new network with this seed.
 
-        For a moment the network takes twice its memory.
+        While this method runs, the network takes twice its memory.
 
         Parameters
         ----------
@@ -230,10 +230,10 @@ class Network:
         return notebook.network_table(self.architecture)
 
     def memory(self, batch_size: int = 32) -> int:
-        """Return how many bytes a fit with batches of that size takes: parameters, moments, buffers and tables.
+        """Return the number of bytes that a fit takes for parameters, moments, buffers and tables.
 
-        The data and the order of its rows, 8 bytes a row, come on top. So do buffers of some 16 MB where data is large
-        and does not lie as the kernels read it.
+        Not included are the data, the order of its rows (8 bytes a row), and buffers of about 16 MB for large data that
+        kernels cannot read in place.
         """
         return self._engine.memory(whole_number(batch_size, "batch_size"))
 
@@ -247,19 +247,19 @@ class Network:
         X : array-like of shape (n, inputs)
             Finite real numbers of any dtype.
         batch_size : int, optional
-            How many rows a thread takes through the layers together. It changes speed and memory only.
+            The number of rows that a thread computes together. It changes only speed and memory.
 
         Returns
         -------
         ndarray of shape (n, outputs)
-            In the network's dtype.
+            The outputs, in the network's dtype.
 
         Raises
         ------
         ValueError, TypeError
-            If X does not suit the network.
+            If X does not have shape (n, inputs), or contains values that are not finite real numbers.
         MemoryError
-            If the predictions would take more memory than there is.
+            If there is not enough memory for the predictions.
         """
         rows = optional_whole_number(batch_size, "batch_size")
         engine = self._engine
@@ -268,8 +268,8 @@ class Network:
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Return the predicted class of each row.
 
-        With softmax it is the class with the largest probability. Outputs of a sigmoid are classes 0 and 1 by whether
-        p >= 0.5, outputs of a hinge loss by whether p > 0.
+        With softmax it is the class with the largest probability. With a sigmoid it is 1 if p >= 0.5, else 0. With a
+        hinge loss it is 1 if the output is greater than 0, else 0.
 
         Returns
         -------
@@ -296,17 +296,17 @@ class Network:
     ) -> dict[str, float]:
         """Return the loss, penalties included, and metrics.
 
-        X is read in pieces; the predictions, (n, outputs), are held in memory.
+        X is read in pieces. The predictions, of shape (n, outputs), are in memory as a whole.
 
         Parameters
         ----------
         X, y, sample_weight
-            Rows as `fit` takes them. They count by their weights.
+            Arrays as in `fit`. The weights apply to the loss and to the metrics.
         metrics : iterable of str or function, optional
             Names of `fastmlp.metrics.METRICS`, or functions `f(y, predictions)` of your own. Such a function receives
-            labels (n,) or rows (n, outputs) and what `predict` returns, and returns a finite number. The metric takes
-            the function's name. A function with a parameter `sample_weight` receives the weights too. None measures
-            "accuracy" where the loss takes classes, otherwise "mean_absolute_error" and "r2".
+            labels (n,) or rows (n, outputs) and the result of `predict`, and returns a finite number. The metric has
+            the name of the function. A function with a parameter `sample_weight` receives the weights too. None
+            computes "accuracy" if the loss takes classes, otherwise "mean_absolute_error" and "r2".
 
         Returns
         -------
@@ -316,7 +316,7 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If the rows do not suit the network, or a metric is unknown or does not suit the loss or the rows.
+            If the arrays do not suit the network, or a metric is unknown or does not suit the loss or the targets.
         """
         selected = select_metrics(metrics, self.architecture.loss)
         return self._engine.evaluate(check_samples(X, y, sample_weight, self.architecture), selected)
@@ -329,8 +329,9 @@ class Network:
         Returns
         -------
         loss : float
+            The loss, penalties included.
         gradients : list of (dW, db)
-            Of the shapes that `get_weights` returns.
+            The gradients, in the shapes that `get_weights` returns.
         """
         return self._engine.loss_and_gradients(check_samples(X, y, sample_weight, self.architecture))
 
@@ -352,7 +353,7 @@ class Network:
         callbacks: Iterable[Callback] = (),
         verbose: bool | int | str = "auto",
     ) -> History:
-        """Train for some epochs. Each epoch takes every row once, in batches, in an order that seed and epoch decide.
+        """Train for some epochs. Each epoch uses every row once, in batches, in an order that seed and epoch decide.
 
         Parameters
         ----------
@@ -360,77 +361,80 @@ class Network:
             Finite real numbers of any dtype and layout.
         y : array-like, optional
             Class labels (n,) or rows (n, outputs) for categorical cross-entropy, numbers from 0 to 1 for binary
-            cross-entropy, any numbers otherwise. Shape (n,) will do for one output. None if X gives chunks.
+            cross-entropy, any numbers otherwise. Shape (n,) suffices for one output. None if X gives chunks.
         epochs, batch_size : int
-            At least 1. The last batch of an epoch may be smaller. An iterator, which can be read only once, allows one
-            epoch.
+            The number of epochs, and the rows of a batch; at least 1. The last batch of an epoch may be smaller. An
+            iterator of chunks, which can be read only once, allows one epoch.
         validation_data : tuple, optional
             (X, y) or (X, y, sample_weight) to evaluate after each epoch.
         validation_split : float
-            Instead of `validation_data`: the share of the rows, drawn by the seed, that is kept out of training and
-            evaluated. Not with chunks.
+            Instead of `validation_data`: the share of the rows, drawn by the seed, that is excluded from training and
+            evaluated. It cannot be used with chunks.
         sample_weight : array-like of shape (n,), optional
-            The weight of each row in the mean of the losses. Chunks bring their own.
+            The weight of each row in the mean of the losses. Chunks contain their own weights.
         class_weight : mapping, optional
-            From class label to a factor on the weights of its rows in training; 1 for classes left out.
+            From class label to a factor of the weights of its rows in training. Classes that are left out have the
+            factor 1.
         shuffle : bool
-            False takes the rows as they come.
+            Whether to shuffle the rows before each epoch. False keeps their order.
         metrics : iterable of str or function, optional
-            What to measure of the validation rows after each epoch, as in `evaluate`. To measure the training rows,
-            pass them as `validation_data`.
+            The metrics of the validation rows after each epoch, as in `evaluate`. For metrics of the training rows,
+            pass these as `validation_data`.
         callbacks : iterable of Callback
-            Called in this order.
+            The callbacks, which are called in this order.
         verbose : {"auto", True, False}
-            Whether to show a line of progress; "auto" shows it in a terminal. With a `ProgressBar` among the callbacks
-            it is shown in any case, once.
+            Whether to show a line of progress; "auto" shows it in a terminal. A `ProgressBar` among the callbacks shows
+            it in any case.
 
         Returns
         -------
         History
-            "loss" by epoch, as training saw it; with validation rows also "val_loss" and the metrics, "val_" before
-            their names.
+            "loss" of each epoch, as the training steps computed it. With validation rows also "val_loss" and the
+            metrics, with "val_" before their names.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument does not suit. Nothing is changed. Errors of a chunk name its number.
+            If an argument is invalid, or does not suit the network. Nothing is changed. Messages about a chunk contain
+            its number.
         NonFiniteLossError
             If a loss becomes NaN or infinite. The network is back where that epoch began.
         MemoryError
-            If the fit would take more memory than there is. Nothing is changed. The message says what takes how much.
+            If there is not enough memory for the fit. Nothing is changed. The message names what takes how much.
         RuntimeError
             If this network is being fitted already, by another thread or by the fit whose callback this is.
 
         Notes
         -----
-        **Data larger than memory.** Data that lies C-contiguous in the network's dtype is read where it is. Small data
-        is converted once. Any other data, such as a memory-mapped file of any dtype and layout, is converted a piece at
-        a time. Beside these buffers a fit takes 8 bytes a row for the order of the rows, and as much again with
-        `validation_split`. Lists, objects with `__array__`, and arrays of Python objects are converted as a whole.
+        **Data larger than memory.** Arrays whose rows are contiguous in the network's dtype are read in place. Small
+        arrays are converted once. Any other array, such as a memory-mapped file of any dtype and layout, is converted a
+        piece at a time. Beside these buffers a fit takes 8 bytes a row for the order of the rows, and as much again
+        with `validation_split`. Lists, objects with `__array__`, and arrays of Python objects are converted as a
+        whole.
 
         **Chunks.** Without y, X gives chunks: tuples (X, y) or (X, y, sample_weight) of any size. X is an iterable that
-        can be read once an epoch, or a function, such as a generator function, that returns one for each epoch. Rows
-        are shuffled within their chunk, by seed, epoch and the number of the chunk. Rows that do not fill a batch wait
-        for the next chunk, so without `shuffle` the bits are those of a fit on all rows at once. A chunk, a batch and a
-        buffer are held at most, and only the next chunk is asked for ahead. If a chunk does not suit, or cannot be
-        made, the network is back where that epoch began.
+        is read once an epoch, or a function, such as a generator function, that returns an iterable for each epoch.
+        Rows are shuffled within their chunk, by seed, epoch and the number of the chunk. Rows that do not fill a batch
+        wait for the next chunk, so without `shuffle` the bits are those of a fit on all rows at once. At most one
+        chunk, one batch and one buffer are in memory, and at most one chunk is requested ahead. If a chunk does not
+        suit the network, or raises an error, the network is back where that epoch began.
 
-        **Interruption.** Ctrl-C, or what the handler of another signal raises, ends a fit between two steps, or while
-        it waits for callbacks, metrics, chunks or data. While kernels are compiled it ends after the one under way,
-        some seconds at most. The network is then that of a finished step, and its `history` holds what was measured
-        until then, NaN for what was not; callbacks that had not been called are not called. An exception in a callback
-        leaves the same state behind.
+        **Interruption.** Ctrl-C, or an exception of another signal handler, ends a fit between two steps, or during a
+        call of callbacks, metrics, chunks or data. During compilation it ends the fit after the current kernel, within
+        a few seconds. The network is then in the state after a completed step. Its `history` contains all finished
+        epochs, with NaN for values that were not computed. No further callbacks are called. An exception in a callback
+        leaves the network in such a state, too.
 
         **Resumption.** The next fit on the same data, with the same `validation_split`, `batch_size`, `shuffle` and
-        weights, first finishes the epoch under way, as the first of its `epochs`, with the bits of a fit that was never
-        interrupted. This also works in another process, from a file of `save` or `ModelCheckpoint`. A fit on other
-        data, in batches of another size, or on chunks begins a new epoch.
+        weights, first finishes the interrupted epoch, as the first of its `epochs`, with the bits of a fit that was
+        never interrupted. This also works in another process, from a file of `save` or `ModelCheckpoint`. A fit on
+        other data, in batches of another size, or on chunks begins a new epoch.
         """
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
         architecture = self.architecture
         listeners, selected = check_callbacks(callbacks), select_metrics(metrics, architecture.loss)
         check_bool(shuffle, "shuffle")
-        source, held_out = check_training_data(
+        data, held_out = check_training_data(
             X,
             y,
             architecture,
@@ -444,7 +448,7 @@ class Network:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         requested = {} if metrics is None else built_in_metrics(selected)
         validation = None if held_out is None else Validation(held_out, selected, requested)
-        job = FitJob(source, epochs, batch_size, bool(shuffle), listeners, verbose, validation)
+        job = FitJob(data, epochs, batch_size, bool(shuffle), listeners, verbose, validation)
         return self._engine.fit(self, job)
 
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -458,7 +462,7 @@ class Network:
         Raises
         ------
         NonFiniteLossError
-            If the loss is NaN or infinite, or the weights become so. The network is as it was.
+            If the loss or a weight becomes NaN or infinite. The network is unchanged.
         RuntimeError
             If this network is being fitted.
         """
@@ -467,7 +471,7 @@ class Network:
     # Files and copies ------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path, *, optimizer: bool = True) -> None:
-        """Write the network to a file in the safetensors layout; at any moment the old file or the new one is there.
+        """Write the network to a file in the safetensors layout. An older file is replaced only by a complete new one.
 
         Parameters
         ----------
@@ -479,12 +483,12 @@ class Network:
         Raises
         ------
         OSError
-            If the file cannot be written. An old file of that name is intact, and nothing else is left behind.
+            If the file cannot be written. An older file of that name is unchanged, and no other file is left behind.
         ValueError
-            If weights are NaN or infinite, as they can be within an epoch that fails, or if nested schedules are too
-            long to be described. An old file is intact.
+            If weights are NaN or infinite, as they can be within an epoch that fails, or if the description of nested
+            schedules is too long. An older file is unchanged.
         MemoryError
-            If there is no memory for a copy of the weights. An old file is intact.
+            If there is no memory for a copy of the weights. An older file is unchanged.
         """
         self._engine.save(path, optimizer=optimizer)
 
@@ -497,15 +501,15 @@ class Network:
         path : path
             The file.
         threads : int, optional
-            The most threads to use. None leaves it to the library.
+            The maximum number of threads. None lets the library choose.
 
         Raises
         ------
         OSError
             If the file cannot be read, or is a device or a pipe.
         ModelFormatError
-            If anything in it is not as `save` writes it. Until that is known, loading takes at most twice the file's
-            size of memory, and twice the size of the description at its beginning.
+            If the file is damaged, or was not written by `save`. Before this error, loading takes at most twice the
+            size of the file in memory, and twice the size of the description at its beginning.
         MemoryError
             If there is no memory for the network.
         """
@@ -515,21 +519,21 @@ class Network:
         return network
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return everything but plans and lock, which hold addresses of this process."""
+        """Return the state without plans and lock, which contain addresses of this process."""
         return self._engine.copy_state(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make an engine with this state."""
+        """Create an engine with this state."""
         self._attach(Engine.from_state(state))
         self.history = state["history"]
 
     def __copy__(self) -> Network:
-        """Return a network of its own: nothing is shared."""
+        """Return a deep copy, which shares nothing with this network."""
         return copy.deepcopy(self)
 
 
 def network_with(engine: Engine) -> Network:
-    """Return the network of an engine, for the parts of fastmlp that load more than a network from a file."""
+    """Return the network of an engine. Modules that load more than a network from a file use it."""
     network = Network.__new__(Network)
     network._attach(engine)
     return network

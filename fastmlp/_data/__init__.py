@@ -10,9 +10,9 @@ X goes from `Network.fit` to a kernel in this order:
 2. `arrays` checks X, `targets` checks y and `weights` checks the weights of rows and classes. `samples` holds the three
    together; nothing large has been copied so far.
 3. `order` splits the rows into those that train and those that validate, and shuffles the order of each epoch.
-4. `array_feed`, or `chunk_feed` if X gives chunks, is asked for the rows of the next steps: both are a `batch_source`.
+4. `array_feed`, or `chunk_feed` if X gives chunks, provides the rows of the next steps, as a `batch_source`.
 5. `staging` writes the addresses of the user's arrays into the plan's record if kernels can read them in place. Else it
-   copies rows into a buffer that is filled as training goes on, of about 16 MB or of one batch.
+   copies the rows of the next steps into a buffer of about 16 MB, or of one batch if that is larger.
 
 Predictions and evaluations go the same way without 3 and 4: `fastmlp._engine.inference` calls `staging` for each piece.
 """

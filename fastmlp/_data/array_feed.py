@@ -21,7 +21,7 @@ class ArrayData:
     Parameters
     ----------
     samples : Samples
-        The samples; their weights contain those of the classes.
+        The samples. Their weights are already multiplied by the class weights.
     training_rows : ndarray of int64, or None
         The numbers of the rows that train; None for all.
 
@@ -40,7 +40,7 @@ class ArrayData:
         return self.rows_per_epoch, batch_size, self.samples.fingerprint()
 
     def feed(self, record: Any, state: Any, batch_size: int, shuffle: bool) -> ArrayFeed:
-        """Return the feed that brings the samples to the kernels."""
+        """Return the feed that provides the samples to the kernels."""
         return ArrayFeed(self, record, state, batch_size, shuffle)
 
 
@@ -50,12 +50,12 @@ class ArrayFeed:
     If X, the targets and the weights are all kernel-ready, kernels read them in place and make the order of each epoch.
     If X alone is kernel-ready, it is read in place, and targets and weights are staged in the order of the epoch.
     Else all are staged. An X that is not kernel-ready is copied as a whole, once, if the copy is small; a large one
-    remains where it is. Beside these the feed takes 8 bytes a row for the order, unless rows come in sequence.
+    remains where it is. The order of the rows takes 8 bytes a row more, unless the rows are read in sequence.
 
     Parameters
     ----------
     data : ArrayData
-        The samples, and which of them train.
+        The samples, and the rows that train.
     record : record of `fastmlp.kernels.tables.Plan`
         The record of the plan that trains; its fields about data are written.
     state : record of `fastmlp.kernels.tables.State`

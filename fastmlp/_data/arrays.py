@@ -12,7 +12,7 @@ from __future__ import annotations
 import decimal
 import numbers
 from collections.abc import Iterator
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NoReturn, Protocol, TypeGuard
 
 import numpy as np
 from numpy.ma import MaskedArray
@@ -49,7 +49,7 @@ class RowArray(Protocol):
 
 
 class SelectedRows:
-    """Selected rows of a large array. A row is copied when it is asked for.
+    """Selected rows of a large array. A row is copied when it is read.
 
     Parameters
     ----------
@@ -144,6 +144,15 @@ def check_finite(array: RowArray, dtype: np.dtype[Any], name: str) -> None:
                 wider = ", or take dtype='float64'" if dtype.itemsize == 4 and abs(value) < 1e308 else ""
                 what = f"{value!s}, which {dtype.name} cannot hold; scale it down{wider}"
             raise ValueError(f"{name} must be finite, but {name}[{where}] is {what}")
+
+
+def raise_not_finite(X: RowArray, dtype: np.dtype[Any]) -> NoReturn:
+    """Raise ValueError for inputs in which a kernel has found NaN or infinity.
+
+    Kernels report only that there is such a value, so X is searched for its place.
+    """
+    check_finite(X, dtype, "X")
+    raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
 
 
 def _is_contiguous(array: RowArray, dtype: np.dtype[Any]) -> TypeGuard[NDArray[Any]]:

@@ -1,25 +1,25 @@
-"""What training asks of a feed: `ArrayFeed` and `ChunkFeed` are such sources of batches."""
+"""`BatchSource`, the protocol of a feed: `ArrayFeed` and `ChunkFeed` provide the batches of a training."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-UNKNOWN_LENGTH = 1 << 61  # rows, or steps, of an epoch that has not shown its end: more than any epoch has
+UNKNOWN_LENGTH = 1 << 61  # rows, or steps, of an epoch whose end is not known: more than any epoch has
 
 
 class BatchSource(Protocol):
-    """A source of batches, which writes into a plan's record where the kernels find the rows of the next steps.
+    """A feed: it writes into a plan's record where the kernels read the rows of the next steps.
 
     Attributes
     ----------
     batch_size : int
         Rows of a step.
     rows_per_epoch : int or None
-        Rows of an epoch; None while no epoch has shown its end.
+        Rows of an epoch; None while no epoch has ended.
     steps_per_epoch : int
-        Steps of the epoch under way; `UNKNOWN_LENGTH` while it has not shown its end.
+        Steps of the current epoch; `UNKNOWN_LENGTH` while its end is not known.
     streamed : bool
-        Whether an epoch shows only at its end how many rows it has.
+        Whether the number of rows of an epoch is known only at its end.
     """
 
     batch_size: int

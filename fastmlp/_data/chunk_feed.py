@@ -25,7 +25,7 @@ ChunkSource = Iterable[Chunk] | Callable[[], Iterable[Chunk]]
 
 
 class ChunkData:
-    """The chunks to train on. Each chunk is checked when it is asked for.
+    """The chunks to train on. Each chunk is checked when it is read.
 
     Parameters
     ----------
@@ -87,11 +87,11 @@ class ChunkData:
         self.chunks, self.architecture, self.class_factors = chunks, architecture, class_factors
 
     def identity(self, batch_size: int) -> tuple[int, int, int]:
-        """Return rows, batch size and fingerprint of an epoch; those of arrays are never equal to it."""
+        """Return rows, batch size and fingerprint of an epoch, which never equal those of arrays."""
         return UNKNOWN_LENGTH, batch_size, 0
 
     def feed(self, record: Any, state: Any, batch_size: int, shuffle: bool) -> ChunkFeed:
-        """Return the feed that brings the chunks to the kernels."""
+        """Return the feed that provides the chunks to the kernels."""
         return ChunkFeed(self, record, state, batch_size, shuffle)
 
     def iterate(self) -> Iterator[Any]:
@@ -159,7 +159,7 @@ class ChunkFeed:
         self.rows_per_epoch: int | None = None
         self.steps_per_epoch = UNKNOWN_LENGTH
         self._buffer: StagingBuffer | None = None
-        self._samples: Samples | None = None  # of the chunk under way
+        self._samples: Samples | None = None  # of the current chunk
         self._order: NDArray[np.int64] | None = None  # of the rows of this chunk
         self._taken = 0  # rows of this chunk that are staged
         self._epoch = -1
@@ -235,7 +235,7 @@ class ChunkFeed:
         self.steps_per_epoch = -(-self._staged_to // self.batch_size)
 
     def _use(self, samples: Samples) -> None:
-        """Make the samples of a chunk those under way, and shuffle their order."""
+        """Make a chunk the current one, and shuffle the order of its rows."""
         has_labels = samples.targets.labels is not None
         if self._buffer is None:
             self._buffer = StagingBuffer(self.data.architecture, self.batch_size, has_labels)

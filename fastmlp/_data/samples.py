@@ -37,7 +37,7 @@ class Samples(NamedTuple):
         return Samples(X, self.targets.select(rows), select_weights(self.weights, rows))
 
     def fingerprint(self) -> int:
-        """Return a checksum of the first, middle and last row, which tells these samples from others."""
+        """Return a checksum of the first, middle and last row, to recognize other samples."""
         rows = [0, len(self.X) // 2, len(self.X) - 1]
         y = self.targets.take(rows).as_array()
         return zlib.crc32(converted(self.X[rows], FLOAT64).tobytes() + converted(y, FLOAT64).tobytes())

@@ -1,7 +1,7 @@
 """Targets: y, checked for the loss of a network, as class labels or as rows of numbers.
 
 Labels that are small are copied, 8 bytes each, so that nobody can change the indices of a kernel. Values that are small
-and not kernel-ready are copied in the network's dtype. All else stays where it is until rows of it are needed.
+and not kernel-ready are copied in the network's dtype. Any other y stays where it is until its rows are needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data of a fit: from the arguments of `Network.fit` to the source of training rows and the validation samples."""
+"""The data of a fit: from the arguments of `Network.fit` to the training data and the validation samples."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class TrainingData(NamedTuple):
 
     Parameters
     ----------
-    source : ArrayData or ChunkData
-        The rows that train; `source.feed` makes the feed that brings them to the kernels.
+    training : ArrayData or ChunkData
+        The rows that train; `training.feed` makes the feed that provides them to the kernels.
     validation : Samples or None
         The samples that are evaluated after each epoch. Their weights do not contain those of the classes.
     """
 
-    source: ArrayData | ChunkData
+    training: ArrayData | ChunkData
     validation: Samples | None
 
 

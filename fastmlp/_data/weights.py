@@ -28,7 +28,7 @@ _ROWS_PER_SUM = 1 << 17  # weights are summed in parts of this length, whatever 
 
 
 class ClassWeights:
-    """The weights of many rows times the weights of their classes, computed for the rows that are asked for.
+    """The weights of many rows times the weights of their classes, computed when the rows are read.
 
     Parameters
     ----------

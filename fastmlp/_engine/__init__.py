@@ -6,10 +6,10 @@ In reading order:
 
 - `engine`: the interface, and the lock under which everything happens;
 - `parameters`, `records`: the memory that outlives a fit;
-- `step_plan`, `plan_buffers`, `plan`: what a step consists of, and the tables from which the kernels work;
+- `step_plan`, `plan_buffers`, `plan`: the phases of a step, and the tables and buffers that the kernels read;
 - `fit_loop`, `step_runner`: the loop over epochs, and the calls of many steps;
-- `inference`, `few_rows`: everything outside of training;
-- `thread_tuner`, `flops`: whether threads pay;
-- `checkpointing`: the memory as a checkpoint and back;
+- `inference`, `few_rows`: predictions, losses and gradients, outside of training;
+- `thread_tuner`, `flops`: the choice between one thread and several;
+- `checkpointing`: the conversion between parameters and checkpoints;
 - `warmup`: compilation in advance.
 """

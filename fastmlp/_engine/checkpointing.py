@@ -1,4 +1,4 @@
-"""The memory of a network as a checkpoint, and a checkpoint as the memory of a network."""
+"""The conversion between the memory of a network and a checkpoint, the content of a model file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from fastmlp._io.description import COUNTERS
 
 _RENAMED = {"rows": "epoch_rows", "batch_size": "epoch_batch_size", "mark": "epoch_fingerprint"}
 _STATE_FIELDS = {name: _RENAMED.get(name, name) for name in COUNTERS}
-"""The field of `fastmlp.kernels.tables.State` of each counter of a file; most have the same name."""
+"""From the name of a counter in a file to the field of `fastmlp.kernels.tables.State`."""
 
 
 def to_checkpoint(
     parameters: Parameters, *, optimizer: bool, table: str | None = None, best: tuple[str, float] | None = None
 ) -> Checkpoint:
-    """Return copies of all that a model file holds, without the optimizer's state unless `optimizer`.
+    """Return a checkpoint with copies of the parameters; if `optimizer` is True, with the optimizer's state.
 
     Raises
     ------
     MemoryError
-        If there is no room for the copies.
+        If there is no memory for the copies.
     """
     slots, totals = None, None
     if optimizer:
@@ -48,7 +48,7 @@ def from_checkpoint(stored: Checkpoint) -> Parameters:
     Raises
     ------
     MemoryError
-        If there is no room for it.
+        If there is no memory for the network.
     """
     parameters = Parameters(stored.architecture)
     _pack(parameters, parameters.weights, stored.weights)

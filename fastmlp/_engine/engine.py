@@ -1,7 +1,7 @@
-"""The engine of a network: the one interface through which the rest of fastmlp reads, trains and changes it.
+"""The engine of a network: the one interface through which the rest of fastmlp reads, trains and changes a network.
 
-`Network`, the scikit-learn estimators, callbacks and tables use an `Engine` and nothing below it. An engine takes what
-`fastmlp._data` has checked, owns the network's memory and its lock, and calls the kernels.
+`Network`, the scikit-learn estimators, callbacks and tables use an `Engine` and nothing below it. An engine takes
+arguments that `fastmlp._data` has checked. It owns the memory and the lock of a network, and it calls the kernels.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ __all__ = ["Engine", "EpochLosses", "FitJob", "LayerWeights", "NonFiniteLossErro
 class Engine:
     """The memory, plans and lock of one network.
 
-    Every method takes the lock. Those that read may be called by any thread, also while another one fits; those that
-    change the network raise RuntimeError then.
+    The methods behind the public interface of `Network` acquire the lock. Those that read are thread-safe, also during
+    a fit. Those that change the network raise RuntimeError while another thread fits it.
 
     Parameters
     ----------
     parameters : Parameters
         The network's memory.
     threads : int or None
-        The most threads to use; None leaves it to the library.
+        The maximum number of threads; None lets the library choose.
 
     Attributes
     ----------
     averages_penalties : bool
-        Whether penalties are divided by the sum of the weights of the rows, as scikit-learn's are.
+        Whether penalties are divided by the sum of the weights of the rows, as in scikit-learn.
     """
 
     def __init__(self, parameters: Parameters, threads: int | None) -> None:
@@ -73,7 +73,7 @@ class Engine:
 
     @classmethod
     def initialised(cls, architecture: Architecture, threads: int | None) -> Engine:
-        """Return the engine of a new network, its weights drawn by the seed."""
+        """Return the engine of a new network, whose weights are drawn by the seed."""
         parameters = Parameters(architecture)
         parameters.initialise(architecture.seed)
         return cls(parameters, threads)
@@ -87,12 +87,12 @@ class Engine:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done, over all fits."""
+        """The number of completed epochs, over all fits."""
         return int(self.parameters.state.epoch)
 
     @property
     def step(self) -> int:
-        """How many steps of the optimizer are done."""
+        """The number of completed steps of the optimizer."""
         return int(self.parameters.state.step)
 
     @property
@@ -101,16 +101,16 @@ class Engine:
         return bool(self.parameters.state.batch != 0)
 
     def drop_epoch_under_way(self) -> None:
-        """Let the next fit begin with a new epoch."""
+        """Drop the current epoch, so that the next fit begins with a new one."""
         self.parameters.state.batch = 0
 
     def are_finite(self) -> bool:
-        """Return whether no weight, and nothing that the optimizer keeps, is NaN or infinite."""
+        """Return whether all weights, and all values of the optimizer, are finite."""
         return self.parameters.are_finite()
 
     @property
     def averages_penalties(self) -> bool:
-        """Whether plans that are made from now on average penalties."""
+        """Whether plans that are made after this was set average penalties."""
         return self.plans.averages_penalties
 
     @averages_penalties.setter
@@ -118,34 +118,34 @@ class Engine:
         self.plans.averages_penalties = value
 
     def learning_rate(self) -> float:
-        """Return the rate of the next step."""
+        """Return the learning rate of the next step."""
         with self.lock.turn, self.lock.lock:
             return self.architecture.optimizer.rate(self.step + 1)
 
     def set_learning_rate(self, rate: float | Schedule) -> None:
-        """Take this rate from the next step on, within a fit too if a callback sets it."""
+        """Set the learning rate from the next step on. A callback may set it during its fit."""
         with HeldSignals(), self.lock.change():
             changed = self.architecture.with_learning_rate(rate)
             self.parameters.architecture = changed
             self.constants.use(changed.optimizer)
 
     def copy_state(self, network: Network) -> dict[str, Any]:
-        """Return copies of all that a network is, at one moment: weights, slots, counters and history."""
+        """Return copies of the state of a network at one moment: weights, slots, counters and history."""
         with self.lock.turn, self.lock.lock:
-            own = self.parameters
-            memory.require(own.weights.nbytes + own.slots.nbytes, "a copy of a network")
+            parameters = self.parameters
+            memory.require(parameters.weights.nbytes + parameters.slots.nbytes, "a copy of a network")
             return {
                 "architecture": self.architecture,
-                "weights": own.weights.copy(),
-                "slots": own.slots.copy(),
-                "state": bytes(own.state),
+                "weights": parameters.weights.copy(),
+                "slots": parameters.slots.copy(),
+                "state": bytes(parameters.state),
                 "threads": self.threads,
                 "history": copy.deepcopy(network.history),
             }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Engine:
-        """Return an engine with the weights, slots and counters of `copy_state`."""
+        """Return an engine with the weights, slots and counters that `copy_state` returned."""
         parameters = Parameters(state["architecture"])
         parameters.weights[...], parameters.slots[...] = state["weights"], state["slots"]
         copy_record(parameters.state, state["state"])
@@ -158,11 +158,11 @@ class Engine:
         copy_record(self.parameters.state, other.parameters.state)
 
     def memory(self, batch_size: int) -> int:
-        """Return how many bytes a fit with batches of that size takes."""
-        own, threads = self.parameters, self.plans.thread_count()
-        sizes = buffer_sizes(self.architecture, own.size, "training", batch_size, threads)
-        kept = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes
-        return int(kept + self.constants.nbytes + bytes_of(sizes))
+        """Return the number of bytes that a fit with batches of a given size takes."""
+        parameters, threads = self.parameters, self.plans.thread_count()
+        sizes = buffer_sizes(self.architecture, parameters.size, "training", batch_size, threads)
+        network = parameters.weights.nbytes + parameters.transposed.nbytes + parameters.slots.nbytes
+        return int(network + self.constants.nbytes + bytes_of(sizes))
 
     # Weights ---------------------------------------------------------------------------------------------------------
 
@@ -172,40 +172,40 @@ class Engine:
             return self.parameters.unpack(self.parameters.weights)
 
     def set_weights(self, weights: Sequence[tuple[NDArray[Any], NDArray[Any] | None]]) -> None:
-        """Copy each layer's checked (W, b) in."""
-        own = self.parameters
-        memory.require(own.weights.nbytes, "a copy of the weights")
-        packed = np.zeros_like(own.weights)  # memory may run out here, but not while the weights are changed
+        """Replace the weights by each layer's checked (W, b)."""
+        parameters = self.parameters
+        memory.require(parameters.weights.nbytes, "a copy of the weights")
+        packed = np.zeros_like(parameters.weights)  # memory may run out here, but not while the weights are changed
         for index, (w, b) in enumerate(weights):
-            own.pack(packed, index, w, b)
+            parameters.pack(packed, index, w, b)
         with HeldSignals(), self.lock.change():
-            own.weights[:] = packed
-            own.refresh_transposed()
+            parameters.weights[:] = packed
+            parameters.refresh_transposed()
 
     def weight_positions(self) -> list[LayerWeights]:
-        """Return, in place of each layer's (W, b), where its elements stand in the parameter vector."""
+        """Return the positions of the elements of each layer's (W, b) in the parameter vector."""
         positions: Any = np.arange(self.parameters.size)
         return self.parameters.unpack(positions)
 
     def weights_at(self, positions: NDArray[Any]) -> NDArray[Any]:
-        """Return the weights at those positions of the parameter vector."""
-        found: NDArray[Any] = self.parameters.weights[positions]
-        return found
+        """Return a copy of the weights at some positions of the parameter vector."""
+        weights: NDArray[Any] = self.parameters.weights[positions]
+        return weights
 
     def loss_and_gradient_at(
         self, positions: NDArray[Any], values: NDArray[Any], samples: Samples
     ) -> tuple[float, NDArray[Any]]:
-        """Set the weights at those positions, and return the loss and its gradient there."""
-        own = self.parameters
+        """Set the weights at some positions, and return the loss and its gradient at these positions."""
+        parameters = self.parameters
         with HeldSignals(), self.lock.change():
             with np.errstate(all="ignore"):
-                own.weights[positions] = values
-            own.refresh_transposed()
+                parameters.weights[positions] = values
+            parameters.refresh_transposed()
             loss, gradient = inference.loss_and_gradient(self.plans, *samples)
         return loss, gradient[positions]
 
     def reinitialise(self, network: Network, seed: int) -> None:
-        """Start afresh with this seed and no history; where there is no memory for it, nothing is changed."""
+        """Reset the network to the state of a new one with this seed. If memory runs out, nothing is changed."""
         fresh = Parameters(dataclasses.replace(self.architecture, seed=seed))
         fresh.initialise(seed)
         with HeldSignals(), self.lock.fit(), self.lock.update():
@@ -249,12 +249,12 @@ class Engine:
         with self.lock.turn, self.lock.lock:
             loss = inference.loss(self.plans, X, targets, weights)
             predictions = inference.predict(self.plans, X)
-        own_weights = None if weights is None else converted(weights[:], FLOAT64)
-        values = measure(metrics, self.architecture.loss, targets.as_array(), predictions, own_weights)
+        sample_weight = None if weights is None else converted(weights[:], FLOAT64)
+        values = measure(metrics, self.architecture.loss, targets.as_array(), predictions, sample_weight)
         return {"loss": loss, **values}
 
     def _require_memory_to_evaluate(self, rows: int, metrics: SelectedMetrics) -> None:
-        """Raise MemoryError where predictions and metrics of so many rows take more than there is."""
+        """Raise MemoryError if there is not enough memory for the predictions and metrics of some rows."""
         count, dtype = rows * self.architecture.outputs, self.architecture.dtype
         size = count * dtype.itemsize + working_memory(metrics, count, dtype)
         memory.require(size, f"to evaluate {rows:,} rows at once", "fewer rows, or other metrics, would take less")
@@ -264,7 +264,7 @@ class Engine:
     def fit(self, network: Network, job: FitJob) -> History:
         """Train for some epochs: claim the network, plan, and run the loop over epochs.
 
-        The history is the network's from the first step on, so that an interrupted fit leaves it behind.
+        `network.history` is set before the first step, so that it exists after an interrupted fit.
 
         Raises
         ------
@@ -285,7 +285,7 @@ class Engine:
             return history
 
     def train_on_batch(self, samples: Samples) -> float:
-        """Do one step of the optimizer, dropout on; return the loss before it, penalties included."""
+        """Do one step of the optimizer, dropout on. Return the loss before the step, penalties included."""
         rows = len(samples.X)
         with HeldSignals() as signals, self.lock.fit():
             self._require_finite()
@@ -296,11 +296,11 @@ class Engine:
                 return batch_loss(runner.run(1)[0])
 
     def discard_training_buffers(self) -> None:
-        """Give back the memory that a fit takes beside the network; the next fit takes it anew."""
+        """Free the memory that a fit takes beside the network. The next fit allocates it again."""
         self.plans.discard("training")
 
     def _prepare(self, job: FitJob, progress: Any) -> Plan:
-        """Return the plan of a fit; compile what is needed the first time, and try the metrics that were asked for."""
+        """Return the plan of a fit. Compile kernels on first use, and try the requested metrics."""
         progress.prepare()
         plan = self.plans.get("training", job.batch_size)
         validation = job.validation
@@ -309,11 +309,11 @@ class Engine:
             self._require_memory_to_evaluate(rows, validation.metrics)
             inference.prepare(self.plans, rows)
             if validation.requested:
-                self.evaluate(validation.samples, validation.requested)  # raises now what it would after an epoch
+                self.evaluate(validation.samples, validation.requested)  # an error is raised now, not after an epoch
         return plan
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
-        """Resume the interrupted epoch if its rows, batch size and fingerprint are these; else begin a new one."""
+        """Resume the interrupted epoch if its rows, batch size and fingerprint equal `data`; else begin a new epoch."""
         state = self.parameters.state
         if (state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint) != data:
             state.batch = 0
@@ -321,17 +321,17 @@ class Engine:
 
     @contextlib.contextmanager
     def _outside_of_epochs(self) -> Iterator[None]:
-        """Let a step count as a step, but leave the epoch under way as it is."""
+        """Count the steps inside the `with` block as steps, but do not change the current epoch."""
         state = self.parameters.state
-        kept = type(state).from_buffer_copy(state)
+        saved = type(state).from_buffer_copy(state)
         try:
             state.batch = 0
             yield
         except NonFiniteLossError as error:
             raise NonFiniteLossError(error.epoch, 0, "this step") from None
         finally:
-            kept.step = state.step
-            copy_record(state, kept)
+            saved.step = state.step
+            copy_record(state, saved)
 
     def _require_finite(self) -> None:
         if not self.parameters.are_finite():
@@ -349,9 +349,9 @@ class Engine:
         path : path
             The file.
         optimizer : bool
-            Whether to store what the optimizer keeps.
+            Whether to store the state of the optimizer.
         table : str, optional
-            JSON of the schema of the table whose columns the inputs are.
+            The JSON of a table's schema, if the inputs are the columns of a table.
         best : (str, float), optional
             Name and value of the best figure so far.
         """
@@ -361,11 +361,11 @@ class Engine:
 
     @classmethod
     def load(cls, path: str | Path, threads: int | None) -> tuple[Engine, str | None]:
-        """Return the engine of a network in a file, and the schema of its table, if the file holds one."""
+        """Return the engine of the network in a file, and the JSON of its table's schema, if the file has one."""
         stored = checkpoint.read(path)
         return cls(from_checkpoint(stored), threads), stored.table
 
 
 def engine_of(network: Network) -> Engine:
-    """Return the engine of a network, for the parts of fastmlp that need more than its public interface."""
+    """Return the engine of a network. Modules that need more than the public interface of `Network` use it."""
     return network._engine

@@ -1,4 +1,4 @@
-"""Predictions of so few rows that it would take longer to point a plan to them than to compute them."""
+"""Predictions of few rows, which take less time than to point a plan to the user's array."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import check_finite
+from fastmlp._data.arrays import raise_not_finite
 from fastmlp._data.staging import point_to_inputs
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.parameters import Parameters
@@ -18,14 +18,14 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.phases.predict import predict_region
 
 MAX_ROWS = 256
-MAX_NUMBERS = 1 << 16  # of both buffers; a network whose rows take more has no such predictor: `max_rows` is 0
+MAX_NUMBERS = 1 << 16  # of both buffers; if a single row takes more, `max_rows` is 0
 
 
 class FewRowsPredictor:
-    """Predict few rows through buffers of its own, to which one plan points for good.
+    """A predictor of few rows. It copies rows into buffers to which one plan points permanently.
 
-    To point a plan to a user's array takes 5 us, to copy a row 0.2 us. So rows are copied into a buffer, and
-    predictions out of another; a call changes nothing in the plan but the number of rows. One row of 30-16-8-2 then
+    To point a plan to a user's array takes 5 us, to copy a row 0.2 us. So rows are copied into one buffer, and
+    predictions out of another. A call changes nothing in the plan but the number of rows. One row of 30-16-8-2 then
     takes 2.6 us, 0.5 us of them in the kernel. Buffers and plan are made when they are first needed.
 
     Parameters
@@ -36,7 +36,7 @@ class FewRowsPredictor:
     Attributes
     ----------
     max_rows : int
-        How many rows it takes: as many as one thread predicts alone, if the buffers hold them.
+        The largest number of rows that it predicts: work for one thread, and within `MAX_NUMBERS`.
     """
 
     def __init__(self, parameters: Parameters) -> None:
@@ -62,25 +62,24 @@ class FewRowsPredictor:
         if X.dtype == self._dtype:
             inputs[:] = X
         else:
-            with np.errstate(all="ignore"):  # what is too large becomes infinite, whatever the user lets NumPy raise
+            with np.errstate(all="ignore"):  # overflow to infinity, whatever `numpy.seterr` is set to
                 inputs[:] = X
         record = self._record
         record.rows, record.not_finite = rows, 0
         self._forward(*self._arguments)
         if record.not_finite:
-            check_finite(X, self._dtype, "X")
-            raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
+            raise_not_finite(X, self._dtype)
         return outputs.copy()
 
     def _make_views(self, rows: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return views of the buffers for that many rows and their predictions."""
+        """Return views of the buffers for a number of rows and their predictions."""
         if not self._views:
             self._make_plan()
         inputs, outputs = self._views[self.max_rows]
         return self._views.setdefault(rows, (inputs[:rows], outputs[:rows]))
 
     def _make_plan(self) -> None:
-        """Make the buffers, and the plan that points to them."""
+        """Allocate the buffers, and make the plan that points to them."""
         architecture = self._parameters.architecture
         plan = Plan(self._parameters, "prediction", self.max_rows, threads=1)
         inputs = aligned_zeros(self.max_rows * architecture.inputs, self._dtype).reshape(self.max_rows, -1)

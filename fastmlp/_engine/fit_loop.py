@@ -1,7 +1,7 @@
 """The loop over epochs: calls of the step runner, validation, callbacks, history and the progress line.
 
-Signals are held while the loop runs, except where code of the user runs or is waited for: callbacks, metrics, chunks,
-data. So an exception of a signal's handler finds whole steps, and each finished epoch in the history.
+Signals are held while the loop runs, except in calls of the user's code: callbacks, metrics, chunks and arrays. So an
+exception of a signal handler leaves a whole number of steps, and the history contains each finished epoch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Validation(NamedTuple):
-    """What is measured after each epoch: samples, metrics, and those among the metrics that the user asked for."""
+    """The samples and metrics that are evaluated after each epoch, and the built-in metrics that the user requested."""
 
     samples: Samples
     metrics: SelectedMetrics
@@ -45,24 +45,24 @@ class Validation(NamedTuple):
 
 @dataclass
 class FitJob:
-    """What a fit is to do; everything in it is checked.
+    """The checked arguments of a fit.
 
     Parameters
     ----------
     data : ArrayData or ChunkData
         The samples to train on.
     epochs, batch_size : int
-        A batch is never larger than the data.
+        The number of epochs, and the rows of a batch. A batch is never larger than the data.
     shuffle : bool
-        Whether each epoch has an order of its own.
+        Whether each epoch has its own order of rows.
     callbacks : sequence of Callback
         Called in this order.
     verbose : {"auto", True, False}
         Whether to show a line of progress.
     validation : Validation, optional
-        What to measure after each epoch.
+        The samples and metrics to evaluate after each epoch.
     losses : function
-        Makes the losses of epochs from the results of steps.
+        Computes the losses of epochs from the results of steps.
     """
 
     data: ArrayData | ChunkData
@@ -79,9 +79,10 @@ class FitJob:
         self.batch_size = min(self.batch_size, self.data.rows_per_epoch or self.batch_size)
 
     def progress_line(self) -> contextlib.closing[ProgressLine]:
-        """Return the line of progress, which its context closes; a callback can ask for it as well."""
-        asked = self.verbose in (0, "auto") and any(callback.shows_progress for callback in self.callbacks)
-        return contextlib.closing(ProgressLine(True if asked else self.verbose, self.epochs, self.data.rows_per_epoch))
+        """Return a context that closes the line of progress. A callback can request the line, too."""
+        requested = self.verbose in (0, "auto") and any(callback.shows_progress for callback in self.callbacks)
+        verbose = True if requested else self.verbose
+        return contextlib.closing(ProgressLine(verbose, self.epochs, self.data.rows_per_epoch))
 
 
 class FitLoop:
@@ -94,13 +95,13 @@ class FitLoop:
     evaluate : function
         Returns loss and metrics of samples.
     job : FitJob
-        What is to be done.
+        The checked arguments of the fit.
     runner : StepRunner
         Runs the steps.
     history : History
-        Receives what is measured.
+        Receives the losses and metrics of each epoch.
     progress : ProgressLine
-        Shows it.
+        Shows the losses.
     signals : HeldSignals
         The signals that are held.
     """
@@ -129,7 +130,7 @@ class FitLoop:
             whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", minimum=0)
 
     def run(self) -> None:
-        """Train until the epochs are done; one that was interrupted before is finished as the first."""
+        """Train for the epochs of the job. An interrupted epoch is finished as the first of them."""
         state = self.state
         first, last = state.epoch, state.epoch + self.job.epochs
         self.progress.begin(("loss", "val_loss") if self.validated else ("loss",))
@@ -141,20 +142,20 @@ class FitLoop:
                     self._notify("on_epoch_begin", state.epoch)
                 self._advance(first, last)
             self._notify("on_train_end")
-        except BaseException:  # of a callback, for example
+        except BaseException:  # for example of a callback
             self.runner.restore_if_not_finite()
             raise
         finally:
             self.history.seconds = time.perf_counter() - started
 
     def _is_stopped(self) -> bool:
-        """Return whether a callback has ended the fit; not where weights overflowed, which the next steps undo."""
+        """Return whether a callback ends the fit now. If weights overflowed, the next steps restore them first."""
         if self.state.batch == 0:
             return self.network.stop_training or self.network.stop_at_once
         return self.network.stop_at_once and self.runner.parameters.are_finite()
 
     def _advance(self, first: int, last: int) -> None:
-        """Run some steps, then measure, record, notify and show what follows from them."""
+        """Run some steps, then evaluate and record the epochs that ended, call callbacks, and show the progress."""
         state, runner = self.state, self.runner
         epoch, batch = state.epoch, state.batch
         left = runner.steps_left() if self.by_epoch else (last - epoch) * runner.feed.steps_per_epoch - batch
@@ -166,7 +167,7 @@ class FitLoop:
             if self.validated:
                 for entry in entries:
                     entry |= self._validate()
-        finally:  # a finished epoch stands in the history, if need be without what was not measured
+        finally:  # a finished epoch is in the history even if its evaluation failed; missing values are NaN
             with runner.update():
                 for number, entry in enumerate(entries, epoch):
                     self.history.add(number, entry)
@@ -178,10 +179,10 @@ class FitLoop:
             try:
                 raise error
             finally:
-                del error  # its traceback holds this frame, which would hold it: a network that nobody frees
+                del error  # the traceback refers to this frame: the cycle would keep the network alive
 
     def _run(self, max_steps: int) -> NonFiniteLossError | None:
-        """Run some steps; return the error, because the epochs before it still belong into the history."""
+        """Run some steps. Return the error instead of raising it, since the epochs before it belong in the history."""
         try:
             self.runner.run(max_steps)
         except NonFiniteLossError as error:
@@ -189,14 +190,14 @@ class FitLoop:
         return None
 
     def _entries(self, epoch: int, batch: int) -> list[dict[str, float]]:
-        """Return an entry of the history for each epoch that has ended since; what is not yet measured is NaN."""
+        """Return an entry of the history for each epoch that ended after (epoch, batch), with NaN for metrics."""
         results = self.runner.results[: self.runner.done]
-        finished = max(self.state.epoch - epoch, 0)  # without an epoch that was undone
+        finished = max(self.state.epoch - epoch, 0)  # excludes an epoch that was undone
         losses = self.job.losses(results, batch, self.runner.feed.steps_per_epoch)[:finished]
         return [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
 
     def _steps_until_callback(self) -> int:
-        """Return how many steps there are until a callback wants to be told of one."""
+        """Return the number of steps until the next `on_train_batch_end`."""
         if not self.by_batch:
             return MAX_STEPS
         done = int(self.state.step)
@@ -219,13 +220,13 @@ class FitLoop:
         self.signals.released(self.progress.update, epochs + share, entry, finished, rows)
 
     def _notify(self, event: str, *arguments: Any) -> None:
-        """Call that method of every callback."""
+        """Call the method of an event of every callback."""
         if self.callbacks:
             self.signals.released(_call_each, self.callbacks, event, *arguments)
             self.signals.replace_handlers()
 
     def _notify_of_steps(self, batch: int) -> None:
-        """Call the callbacks that follow single steps, for the last one, and those that follow every call."""
+        """Call `on_train_batch_end` of callbacks for which the last step is due, then `on_steps_end` of all."""
         due = [callback for callback in self.by_batch if self.state.step % callback.every_steps == 0]
         if due:
             entry = {"loss": batch_loss(self.runner.results[self.runner.done - 1])}

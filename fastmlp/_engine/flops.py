@@ -1,10 +1,10 @@
-"""Floating-point operations of a step, which decide whether it pays to wake another thread."""
+"""Floating-point operations of a step, which decide whether another thread saves time."""
 
 from __future__ import annotations
 
 from fastmlp.architecture import Architecture
 
-SERIAL_FLOPS = 1.5e6  # less than this, 15 us of one core, runs on one thread: waking another costs as much
+SERIAL_FLOPS = 1.5e6  # 15 us of one core: smaller work runs on one thread, since waking another costs as much
 
 
 def forward_flops(architecture: Architecture, rows: int) -> float:

@@ -1,6 +1,6 @@
 """Inference: predictions, losses, gradients, and the Jacobian of the outputs.
 
-Data goes through the kernels a piece at a time, so that no buffer grows with it.
+The kernels read X a piece at a time, so that no buffer grows with the number of rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import RowArray, check_finite, converted
+from fastmlp._data.arrays import RowArray, converted, raise_not_finite
 from fastmlp._data.staging import kernel_ready_pieces, point_to_inputs, point_to_targets
 from fastmlp._data.targets import Targets
 from fastmlp._data.weights import Weights, sum_weights
@@ -25,15 +25,15 @@ from fastmlp.kernels.host import threads
 from fastmlp.kernels.layout import MIN_WEIGHT_SUM, PANEL, STEP_ROW
 from fastmlp.kernels.phases.rows import input_deltas
 
-PREDICT_ROWS = 256  # rows that a thread takes through all layers together
-GRADIENT_ROWS = 1024  # rows that gradients and losses are taken from at a time
-BUFFER_BYTES = 128 << 20  # memory for activations at most, unless 16 rows need more
+PREDICT_ROWS = 256  # rows that a thread computes together through all layers
+GRADIENT_ROWS = 1024  # rows of which losses and gradients are computed at a time
+BUFFER_BYTES = 128 << 20  # the maximum memory for activations, unless 16 rows need more
 
 _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 
 def prepare(plans: Plans, rows: int) -> None:
-    """Make the plans, and load the kernels, for a loss and a prediction of that many rows."""
+    """Make the plans, and load the kernels, for a loss and a prediction of `rows` rows."""
     plans.get("gradients", _gradient_rows(plans, rows))
     plans.get("prediction", _prediction_rows(plans, rows, None))
     for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
@@ -63,8 +63,7 @@ def predict(plans: Plans, X: RowArray, layer: int | None = None, batch_size: int
         record.not_finite = 0
         _run(plan, "rows_region", forward_flops(architecture, len(piece)))
         if record.not_finite:
-            check_finite(X, architecture.dtype, "X")
-            raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
+            raise_not_finite(X, architecture.dtype)
     return out
 
 
@@ -81,20 +80,23 @@ def loss(plans: Plans, X: RowArray, targets: Targets, weights: Weights | None) -
     """Return the weighted mean of the losses of the rows, penalties included, dropout off."""
     plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 0
-    found = _losses(plan, X, targets, weights, gradients=False)
-    return found + _penalties(plan)
+    mean = _mean_loss(plan, X, targets, weights, gradients=False)
+    return mean + _penalties(plan)
 
 
 def loss_and_gradient(
     plans: Plans, X: RowArray, targets: Targets, weights: Weights | None
 ) -> tuple[float, NDArray[Any]]:
-    """Return what `loss` returns, and its gradient in the layout of the parameters; the next call overwrites it."""
+    """Return the loss, penalties included, and its gradient in the layout of the parameter vector.
+
+    The gradient is a buffer that the next call overwrites.
+    """
     plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 1
     gradient = plan.buffer("gradient")
     gradient[:] = 0
-    found = _losses(plan, X, targets, weights, gradients=True)
-    return found + _penalties(plan), gradient
+    mean = _mean_loss(plan, X, targets, weights, gradients=True)
+    return mean + _penalties(plan), gradient
 
 
 def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
@@ -107,13 +109,13 @@ def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
     plan.record.scale = 1.0
     plan.record.output_stride = result[:1].size
-    parameters.refresh_transposed()  # training does not keep the transpose of the first layer's W
+    parameters.refresh_transposed()  # training does not update the transpose of the first layer's W
     for start, piece in kernel_ready_pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
-            chosen = np.zeros((len(piece), architecture.outputs), architecture.dtype)
-            chosen[:, output] = 1
+            seed = np.zeros((len(piece), architecture.outputs), architecture.dtype)  # dJ/dA: 1 at one output
+            seed[:, output] = 1
             point_to_inputs(plan.record, piece)
-            point_to_targets(plan.record, Targets(None, chosen, architecture), None)
+            point_to_targets(plan.record, Targets(None, seed, architecture), None)
             plan.record.rows = len(piece)
             _run(plan, "rows_region", 0.0)
             plan.record.output = address(result[start:, output])
@@ -125,26 +127,27 @@ _PREDICTIONS = ("the activations of all rows, (n, units),", "fewer rows in a cal
 
 
 def _gradient_rows(plans: Plans, rows: int) -> int:
-    """Return how many rows go forward and back together: a matter of the network alone, since it decides bits."""
+    """Return how many rows are computed together; only the network decides this number, because it decides bits."""
     architecture = plans.parameters.architecture
-    kept = architecture.inputs + 3 * architecture.units
-    return max(min(rows, GRADIENT_ROWS, _rows_that_fit(kept * architecture.dtype.itemsize)), 1)
+    columns = architecture.inputs + 3 * architecture.units
+    return max(min(rows, GRADIENT_ROWS, _rows_that_fit(columns * architecture.dtype.itemsize)), 1)
 
 
 def _prediction_rows(plans: Plans, rows: int, batch_size: int | None) -> int:
-    """Return how many rows a thread takes forward together."""
+    """Return how many rows of a prediction a thread computes together."""
     architecture = plans.parameters.architecture
-    kept = architecture.inputs + architecture.units
-    usual = min(PREDICT_ROWS, _rows_that_fit(kept * architecture.dtype.itemsize))
+    columns = architecture.inputs + architecture.units
+    usual = min(PREDICT_ROWS, _rows_that_fit(columns * architecture.dtype.itemsize))
     return usual if batch_size is None else min(batch_size, max(rows, usual))
 
 
 def _rows_that_fit(row_bytes: int) -> int:
-    """Return how many rows of that size fit the memory for activations: at least one panel of 16."""
+    """Return how many rows of `row_bytes` bytes fit into `BUFFER_BYTES`, a multiple of 16 and at least 16."""
     return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
 
 
-def _losses(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, gradients: bool) -> float:
+def _mean_loss(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, gradients: bool) -> float:
+    """Return the weighted mean of the losses of the rows; with `gradients`, also add their gradients in the plan."""
     architecture = plan.parameters.architecture
     sum_of_weights = float(len(X)) if weights is None else sum_weights(weights)
     plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= MIN_WEIGHT_SUM else 0.0
@@ -153,22 +156,22 @@ def _losses(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, 
     losses = 0.0
     for start, piece in kernel_ready_pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
-        own_weights = None if weights is None else converted(weights[rows], _FLOAT64)
-        own_targets = targets.take(rows)
+        piece_weights = None if weights is None else converted(weights[rows], _FLOAT64)
+        piece_targets = targets.take(rows)
         point_to_inputs(plan.record, piece)
-        point_to_targets(plan.record, own_targets, own_weights)
+        point_to_targets(plan.record, piece_targets, piece_weights)
         plan.record.rows = len(piece)
         flops = forward_flops(architecture, len(piece))
         _run(plan, "rows_region", flops)
         if gradients:
             _run(plan, "gradients_region", flops)
-        with np.errstate(all="ignore"):  # infinity and NaN are answers
+        with np.errstate(all="ignore"):  # infinity and NaN are valid results
             losses += float(plan.buffer("row_losses")[: len(piece)].sum())
     return losses / sum_of_weights if sum_of_weights > 0 else 0.0
 
 
 def _penalties(plan: Plan) -> float:
-    """Add the gradient of the penalties, and return the penalties: one pass through the blocks with no rows."""
+    """Return the penalties and add their gradient to the plan's, by a pass over all blocks without rows."""
     if not plan.parameters.architecture.penalised:
         return 0.0
     plan.record.penalised, plan.record.rows = 1, 0
@@ -176,12 +179,12 @@ def _penalties(plan: Plan) -> float:
     return float(plan.buffer("block_penalties").sum())
 
 
-_STEP = np.zeros(STEP_ROW)  # an inference has no constants
+_STEP = np.zeros(STEP_ROW)  # the constants of a step, which an inference does not use
 _STEP_ADDRESS = address(_STEP)
 
 
 def _run(plan: Plan, region: str, flops: float) -> None:
-    """Run the region of that name over the plan, parallel where the work is worth it."""
+    """Run the region in a field of the plan, in parallel if that is faster."""
     record = plan.record
     arguments = (getattr(record, region), plan.address, _STEP_ADDRESS)
     if plan.threads == 1 or flops < SERIAL_FLOPS:

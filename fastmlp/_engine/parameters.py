@@ -1,6 +1,6 @@
 """The memory that outlives a fit: parameters, their transposes, the optimizer's slots and the state of training.
 
-`fastmlp.kernels.layout` describes the panels and blocks in which they lie; this module packs and unpacks them.
+`fastmlp.kernels.layout` describes their panels and blocks. This module packs and unpacks them.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _DRAWS = {
 
 
 def panels(columns: int) -> int:
-    """Return how many panels of 16 columns hold that many columns."""
+    """Return the number of panels of 16 columns that hold `columns` columns."""
     return -(-columns // PANEL)
 
 
 class Parameters:
-    """The learned parameters of a network, and what its optimizer keeps.
+    """The learned parameters of a network, the slots of its optimizer, and the state of training.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ class Parameters:
     transposed : ndarray
         The blocks of every W^T, which the delta recursion reads.
     slots : ndarray, shape (slots, size of weights)
-        What the optimizer keeps beside each parameter.
+        The values that the optimizer keeps for each parameter.
     state : record of `fastmlp.kernels.tables.State`
-        Seed, counters, the sums of the epoch under way, and which data in which batches it consists of.
+        Seed, counters, and the sums, data and batch size of the current epoch.
 
     Raises
     ------
     MemoryError
-        If they take more memory than there is; nothing is taken then.
+        If there is not enough memory. Nothing is allocated then.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -74,7 +74,7 @@ class Parameters:
         self.blocks = sum(blocks) // BLOCK
         dtype, optimizer = architecture.dtype, architecture.optimizer
         copies = 2 + len(optimizer.slots)
-        drawing = max(blocks) * (8 + dtype.itemsize)  # taken for a moment, while weights are drawn
+        drawing = max(blocks) * (8 + dtype.itemsize)  # temporary, while weights are drawn
         memory.require(
             (sum(blocks) + (copies - 1) * self.size) * dtype.itemsize + drawing,
             f"a network, {copies} times its weights for {optimizer.name} in {dtype.name},",
@@ -88,7 +88,7 @@ class Parameters:
         self.state.seed = architecture.seed
 
     def initialise(self, seed: int) -> None:
-        """Draw all weights anew and forget everything learned."""
+        """Draw all weights, and reset the slots and the state."""
         self.weights[:] = 0
         self._fill_slots()
         copy_record(self.state, new_record(State))
@@ -100,7 +100,7 @@ class Parameters:
         self.refresh_transposed()
 
     def _fill_slots(self) -> None:
-        """Write what the optimizer keeps before its first step; the padding holds 0, as after loading."""
+        """Write the values of the slots before the first step. The padding is 0, as after loading."""
         self.slots[:] = 0
         first = self.architecture.optimizer.first_slot_value
         for index, layer in enumerate(self.architecture.layers if first else ()):
@@ -108,31 +108,31 @@ class Parameters:
             self.pack(self.slots[0], index, np.full((layer.inputs, layer.units), first), b)
 
     def copy_from(self, other: Parameters) -> None:
-        """Copy a network that differs in its seed alone; this takes no memory, so it cannot fail halfway."""
+        """Copy a network that differs only in its seed. Nothing is allocated, so the copy cannot fail halfway."""
         for name in ("weights", "transposed", "slots"):
             getattr(self, name)[...] = getattr(other, name)
         copy_record(self.state, other.state)
         self.architecture = other.architecture
 
     def are_finite(self) -> bool:
-        """Return whether no parameter and no slot is NaN or infinite."""
+        """Return whether all parameters and slots are finite."""
         count = not_finite.function_for(self.architecture.dtype)
         return not any(count(address(each), each.size) for each in (self.weights, self.slots))
 
     def sums(self) -> NDArray[np.float64]:
-        """Return the losses, weights and penalties of the epoch so far."""
+        """Return the sums of losses, weights and penalties of the current epoch."""
         return np.array([self.state.loss_sum, self.state.weight_sum, self.state.penalty_sum])
 
     def set_sums(self, sums: NDArray[np.float64]) -> None:
-        """Set the losses, weights and penalties of the epoch so far."""
+        """Set the sums of losses, weights and penalties of the current epoch."""
         self.state.loss_sum, self.state.weight_sum, self.state.penalty_sum = sums
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
-        """Put one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
+        """Write one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
         layer = self.architecture.layers[index]
         blocks = self._blocks_of(vector, index)
         padded = np.zeros((blocks.shape[1] * PANEL, blocks.shape[0] * PANEL), vector.dtype)
-        with np.errstate(all="ignore"):  # what is too small becomes 0, whatever the user lets NumPy raise
+        with np.errstate(all="ignore"):  # underflow to 0, whatever `numpy.seterr` is set to
             padded[: layer.inputs, : layer.units] = w
             if b is not None:
                 start = self.b_offsets[index]
@@ -153,7 +153,7 @@ class Parameters:
             self.transposed[start : start + blocks.size].reshape(swapped.shape)[:] = swapped
 
     def _draw(self, initializer: Initializer, index: int, purpose: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Return the values that one layer's W or b starts from."""
+        """Return the initial values of one layer's W or b."""
         layer, seed, out = self.architecture.layers[index], self.state.seed, np.empty(shape)
         location, scale = initializer.location_and_scale(layer.inputs, layer.units)
         if initializer.distribution == "constant":

@@ -1,6 +1,6 @@
-"""A plan: the tables from which the kernels work, and the buffers that they point to.
+"""A plan: the tables that the kernels read, and the buffers to which the tables point.
 
-A plan is made once for a network, a purpose and a size of batch, so that a step allocates nothing.
+A plan is made once for a network, a purpose and a size of batch. A step then allocates nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from fastmlp.kernels.tables import Plan as PlanTable
 from fastmlp.kernels.tables import State
 from fastmlp.losses import OwnLoss
 
-PARAMETER_ROOM = 4  # numbers that an activation or a loss may have
+MAX_PARAMETERS = 4  # numbers that an activation or a loss may have
 
 
 class Plan:
@@ -57,25 +57,25 @@ class Plan:
     parameters : Parameters
         The network's memory, which the plan points into.
     purpose : {"training", "gradients", "jacobian", "prediction"}
-        See `fastmlp._engine.plan_buffers.Purpose`.
+        The use of the plan, see `fastmlp._engine.plan_buffers.Purpose`.
     rows : int
-        The most rows at a time: of a batch, or of what each thread predicts at once.
+        The maximum number of rows at a time: of a batch, or of a prediction by one thread.
     threads : int
-        Into how many shares the regions are cut.
+        The number of shares into which a phase is divided.
     averages_penalties : bool
-        Whether penalties too are divided by the sum of the weights of the rows, as scikit-learn's are.
+        Whether penalties are divided by the sum of the weights of the rows, as in scikit-learn.
 
     Attributes
     ----------
     record : record of `fastmlp.kernels.tables.Plan`
-        What the kernels read; what changes between calls is written here.
+        The table that the kernels read. Fields that change between calls are written here.
     address : int
-        Of the record.
+        The address of the record.
 
     Raises
     ------
     MemoryError
-        If its buffers take more than there is; nothing is taken then.
+        If there is not enough memory for the buffers. Nothing is allocated then.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class Plan:
         self.address = address_of(self.record)
         self._layers = new_records(LayerTable, len(architecture.layers))
         self._snapshot_state = new_record(State)
-        numbers = (len(architecture.layers) + 1) * PARAMETER_ROOM  # a row a layer, and one of the loss
-        self._numbers = aligned_zeros(numbers, float).reshape(-1, PARAMETER_ROOM)
+        numbers = (len(architecture.layers) + 1) * MAX_PARAMETERS  # a row for each layer, and one for the loss
+        self._numbers = aligned_zeros(numbers, float).reshape(-1, MAX_PARAMETERS)
         self._tuners: dict[str, ThreadTuner] = {}
         self._buffers: dict[str, NDArray[Any]] = {}
         self._fill_sizes(architecture, averages_penalties)
@@ -102,13 +102,13 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tables and buffers of this plan."""
+        """The number of bytes of all tables and buffers of this plan."""
         tables = ctypes.sizeof(self.record) + ctypes.sizeof(self._layers) + self._numbers.nbytes
         return tables + sum(buffer.nbytes for buffer in self._buffers.values())
 
     @property
     def snapshot_state(self) -> Any:
-        """The state of training as it was when the snapshot was made."""
+        """The state of training in the snapshot."""
         return self._snapshot_state
 
     def buffer(self, name: str) -> NDArray[Any]:
@@ -116,21 +116,21 @@ class Plan:
         return self._buffers[name]
 
     def fits(self, rows: int, threads: int) -> bool:
-        """Return whether it serves that many rows and threads, with the bits of a plan that is made for them."""
+        """Return whether the plan can be used for so many rows and threads, with the same bits as a new plan."""
         if rows > self.rows or threads != self.threads:
             return False
         architecture = self.parameters.architecture
         return rows == self.rows or blocking_for(architecture, self.purpose, rows) == self.blocking
 
     def tuner(self, region: str, threads: int, rows: int) -> ThreadTuner:
-        """Return what was measured of threads for a region, with at most so many and that many rows at a time."""
+        """Return the tuner of a region for a maximum number of threads and a number of rows at a time."""
         known = self._tuners.get(region)
         if known is None or not known.fits(threads, rows):
             known = self._tuners[region] = ThreadTuner(threads, rows)
         return known
 
-    def share_out(self, parallel: bool) -> None:
-        """Cut the next steps for all threads, or for one."""
+    def set_parallel(self, parallel: bool) -> None:
+        """Divide the phases of the next steps among all threads, or leave them to one."""
         self.record.threads = self.threads if parallel else 1
         self.record.phases = address_of(self._phases[parallel])
 
@@ -149,7 +149,7 @@ class Plan:
         record.penalised, record.averages_penalties = architecture.penalised, averages_penalties
 
     def _allocate(self, sizes: BufferSizes) -> None:
-        """Make the buffers, and point the tables to them and to the network's memory."""
+        """Allocate the buffers, and point the tables to them and to the network's memory."""
         record, parameters = self.record, self.parameters
         for name, (count, kind) in sizes.items():
             self._buffers[name] = aligned_zeros(count, kind)
@@ -161,7 +161,7 @@ class Plan:
         record.weights, record.slots = address(parameters.weights), address(parameters.slots)
 
     def _fill_layers(self, architecture: Architecture) -> None:
-        """Write the sizes of every layer, and where its arrays lie: A, with dropout g(Z) and D, saved derivatives."""
+        """Write the sizes of every layer, and the addresses of A, with dropout g(Z) and D, and saved derivatives."""
         itemsize = architecture.dtype.itemsize
         activations = address(self._buffers["activations"])
         deltas = address(self._buffers["deltas"]) if "deltas" in self._buffers else 0
@@ -196,7 +196,7 @@ class Plan:
             return
         record.rows_region = rows_region.address(dtype)
         record.loss = self._loss(architecture, exact).address(dtype)
-        record.loss_parameters = self._put_numbers(-1, architecture.loss.parameters)
+        record.loss_parameters = self._write_numbers(-1, architecture.loss.parameters)
         optimizer = architecture.optimizer
         value, norm = (purpose == "training" and limit for limit in (optimizer.clipvalue, optimizer.global_clipnorm))
         record.clip_value, record.clip_norm = value or math.inf, norm or math.inf
@@ -214,12 +214,12 @@ class Plan:
             self._phases = {parallel: self._phase_table(parallel) for parallel in {False, self.threads > 1}}
 
     def _fill_activations(self, architecture: Architecture, exact: bool) -> None:
-        """Write the kernels of every layer; the loss of an exact pair reads Z, so the last layer needs none then."""
+        """Write the kernels of every layer, except of the last in an exact pair, whose loss reads Z."""
         dtype = architecture.dtype
         for index, (layer, row) in enumerate(zip(architecture.layers, self._layers, strict=True)):
             kernels = kernels_of(layer.activation)
             row.threshold = kernels.threshold
-            row.parameters = self._put_numbers(index, layer.activation.parameters)
+            row.parameters = self._write_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
                 continue
             forward = kernels.forward_saving if saves_derivatives(layer, self.purpose) else kernels.forward
@@ -235,8 +235,8 @@ class Plan:
             return loss_kernel(loss.name, loss.value, loss.gradient)
         return (EXACT_PAIRS if exact else LOSSES)[loss.name]
 
-    def _put_numbers(self, row: int, values: tuple[float, ...]) -> int:
-        """Write the numbers of an activation or loss into a row of their table; return where they lie."""
+    def _write_numbers(self, row: int, values: tuple[float, ...]) -> int:
+        """Write the numbers of an activation or loss into a row of their table, and return its address."""
         self._numbers[row, : len(values)] = values
         return address(self._numbers[row])
 
@@ -252,19 +252,19 @@ class Plan:
 
 
 class Plans:
-    """The plans of one network, made when first needed and kept while they fit.
+    """The plans of one network. A plan is made when it is first needed, and reused while it fits.
 
     Parameters
     ----------
     parameters : Parameters
         The network's memory.
     threads : int or None
-        The most threads that the user wants; None leaves it to the library.
+        The maximum number of threads; None lets the library choose.
 
     Attributes
     ----------
     averages_penalties : bool
-        Of plans that are made from now on, as in `Plan`.
+        The argument of `Plan` for plans that are made after it was set.
     """
 
     def __init__(self, parameters: Parameters, threads: int | None) -> None:
@@ -274,18 +274,18 @@ class Plans:
         self._plans: dict[Purpose, Plan] = {}
 
     def thread_count(self) -> int:
-        """Return how many threads may be used now."""
+        """Return the number of threads that may be used now."""
         return available(self.threads)
 
     def discard(self, purpose: Purpose) -> None:
-        """Give back the memory of the plan for that purpose; it is made anew if it is needed again."""
+        """Drop the plan for a purpose and free its memory. The plan is made again when it is needed."""
         self._plans.pop(purpose, None)
 
     def get(self, purpose: Purpose, rows: int) -> Plan:
-        """Return a plan for at least that many rows at a time."""
+        """Return a plan for at least `rows` rows at a time."""
         plan = self._plans.get(purpose)
         threads = self.thread_count()
         if plan is None or not plan.fits(rows, threads):
-            self.discard(purpose)  # its memory goes before the new one is taken
+            self.discard(purpose)  # frees its memory before the new plan allocates
             plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads, self.averages_penalties)
         return plan

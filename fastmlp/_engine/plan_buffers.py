@@ -1,4 +1,4 @@
-"""The buffers of a plan: which there are, and how large, for a purpose and a number of rows."""
+"""The buffers of a plan and their sizes, for a purpose and a number of rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from fastmlp.kernels.operations.losses import SCRATCH_LANES, SCRATCH_MATRICES
 from fastmlp.kernels.operations.user_functions import activation_kernels
 
 Purpose = Literal["training", "gradients", "jacobian", "prediction"]
-"""What a plan is for.
+"""The use of a plan.
 
-Training updates and drops out. Gradients are added up without either. A jacobian goes back from the outputs in place
-of the loss. A prediction goes forward alone.
+"training" computes steps, with dropout and updates. "gradients" computes losses and sums gradients, without both.
+"jacobian" runs the backward pass from an output in place of the loss. "prediction" runs the forward pass only.
 """
 
 BufferSizes = dict[str, tuple[int, Any]]
-"""Elements and dtype of each buffer, by the field of the plan that points to it."""
+"""From the field of the plan that points to a buffer to its number of elements and dtype."""
 
 
 def buffer_sizes(
     architecture: Architecture, parameter_count: int, purpose: Purpose, rows: int, threads: int
 ) -> BufferSizes:
-    """Return the size of each buffer of a plan; "activations" and "deltas" are shared by the layers."""
+    """Return the size of each buffer of a plan. All layers share the buffers "activations" and "deltas"."""
     blocking = blocking_for(architecture, purpose, rows)
     capacity = capacity_for(blocking, purpose, rows, threads)
     dtype, stride = architecture.dtype, capacity * PANEL
@@ -45,7 +45,7 @@ def buffer_sizes(
     if purpose != "prediction":
         sizes["deltas"] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
         sizes["targets"] = (panels(architecture.outputs) * stride, dtype)
-        sizes["row_weights"] = (capacity, np.float64)  # their mean may not depend on their scale
+        sizes["row_weights"] = (capacity, np.float64)  # float64: their mean must not depend on their scale
         sizes["row_losses"] = (panels(rows) * PANEL, np.float64)
         sizes["block_penalties"] = (blocks, np.float64)
     clips_norm = purpose == "training" and architecture.optimizer.global_clipnorm is not None
@@ -62,12 +62,12 @@ def buffer_sizes(
 
 
 def bytes_of(sizes: BufferSizes) -> int:
-    """Return how many bytes buffers of these sizes take together."""
+    """Return the total number of bytes of buffers."""
     return sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
 
 
 def memory_message(purpose: Purpose, rows: int) -> tuple[str, str]:
-    """Return what the buffers of a plan are for and what would take less, for an error of memory."""
+    """Return the subject and the advice of a MemoryError about the buffers of a plan."""
     if purpose == "training":
         kept = "a copy of the network, to undo an epoch, and what its layers make of a batch"
         return f"a fit in batches of {rows:,} rows ({kept})", "a smaller batch_size or narrower layers would take less"
@@ -76,18 +76,18 @@ def memory_message(purpose: Purpose, rows: int) -> tuple[str, str]:
 
 
 def blocking_for(architecture: Architecture, purpose: Purpose, rows: int) -> RowBlocking:
-    """Return how rows are blocked; only a training groups them."""
+    """Return the blocking of rows for a purpose. Only training groups rows."""
     return row_blocking(architecture, rows) if purpose == "training" else RowBlocking(0, CHUNK_ROWS)
 
 
 def capacity_for(blocking: RowBlocking, purpose: Purpose, rows: int, threads: int) -> int:
-    """Return the rows of each buffer: all rows of a batch, or what each thread takes at a time, side by side."""
-    apart = purpose == "prediction" or blocking.groups > 0
-    return panels(blocking.chunk_rows if blocking.groups else rows) * PANEL * (threads if apart else 1)
+    """Return the number of rows of each buffer: all rows of a batch, or for each thread the rows of one chunk."""
+    per_thread = purpose == "prediction" or blocking.groups > 0
+    return panels(blocking.chunk_rows if blocking.groups else rows) * PANEL * (threads if per_thread else 1)
 
 
 def saves_derivatives(layer: Layer, purpose: Purpose) -> bool:
-    """Return whether the derivative is computed in the forward pass, since it does not follow from g(Z)."""
+    """Return whether the forward pass saves g'(Z), because it does not follow from g(Z)."""
     return purpose != "prediction" and kernels_of(layer.activation).forward_saving is not None
 
 
@@ -99,6 +99,6 @@ def kernels_of(activation: Activation) -> ActivationKernels:
 
 
 def _copies(layer: Layer, purpose: Purpose) -> int:
-    """Return how many matrices of its outputs a layer keeps: A, with dropout g(Z) and D, and saved derivatives."""
+    """Return how many matrices of its shape a layer stores: A, with dropout g(Z) and D, and saved derivatives."""
     dropped = 2 if layer.dropout and purpose == "training" else 0
     return 1 + dropped + saves_derivatives(layer, purpose)

@@ -12,22 +12,22 @@ from fastmlp.kernels.host.annotations import structure_of
 
 
 def new_record(table: type) -> Any:
-    """Return a record of the table, all 0, which begins at a cache line."""
+    """Return a new record of a table, filled with 0 and aligned to a cache line."""
     structure = structure_of(table)
     return structure.from_buffer(aligned_zeros(ctypes.sizeof(structure), np.uint8))
 
 
 def new_records(table: type, count: int) -> Any:
-    """Return an array of `count` records of the table, all 0, which begins at a cache line."""
+    """Return an array of `count` new records of a table, filled with 0 and aligned to a cache line."""
     structure = structure_of(table) * count
     return structure.from_buffer(aligned_zeros(ctypes.sizeof(structure), np.uint8))
 
 
 def address_of(record: Any) -> int:
-    """Return the address of a record, or of the first of several."""
+    """Return the address of a record, or of the first record of an array."""
     return ctypes.addressof(record)
 
 
 def copy_record(target: Any, source: Any) -> None:
-    """Copy all fields of one record, or of its bytes, to another of the same table."""
+    """Copy all fields of `source`, a record of the same table or its bytes, to `target`."""
     ctypes.memmove(ctypes.addressof(target), bytes(source), ctypes.sizeof(target))

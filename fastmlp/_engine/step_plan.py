@@ -1,7 +1,7 @@
-"""What a training step consists of: its phases, and how the rows of a batch are blocked.
+"""The phases of a training step, and the blocking of the rows of a batch.
 
-Every sequence of phases gives the same bits, with one exception: where rows are grouped, the gradient of each group is
-summed apart. So the network and the size of the batch alone decide about groups, never the number of threads.
+Every sequence of phases gives the same bits, with one exception: if rows are grouped, the gradient of each group is
+summed separately. Therefore the network and the size of the batch decide about groups, and never the number of threads.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from fastmlp.kernels.phases.units import delta_region, forward_region, inputs_re
 from fastmlp.kernels.tables import BEGIN_EPOCH, CHOOSE_FACTOR, CONTINUE, END_EPOCH, END_STEP, TAKE_LOSSES
 
 CACHE_BYTES = 1 << 20  # of a core's own cache
-CHUNK_ROWS = 256  # rows that go through all layers together, at most
-GROUP_ROWS, MAX_GROUPS = 512, 32  # rows of a group at least; in 32 groups of 312 rows 4-32-16-4 takes 1.3 % longer
-GROUP_BYTES = 2 << 20  # gradients of all groups: to add up 32 groups of 64-5x64, 3.2 MB, takes 0.3 ms of 21
-HEAVY_BLOCKS = 64  # blocks of weights from which on several threads compute a layer by units
+CHUNK_ROWS = 256  # the maximum number of rows that pass through all layers together
+GROUP_ROWS, MAX_GROUPS = 512, 32  # the minimum rows of a group; in 32 groups of 312 rows 4-32-16-4 takes 1.3 % longer
+GROUP_BYTES = 2 << 20  # gradients of all groups: to sum 32 groups of 64-5x64, 3.2 MB, takes 0.3 ms of 21
+HEAVY_BLOCKS = 64  # a layer of at least so many blocks is computed by units on several threads
 
 
 class StepPhase(NamedTuple):
-    """A region, the layer that it is about or begins with, and what is done once after it."""
+    """A phase: its region, the layer that it computes or begins with, and what is done once after it."""
 
     region: Kernel
     layer: int = 0
@@ -36,14 +36,14 @@ class StepPhase(NamedTuple):
 
 
 class RowBlocking(NamedTuple):
-    """How the rows of a batch are blocked: into groups, if not 0, and chunks that go through all layers together."""
+    """The blocking of the rows of a batch: the number of groups, 0 for none, and the rows of a chunk."""
 
     groups: int
     chunk_rows: int
 
 
 def row_blocking(architecture: Architecture, rows: int) -> RowBlocking:
-    """Return groups where the activations of a batch fill more than caches hold, and the weights are few."""
+    """Return the blocking of a batch: groups if its activations do not fit into caches and the weights are few."""
     if rows < 4 * GROUP_ROWS:
         return RowBlocking(0, CHUNK_ROWS)
     itemsize = architecture.dtype.itemsize
@@ -60,7 +60,7 @@ def row_blocking(architecture: Architecture, rows: int) -> RowBlocking:
 
 
 def phases_of_step(architecture: Architecture, threads: int, grouped: bool) -> list[StepPhase]:
-    """Return what an epoch begins and ends with, then the phases of a step."""
+    """Return the phases before and after an epoch, then the phases of a step."""
     clips_norm = architecture.optimizer.global_clipnorm is not None
     by_units = 0 if threads == 1 or grouped else _layers_by_units(architecture)
     phases = [StepPhase(snapshot_region, then=BEGIN_EPOCH), StepPhase(check_region, then=END_EPOCH)]
@@ -78,7 +78,7 @@ def phases_of_step(architecture: Architecture, threads: int, grouped: bool) -> l
 
 
 def _layers_by_units(architecture: Architecture) -> int:
-    """Return how many layers, from the first on, are computed by units: up to the last one that is heavy."""
+    """Return how many layers are computed by units: all up to the last layer with many blocks."""
     count = 0
     for index, layer in enumerate(architecture.layers):
         if layer.activation.mixes_units:

@@ -1,4 +1,4 @@
-"""Training by calls of a compiled driver, each of many steps, short enough that Ctrl-C and callbacks are prompt."""
+"""Training by calls of a compiled driver, each of many steps, but only about 50 ms, so that Ctrl-C is prompt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastmlp.kernels.layout import DECAY, STEP_ROW
 from fastmlp.kernels.tables import Result
 from fastmlp.optimizers import Optimizer
 
-MAX_STEPS = 4096  # of one call, so that their tables stay small
+MAX_STEPS = 4096  # steps of one call, so that the tables of constants and results are small
 FLOPS_PER_SECOND = 5e10  # a guess, for the length of the first call
 
 _INT64 = np.dtype(np.int64)
@@ -34,7 +34,7 @@ class NonFiniteLossError(ArithmeticError):
     Attributes
     ----------
     epoch, batch : int
-        Where it happened, counted from 0.
+        The epoch and batch of the loss, counted from 0.
     """
 
     def __init__(self, epoch: int, batch: int, back_to: str = "that epoch") -> None:
@@ -45,12 +45,12 @@ class NonFiniteLossError(ArithmeticError):
         self.epoch, self.batch, self._back_to = epoch, batch, back_to
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by place, not by message."""
+        """Return the epoch and batch for pickling, in place of the message."""
         return type(self), (self.epoch, self.batch, self._back_to)
 
 
 class StepConstants:
-    """The optimizer's constants of many steps at a time, a row each, and room for the results of these steps."""
+    """Tables of the optimizer's constants for many steps, a row for each step, and of the results of these steps."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.table = aligned_zeros(2 * MAX_STEPS * STEP_ROW, np.float64).reshape(-1, STEP_ROW)
@@ -61,21 +61,21 @@ class StepConstants:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of both tables."""
+        """The number of bytes of both tables."""
         return int(self.table.nbytes + self.results.nbytes)
 
     def use(self, optimizer: Optimizer) -> None:
-        """Use this optimizer from the next step on; its kernel and slots are those of the one before."""
+        """Use another optimizer from the next step on. It must have the same kernel and slots as the current one."""
         self.optimizer = optimizer
         self.first = self.last = -1  # nothing in the table is valid
 
     def address_of(self, step: int, count: int) -> int:
-        """Return where the rows of `count` steps from `step` (counted from 1) lie."""
+        """Return the address of the rows of `count` steps from `step` on, counted from 1."""
         if step < self.first or step + count > self.last:
             rows = min(max(4 * count, 2 * (self.last - self.first)), len(self.table))
-            self.first = self.last = -1  # until it is filled
+            self.first = self.last = -1  # invalid until the table is filled
             steps = np.arange(step, step + rows)
-            with np.errstate(over="ignore", under="ignore"):  # a rate may fade, whatever the user lets NumPy raise
+            with np.errstate(over="ignore", under="ignore"):  # whatever `numpy.seterr` is set to
                 constants = self.optimizer.constants(steps)
                 self.table[:rows, DECAY] = self.optimizer.decay(steps)
             self.table[:rows, : constants.shape[1]] = constants
@@ -89,15 +89,15 @@ class StepRunner:
     Parameters
     ----------
     plan : Plan
-        For training.
+        The plan for training.
     feed : BatchSource
-        Where the batches come from.
+        The source of the batches.
     constants : StepConstants
-        Of the network's optimizer.
+        The constants of the network's optimizer.
     release_signals : function
-        Calls a function, with arguments, that waits for data: a fit lets signals through there.
+        Calls a function that may wait for data, with its arguments. A fit lets signals through during this call.
     update : function
-        Returns the context in which the network may change.
+        Returns a context in which the network may change.
     """
 
     def __init__(
@@ -123,17 +123,17 @@ class StepRunner:
         self.done = 0  # steps of the latest call
 
     def steps_left(self) -> int:
-        """Return how many steps the epoch under way still has."""
+        """Return the number of steps that the current epoch still has."""
         return self.feed.steps_per_epoch - int(self.parameters.state.batch)
 
     def run(self, max_steps: int) -> NDArray[Any]:
-        """Run at least one and at most `max_steps` steps, about 50 ms of them; return their rows of results.
+        """Run at least one and at most `max_steps` steps, for about 50 ms. Return their results, a row for each step.
 
         Raises
         ------
         NonFiniteLossError
-            If a loss is not finite, or the weights are not at the end of an epoch; the parameters are then those from
-            the beginning of that epoch.
+            If a loss is not finite, or a weight is not finite at the end of an epoch. The parameters are then restored
+            from the snapshot, as they were at the beginning of that epoch.
         """
         self.done = 0
         count = self._stage(min(max_steps, MAX_STEPS, max(1, int(self.tuner.call_seconds() / self.seconds))))
@@ -142,7 +142,7 @@ class StepRunner:
         return self.results[: self.done]
 
     def _stage(self, steps: int) -> int:
-        """Make the data of some steps available; undo the epoch where something is wrong with it."""
+        """Make the data of some steps available. Restore the snapshot if that raises an error."""
         try:
             return int(self._release_signals(self.feed.stage, steps))
         except Exception:
@@ -152,7 +152,7 @@ class StepRunner:
             raise
 
     def _advance(self, count: int) -> None:
-        """Choose how to run `count` steps, run them, and account for what they took and did."""
+        """Choose the driver of `count` steps, run them, and record their time and their number."""
         is_trial, parallel = self._choose()
         before = self.parameters.state.step
         constants = self.constants
@@ -166,12 +166,12 @@ class StepRunner:
             self._fail()
 
     def _choose(self) -> tuple[bool, bool]:
-        """Return whether the next call only tries the other kind, and whether it is parallel."""
+        """Return whether the next call is a trial, and whether it is parallel."""
         return self.tuner.trial(), self.tuner.parallel() and threads.available(self.plan.threads) > 1
 
     def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> None:
         """Call the serial or the parallel driver."""
-        self.plan.share_out(parallel)
+        self.plan.set_parallel(parallel)
         if not parallel:
             self._drivers[False](*arguments)
             return
@@ -179,42 +179,42 @@ class StepRunner:
             self._drivers[True](*arguments)
 
     def _account(self, parallel: bool, is_trial: bool, seconds: float) -> None:
-        """Tell the tuner what the call took, and expect as much of the next one."""
+        """Record the time of the call, in the tuner and as the expected time of the next steps."""
         steps = max(self.done, 1)
         self.tuner.measured(parallel, seconds, steps)
         if not is_trial:
             self.seconds = max(seconds / steps, 1e-8)
 
     def restore_if_not_finite(self) -> None:
-        """Undo the epoch under way if its weights are not finite: whatever ends a fit must not leave them so."""
+        """Restore the snapshot if a weight is not finite, so that no fit leaves such weights, however it ends."""
         if self.plan.record.epoch_ready and not self.parameters.are_finite():
             with self.update():
                 self._restore()
 
     def _fail(self) -> None:
-        """Go back to the snapshot and raise."""
+        """Restore the snapshot and raise NonFiniteLossError."""
         state, record = self.parameters.state, self.plan.record
         epoch, batch = state.epoch, state.batch
-        if record.not_finite:  # found as the epoch before ended, in its last step
+        if record.not_finite:  # the check after the last epoch failed: the batch is its last
             epoch, batch = epoch - 1, self.feed.steps_per_epoch - 1
         self._restore()
         raise NonFiniteLossError(epoch, batch, "this fit" if self.plan.snapshot_state.batch else "that epoch")
 
     def _restore(self) -> None:
-        """Go back to the snapshot: to where the epoch began, or within it this fit."""
-        parameters, kept = self.parameters, self.plan.snapshot_state
+        """Restore the snapshot, which was made as the epoch began, or as this fit began within the epoch."""
+        parameters, saved = self.parameters, self.plan.snapshot_state
         snapshot = self.plan.buffer("snapshot")
         parameters.weights[:] = snapshot[: parameters.size]
         parameters.slots[:] = snapshot[parameters.size :].reshape(parameters.slots.shape)
         parameters.refresh_transposed()
         state = parameters.state
-        state.epoch, state.batch, state.step = kept.epoch, kept.batch, kept.step
-        state.loss_sum, state.weight_sum, state.penalty_sum = kept.loss_sum, kept.weight_sum, kept.penalty_sum
+        state.epoch, state.batch, state.step = saved.epoch, saved.batch, saved.step
+        state.loss_sum, state.weight_sum, state.penalty_sum = saved.loss_sum, saved.weight_sum, saved.penalty_sum
         self.plan.record.epoch_ready = 0
 
 
 EpochLosses = Callable[[NDArray[Any], int, int], list[float]]
-"""From results of steps, the batch of the first, and the steps of an epoch: the losses of the epochs that end there."""
+"""A function like `epoch_losses`, of the results of steps, the batch of the first step, and the steps of an epoch."""
 
 
 def epoch_losses(results: NDArray[Any], first_batch: int, steps_per_epoch: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""Whether threads pay, by measurement."""
+"""The choice between one thread and several, by measurement."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 
 class ThreadTuner:
-    """Choose between serial and parallel calls by what was measured; the bits are the same either way.
+    """Choose between serial and parallel calls by measured times. Both give the same bits.
 
     On a busy machine two threads can be hundreds of times slower than one, so nothing is assumed.
 
     The first calls are serial. Then a trial runs one step in parallel, which wakes the threads (0.3 ms). If that was
-    cheap, more parallel steps follow, which show what threads are worth. The faster kind is used from then on.
+    cheap, more parallel steps follow, whose time is compared. The faster kind is used from then on.
 
     A trial may lose a tenth of the serial time, so the first one comes after ten milliseconds of serial work. Each
-    failed trial halves that share: where threads do not pay, a fit of one second loses 1 %. If serial calls
+    failed trial halves that share: if threads save no time, a fit of one second loses 1 %. If serial calls
     had to wait for a processor, a trial is expected to lose 50 ms, as measured with four busy processes on two cores.
 
     Parallel calls become longer step by step, so that a process that starts meanwhile, or a lucky trial, costs little.
@@ -26,36 +26,36 @@ class ThreadTuner:
     Parameters
     ----------
     max_threads : int
-        The most threads; with 1 there is no choice.
+        The maximum number of threads; with 1 all calls are serial.
     rows : int
-        Rows at a time, for which the measurements hold.
+        The number of rows at a time, for which the measurements are valid.
     clock : function
         Returns the processor time of this thread in seconds.
     """
 
     TRIAL_SHARE = 0.1  # of the serial time, which trials may lose
-    CALM_COST, BUSY_COST = 0.001, 0.05  # seconds that a trial is expected to lose at least
+    CALM_COST, BUSY_COST = 0.001, 0.05  # the minimum seconds that a trial is expected to lose
     WATCH_SECONDS = 0.005  # of serial calls, enough to tell whether the machine is busy
-    FREE_SHARE = 0.9  # of its time a thread has a processor on a machine that is not busy
+    FREE_SHARE = 0.9  # of its time; a thread that has a processor for less runs on a busy machine
     CLEAR_RATIO = 0.9  # parallel steps that take less than this share of a serial one need no comparison
     MAX_CALLS = 64  # parallel calls between two comparisons
-    MAX_BACKOFF = 32  # how much rarer trials become at most
+    MAX_BACKOFF = 32  # the maximum factor by which trials become rarer
     SERIAL_CALL, PARALLEL_CALL, COMPARISON = 0.05, 0.01, 0.005  # seconds that calls may take
 
     def __init__(self, max_threads: int = 1, rows: int = 0, clock: Callable[[], float] = time.thread_time) -> None:
         self.max_threads, self._rows, self._clock = max_threads, rows, clock
         self._step_seconds: dict[bool, list[float]] = {False: [], True: []}  # in the last two calls of each kind
         self._serial_seconds = 0.0  # of serial calls since the last trial
-        self._watched: float | None = None  # those of them for which the processor time is known
+        self._watched: float | None = None  # the part of these seconds for which the processor time is measured
         self._watch_start = self._processor_seconds = 0.0
         self._cost = 0.0  # seconds that the last parallel call lost
-        self._backoff = 1  # how much rarer trials have become, because the last ones failed
+        self._backoff = 1  # the factor by which trials have become rarer, because the last ones failed
         self._woken = False  # whether the last call woke the threads, and did so cheaply
         self._length = 0.0  # seconds of the last parallel call, if it was faster than a serial one
         self._calls_since_comparison, self._calls_until_comparison = 0, 2
 
     def fits(self, max_threads: int, rows: int) -> bool:
-        """Return whether the measurements hold for that many threads at most and rows at a time."""
+        """Return whether the measurements are valid for a maximum number of threads and a number of rows."""
         return (max_threads, rows) == (self.max_threads, self._rows)
 
     def parallel(self) -> bool:
@@ -75,7 +75,7 @@ class ThreadTuner:
         return self._serial_seconds * self.TRIAL_SHARE >= self._expected_cost()
 
     def call_seconds(self) -> float:
-        """Return how long the next call may take, where a step is shorter."""
+        """Return how many seconds the next call may take, if a step takes less."""
         if self.max_threads == 1:
             return self.SERIAL_CALL
         if self.parallel() and self.trial():
@@ -86,7 +86,7 @@ class ThreadTuner:
         return self.COMPARISON if self.trial() else min(max(until_trial, self.COMPARISON), self.SERIAL_CALL)
 
     def measured(self, parallel: bool, seconds: float, steps: int = 1) -> None:
-        """Record the seconds and steps of a call, where there is a choice."""
+        """Record the seconds and steps of a call. With a single thread nothing is recorded."""
         if self.max_threads == 1:
             return
         preferred, compared = self._prefers_parallel(), self.trial()
@@ -104,7 +104,7 @@ class ThreadTuner:
             self._calls_since_comparison, self._calls_until_comparison = 0, 2
 
     def _record_parallel(self, seconds: float, steps: int, preferred: bool) -> None:
-        """Record what a parallel call lost, and whether it woke the threads cheaply."""
+        """Record the time that a parallel call lost, and whether it woke the threads cheaply."""
         self._cost = max(0.0, seconds - steps * self._best(False))
         self._woken = not (preferred or self._woken) and 0.0 < self._cost < self.CALM_COST
         self._length = 0.0 if self._cost else seconds
@@ -114,10 +114,10 @@ class ThreadTuner:
         self._calls_since_comparison += 1
 
     def _watch(self, seconds: float) -> None:
-        """Measure which share of its time this thread has a processor.
+        """Measure the share of its time for which this thread has a processor.
 
-        Not in the first milliseconds: to ask for the processor time ends a time slice that has run out. Asked at every
-        call, fits of 2 ms among four busy processes took twice as long.
+        The first milliseconds are not measured, because reading the processor time ends a time slice that has run out.
+        When it was read at every call, fits of 2 ms among four busy processes took twice as long.
         """
         if self._serial_seconds < self.WATCH_SECONDS:
             return
@@ -128,7 +128,7 @@ class ThreadTuner:
             self._processor_seconds = self._clock() - self._watch_start
 
     def _expected_cost(self) -> float:
-        """Return what the next trial may lose: as much as the last one, and more on a busy machine."""
+        """Return the seconds that the next trial may lose: as many as the last one, and more on a busy machine."""
         busy = self._watched is not None and self._processor_seconds < self.FREE_SHARE * self._watched
         return self._backoff * max(self._cost, self.BUSY_COST if busy else self.CALM_COST)
 
@@ -139,5 +139,5 @@ class ThreadTuner:
         return self._best(True) < self.CLEAR_RATIO * self._best(False)
 
     def _best(self, parallel: bool) -> float:
-        """Return the better of the last two, so that one disturbed call decides nothing."""
+        """Return the shorter time of the last two calls, so that one disturbed call decides nothing."""
         return min(self._step_seconds[parallel], default=math.inf)

@@ -15,9 +15,9 @@ from fastmlp.kernels.operations.optimizers import UpdateKernels
 
 
 def warmup() -> int:
-    """Compile every kernel, or load it from the cache, in both dtypes; return how many there are."""
-    found = pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
-    modules = [importlib.import_module(each.name) for each in found]
+    """Compile every kernel in both dtypes, or load it from the cache. Return the number of compiled versions."""
+    packages = pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
+    modules = [importlib.import_module(each.name) for each in packages]
     all_kernels = {id(kernel): kernel for module in modules for kernel in kernels_among(vars(module).values())}
     count = 0
     for kernel in all_kernels.values():
@@ -30,7 +30,7 @@ def warmup() -> int:
 
 
 def kernels_among(values: Iterable[Any]) -> Iterator[Kernel]:
-    """Yield every kernel among the values and in the tables among them."""
+    """Yield every kernel among the values, also inside dictionaries and records of kernels."""
     for value in values:
         if isinstance(value, Kernel):
             yield value

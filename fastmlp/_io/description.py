@@ -16,8 +16,8 @@ A file that was ever released loads for ever, to the same bits; tests/data holds
   and a newer one takes a default where a file does not have it. So it may hold only what a reader can ignore and still
   compute the same network.
 - A new field of a layer, loss, optimizer, activation, initializer or schedule has a default, which files without it
-  take (the default of `Dense`, or a name in `Settings.later`). An older fastmlp refuses a field that it does not know,
-  because the network would compute something else there.
+  take (the default of `Dense`, or a name in `Settings.newer_fields`). An older fastmlp refuses a field that it does not
+  know, because the network would compute something else there.
 - Any other change, such as a new tensor or another meaning of a key, needs a new format version. Then the functions
   that read version 2 move into a module of their own, as `version_1`, and this module describes version 3.
 """
@@ -40,7 +40,7 @@ COUNTERS = {
     "step": 0,  # optimizer steps that are finished
     "rows": 0,  # rows of the epoch under way
     "batch_size": 0,  # rows of each of its batches
-    "mark": 0,  # a checksum of its data, which tells other data from it
+    "mark": 0,  # a checksum of its data, to recognize other data
 }
 """The counters of a training, with the values that they have in files without them."""
 
@@ -119,8 +119,8 @@ def describe(
     if not isinstance(optimizer_state, bool):
         raise ValueError(f"optimizer_state must be true or false, got {optimizer_state!r}")
     counters, best = _checked_counters({**COUNTERS, **training}), _decode_best(metadata)
-    found = Description(architecture=architecture, counters=counters, table=metadata.get("table"), best=best)
-    return found, optimizer_state
+    described = Description(architecture=architecture, counters=counters, table=metadata.get("table"), best=best)
+    return described, optimizer_state
 
 
 def decode_objects(metadata: Mapping[str, str], *keys: str) -> list[dict[str, Any]]:
@@ -135,11 +135,11 @@ def decode_objects(metadata: Mapping[str, str], *keys: str) -> list[dict[str, An
     if length > TEXT_LIMIT:
         names = " and ".join(map(repr, keys))
         raise ValueError(f"the JSON of {names} takes {length} characters, the limit is {TEXT_LIMIT}")
-    found = [json.loads(metadata[key]) for key in keys]
-    for key, value in zip(keys, found, strict=True):
+    values = [json.loads(metadata[key]) for key in keys]
+    for key, value in zip(keys, values, strict=True):
         if not isinstance(value, dict):
             raise ValueError(f"{key!r} must hold a JSON object, got {metadata[key][:40]!r}")
-    return found
+    return values
 
 
 def _checked_counters(training: Mapping[str, Any]) -> dict[str, int]:
