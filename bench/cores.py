@@ -34,7 +34,7 @@ from fastmlp.kernels.layout import BLOCK
 NOTES = Path(__file__).with_name("NOTES.md")
 CORES = (1, 2, 4, 8, 16, 32, 64)
 LINE_SECONDS = 4e-9  # a line of 64 bytes from the cache of another core; traces of two threads show 2 to 9 ns
-MEETING, MEMBER = 0.25e-6, 0.05e-6  # seconds: traces of two threads show 0.3 to 0.4 us between the shares of a phase
+BARRIER, BARRIER_PER_CORE = 0.25e-6, 0.05e-6  # seconds: traces of two threads show 0.3 to 0.4 us between two phases
 GAIN = 1.25  # the speed-up that makes twice the cores worth it
 
 
@@ -46,7 +46,7 @@ class Part(NamedTuple):
 
 
 def seconds(work: Workload, cores: int, speed: float) -> float:
-    """Return the seconds of a step on that many cores, each of which computes `speed` FLOP/s."""
+    """Return the seconds of a step on a number of cores, each of which computes `speed` FLOP/s."""
     architecture = Network(list(work.sizes), activation=work.activation, output=work.output, seed=0).architecture
     groups = row_blocking(architecture, work.batch_size).groups
     total = 0.0
@@ -54,7 +54,7 @@ def seconds(work: Workload, cores: int, speed: float) -> float:
         name = phase.region.function.__name__
         parts = parts_of(name, phase.layer, architecture, work.batch_size, groups, cores)
         total += max(part.flops / speed + part.lines * LINE_SECONDS for part in parts)
-        total += MEETING + MEMBER * cores if cores > 1 else 0.0
+        total += BARRIER + BARRIER_PER_CORE * cores if cores > 1 else 0.0
     return total
 
 
@@ -105,14 +105,17 @@ def of(items: int, core: int, cores: int) -> int:
 
 
 def blocks(layer: Layer) -> int:
+    """Return the number of blocks of 16 x 16 weights of a layer."""
     return panels(layer.inputs) * panels(layer.units)
 
 
 def weight_lines(layer: Layer) -> float:
+    """Return the number of cache lines that the weights of a layer take."""
     return blocks(layer) * BLOCK / 16
 
 
 def flops_of(layer: Layer, rows: int) -> float:
+    """Return the FLOPs of one product of a layer."""
     return 2.0 * rows * layer.inputs * layer.units
 
 
@@ -124,9 +127,9 @@ def table(results: Results) -> str:
         speed = speed_of(case, results)
         times = [seconds(work, cores, speed) for cores in CORES]
         worth = next((n for n, a, b in zip(CORES, times, times[1:], strict=False) if a < GAIN * b), CORES[-1])
-        measured = [case.best("fastmlp", threads) if case else None for threads in (1, "all")]
-        told = [short(found) if found else "" for found in measured]
-        rows.append((work.name, str(work.batch_size), *told, *map(short, times), str(worth)))
+        measured = (case.best("fastmlp", threads) if case else None for threads in (1, "all"))
+        measured_times = [short(time) if time else "" for time in measured]
+        rows.append((work.name, str(work.batch_size), *measured_times, *map(short, times), str(worth)))
     head = ("network", "batch", "measured, 1", "measured, all", *(f"{n} cores" for n in CORES), "worth it up to")
     return markdown(head, rows)
 
@@ -139,8 +142,8 @@ def speed_of(case: Case | None, results: Results) -> float:
 
 def main() -> int:
     """Write the table and return the exit code."""
-    found = Results(RESULTS.read_text())
-    NOTES.write_text(replaced(NOTES.read_text(), "cores", table(found), NOTES.name))
+    results = Results(RESULTS.read_text())
+    NOTES.write_text(replaced(NOTES.read_text(), "cores", table(results), NOTES.name))
     print(f"wrote {NOTES.name}")
     return 0
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.peers import OWN
 
 RESULTS = Path(__file__).with_name("results.json")
-MOST = 1.02  # of a limit of the machine; a result above it means that the limit was measured in a disturbed moment
+MAX_SHARE = 1.02  # of a limit of the machine; a larger share means that the limit was measured in a disturbed moment
 FRESH = "fresh"
 
 
@@ -36,18 +36,18 @@ class Case:
 
     def columns(self, age: str = FRESH) -> list[tuple[str, str]]:
         """Return the libraries and their variants."""
-        return list(dict.fromkeys((who, way) for who, way, _, found in self.seconds if found == age))
+        return list(dict.fromkeys((library, way) for library, way, _, when in self.seconds if when == age))
 
-    def best(self, who: str, threads: Any, age: str = FRESH) -> float | None:
+    def best(self, library: str, threads: Any, age: str = FRESH) -> float | None:
         """Return the seconds of the faster variant; on all threads a peer may also use one, if that is faster."""
-        allowed = (threads,) if who in OWN or threads == 1 else (1, threads)
-        found = [t for (name, _, n, a), t in self.seconds.items() if name == who and n in allowed and a == age]
-        return min(found, default=None)
+        allowed = (threads,) if library in OWN or threads == 1 else (1, threads)
+        times = [t for (name, _, n, a), t in self.seconds.items() if name == library and n in allowed and a == age]
+        return min(times, default=None)
 
     def best_peer(self, threads: Any) -> float | None:
         """Return the seconds of the fastest peer."""
-        found = [self.best(who, threads) for who, _ in self.columns() if who not in OWN]
-        return min((seconds for seconds in found if seconds), default=None)
+        times = [self.best(library, threads) for library, _ in self.columns() if library not in OWN]
+        return min((seconds for seconds in times if seconds), default=None)
 
     def ahead(self, threads: Any) -> float | None:
         """Return how many times as fast as the best peer fastmlp is."""
@@ -65,9 +65,9 @@ class Results:
     """
 
     def __init__(self, text: str) -> None:
-        found = json.loads(text)
-        self.machine: dict[str, Any] = found["machine_info"]
-        self.benches: list[dict[str, Any]] = found["benchmarks"]
+        results = json.loads(text)
+        self.machine: dict[str, Any] = results["machine_info"]
+        self.benches: list[dict[str, Any]] = results["benchmarks"]
         self.infos: list[dict[str, Any]] = [bench["extra_info"] for bench in self.benches]
         self.steps = self._cases("step", "batch")
         self.predictions = self._cases("prediction", "rows")
@@ -85,18 +85,18 @@ class Results:
         return list(cases.values())
 
     def floor(self, case: Case, threads: Any) -> float:
-        """Return the least seconds that the machine allows: FLOPs at the peak, or bytes at the memory bandwidth."""
+        """Return the minimum seconds that the machine allows: FLOPs at the peak, or bytes at the memory bandwidth."""
         suffix = "" if threads == 1 else "_all"
         peak, bandwidth = float(self.machine[f"peak_float32{suffix}"]), float(self.machine[f"bandwidth{suffix}"])
         return max(case.flops / peak, case.bytes / bandwidth)
 
     def kernels(self) -> dict[str, dict[str, float]]:
         """Return the seconds for one number or one floating-point operation, by kernel and library."""
-        found: dict[str, dict[str, float]] = {}
+        seconds: dict[str, dict[str, float]] = {}
         for bench, info in zip(self.benches, self.infos, strict=True):
             if "kernel" in info:
-                found.setdefault(info["kernel"], {})[info["by"]] = bench["stats"]["min"] / info["count"]
-        return found
+                seconds.setdefault(info["kernel"], {})[info["by"]] = bench["stats"]["min"] / info["count"]
+        return seconds
 
     def products(self) -> dict[str, float]:
         """Return the kernels that are shown as shares of the FMA peak of one core, with that peak in FLOP/s."""
@@ -107,11 +107,11 @@ class Results:
         """Return every figure above a limit: of one core for kernels of fastmlp, of all cores for NumPy."""
         shares: dict[str, float] = {}
         for case in (*self.steps, *self.predictions):
-            for (who, way, threads, age), seconds in case.seconds.items():
-                name = f"{case.name}, {case.rows} rows, {who} {way}, {threads} threads, {age}"
+            for (library, way, threads, age), seconds in case.seconds.items():
+                name = f"{case.name}, {case.rows} rows, {library} {way}, {threads} threads, {age}"
                 shares[name] = self.floor(case, threads) / seconds
         kernels = self.kernels()
         for name, peak in self.products().items():
             for by, cores in (("fastmlp", 1), ("NumPy", self.machine["threads"])):
                 shares[f"{name}, {by}"] = 1 / kernels[name][by] / peak / cores
-        return [f"{name}: {share:.1%}" for name, share in shares.items() if share > MOST]
+        return [f"{name}: {share:.1%}" for name, share in shares.items() if share > MAX_SHARE]

@@ -52,7 +52,7 @@ class Field:
     """The worker processes of all competitors that can take part, started together."""
 
     def __init__(self, job: str, competitors: Sequence[Competitor], workload: Workload) -> None:
-        entries: list[Entry] = [(who, threads) for threads in (1, None) for who in competitors]
+        entries: list[Entry] = [(competitor, threads) for threads in (1, None) for competitor in competitors]
         self.absent = {entry: entry[0].missing for entry in entries if entry[0].missing}
         self.workers = {
             entry: Worker(job, entry[0], workload, entry[1]) for entry in entries if entry not in self.absent
@@ -76,28 +76,28 @@ class Field:
         twelve workers at once would be slow: threads that wait for each other spin, and so occupy the cores that the
         others need.
         """
-        found: dict[Entry, Any] = {}
-        for who in dict.fromkeys(who for who, _ in self.workers if who not in without):
-            both = [entry for entry in self.workers if entry[0] == who]
+        answers: dict[Entry, Any] = {}
+        for competitor in dict.fromkeys(entry[0] for entry in self.workers if entry[0] not in without):
+            both = [entry for entry in self.workers if entry[0] == competitor]
             for entry in both:
                 self.workers[entry].ask(method, *arguments)
-            found |= self._answers(both)
-        return found
+            answers |= self._answers(both)
+        return answers
 
     def _answers(self, entries: Sequence[Entry]) -> dict[Entry, Any]:
         """Return the pending answers; a competitor that turns out to be unavailable takes no further part."""
-        found: dict[Entry, Any] = {}
+        answers: dict[Entry, Any] = {}
         try:
             for entry in (entry for entry in entries if entry in self.workers):
                 try:
-                    found[entry] = self.workers[entry].answer()
+                    answers[entry] = self.workers[entry].answer()
                 except Unavailable as reason:
                     self.absent[entry] = str(reason)
                     self.workers.pop(entry).close()
         except BaseException:
             self.close()
             raise
-        return found
+        return answers
 
     def rounds(self, effort: Effort, without: Sequence[Competitor] = ()) -> dict[Entry, list[float]]:
         """Return the seconds of a step or call in each round; the rounds of all competitors alternate."""

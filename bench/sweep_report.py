@@ -79,9 +79,9 @@ def rise_between(before: Point, after: Point) -> Finding | None:
     if max(was, now) <= SHORT:
         return None
     work = max(1.0, b.workload.flops / a.workload.flops)
-    factor, most = (now / was, max(RISE, work)) if now > was else (was / now, RISE)
-    columns = (after.name, f"{a.value}", f"{b.value}", f"{was:.1f}", f"{now:.1f}", f"{now / was:.2f}", f"{most:.2f}")
-    return Finding(factor / most, columns, reason_for(b, factor) if factor > most else "")
+    factor, limit = (now / was, max(RISE, work)) if now > was else (was / now, RISE)
+    columns = (after.name, f"{a.value}", f"{b.value}", f"{was:.1f}", f"{now:.1f}", f"{now / was:.2f}", f"{limit:.2f}")
+    return Finding(factor / limit, columns, reason_for(b, factor) if factor > limit else "")
 
 
 def reason_for(case: Case, factor: float) -> str:
@@ -91,16 +91,16 @@ def reason_for(case: Case, factor: float) -> str:
 
 
 def against_numpy(point: Point) -> Iterator[Finding]:
-    """Yield the time as a share of that of the reference, on the same number of threads."""
-    for who, theirs in ((ONE, NUMPY), (EVERY, NUMPY_EVERY)):
-        if theirs in point.times:
-            us, numpy = point.times[who], point.times[theirs]
+    """Yield the time as a share of the reference's time, on the same number of threads."""
+    for ours, reference in ((ONE, NUMPY), (EVERY, NUMPY_EVERY)):
+        if reference in point.times:
+            us, numpy = point.times[ours], point.times[reference]
             columns = (point.name, f"{point.case.value}", f"{us:.1f}", f"{numpy:.1f}", f"{us / numpy:.2f}")
             yield Finding(us / numpy, columns)
 
 
 def of_threads(point: Point) -> Finding:
-    """Return the time on all threads as a share of that on one."""
+    """Return the time on all threads as a share of the time on one."""
     one, every = point.times[ONE], point.times[EVERY]
     columns = (point.name, f"{point.case.value}", f"{one:.1f}", f"{every:.1f}", f"{every / one:.2f}")
     return Finding(every / one / THREADS_LOSS, columns)
@@ -122,13 +122,13 @@ def show(title: str, head: tuple[str, ...], findings: list[Finding]) -> None:
 
 def to_json(points: list[Point]) -> dict[str, Any]:
     """Return, for each axis around each network, a list of sizes and lists of microseconds beside them."""
-    found: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for point in points:
-        group = found.setdefault(f"{point.name}, {' and '.join(point.times)}", {"at": []})
+        group = groups.setdefault(f"{point.name}, {' and '.join(point.times)}", {"at": []})
         group["at"].append(point.case.value)
-        for who, microseconds in point.times.items():
-            group.setdefault(who, []).append(float(f"{microseconds:.4g}"))
-    return found
+        for series, microseconds in point.times.items():
+            group.setdefault(series, []).append(float(f"{microseconds:.4g}"))
+    return groups
 
 
 def from_json(groups: dict[str, Any]) -> list[Point]:
@@ -137,7 +137,7 @@ def from_json(groups: dict[str, Any]) -> list[Point]:
     points = []
     for name, group in groups.items():
         base, dtype, axis = name.split(", ")[:3]
-        who = [key for key in group if key != "at"]
-        for value, *times in zip(group["at"], *(group[key] for key in who), strict=True):
-            points.append(Point(known[base, axis, value], dtype, dict(zip(who, times, strict=True))))
+        series = [key for key in group if key != "at"]
+        for value, *times in zip(group["at"], *(group[key] for key in series), strict=True):
+            points.append(Point(known[base, axis, value], dtype, dict(zip(series, times, strict=True))))
     return points

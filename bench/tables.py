@@ -31,7 +31,7 @@ def why(results: Results) -> str:
     ]
     if results.predictions and {"warm", "none"} <= start_seconds(results).keys():
         case, start = results.predictions[0], start_seconds(results)
-        times = {who: seconds for who, _ in case.columns() if (seconds := case.best(who, "all"))}
+        times = {name: seconds for name, _ in case.columns() if (seconds := case.best(name, "all"))}
         lines.append(
             f"- **No waiting.** The first epoch ends {start['warm']:.2f} s after `import`, {start['none']:.1f} s if "
             "nothing is compiled yet; a new shape compiles nothing. Predicting one row takes "
@@ -47,17 +47,17 @@ def why(results: Results) -> str:
 
 
 def span(ratios: Sequence[float]) -> str:
-    """Return the least and the greatest ratio: "1.1 to 5.9"."""
+    """Return the smallest and the largest ratio: "1.1 to 5.9"."""
     return f"{min(ratios):.1f} to {max(ratios):.1f}"
 
 
 def readme_steps(results: Results) -> str:
     """Return the README's table of training steps on all threads, each library at its best."""
-    names = [who for who in compared(results) if who != "reference"]
+    names = [name for name in compared(results) if name != "reference"]
     rows = []
     for case in results.steps:
         ahead = case.ahead("all")
-        times = (short(case.best(who, "all")) for who in names)
+        times = (short(case.best(name, "all")) for name in names)
         rows.append((case.name, str(case.rows), *times, f"**{ahead:.2f} x**" if ahead else ""))
     return markdown(("network", "batch", *names, "best other / fastmlp"), rows)
 
@@ -70,9 +70,9 @@ def speed_steps(results: Results) -> str:
 
 
 def compared(results: Results) -> list[str]:
-    """Return the names of those who were timed: fastmlp first, the reference last."""
-    names = list(dict.fromkeys(who for case in results.steps for who, _ in case.columns()))
-    return sorted(names, key=lambda who: (who != "fastmlp", who in OWN))
+    """Return the names of the timed libraries: fastmlp first, the reference last."""
+    names = list(dict.fromkeys(name for case in results.steps for name, _ in case.columns()))
+    return sorted(names, key=lambda name: (name != "fastmlp", name in OWN))
 
 
 def steps_at_best(results: Results, threads: Any) -> str:
@@ -83,34 +83,34 @@ def steps_at_best(results: Results, threads: Any) -> str:
     for case in results.steps:
         own, ahead = case.best("fastmlp", threads), case.ahead(threads)
         share = f"{results.floor(case, threads) / own:.0%}" if own else ""
-        times = (short(case.best(who, threads)) for who in names)
+        times = (short(case.best(name, threads)) for name in names)
         rows.append((case.name, str(case.rows), *times, f"**{ahead:.2f} x**" if ahead else "", share))
     return markdown(head, rows)
 
 
 def speed_rest(results: Results) -> str:
     """Return prediction, start and memory in a few sentences."""
-    said = []
+    sentences = []
     for case in (results.predictions[:1] + results.predictions[-1:]) if results.predictions else ():
-        times = {who: seconds for who, _ in case.columns() if (seconds := case.best(who, "all"))}
+        times = {name: seconds for name, _ in case.columns() if (seconds := case.best(name, "all"))}
         one = f"{case.rows:,} row" + "s" * (case.rows > 1)
-        said.append(f"Predicting {one} of {case.name} takes {in_others(times, in_units)}.")
+        sentences.append(f"Predicting {one} of {case.name} takes {in_others(times, in_units)}.")
     start = start_seconds(results)
     if {"warm", "none"} <= start.keys():
-        said.append(
+        sentences.append(
             f"From `import` to the first finished epoch it takes {start['warm']:.2f} s, and {start['none']:.1f} s "
             "where nothing is compiled yet."
         )
-    for name, held in memory(results).items():
-        said.append(f"A process that trains {name} holds at most {in_others(held, megabytes)}.")
-    return " ".join(said)
+    for name, peaks in memory(results).items():
+        sentences.append(f"A process that trains {name} holds at most {in_others(peaks, megabytes)}.")
+    return " ".join(sentences)
 
 
 def in_others(values: Mapping[str, float], text: Callable[[float], str]) -> str:
-    """Return the value of fastmlp and, in brackets, those of the peers, the best first: "1 us (JAX 2 us)"."""
-    others = sorted((value, who) for who, value in values.items() if who not in OWN)
-    told = f" ({', '.join(f'{who} {text(value)}' for value, who in others)})" if others else ""
-    return f"{text(values['fastmlp'])}{told}"
+    """Return the value of fastmlp and, in brackets, the values of the peers, the best first: "1 us (JAX 2 us)"."""
+    others = sorted((value, name) for name, value in values.items() if name not in OWN)
+    brackets = f" ({', '.join(f'{name} {text(value)}' for value, name in others)})" if others else ""
+    return f"{text(values['fastmlp'])}{brackets}"
 
 
 def full(results: Results) -> str:
@@ -131,8 +131,8 @@ def full(results: Results) -> str:
         for threads in (1, "all"):
             parts += [f"### {threads_text(results, threads).capitalize()}"]
             parts += [every_time(results, results.predictions, threads, FRESH, "rows")]
-    for name, held in memory(results).items():
-        rows = [(who, megabytes(count)) for who, count in sorted(held.items(), key=lambda pair: pair[1])]
+    for name, peaks in memory(results).items():
+        rows = [(library, megabytes(count)) for library, count in sorted(peaks.items(), key=lambda pair: pair[1])]
         parts += ["## Memory", f"Peak memory of a process that trains {name}, including Python."]
         parts += [markdown(("", "peak"), rows)]
     if any("fit" in info for info in results.infos):
@@ -151,10 +151,12 @@ def every_time(results: Results, cases: Sequence[Case], threads: Any, age: str, 
     columns = list(dict.fromkeys(column for case in cases for column in case.columns(age)))
     lines = []
     for case in cases:
-        times = [case.seconds.get((who, way, threads, age)) for who, way in columns]
+        times = [case.seconds.get((library, way, threads, age)) for library, way in columns]
         if any(times):
             lines.append((case.name, f"{case.rows}", *(with_share(t, results.floor(case, threads)) for t in times)))
-    return markdown(("network", rows, *(f"{who} {way}".strip() for who, way in columns)), lines) if lines else ""
+    if not lines:
+        return ""
+    return markdown(("network", rows, *(f"{library} {way}".strip() for library, way in columns)), lines)
 
 
 def with_share(seconds: float | None, floor: float) -> str:
@@ -169,12 +171,12 @@ def kernels(results: Results) -> str:
     peaks, rows = results.products(), []
     others = ("NumPy", "PyTorch")
     for name, seconds in results.kernels().items():
-        told = (
+        times = (
             (f"{1 / s / peaks[name]:.0%} of peak" if name in peaks else f"{s * 1e9:.2f} ns") if s else ""
             for s in (seconds.get(by) for by in ("fastmlp", *others))
         )
         best = min(seconds[by] for by in others if by in seconds)
-        rows.append((name, *told, f"{best / seconds['fastmlp']:.1f} x"))
+        rows.append((name, *times, f"{best / seconds['fastmlp']:.1f} x"))
     return markdown(("kernel", "fastmlp", *others, "faster"), rows)
 
 
@@ -185,18 +187,18 @@ def start_seconds(results: Results) -> dict[str, float]:
 
 def memory(results: Results) -> dict[str, dict[str, int]]:
     """Return the peak memory in bytes, by network and batch size and by library."""
-    found: dict[str, dict[str, int]] = {}
+    peaks: dict[str, dict[str, int]] = {}
     for info in (info for info in results.infos if "memory" in info):
-        found.setdefault(f"{info['memory']} at batch {info['batch']}", {})[info["who"]] = info["bytes"]
-    return found
+        peaks.setdefault(f"{info['memory']} at batch {info['batch']}", {})[info["who"]] = info["bytes"]
+    return peaks
 
 
 def fits_by_data(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     """Return what was measured of fits with default parameters, by data and library."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    fits: dict[str, dict[str, dict[str, Any]]] = {}
     for info in (info for info in results.infos if "fit" in info):
-        found.setdefault(info["fit"], {})[info["who"]] = info
-    return found
+        fits.setdefault(info["fit"], {})[info["who"]] = info
+    return fits
 
 
 def estimators(results: Results) -> str:

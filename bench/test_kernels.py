@@ -128,12 +128,12 @@ def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
         dW = np.empty((blocks, PANEL, PANEL), dtype)
         timed(benchmark, name, by, "flops", blocks * flops, lambda: np.matmul(A.transpose(0, 2, 1), delta, out=dW))
         return
-    held = update_arguments(Adam(1e-6), dtype)
-    found = UPDATES["adam"].product_update.address(dtype)
+    updated = update_arguments(Adam(1e-6), dtype)
+    product = UPDATES["adam"].product_update.address(dtype)
     out *= 0
-    arguments = [address(array) for array in (out, a, *held)]
+    arguments = [address(array) for array in (out, a, *updated)]
     function = weight_products.function_for(dtype)
-    timed(benchmark, name, by, "flops", TURNS * flops, function, found, *arguments, ROWS, TURNS)
+    timed(benchmark, name, by, "flops", TURNS * flops, function, product, *arguments, ROWS, TURNS)
 
 
 UPDATED = (

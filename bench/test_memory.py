@@ -14,22 +14,22 @@ from bench.worker import Worker
 from bench.workloads import LARGEST
 
 
-@pytest.mark.parametrize("who", MEMORY, ids=lambda who: who.name)
-def test_memory(benchmark: Any, who: Competitor) -> None:
-    if who.missing:
-        pytest.skip(who.missing)
+@pytest.mark.parametrize("competitor", MEMORY, ids=lambda competitor: competitor.name)
+def test_memory(benchmark: Any, competitor: Competitor) -> None:
+    if competitor.missing:
+        pytest.skip(competitor.missing)
     benchmark.group = f"memory of training {LARGEST.name}, batch {LARGEST.batch_size}"
-    held = benchmark.pedantic(peak_memory, args=(who,), rounds=1)
-    benchmark.extra_info.update(memory=LARGEST.name, batch=LARGEST.batch_size, who=who.name, bytes=held)
+    peak = benchmark.pedantic(peak_memory, args=(competitor,), rounds=1)
+    benchmark.extra_info.update(memory=LARGEST.name, batch=LARGEST.batch_size, who=competitor.name, bytes=peak)
 
 
-def peak_memory(who: Competitor) -> int:
+def peak_memory(competitor: Competitor) -> int:
     """Return the peak memory of two epochs on all threads, in a process of its own, in bytes."""
-    worker = Worker("Training", who, LARGEST, None)
+    worker = Worker("Training", competitor, LARGEST, None)
     try:
         worker.answer()
         worker.do("losses", 2)
-        held: int = worker.do("peak_memory")
+        peak: int = worker.do("peak_memory")
     finally:
         worker.close()
-    return held
+    return peak

@@ -78,7 +78,7 @@ class Worker:
         self._process.stdin.flush()
 
     def answer(self) -> Any:
-        """Wait for the result of a request; the first answer says that the worker is ready.
+        """Wait for the result of a request; the first answer means that the worker is ready.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class Job:
     Parameters
     ----------
     count : int
-        How many steps, or calls, one turn does.
+        The number of steps, or calls, of one turn.
     """
 
     def __init__(self, count: int) -> None:
@@ -180,8 +180,8 @@ class Training(Job):
             return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
         import resource  # not on Windows
 
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 class Prediction(Job):
@@ -221,9 +221,8 @@ def main(task: dict[str, Any]) -> None:
         nonlocal job
         threads, way = task["threads"], {"way": task["way"]} if task["way"] else {}
         if threads and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(
-                0, processors()[-threads:]
-            )  # JAX uses all that it may; the first processor serves interrupts
+            # JAX uses every processor that it may. The first one is left out, because it serves interrupts.
+            os.sched_setaffinity(0, processors()[-threads:])
         module = importlib.import_module(f"bench.peers.{task['module']}")
         workload = Workload(**{**task["workload"], "sizes": tuple(task["workload"]["sizes"])})
         job = {"Training": Training, "Prediction": Prediction}[task["job"]](module, workload, threads, **way)

@@ -73,7 +73,7 @@ class Workload:
         return 1 if self.output == "softmax" else self.sizes[-1]
 
     def memory_traffic(self, cache_bytes: float) -> float:
-        """Return the least number of bytes that one step moves between memory and processor.
+        """Return the minimum number of bytes that one step moves between memory and processor.
 
         The parameters and the two slots of Adam are read and written once, and X and y of the batch are read once;
         activations and deltas can stay in a cache. If parameters, slots and all rows of an epoch fit into the largest

@@ -31,9 +31,9 @@ COMPILER = "NumPy, Numba, llvmlite"
 
 ORDER = [
     Row("kernels.layout", "the sizes of panels and blocks, by which Python and the kernels arrange memory", COMPILER),
-    Row("kernels.processor", "what is chosen by processor: tile shapes, unrolling, vector width", COMPILER),
+    Row("kernels.processor", "the choices by processor: tile shapes, unrolling, vector width", COMPILER),
     Row("kernels.host", "compilation, its cache, threads, forks and signals", COMPILER),
-    Row("kernels.tables", "the typed tables in which Python tells the kernels what to do", COMPILER),
+    Row("kernels.tables", "the typed tables that Python fills and the kernels read", COMPILER),
     Row("kernels.vocabulary", "vector instructions, arithmetic, loops and atomics, emitted as LLVM", COMPILER),
     Row("kernels.micro", "micro-kernels: products, panels and functions, with values in registers", COMPILER),
     Row("kernels.operations", "activations, losses, optimizers, dropout and random numbers, by block", COMPILER),

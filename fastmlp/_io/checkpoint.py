@@ -1,7 +1,7 @@
 """Checkpoints: a network's description and arrays, and how they are written to a model file and read from it.
 
 Tensors are "layers.0.W" (inputs, units) and "layers.0.b" (units,), layers counted from 0; with the optimizer's state
-also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the sums of the epoch under way.
+also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the sums of the current epoch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Checkpoint(Description):
         What the optimizer keeps for each parameter, by the names in `Optimizer.slots`. None leaves the optimizer's
         state out of the file.
     totals : ndarray of 3 float64, optional
-        Losses, weights and penalties of the epoch under way; present if and only if `slots` is.
+        Losses, weights and penalties of the current epoch; present if and only if `slots` is.
     """
 
     weights: Sequence[LayerArrays]

@@ -36,9 +36,9 @@ from fastmlp.architecture import Architecture
 
 COUNTERS = {
     "epoch": 0,  # epochs that are finished
-    "batch": 0,  # finished batches of the epoch under way
+    "batch": 0,  # finished batches of the current epoch
     "step": 0,  # optimizer steps that are finished
-    "rows": 0,  # rows of the epoch under way
+    "rows": 0,  # rows of the current epoch
     "batch_size": 0,  # rows of each of its batches
     "mark": 0,  # a checksum of its data, to recognize other data
 }
