@@ -1,4 +1,4 @@
-"""What the tests of behaviour share: tiny networks, their bits, and Python in a process of its own."""
+"""Helpers for tests of behaviour: tiny networks, their bits, and Python in a separate process."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ from fastmlp.kernels.tables import State
 
 ROOT = Path(fastmlp.__file__).resolve().parent.parent
 TIME_LIMIT = 120  # seconds a subprocess may take; a cold start takes about 6
-PATIENCE = 4  # a machine may be so many times slower, or busier, than limits of time expect: they are for what hangs
+PATIENCE = 4  # the factor of all time limits, for slow or busy machines: the limits only detect processes that hang
 
 
 Tried = Callable[[str, int], None]
-"""The fixture `tried`: counts cases under what they are of."""
+"""The type of the fixture `tried`, which counts the cases of a test under a description."""
 
 
 def small_network(**options: Any) -> Network:
-    """3-6-5-3 with dropout and penalties, so that every kind of state takes part."""
+    """Return a network 3-6-5-3 with dropout and penalties, which has every kind of state."""
     layers: list[int | Dense] = [3, Dense(6, "tanh", dropout=0.2, l2=1e-3), Dense(5, l1=1e-4), Dense(3, "softmax")]
     return Network(layers, **{"seed": 7, **options})
 
 
 def small_data(rows: int = 41) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """X (rows, 3) and labels of three classes."""
+    """Return X (rows, 3) and labels of three classes."""
     rng = np.random.default_rng(1)
     return rng.normal(size=(rows, 3)).astype(np.float32), rng.integers(0, 3, rows)
 
 
 def bits(network: Network) -> dict[str, bytes]:
-    """Weights, slots and counters, byte for byte."""
+    """Return the bytes of weights, slots and counters."""
     state = network.__getstate__()
     counters = structure_of(State).from_buffer_copy(state["state"])
-    done = (counters.seed, counters.epoch, counters.batch, counters.step)  # the rest describes an epoch under way
+    done = (counters.seed, counters.epoch, counters.batch, counters.step)  # the other fields describe the current epoch
     return {"weights": state["weights"].tobytes(), "slots": state["slots"].tobytes(), "counters": repr(done).encode()}
 
 
 def overflowing(optimizer: Any) -> tuple[Network, Any, Any]:
-    """A network and rows whose last step has a finite loss and a gradient too large for float32."""
+    """Return a network and rows whose last step has a finite loss, and a gradient too large for float32."""
     network = Network([2, 1], optimizer=optimizer, seed=0)
     network.set_weights([([[0.5], [1e-3]], [0.0])])
     return network, np.array([[1, 0], [2, 0], [3, 0], [0, 1e21]], np.float32), np.array([1.0, 2.0, 2.0, 0.0])
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A text stream that behaves like a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 class Interruption(Callback):
-    """Ends a fit after that many steps, as Ctrl-C does."""
+    """A callback that ends a fit after a number of steps, as Ctrl-C does."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps
@@ -76,7 +76,7 @@ class Interruption(Callback):
 
 
 def everything(network: Network) -> dict[str, Any]:
-    """All that a bad call must leave alone."""
+    """Return everything that a call that fails must not change."""
     state = network.__getstate__()
     return {
         **bits(network),
@@ -88,13 +88,16 @@ def everything(network: Network) -> dict[str, Any]:
     }
 
 
-# Coverage has a lock of its own: a process that is forked while another thread holds it, or in which an exception comes
-# meanwhile, waits for it for ever. Such processes run unmeasured.
+# Coverage has its own lock. A process that is forked while another thread holds it, or in which an exception arrives
+# meanwhile, would wait for ever. Such processes run without coverage.
 UNMEASURED = dict.fromkeys(("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"))
 
 
 def environment(**variables: str | None) -> dict[str, str]:
-    """This process's environment, with fastmlp, these rooms and the cache that is in use, and changes; None deletes."""
+    """Return this process's environment with the paths of fastmlp and the tests, the current cache, and `variables`.
+
+    The value None deletes a variable.
+    """
     here = Path(__file__).parent
     paths = [str(ROOT), str(here), str(here / "reliability"), *filter(None, [os.environ.get("PYTHONPATH")])]
     merged: dict[str, str | None] = {
@@ -107,7 +110,7 @@ def environment(**variables: str | None) -> dict[str, str]:
 
 
 def start_python(code: str, *options: str, talks: bool = False, **variables: str | None) -> subprocess.Popen[str]:
-    """A process that runs the code; its `options` come before `-c`. One that `talks` waits for lines from us."""
+    """Start a Python process with `options`, which runs the code. If it `talks`, its standard input is a pipe."""
     return subprocess.Popen(
         [sys.executable, *options, "-c", code],
         stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
@@ -120,7 +123,7 @@ def start_python(code: str, *options: str, talks: bool = False, **variables: str
 
 
 def finish(process: subprocess.Popen[str], seconds: float = TIME_LIMIT) -> tuple[str, str]:
-    """What it wrote to its outputs; it must end well and in time."""
+    """Return the standard output and error of a process, which must end within the time limit with exit status 0."""
     limit = seconds * PATIENCE
     try:
         out, err = process.communicate(timeout=limit)
@@ -133,12 +136,12 @@ def finish(process: subprocess.Popen[str], seconds: float = TIME_LIMIT) -> tuple
 
 
 def end_group(process: subprocess.Popen[str]) -> None:
-    """End the process and those that it forked: who waits for its outputs waits for theirs too."""
+    """Kill the process and its children, which may keep its output pipes open."""
     if hasattr(os, "killpg"):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
 
 
 def run_python(code: str, *options: str, seconds: float = TIME_LIMIT, **variables: str | None) -> tuple[str, str]:
-    """Run the code in a process of its own, for so long at most; returns its outputs."""
+    """Run the code in a separate process with a time limit. Return its standard output and error."""
     return finish(start_python(code, *options, **variables), seconds)

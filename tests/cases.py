@@ -1,4 +1,4 @@
-"""The cases that many tests share: activations, losses, optimizers, odd sizes, whole trainings; and how to compare."""
+"""Cases that many tests share: activations, losses, optimizers, odd sizes and whole trainings; and comparisons."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LOSSES: dict[str, Loss] = {
     "binary_crossentropy smoothed": BinaryCrossentropy(label_smoothing=0.2),
     "categorical_crossentropy smoothed": CategoricalCrossentropy(label_smoothing=0.1),
 }
-"""Every one with its defaults, and with other numbers where it has any."""
+"""Every activation and loss with its defaults, and with other numbers if it has any."""
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": SGD(0.05),
@@ -63,7 +63,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "nadam": Nadam(0.01),
     "lion": Lion(0.01, weight_decay=0.1),
 }
-"""Every update rule that there is."""
+"""Every update rule."""
 
 LEARNERS: dict[str, Optimizer] = {
     **OPTIMIZERS,
@@ -71,10 +71,10 @@ LEARNERS: dict[str, Optimizer] = {
     "clipped by norm": Adam(0.01, global_clipnorm=0.1),
     "by a schedule": Nadam(Warmup(5, CosineDecay(0.02, 1000, 0.5))),
 }
-"""The same, and each way of limiting the gradient and of changing the rate."""
+"""`OPTIMIZERS`, and each way to limit the gradient and to change the learning rate."""
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-"""Of one kernel, relative to the largest element of what it computes."""
+"""The largest error of a kernel, relative to the largest element of its result."""
 
 WIDTHS = (1, 2, 7, 8, 9, 15, 16, 17, 31, 33)
 BATCHES = (1, 3, 4, 5, 15, 16, 17, 33)
@@ -90,7 +90,7 @@ SIZES = [
 
 
 def relative_error(got: Any, expected: Any) -> float:
-    """The largest difference over the largest expected element; NaN and infinity have to stand where they should."""
+    """Return the largest difference over the largest expected element. NaN and infinity must be in the same places."""
     got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
     assert got.shape == expected.shape
     finite = np.isfinite(expected)
@@ -103,12 +103,12 @@ def relative_error(got: Any, expected: Any) -> float:
 
 
 def tensors(pairs: Iterable[tuple[Any, Any]]) -> list[Array]:
-    """The arrays of (W, b) pairs, without the biases that are None."""
+    """Return the arrays of (W, b) pairs, without the biases that are None."""
     return [tensor for pair in pairs for tensor in pair if tensor is not None]
 
 
 def largest_error(got: Iterable[tuple[Any, Any]], expected: Iterable[tuple[Any, Any]]) -> float:
-    """The largest relative error of all tensors in two lists of (W, b)."""
+    """Return the largest relative error of all tensors in two lists of (W, b)."""
     return max(relative_error(g, e) for g, e in zip(tensors(got), tensors(expected), strict=True))
 
 
@@ -122,7 +122,7 @@ def assert_same_bits(got: Any, expected: Any) -> None:
 
 
 def kernel_of(function: Callable[..., Any], about: str = "", parallel: bool = False) -> Kernel:
-    """A kernel for a test; its name holds a digest of its text, since the cache does not look at tests."""
+    """Return a kernel for a test. Its name contains a digest of its source, because the cache does not hash tests."""
     digest = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
     return Kernel(function, f"{function.__name__}.{about}.{digest}", parallel)
 
@@ -134,7 +134,7 @@ def run(kernel: Kernel, dtype: str, *arguments: Any) -> None:
 
 
 def to_panels(matrix: Array, capacity: int, padding: float = 0.0) -> Array:
-    """[panel][row][16] of a matrix (rows, columns); what is not of the matrix holds `padding`."""
+    """Return a matrix (rows, columns) as [panel][row][16]. Other elements are `padding`."""
     rows, columns = matrix.shape
     count = -(-columns // PANEL)
     wide = np.full((capacity, count * PANEL), padding, matrix.dtype)
@@ -145,20 +145,20 @@ def to_panels(matrix: Array, capacity: int, padding: float = 0.0) -> Array:
 
 
 def from_panels(panels: Array) -> Array:
-    """(capacity, 16 panels): what `to_panels` took apart, with its padding."""
+    """Return the matrix that `to_panels` converted, with its padding: (capacity, 16 * panels)."""
     count, capacity, _ = panels.shape
     return panels.transpose(1, 0, 2).reshape(capacity, count * PANEL)
 
 
 @contextmanager
 def scratch(units: int, dtype: str) -> Iterator[Array]:
-    """As much room to work as a plan gives a layer of that width, full of NaN; what lies behind stays untouched."""
+    """Yield the workspace of a layer in a plan, filled with NaN. Check that nothing is written behind it."""
     architecture = build([1, units], loss="mean_squared_error")
-    room = buffer_sizes(architecture, 0, "training", PANEL, 1)["scratch"][0] - WORK
-    guarded = np.full(room + BLOCK, np.nan, dtype)
-    guarded[room:] = -987.25
+    size = buffer_sizes(architecture, 0, "training", PANEL, 1)["scratch"][0] - WORK
+    guarded = np.full(size + BLOCK, np.nan, dtype)
+    guarded[size:] = -987.25
     yield guarded
-    assert (guarded[room:] == -987.25).all()
+    assert (guarded[size:] == -987.25).all()
 
 
 def flush_and_leave(out: Ints, count: int) -> None:
@@ -176,31 +176,31 @@ FLUSH, RESTORE = kernel_of(flush_and_leave), kernel_of(restore)
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """This thread treats denormals as 0 meanwhile, as the regions of the kernels do."""
-    own = np.zeros(1, np.int64)
-    run(FLUSH, "int64", own, 1)
+    """Let this thread treat denormals as 0 inside the `with` block, as regions do."""
+    state = np.zeros(1, np.int64)
+    run(FLUSH, "int64", state, 1)
     try:
         yield
     finally:
-        run(RESTORE, "int64", own, 1)
+        run(RESTORE, "int64", state, 1)
 
 
 def rounded(values: Any, dtype: str) -> tuple[Array, Array]:
-    """The values in that dtype, and those as float64: what a kernel gets, and what its truth is computed from."""
-    own = np.ascontiguousarray(values, dtype)
-    return own, own.astype(np.float64)
+    """Return the values in a dtype, for a kernel, and these rounded values in float64, for the expected result."""
+    converted = np.ascontiguousarray(values, dtype)
+    return converted, converted.astype(np.float64)
 
 
 # Whole trainings -----------------------------------------------------------------------------------------------------
 
 
 CENTRES = {"exponential": -0.7, "softplus": -0.5}
-"""Where g is near the middle of (0, 1), if not at 0.5."""
+"""The z where g is near the middle of (0, 1), if it is not 0.5."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A network, data and a fit, described so that a compiled and a reference network can both do it."""
+    """A description of a network, its data and a fit, for a compiled and for a reference network."""
 
     layers: tuple[Any, ...]
     options: dict[str, Any] = field(default_factory=dict)
@@ -211,7 +211,7 @@ class Training:
     centred: bool = False  # outputs are moved into the middle of (0, 1), the domain of the cross-entropies
 
     def make(self, kind: Callable[..., Any], dtype: str) -> Any:
-        """The network, as the face or as the reference."""
+        """Return the network: `kind` is `fastmlp.Network` or the reference."""
         network = kind(list(self.layers), dtype=dtype, **{"seed": 11, **self.options})
         if self.centred:
             *rest, (W, b) = network.get_weights()
@@ -221,7 +221,7 @@ class Training:
         return network
 
     def arguments(self, network: Any, dtype: str) -> dict[str, Any]:
-        """What `fit` is called with."""
+        """Return the arguments of `fit`."""
         X, y = data_for(network, self.rows, dtype)
         given = {"X": X, "y": y, "batch_size": self.batch_size, **self.fit}
         if self.weights:
@@ -232,7 +232,7 @@ class Training:
 
 
 def data_for(network: Any, rows: int, dtype: str, seed: int = 5) -> tuple[Array, Array]:
-    """X and y that suit a network: numbers within (0, 1), or labels where it has softmax and its cross-entropy."""
+    """Return X and y that suit a network: numbers within (0, 1), or labels for softmax with its cross-entropy."""
     rng = np.random.default_rng(seed)
     architecture = network.architecture
     X = rng.normal(size=(rows, architecture.inputs)).astype(dtype)
@@ -245,7 +245,7 @@ def data_for(network: Any, rows: int, dtype: str, seed: int = 5) -> tuple[Array,
 
 
 def logistic(z: float) -> float:
-    """A function of numbers that stands in another module than those who call it."""
+    """Return the logistic function of a number. Functions in other modules call it."""
     return 1 / (1 + math.exp(-z))
 
 
@@ -259,19 +259,19 @@ def sample_weights(kind: str, rows: int) -> Array:
 
 
 def _pairs() -> dict[str, Training]:
-    """Every activation with every loss, once as the hidden one and once as that of the output."""
-    found = {}
+    """Return a training for every activation with every loss, as a hidden activation and as the output activation."""
+    pairs = {}
     names = list(ACTIVATIONS)
     for shift, (loss_name, loss) in enumerate(LOSSES.items(), 1):
         for position, hidden in enumerate(names):
             output = names[(position + shift) % len(names)]
-            own, last = ACTIVATIONS[hidden], ACTIVATIONS[output]
-            layers = (4, Dense(9, own), Dense(6, own, l2=0.01), Dense(3, last))
-            # Where dA jumps, signs can cancel to 0, and Adam would make a whole step of what rounding leaves of that.
+            first, last = ACTIVATIONS[hidden], ACTIVATIONS[output]
+            layers = (4, Dense(9, first), Dense(6, first, l2=0.01), Dense(3, last))
+            # Where dA jumps, signs can cancel to 0, and Adam would turn the remaining rounding error into a whole step.
             kinked = formulas.LOSSES[loss.name].kink is not None
             options = {"loss": loss, "optimizer": SGD(0.01, momentum=0.9) if kinked else Adam(1e-3)}
-            found[f"{hidden}-{output}-{loss_name}"] = Training(layers, options, centred=loss.partner != last.name)
-    return found
+            pairs[f"{hidden}-{output}-{loss_name}"] = Training(layers, options, centred=loss.partner != last.name)
+    return pairs
 
 
 PAIRS = _pairs()
@@ -299,7 +299,7 @@ OPTIONS: dict[str, Training] = {
     "hidden softmax": Training((7, Dense(17, "softmax"), Dense(5, "softmax"), 3), CLASSES),
     "hidden softmax under dropout": Training((7, Dense(17, "softmax", dropout=0.4), Dense(9, "tanh"), 3), CLASSES),
     "dropout": Training((9, Dense(33, dropout=0.5), Dense(17, "tanh", dropout=0.2), Dense(9, dropout=0.9), 3), CLASSES),
-    "dropout of kept slopes": Training((9, Dense(33, "silu", dropout=0.5), Dense(17, "gelu", dropout=0.2), 3), CLASSES),
+    "saved derivatives": Training((9, Dense(33, "silu", dropout=0.5), Dense(17, "gelu", dropout=0.2), 3), CLASSES),
     "dropout over chunks": Training((9, Dense(33, dropout=0.3), 3), CLASSES, rows=400, batch_size=300),
     "penalties": Training((9, Dense(17, l1=0.01), Dense(8, "sigmoid", l2=0.1), Dense(3, l1=0.02, l2=0.03)), CLASSES),
     "no bias": Training((9, Dense(17, use_bias=False), Dense(8, "tanh"), Dense(3, use_bias=False)), CLASSES),

@@ -1,7 +1,7 @@
-"""What holds for all tests.
+"""Fixtures and hooks of all tests.
 
-With FASTMLP_TEST_COLD=1 all compiled code comes from, and goes into, a folder of this session alone. A test may say how
-many cases it tried, `tried("a save killed at every system call", 87)`; a table at the end shows them.
+With FASTMLP_TEST_COLD=1, compiled code is cached in a new folder for this session. A test can report the number of its
+cases, `tried("a save killed at every system call", 87)`. A table at the end shows these numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if _COLD:
 
 @pytest.fixture
 def tried(request: pytest.FixtureRequest) -> Tried:
-    """Count cases under what they are of, for the table at the end."""
+    """Return a function that counts cases under a description, for the table at the end."""
     table = request.config.stash.setdefault(_TRIED, {})
 
     def count(what: str, cases: int) -> None:

@@ -1,4 +1,4 @@
-"""Digests of trained networks: what subprocesses print to be compared, bit by bit."""
+"""Digests of trained networks, which subprocesses print so that tests can compare bits."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from fastmlp.optimizers import Optimizer
 
 
 def digest(arrays: Iterable[Any]) -> str:
-    """SHA-256 of the bits of some arrays."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of the bits of some arrays."""
+    hashed = hashlib.sha256()
     for array in arrays:
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+        hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()
 
 
 def state_of(network: Network) -> str:
-    """The digest of weights, slots of the optimizer and the losses of the last fit."""
+    """Return the digest of the weights, the slots of the optimizer and the losses of the last fit."""
     history = network.history.history["loss"] if network.history else []
-    own = network._engine.parameters
-    return digest([*tensors(network.get_weights()), own.slots, own.transposed, history])
+    parameters = network._engine.parameters
+    return digest([*tensors(network.get_weights()), parameters.slots, parameters.transposed, history])
 
 
 # Work for threads ----------------------------------------------------------------------------------------------------
@@ -37,9 +37,9 @@ SHAPES: dict[str, tuple[list[Any], int]] = {
     "wide": ([130, Dense(150, "tanh", dropout=0.2, l2=0.01), Dense(120, "gelu"), 10], 160),
     "long": ([9, Dense(17, "tanh"), Dense(33, "softmax"), 3], 3000),
 }
-"""Layers and rows of a batch: each a step of more than 1.5 MFLOP, where a second thread is used.
+"""Layers and rows of a batch. Each step takes more than 1.5 MFLOP, so that a second thread is used.
 
-Two of the first network's layers are done by units where there are threads, the rows of the second are grouped.
+On several threads, two layers of the first network are computed by units. The rows of the second are grouped.
 """
 
 
@@ -58,7 +58,7 @@ def big_data(shape: str, dtype: str) -> dict[str, Any]:
 
 @contextmanager
 def always_parallel() -> Iterator[list[int]]:
-    """Threads are used wherever there is work for them; what is yielded lists their number at each parallel call."""
+    """Use threads whenever there is work for them. Yield a list that collects the threads of each parallel call."""
     counted: list[int] = []
     choose, call = ThreadTuner.parallel, StepRunner._call
 
@@ -87,11 +87,11 @@ RULES: dict[str, list[Optimizer]] = {
     "long float32": [Adam(0.01), SGD(0.1, momentum=0.9, global_clipnorm=0.1)],
     "long float64": [Adam(0.01), AdamW(0.01, amsgrad=True, clipvalue=1e-4)],
 }
-"""What is trained by each number of threads: the optimizers, by shape and dtype."""
+"""The optimizers that are trained with each number of threads, by shape and dtype."""
 
 
 def by_threads(most: int) -> Iterator[tuple[str, int, str]]:
-    """(what was trained, threads, digest), for 1, 2, 3, 4 and 8 threads."""
+    """Yield a description of the training, the number of threads and the digest, for 1, 2, 3, 4 and 8 threads."""
     for shape, (_, batch) in SHAPES.items():
         for dtype in DTYPES:
             for optimizer in RULES[f"{shape} {dtype}"]:
@@ -102,5 +102,5 @@ def by_threads(most: int) -> Iterator[tuple[str, int, str]]:
                     assert set(counted) == ({threads} if threads > 1 else set()), counted
                     X = big_data(shape, dtype)["X"]
                     loss, gradients = network.loss_and_gradients(X, big_data(shape, dtype)["y"])
-                    said = digest([network.predict(X), [loss], *tensors(gradients)])
-                    yield f"{shape} {dtype} {optimizer!r}", threads, state_of(network) + said
+                    answers = digest([network.predict(X), [loss], *tensors(gradients)])
+                    yield f"{shape} {dtype} {optimizer!r}", threads, state_of(network) + answers

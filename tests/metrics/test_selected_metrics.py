@@ -277,12 +277,12 @@ def test_a_function_of_the_user_gets_y_predictions_and_weights(name: str, weight
 def test_a_function_of_the_user_gets_read_only_arrays(what: int) -> None:
     y, weights = np.ones((ROWS, 1), np.float32), np.ones(ROWS)
 
-    def spoil(*given: Any, sample_weight: Any) -> float:
+    def change(*given: Any, sample_weight: Any) -> float:
         (*given, sample_weight)[what][:] = 7
         return 0.0
 
     with pytest.raises(ValueError, match="read-only"):
-        Network([3, 1], seed=0).evaluate(X, y, weights, metrics=[spoil])
+        Network([3, 1], seed=0).evaluate(X, y, weights, metrics=[change])
     assert (y == 1).all()
     assert (weights == 1).all()
     assert y.flags.writeable

@@ -1,6 +1,6 @@
-"""What can be wrong with a cache of compiled code: each spoils one that is filled, and says how many warnings may come.
+"""Ways to damage a filled cache of compiled code, each with the number of warnings that may follow.
 
-The same spoilt caches are met by two small kernels, all in one process, and by a whole training in a process each.
+Two small kernels run with every damaged cache in one process, and a whole training runs with each in its own process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NOBODY = 65534
 
 
 def _gives_away() -> bool:
-    """Whether files can be made somebody else's: root can, where the system knows anybody but root."""
+    """Return whether this process can change the owner of files: it is root, and the system has other users."""
     with tempfile.NamedTemporaryFile() as file, contextlib.suppress(OSError):
         os.chown(file.name, NOBODY, NOBODY)
         return True
@@ -40,14 +40,14 @@ GIVES_AWAY = AS_ROOT and _gives_away()
 HUGE = 10 << 30  # of a file with nothing in it, which takes no room on the disk
 FLOAT64 = np.dtype(np.float64)
 
-SPOILERS: dict[str, tuple[Callable[[Path], None], int]] = {}
+DAMAGES: dict[str, tuple[Callable[[Path], None], int]] = {}
 
 
-def spoils(what: str, warned: int) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
-    """Put a function of a cache's root into the table, under what it does, with the number of warnings that follow."""
+def damages(what: str, warned: int) -> Callable[[Callable[[Path], None]], Callable[[Path], None]]:
+    """Return a decorator that registers a function which damages a cache, with the number of expected warnings."""
 
     def put_in(function: Callable[[Path], None]) -> Callable[[Path], None]:
-        SPOILERS[what] = function, warned
+        DAMAGES[what] = function, warned
         return function
 
     return put_in
@@ -59,89 +59,89 @@ def folder_in(root: Path) -> Path:
 
 
 def files_in(root: Path) -> list[Path]:
-    """The four that take the least time to compile."""
+    """Return the files of the four kernels that compile fastest."""
     return sorted(folder_in(root).iterdir(), key=lambda path: path.stat().st_size)[:4]
 
 
 # The folder -------------------------------------------------------------------------------------------------------
 
 
-@spoils("nothing", 0)
+@damages("nothing", 0)
 def nothing(root: Path) -> None: ...
 
 
-@spoils("absent", 0)
+@damages("absent", 0)
 def absent(root: Path) -> None:
     shutil.rmtree(root)
 
 
-@spoils("a file in place of the root", 1)
+@damages("a file in place of the root", 1)
 def file_as_root(root: Path) -> None:
     shutil.rmtree(root)
     root.write_text("mine")
 
 
-@spoils("a file in place of the folder", 1)
+@damages("a file in place of the folder", 1)
 def file_as_folder(root: Path) -> None:
     folder = folder_in(root)
     shutil.rmtree(folder)
     folder.write_text("mine")
 
 
-@spoils("a link to nowhere in place of the folder", 1)
+@damages("a link to nowhere in place of the folder", 1)
 def dangling_folder(root: Path) -> None:
     folder = folder_in(root)
     shutil.rmtree(folder)
     folder.symlink_to(root / "nowhere")
 
 
-@spoils("a link to itself in place of the root", 1)
+@damages("a link to itself in place of the root", 1)
 def looping_root(root: Path) -> None:
     shutil.rmtree(root)
     root.symlink_to(root)
 
 
-@spoils("a link to a folder of ours in place of the root", 0)
+@damages("a link to a folder of ours in place of the root", 0)
 def linked_root(root: Path) -> None:
     root.rename(root.with_name(root.name + " elsewhere"))
     root.symlink_to(root.with_name(root.name + " elsewhere"))
 
 
-@spoils("a root that cannot be written", 1)
+@damages("a root that cannot be written", 1)
 def closed_root(root: Path) -> None:
     shutil.rmtree(folder_in(root))
     root.chmod(0o500)
 
 
-@spoils("a folder that cannot be written and lacks kernels", 1)
+@damages("a folder that cannot be written and lacks kernels", 1)
 def closed_folder(root: Path) -> None:
     for path in files_in(root)[:2]:
         path.unlink()
     folder_in(root).chmod(0o500)
 
 
-@spoils("a folder that cannot be written and lacks nothing", 0)
+@damages("a folder that cannot be written and lacks nothing", 0)
 def read_only(root: Path) -> None:
     folder_in(root).chmod(0o500)
     root.chmod(0o500)
 
 
-@spoils("a folder that cannot be read", 1)
+@damages("a folder that cannot be read", 1)
 def unreadable_folder(root: Path) -> None:
     folder_in(root).chmod(0)
 
 
-@spoils("a folder that a group can write", 1)
+@damages("a folder that a group can write", 1)
 def group_folder(root: Path) -> None:
     folder_in(root).chmod(0o770)
 
 
-@spoils("a folder that anybody can write", 1)
+@damages("a folder that anybody can write", 1)
 def open_folder(root: Path) -> None:
     folder_in(root).chmod(0o777)
 
 
-@spoils("a root that anybody can write, as /tmp", 0)
+@damages("a root that anybody can write, as /tmp", 0)
 def open_root(root: Path) -> None:
     root.chmod(0o1777)
 
@@ -150,15 +150,15 @@ def open_root(root: Path) -> None:
 
 
 def replaces(what: str, warned: int) -> Callable[[Callable[[Path], None]], None]:
-    """Put a function into the table that makes something at the name of a file, for four files of the cache."""
+    """Return a decorator that registers a function which replaces one file, and apply it to four files of the cache."""
 
     def put_in(function: Callable[[Path], None]) -> None:
-        def spoil(root: Path) -> None:
+        def damage(root: Path) -> None:
             for path in files_in(root):
                 path.unlink()
                 function(path)
 
-        spoils(what, warned)(spoil)
+        damages(what, warned)(damage)
 
     return put_in
 
@@ -184,24 +184,24 @@ def _huge(path: Path) -> None:
 
 
 def _chmod_files(mode: int) -> Callable[[Path], None]:
-    def spoil(root: Path) -> None:
+    def damage(root: Path) -> None:
         for path in files_in(root):
             path.chmod(mode)
 
-    return spoil
+    return damage
 
 
-spoils("files that cannot be read", 1)(_chmod_files(0))
-spoils("files that a group can write", 1)(_chmod_files(0o660))
+damages("files that cannot be read", 1)(_chmod_files(0))
+damages("files that a group can write", 1)(_chmod_files(0o660))
 
 
-@spoils("files cut in half", 0)
+@damages("files cut in half", 0)
 def halved(root: Path) -> None:
     for path in files_in(root):
         os.truncate(path, path.stat().st_size // 2)
 
 
-@spoils("files with a bit flipped", 0)
+@damages("files with a bit flipped", 0)
 def flipped(root: Path) -> None:
     for path in files_in(root):
         code = bytearray(path.read_bytes())
@@ -209,7 +209,7 @@ def flipped(root: Path) -> None:
         path.write_bytes(code)
 
 
-@spoils("files that have changed places", 0)
+@damages("files that have changed places", 0)
 def rotated(root: Path) -> None:
     files = files_in(root)
     codes = [path.read_bytes() for path in files]
@@ -219,18 +219,18 @@ def rotated(root: Path) -> None:
 
 if GIVES_AWAY:
 
-    @spoils("a folder of somebody else", 1)
+    @damages("a folder of somebody else", 1)
     def foreign_folder(root: Path) -> None:
         os.chown(folder_in(root), NOBODY, NOBODY)
 
-    @spoils("files of somebody else", 1)
+    @damages("files of somebody else", 1)
     def foreign_files(root: Path) -> None:
         for path in files_in(root):
             os.chown(path, NOBODY, NOBODY)
 
 
 def open_again(root: Path) -> None:
-    """Let whoever cleans up do it."""
+    """Restore the permissions, so that the folder can be removed."""
     for path in (root, *(root.iterdir() if root.is_dir() else ())):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o700)
@@ -249,14 +249,14 @@ def two(a: Reals, count: int) -> None:
 
 
 def unprivileged() -> None:
-    """Where this is root, give up what root may do beyond others (capset of Linux), and keep one's files."""
+    """If this process is root, drop its capabilities (capset of Linux), but not the ownership of its files."""
     if AS_ROOT:
         libc = ctypes.CDLL(None)
         assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
 
 
 def start_afresh(root: Path | str) -> None:
-    """Forget what this process knows of its cache."""
+    """Reset the state of this process about its cache, and use another root."""
     os.environ["FASTMLP_CACHE_DIR"] = str(root)
     code_cache.directory.cache_clear()
     code_cache._tidy.cache_clear()
@@ -264,7 +264,7 @@ def start_afresh(root: Path | str) -> None:
 
 
 def run_kernels() -> tuple[int, list[str]]:
-    """Run both kernels, as a process that starts; returns how many came from the cache, and the warnings."""
+    """Run both kernels as in a new process. Return how many were loaded from the cache, and the warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         kernels = [Kernel(one), Kernel(two)]
@@ -278,30 +278,30 @@ def run_kernels() -> tuple[int, list[str]]:
 
 
 def fill(root: Path) -> None:
-    """A cache with both kernels in it."""
+    """Fill a cache with both kernels."""
     start_afresh(root)
     assert run_kernels() == (0, [])
 
 
 def warm_up(where: str, root: str) -> None:
-    """Have everything imported that a compilation needs, and start afresh with another cache."""
+    """Compile once, so that all modules are imported, then reset the state with another cache."""
     fill(Path(where))
     start_afresh(root)
 
 
 def open_files() -> int:
-    """As many as the next one's number, where none was closed in between."""
+    """Return the number of open files, if none below the highest was closed."""
     with open(os.devnull) as file:
         return file.fileno()
 
 
 def try_small_kernels(where: str) -> None:
-    """Every spoilt cache, met by the kernels two times; prints what it was and what came."""
+    """Run the kernels twice with each damaged cache, and print its description and the results."""
     roots: dict[str, Path] = {}
-    for number, (what, (spoil, _)) in enumerate(SPOILERS.items()):
+    for number, (what, (damage, _)) in enumerate(DAMAGES.items()):
         roots[what] = Path(where) / str(number)
         fill(roots[what])
-        spoil(roots[what])
+        damage(roots[what])
     unprivileged()
     for what, root in roots.items():
         start_afresh(root)
@@ -313,7 +313,7 @@ def try_small_kernels(where: str) -> None:
 
 
 def run_kernels_as_nobody(where: str, root: str) -> None:
-    """The kernels run by root's child that has become somebody else; prints the warnings and how many were loaded."""
+    """Run the kernels in a child of root under another user. Print the warnings and how many kernels were loaded."""
     warm_up(where, root)
     os.setgroups([])
     os.setgid(NOBODY)
@@ -326,7 +326,7 @@ def run_kernels_as_nobody(where: str, root: str) -> None:
 
 
 def try_every_byte(where: str, stride: int) -> None:
-    """One file cut and with a bit flipped at every so many bytes; prints how many there were, and how many loaded."""
+    """Cut a file, and flip a bit of it, at every `stride` bytes. Print the number of cases, and of kernels loaded."""
     root = Path(where)
     fill(root)
     kernel = Kernel(one)
@@ -360,7 +360,7 @@ CONTENTS = {
 
 
 def try_contents(where: str) -> None:
-    """Whole files, of the right name and with the right digest, that hold something else; prints what came of them."""
+    """Load complete files with the right name and digest, but other contents, and print the results."""
     for number, (what, content) in enumerate(CONTENTS.items()):
         root = Path(where) / str(number)
         fill(root)
@@ -379,7 +379,7 @@ def try_contents(where: str) -> None:
 
 @contextlib.contextmanager
 def limited(name: str, most: int) -> Iterator[None]:
-    """Allow this process so much of something, such as "RLIMIT_FSIZE"."""
+    """Limit a resource of this process, such as "RLIMIT_FSIZE", inside the `with` block."""
     import resource
 
     number = getattr(resource, name)
@@ -392,14 +392,14 @@ def limited(name: str, most: int) -> Iterator[None]:
 
 
 def no_handles() -> contextlib.AbstractContextManager[None]:
-    """No more files can be opened."""
+    """Return a context in which no more files can be opened."""
     with open(os.devnull) as file:
         return limited("RLIMIT_NOFILE", file.fileno())
 
 
 @contextlib.contextmanager
 def failing(module: Any, name: str, error: Exception) -> Iterator[None]:
-    """A function that raises in place of the real one."""
+    """Replace a function by one that raises an error, inside the `with` block."""
 
     def fail(*_arguments: Any, **_options: Any) -> Any:
         raise error
@@ -414,7 +414,7 @@ def failing(module: Any, name: str, error: Exception) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_place_at_all() -> Iterator[None]:
-    """Neither a home nor a folder for what is temporary."""
+    """Hide the home folder and the folder for temporary files, inside the `with` block."""
     names = ("FASTMLP_CACHE_DIR", "XDG_CACHE_HOME", "HOME")
     before = {name: os.environ.pop(name, None) for name in names}
     os.environ["HOME"] = ""
@@ -440,7 +440,7 @@ TROUBLES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
 
 
 def try_troubles(where: str) -> None:
-    """Each trouble, met by the small kernels; prints what it was, the warnings, and what it left."""
+    """Run the small kernels under each failure. Print its description, the warnings, and the files that are left."""
     for number, (what, trouble) in enumerate(TROUBLES.items()):
         root = Path(where) / str(number)
         start_afresh(root)
@@ -450,7 +450,7 @@ def try_troubles(where: str) -> None:
 
 
 def vanish(where: str) -> None:
-    """The cache is removed while a process uses it; prints how many kernels a second start found, and the warnings."""
+    """Remove the cache while a process uses it. Print how many kernels a second start loads, and the warnings."""
     root = Path(where) / "cache"
     start_afresh(root)
     _, warned = run_kernels()
@@ -461,7 +461,7 @@ def vanish(where: str) -> None:
 
 
 def warn_as_error(where: str) -> None:
-    """Warnings are errors, and the cache is a file; prints what each of three calls raised."""
+    """Turn warnings into errors, with a file in place of the cache. Print what each of three calls raises."""
     root = Path(where) / "file"
     root.write_text("mine")
     start_afresh(root)
@@ -507,7 +507,7 @@ def _kill() -> None:
 
 
 def _kill_at(moment: str, which: int) -> None:
-    """Have this process killed at a moment of writing its file number `which`."""
+    """Let this process be killed at a given moment while it writes its file number `which`."""
     make, place, open_for = tempfile.mkstemp, os.replace, os.fdopen
     begun: list[str] = []
 
@@ -559,7 +559,7 @@ MOMENTS = (
 
 
 def try_kills(where: str) -> None:
-    """Processes killed while they fill a cache, each followed by one that finds it so; prints what was left."""
+    """Kill processes while they fill a cache, and start another process after each. Print the files that are left."""
     for number, (moment, which) in enumerate((moment, which) for moment in MOMENTS for which in (1, 2)):
         root = Path(where) / str(number)
         child = os.fork()

@@ -61,7 +61,7 @@ DATA = [
 
 
 def dataset(name: str, loss: str, dtype: str) -> tuple[Any, Any, Any]:
-    """X, y and weights that suit the loss."""
+    """Return X, y and weights that suit a loss."""
     rng, huge = np.random.default_rng(0), HUGE[dtype]
     X, weights = rng.normal(size=(ROWS, COLUMNS)), np.ones(ROWS)
     kind = LOSSES[loss].targets
@@ -109,7 +109,7 @@ def cases() -> Iterator[tuple[str, ...]]:
 
 
 def trained(every: int) -> dict[str, Any]:
-    """A fit ends with weights that are finite, or with NonFiniteLossError and the weights of before, bit for bit."""
+    """Check that each fit ends with finite weights, or with NonFiniteLossError and the earlier weights, bit for bit."""
     wrong, ended, failed = [], 0, 0
     for number, case in enumerate(itertools.islice(cases(), None, None, every)):
         optimizer, activation, loss, name, rate, dtype = case
@@ -139,7 +139,7 @@ def trained(every: int) -> dict[str, Any]:
 
 
 def undone(every: int) -> dict[str, Any]:
-    """What goes wrong in the third epoch leaves the network of two epochs; a callback that raises, finite weights."""
+    """Check that an error in the third epoch leaves the network of two epochs, or finite weights after a callback's."""
     wrong, count = [], 0
     for case in itertools.islice(itertools.product(RATES, ("float32", "float64"), range(1, 6)), None, None, every):
         optimizer, dtype, at = case
@@ -173,7 +173,7 @@ def undone(every: int) -> dict[str, Any]:
 
 
 def interrupted(case: Any, optimizer: Optimizer, dtype: str, at: int) -> list[str]:
-    """A fit that is ended from outside just when its weights have overflowed leaves finite ones."""
+    """Check that a fit which is interrupted right after its weights overflowed leaves finite weights."""
     X, y, _ = dataset("ordinary", "mean_squared_error", dtype)
     network = Network([COLUMNS, 6, 3], optimizer=optimizer, dtype=dtype, seed=1)
     with contextlib.suppress(KeyboardInterrupt, NonFiniteLossError):
@@ -184,7 +184,7 @@ def interrupted(case: Any, optimizer: Optimizer, dtype: str, at: int) -> list[st
 
 
 def asked(every: int) -> dict[str, Any]:
-    """Questions about huge, tiny and empty data are answered, infinity included, though the user has NumPy raise."""
+    """Check that predictions and losses of huge, tiny and empty data are computed even if `numpy.seterr` is "raise"."""
     wrong, count = [], 0
     everything = itertools.product(LOSSES, DATA, ("relu", "tanh"), ("float32", "float64"))
     for case in itertools.islice(everything, None, None, every):
@@ -215,7 +215,7 @@ WRITTEN = [np.nan, np.inf, -np.inf, 1e300, -1.0, 1e9, -1e9, 2.0**62]
 
 
 def rewritten(every: int) -> dict[str, Any]:
-    """A callback writes into the data while it is trained on: an error and the weights of before, or finite ones."""
+    """Check that a callback which writes into the data causes an error with the earlier weights, or finite weights."""
     wrong, count, usual = [], 0, arrays.STAGE_BYTES
     everything = itertools.product(PLACES, WRITTEN, ("float32", "float64"), (usual, 200), range(1, 6))
     for case in itertools.islice(everything, None, None, every):

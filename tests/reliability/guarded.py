@@ -1,9 +1,9 @@
-"""Networks in memory that ends, or begins, at a page which nobody may touch.
+"""Networks in memory that ends, or begins, at a guard page: any access to this page kills the process.
 
-Every buffer of a network and every array that it is given lies in pages of its own: "end" puts the array's last byte
-before a guard page, "begin" its first byte behind one. Who reads or writes a byte beyond is killed there and then. What
-is left of the array's pages is filled with a pattern, so that a write which stays within them is seen afterwards, and
-whoever computes with it computes with NaN.
+Every buffer of a network and every array argument has its own pages: "end" puts the array's last byte before a guard
+page, "begin" its first byte behind one. A read or write beyond kills the process at once. The rest of the array's pages
+is filled with a pattern. A write within these pages changes the pattern, which is checked afterwards, and a computation
+with it gives NaN.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ SIDES = ("end", "begin")
 
 
 class Pages(mmap.mmap):
-    """A guard page, pages for one array with the pattern around it, a guard page; looked at when it goes."""
+    """Pages for one array between two guard pages. The pattern around the array is checked when it is freed."""
 
     guard: Guard
     around: tuple[slice, slice]
 
     def stray(self) -> bool:
-        """Whether something was written beside the array."""
+        """Return whether something was written beside the array."""
         return any(self[part].strip(PATTERN) for part in self.around)
 
     def __del__(self) -> None:
@@ -82,17 +82,17 @@ class Pages(mmap.mmap):
 
 
 class Guard:
-    """Makes arrays between guard pages.
+    """An allocator of arrays between guard pages.
 
     Parameters
     ----------
     side : {"end", "begin"}
-        Where an array touches a guard page.
+        The end of an array that touches a guard page.
 
     Attributes
     ----------
     made, strays : int
-        Arrays made, and those gone by now beside which something was written.
+        The number of arrays made, and of freed arrays beside which something was written.
     """
 
     def __init__(self, side: str) -> None:
@@ -104,7 +104,7 @@ class Guard:
         self._protect = protect
 
     def bytes(self, count: int) -> Array:
-        """That many bytes, all 0."""
+        """Return `count` bytes that are 0."""
         room = max(-(-count // PAGE), 1) * PAGE
         pages = Pages(-1, room + 2 * PAGE)
         start = PAGE + (room - count if self.side == "end" else 0)
@@ -120,19 +120,19 @@ class Guard:
         return np.frombuffer(pages, np.uint8, count, start)
 
     def zeros(self, shape: Any, dtype: Any = np.float64) -> Array:
-        """An array of zeros."""
+        """Return an array of zeros."""
         dtype = np.dtype(dtype)
         size = int(np.prod(shape))
         return self.bytes(size * dtype.itemsize).view(dtype).reshape(shape)
 
     def empty(self, shape: Any, dtype: Any = np.float64) -> Array:
-        """An array of the pattern: whoever reads what was never written gets NaN."""
+        """Return an array filled with the pattern, so that elements that were never written are NaN."""
         array = self.zeros(shape, dtype)
         array.reshape(-1).view(np.uint8)[:] = PATTERN[0]
         return array
 
     def copy(self, values: Array, row_stride: int | None = None) -> Array:
-        """The values; rows of a matrix may begin `row_stride` elements apart, as in `big[:, :k]`."""
+        """Return a copy; rows of a matrix may begin `row_stride` elements apart, as in `big[:, :k]`."""
         if row_stride is None or values.ndim == 1:
             array = self.zeros(values.shape, values.dtype)
         else:
@@ -144,13 +144,13 @@ class Guard:
         return array
 
     def check(self) -> None:
-        """Fail where something was written beside an array."""
+        """Check that nothing was written beside an array."""
         strays = self.strays + sum(pages.stray() for pages in self._live)
         assert not strays, f"something was written beside {strays} of {self.made} arrays"
 
 
 class GuardedNumpy:
-    """NumPy, but what is allocated lies between guard pages."""
+    """A stand-in for NumPy that allocates arrays between guard pages."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -169,18 +169,18 @@ class GuardedNumpy:
 
 DATA_MODULES = (array_feed, arrays, chunk_feed, order, staging, targets, weights_module)
 MODULES = (*DATA_MODULES, few_rows, inference, parameters, plan, records, registration, training)
-"""Where memory for the kernels is allocated."""
+"""The places where memory for the kernels is allocated."""
 
 DIRTY = (
     "inputs", "activations", "deltas", "targets", "row_weights", "row_losses", "block_penalties", "block_squares",
     "gradient", "group_gradients", "snapshot", "team", "scratch",
 )  # fmt: skip
-"""Buffers of a plan that may hold anything at first; of the scratch, what is behind its block of zeros."""
+"""Buffers of a plan whose initial content is arbitrary; of the scratch, all but its block of zeros."""
 
 
 @contextmanager
 def guarded(side: str) -> Iterator[Guard]:
-    """All that is allocated for kernels meanwhile touches a guard page at that side, and is dirty where it may be."""
+    """Allocate all memory of kernels next to a guard page at one side, filled with the pattern where allowed."""
     guard = Guard(side)
     allocate = plan.Plan._allocate
 
@@ -223,7 +223,7 @@ def store_lanes(x: Reals, out: Reals, place: int) -> None:
 
 
 def accesses() -> Iterator[tuple[str, bool, int]]:
-    """(what was done in a child, whether within the array, how the child ended), just within and just outside."""
+    """Yield each access of a child process, whether it is within the array, and the exit status of the child."""
     out = np.ones(64, np.float32)
     for function, many in ((read, 1), (write, 1), (load_lanes, 17), (store_lanes, 17)):
         kernel = kernel_of(function)
@@ -240,7 +240,7 @@ def accesses() -> Iterator[tuple[str, bool, int]]:
 
 
 def write_beside(array: Array, place: int) -> None:
-    """Put a byte beside the array, within its pages."""
+    """Write a byte beside the array, within its pages."""
     ctypes.cast(address(array) + place, ctypes.POINTER(ctypes.c_ubyte))[0] = 7
 
 
@@ -253,7 +253,7 @@ RULES = {**LEARNERS, "diverging": SGD(1e30)}
 
 @dataclass(frozen=True)
 class Case:
-    """One network, its data, and how they are used."""
+    """One network, its data and its use."""
 
     number: int
     rows: int
@@ -267,7 +267,7 @@ class Case:
 
     @property
     def layers(self) -> list[Any]:
-        """Widths, dropout, penalties and initialisers change with the number, each in its own rhythm."""
+        """The layers. Widths, dropout, penalties and initialisers change with the number, each with another period."""
         n = self.number
         inputs, outputs = (WIDTHS[place % len(WIDTHS)] for place in (n * 3 + n // 10, n * 7 + n // 10 + 1))
         outputs = max(outputs, 2 if LOSSES[self.loss].targets == "classes" or self.output == "softmax" else 1)
@@ -293,7 +293,7 @@ class Case:
 
     @contextmanager
     def way(self) -> Iterator[bool]:
-        """Small as it is, it may train as a large network or a large batch does; whether it does so."""
+        """Force the phases of large networks or large batches, if the case asks for them. Yield whether it does."""
         way, groups = self.number // 3 % 3, 1 + self.number % 4
         with ExitStack() as changes:
             if way == 1:
@@ -305,7 +305,7 @@ class Case:
             yield way > 0
 
     def results(self, place: Callable[[Array, int | None], Array]) -> str:
-        """The digest of all that the network computes; `place` puts the user's arrays somewhere."""
+        """Return the digest of all results of the network; `place` copies the user's arrays into other memory."""
         loss: Loss = LOSSES[self.loss]
         options: dict[str, Any] = {"dtype": self.dtype, "seed": self.number, "threads": self.threads}
         network = Network(self.layers, loss=loss, optimizer=RULES[self.rule], **options)
@@ -340,7 +340,7 @@ class Case:
 
 
 def cases(shapes: list[tuple[int, int]], threads: tuple[int, ...]) -> Iterator[Case]:
-    """A network for each shape (rows, width); all else changes from one to the next."""
+    """Yield a case for each shape (rows, width); all other properties change from case to case."""
     count = len(threads)
     for n, (rows, width) in enumerate(shapes):
         hidden, output, rule = n, n + n // len(ACTIVATIONS) + 5, n + n // len(RULES) + 7
@@ -358,7 +358,7 @@ def cases(shapes: list[tuple[int, int]], threads: tuple[int, ...]) -> Iterator[C
 
 
 def register_users_functions(name: str) -> None:
-    """A user's own activation and loss, of functions that have stand-ins in the kernels; the names begin so."""
+    """Register a user's activation and loss whose functions kernels replace. Their names begin with `name`."""
     register_activation(
         f"{name}_activation",
         lambda z: math.tanh(z) + math.exp(-z * z) + math.erf(z) + math.log1p(z * z),
@@ -372,7 +372,7 @@ def register_users_functions(name: str) -> None:
 
 
 def add_users_functions() -> None:
-    """Register such functions between guard pages, and let the cases have them too."""
+    """Register users' functions between guard pages, and add them to the cases."""
     for side in SIDES:
         with guarded(side) as guard:
             register_users_functions(f"at_the_{side}")
@@ -382,24 +382,24 @@ def add_users_functions() -> None:
 
 
 def cross_section() -> list[tuple[int, int]]:
-    """Each number of rows with some widths, each width with some numbers of rows."""
+    """Return each number of rows with some widths, and each width with some numbers of rows."""
     widths = itertools.cycle(WIDTHS)
     return [(rows, next(widths)) for rows in (*ROWS, *ROWS[::3], 300)]
 
 
 def every_shape() -> list[tuple[int, int]]:
-    """Each number of rows with each width."""
+    """Return each number of rows with each width."""
     return [(rows, width) for rows in ROWS for width in WIDTHS]
 
 
 def everything() -> list[tuple[int, int]]:
-    """The same again and again, while all else changes; and more rows than go through the layers together."""
+    """Return every shape several times, so that all other properties vary, and batches of more rows than a chunk."""
     add_users_functions()
     return [*every_shape() * 2, *((rows, width) for rows in (255, 256, 257, 300, 530, 1030) for width in WIDTHS)]
 
 
 def compare(chosen: Iterable[Case]) -> int:
-    """Print each case before it is tried: the last one printed is where a process died.
+    """Run each case, and print it before: if the process dies, the last printed case is the cause.
 
     What it computes in guarded memory has to have the bits that it has anywhere else. Returns how many calls of kernels
     were parallel.

@@ -1,4 +1,4 @@
-"""Model files made wrong on purpose, their digest made right again, so that the checks behind it are reached."""
+"""Model files that are damaged on purpose, with a correct digest, so that the checks behind the digest are reached."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from fastmlp.tables import TabularModel, prepare
 
 
 def good_files(folder: Path, version: str) -> list[bytes]:
-    """Files of small models that together use everything a file can hold beside a table."""
+    """Return files of small models that together use everything in the format except a table."""
     found = [path.read_bytes() for path in _write_good_files(folder)]
     return [as_version_1(blob) for blob in found] if version == "1" else found
 
@@ -80,7 +80,7 @@ def _write_good_files(folder: Path) -> list[Path]:
 
 
 def good_table(folder: Path, version: str) -> tuple[bytes, str]:
-    """The file of a model that takes a table, and the path of the table."""
+    """Return the file of a model for a table, and the path of the table."""
     csv = flats(folder / "table.csv", 40)
     table = prepare(csv, "sold", verbose=False)
     model = TabularModel.for_table(table, [3], seed=1)
@@ -94,7 +94,7 @@ def good_table(folder: Path, version: str) -> tuple[bytes, str]:
 
 
 def repadded(blob: bytes, chance: random.Random) -> bytes:
-    """Bytes as they are, or with a header's length and padding that are right again after what has changed."""
+    """Return the bytes unchanged, or with the length and padding that fit the changed header."""
     end = blob.rfind(b"}", 0, 8 + int.from_bytes(blob[:8], "little") + 64) + 1
     if chance.random() < 0.5 or end <= 8:
         return blob
@@ -103,7 +103,7 @@ def repadded(blob: bytes, chance: random.Random) -> bytes:
 
 
 def other_bytes(blob: bytes, chance: random.Random) -> bytes:
-    """Bits flipped, bytes changed, stretches removed, doubled, exchanged or put in."""
+    """Return the file with bits flipped, bytes changed, or parts removed, doubled, exchanged or inserted."""
     data = bytearray(blob)
     for _ in range(chance.choice((1, 1, 1, 2, 5, 20))):
         at, size = chance.randrange(len(data) + 1), chance.choice((1, 2, 8, 64, 300))
@@ -144,7 +144,7 @@ OTHERS: list[Any] = [
 
 
 def other_value(value: Any, chance: random.Random) -> Any:
-    """Something in place of a value of a description."""
+    """Return a replacement for a value of a description."""
     kind = chance.randrange(6)
     if kind == 0 or (kind == 1 and isinstance(value, (int, float))):
         return chance.choice(NUMBERS)
@@ -187,7 +187,7 @@ def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def other_description(blob: bytes, chance: random.Random, only: str = "") -> bytes:
-    """One of the JSON texts in the metadata changed, in spelling or in what it says."""
+    """Return the file with one JSON text of the metadata changed, in spelling or in content."""
     header, data = split(blob)
     metadata = header["__metadata__"]
     key = only or chance.choice([name for name in metadata if name not in ("sha256", "format", "format_version")])
@@ -204,7 +204,7 @@ def other_description(blob: bytes, chance: random.Random, only: str = "") -> byt
 
 
 def other_header(blob: bytes, chance: random.Random) -> bytes:
-    """The header changed: shapes, offsets, names, kinds."""
+    """Return the file with a changed header: shapes, offsets, names or dtypes."""
     header, data = split(blob)
     for _ in range(chance.choice((1, 1, 2, 4))):
         change_somewhere(header, chance)
@@ -212,7 +212,7 @@ def other_header(blob: bytes, chance: random.Random) -> bytes:
 
 
 def other_numbers(blob: bytes, chance: random.Random) -> bytes:
-    """Tensors with other numbers in them."""
+    """Return the file with other numbers in its tensors."""
     header, data = split(blob)
     numbers = bytearray(data)
     for _ in range(chance.choice((1, 1, 3, 30))):
@@ -234,7 +234,7 @@ CHANGES: dict[Callable[[bytes, random.Random], bytes], int] = {
 
 
 def mutation(blob: bytes, seed: int) -> bytes:
-    """A file made wrong; the same for the same seed. Half of those that change bytes have a digest that is right."""
+    """Return a damaged file, which the seed decides. Half of the files with changed bytes have a correct digest."""
     chance = random.Random(seed)
     (change,) = chance.choices(list(CHANGES), list(CHANGES.values()))
     wrong = change(blob, chance)
@@ -244,19 +244,19 @@ def mutation(blob: bytes, seed: int) -> bytes:
 
 
 def table_mutation(blob: bytes, seed: int) -> bytes:
-    """The same for what a file says of its table."""
+    """Return a file whose description of its table is damaged, as the seed decides."""
     return sealed(other_description(blob, random.Random(seed), "table"))
 
 
 # What comes of it ----------------------------------------------------------------------------------------------------
 
-ROOM = 300_000
-"""Bytes that a load may take beside what the file's size allows: a layer's description of 10,000 characters takes up
-to 250,000 as Python's objects (one empty dict after the other)."""
+SPARE_BYTES = 300_000
+"""The bytes that a load may take in addition to the limit by the file's size: a layer's description of 10,000
+characters takes up to 250,000 as Python's objects (one empty dict after the other)."""
 
 
 class Loads:
-    """Loads files, and sees that each is refused or makes a network, and that neither takes much memory."""
+    """A loader that checks that each file is refused or gives a network, within a limit of memory."""
 
     def __init__(self) -> None:
         self.refused = self.accepted = 0
@@ -270,7 +270,7 @@ class Loads:
         checkpointing.Parameters = at_once  # type: ignore[assignment, misc]
 
     def load(self, path: Path, measured: bool = False, kind: Any = Network, more: int = 0) -> Any:
-        """The network, or None where the file is refused; it may take so many times its header more than others."""
+        """Return the network, or None if the file is refused. `more` raises its memory limit, in header sizes."""
         if measured:
             tracemalloc.start()
         try:
@@ -286,13 +286,13 @@ class Loads:
         if measured:
             blob = path.read_bytes()
             header = min(int.from_bytes(blob[:8], "little"), len(blob))
-            most = 2 * len(blob) + more * header + ROOM
+            most = 2 * len(blob) + more * header + SPARE_BYTES
             assert self.peak <= most, f"{self.peak} bytes taken for {len(blob)}, of them {header} of the header"
         return found
 
 
 def works(network: Network) -> None:
-    """It predicts, and trains for an epoch or says why it cannot."""
+    """Check that a network predicts, and that it trains for an epoch or raises an error with a reason."""
     X, y = data_for(network, 10, network.architecture.dtype.name)
     assert network.predict(X).shape == (10, network.architecture.outputs)
     with contextlib.suppress(NonFiniteLossError):

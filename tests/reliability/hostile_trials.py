@@ -1,4 +1,4 @@
-"""What the tests of hostile files do in a process of their own; each prints how many cases it tried."""
+"""Trials of hostile files, which tests run in a separate process. Each trial prints the number of its cases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastmlp.tables import TableError, TabularModel
 
 
 def _resident() -> int:
-    """The most bytes of memory that this process ever had, or 0 where that is not told."""
+    """Return the peak memory of this process in bytes, or 0 if the system does not report it."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -30,7 +30,7 @@ def _resident() -> int:
 
 
 def cuts(version: str, which: int, folder: str) -> None:
-    """A file cut at every byte, as it is and with its digest made right."""
+    """Load a file that is cut at each byte, without and with a corrected digest."""
     good = good_files(Path(folder), version)[which]
     loads, path = Loads(), Path(folder, "cut")
     for length in range(len(good)):
@@ -41,7 +41,7 @@ def cuts(version: str, which: int, folder: str) -> None:
 
 
 def flips(version: str, which: int, stride: int, folder: str) -> None:
-    """Bits of a header and of its length flipped, one at a time, with a digest that is right."""
+    """Load a file with one bit of the header or of its length flipped, and a correct digest."""
     good = good_files(Path(folder), version)[which]
     loads, path = Loads(), Path(folder, "flipped")
     for bit in range(0, 8 * (8 + int.from_bytes(good[:8], "little")), stride):
@@ -55,7 +55,7 @@ def flips(version: str, which: int, stride: int, folder: str) -> None:
 
 
 def mutations(version: str, count: int, folder: str) -> None:
-    """Random changes of files."""
+    """Load files with random changes."""
     good = good_files(Path(folder), version)
     loads, path, before = Loads(), Path(folder, "changed"), 0
     for seed in range(count):
@@ -69,7 +69,7 @@ def mutations(version: str, count: int, folder: str) -> None:
 
 
 def table_mutations(version: str, count: int, folder: str) -> None:
-    """Random changes of what a file says of its table."""
+    """Load files with random changes in the description of the table."""
     good, csv = good_table(Path(folder), version)
     loads, path = Loads(), Path(folder, "changed")
     for seed in range(count):
@@ -82,8 +82,8 @@ def table_mutations(version: str, count: int, folder: str) -> None:
     print(loads.refused + loads.accepted, loads.refused, loads.accepted)
 
 
-def large_headers(version: str, most: int, folder: str) -> None:
-    """Headers of about so many bytes, each of one hostile kind."""
+def large_headers(version: str, size: int, folder: str) -> None:
+    """Load headers of about `size` bytes, one of each hostile kind."""
     small, path, loads = Path(folder, "small"), Path(folder, "large"), Loads()
     Network([1, 1], seed=0).save(small)
     blob = small.read_bytes()
@@ -101,19 +101,19 @@ def large_headers(version: str, most: int, folder: str) -> None:
         return sealed(len(text).to_bytes(8, "little") + text)
 
     headers: dict[str, Callable[[], bytes]] = {
-        "a shape of many numbers": lambda: file(said(), entry("w", shape="[" + "1," * (most // 2) + "1]")),
-        "a long number": lambda: file(said(), entry("w", shape="[" + "1" * most + "]")),
-        "many keys": lambda: file(said()[:-1] + "".join(f',"{key}":""' for key in range(most // 14)) + "}"),
-        "many tensors": lambda: file(said(), *(entry(f"{name}") for name in range(most // 65))),
-        "one tensor many times": lambda: file(said(), *[entry("w")] * (most // 65)),
-        "a long name": lambda: file(said(), entry("n" * most)),
-        "a long dtype": lambda: file(said(), entry("w", "F" * most)),
-        "a text without end": lambda: file(said()[:-2] + "a" * most),
-        "a long text": lambda: file(said({"x": "a" * most})),
-        "a long text of other letters": lambda: file(said({"x": "é" * (most // 6)})),
-        "a long text of many alphabets": lambda: file(said({"x": "😀" * (most // 12)})),
+        "a shape of many numbers": lambda: file(said(), entry("w", shape="[" + "1," * (size // 2) + "1]")),
+        "a long number": lambda: file(said(), entry("w", shape="[" + "1" * size + "]")),
+        "many keys": lambda: file(said()[:-1] + "".join(f',"{key}":""' for key in range(size // 14)) + "}"),
+        "many tensors": lambda: file(said(), *(entry(f"{name}") for name in range(size // 65))),
+        "one tensor many times": lambda: file(said(), *[entry("w")] * (size // 65)),
+        "a long name": lambda: file(said(), entry("n" * size)),
+        "a long dtype": lambda: file(said(), entry("w", "F" * size)),
+        "a text without end": lambda: file(said()[:-2] + "a" * size),
+        "a long text": lambda: file(said({"x": "a" * size})),
+        "a long text of other letters": lambda: file(said({"x": "é" * (size // 6)})),
+        "a long text of many alphabets": lambda: file(said({"x": "😀" * (size // 12)})),
     }
-    descriptions = _descriptions_of_version_1(own, most) if version == "1" else _descriptions_of_version_2(own, most)
+    descriptions = _descriptions_of_version_1(own, size) if version == "1" else _descriptions_of_version_2(own, size)
     blobs = ((kind, make()) for kind, make in headers.items())
     blobs_of_descriptions = ((kind, file(said(changes))) for kind, changes in descriptions)
     # Python takes 2 or 4 bytes for a character that the file spells in 6 or 12; and what a layer is, some 600.
@@ -128,45 +128,45 @@ def large_headers(version: str, most: int, folder: str) -> None:
     print(loads.refused)
 
 
-def _descriptions_of_version_1(own: dict[str, str], most: int) -> Iterator[tuple[str, dict[str, str]]]:
-    """Hostile texts of the metadata, about so many characters long, each with its kind."""
+def _descriptions_of_version_1(own: dict[str, str], size: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the kind of each hostile text, and metadata with it, about `size` characters long."""
     architecture = own["architecture"]
     begin, end = architecture.index("[") + 1, architecture.rindex('], "loss"')
     layer, rest = architecture[begin:end], architecture[end:]
-    objects = "{}," * (most // 3)
-    yield "quotes", {"architecture": '"' * (most // 2)}
-    yield "brackets", {"architecture": "[" * most}
-    yield "an architecture and blanks", {"architecture": architecture + " " * most}
-    yield "layers that are none", {"architecture": '{"layers": [' + "[]," * (most // 3) + rest}
+    objects = "{}," * (size // 3)
+    yield "quotes", {"architecture": '"' * (size // 2)}
+    yield "brackets", {"architecture": "[" * size}
+    yield "an architecture and blanks", {"architecture": architecture + " " * size}
+    yield "layers that are none", {"architecture": '{"layers": [' + "[]," * (size // 3) + rest}
     yield "a layer of objects", {"architecture": '{"layers": [[' + objects + rest}
     yield "objects in place of a loss", {"architecture": f'{{"layers": [{layer}], "loss": ' + objects}
-    yield "many layers", {"architecture": '{"layers": [' + ", ".join([layer] * (most // 500)) + rest}
+    yield "many layers", {"architecture": '{"layers": [' + ", ".join([layer] * (size // 500)) + rest}
     yield "counters of objects", {"training": "[" + objects}
     yield "a best figure of objects", {"best": "[" + objects}
 
 
-def _descriptions_of_version_2(own: dict[str, str], most: int) -> Iterator[tuple[str, dict[str, str]]]:
-    """Hostile texts of the metadata, about so many characters long, each with its kind."""
-    layer, objects, short = own["layers"][1:-1], "{}," * (most // 3), "{}," * 3200
+def _descriptions_of_version_2(own: dict[str, str], size: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the kind of each hostile text, and metadata with it, about `size` characters long."""
+    layer, objects, short = own["layers"][1:-1], "{}," * (size // 3), "{}," * 3200
     for key in (*PARTS, "best"):
-        yield "quotes", {key: '"' * (most // 2)}
-        yield "brackets", {key: "[" * most}
+        yield "quotes", {key: '"' * (size // 2)}
+        yield "brackets", {key: "[" * size}
         yield "objects", {key: f"[{objects}{{}}]"}
         yield "objects without end", {key: f"[{objects}"}
-        yield "a text", {key: '["' + "x" * most + '"]'}
-        yield "blanks", {key: " " * most}
-        yield "something after its end", {key: own.get(key, "{}") + " " * most + "{}"}
+        yield "a text", {key: '["' + "x" * size + '"]'}
+        yield "blanks", {key: " " * size}
+        yield "something after its end", {key: own.get(key, "{}") + " " * size + "{}"}
         yield "a part that is short enough to be decoded", {key: f'{{"x": [{short}{{}}]}}'}
-    yield "layers that are none", {"layers": "[" + "[]," * (most // 3)}
+    yield "layers that are none", {"layers": "[" + "[]," * (size // 3)}
     yield "a layer of objects", {"layers": f"[[{objects}"}
-    yield "blanks between layers", {"layers": f"[{layer}," + " " * most + f"{layer}]"}
-    yield "blanks without end", {"layers": f"[{layer}" + " " * most}
-    yield "many layers", {"layers": "[" + ", ".join([layer] * (most // 500)) + "]"}
-    yield "layers without a comma", {"layers": f"[{layer}]" * (most // 500)}
+    yield "blanks between layers", {"layers": f"[{layer}," + " " * size + f"{layer}]"}
+    yield "blanks without end", {"layers": f"[{layer}" + " " * size}
+    yield "many layers", {"layers": "[" + ", ".join([layer] * (size // 500)) + "]"}
+    yield "layers without a comma", {"layers": f"[{layer}]" * (size // 500)}
 
 
 def large_counters(version: str, folder: str) -> None:
-    """Every optimizer, with and without each schedule, goes on from the last step that a file may hold."""
+    """Train every optimizer, with and without each schedule, from the largest step that a file may contain."""
     path, loads = Path(folder, "model"), Loads()
     slow = Nadam(beta_1=1 - 1e-15, momentum_decay=1e6)  # the product of whose factors never fades
     scheduled = [SGD(schedule) for schedule in SCHEDULES.values()]
@@ -187,7 +187,7 @@ def large_counters(version: str, folder: str) -> None:
 
 
 def changing(folder: str) -> None:
-    """Another thread cuts, grows and rewrites the file in place while it is loaded."""
+    """Load a file while another thread truncates, extends and rewrites it in place."""
     good = [blob for version in ("1", "2") for blob in good_files(Path(folder), version)]
     loads, over = Loads(), threading.Event()
     path = Path(folder, "changing")

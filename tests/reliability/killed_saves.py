@@ -1,4 +1,4 @@
-"""Saves that are killed: at a system call, seen through ptrace, or at some moment; run in a process of their own."""
+"""Saves that are killed, at a system call by ptrace or at a random moment; tests run them in a separate process."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _OPTIONS = 0x1 | 0x100000  # TRACESYSGOOD: stops at calls look like no others; E
 
 
 def ptrace(request: int, pid: int = 0, data: int = 0) -> bool:
-    """Whether the system did it."""
+    """Call ptrace and return whether it succeeded."""
     call = ctypes.CDLL(None, use_errno=True).ptrace
     call.restype, call.argtypes = ctypes.c_long, [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     return bool(call(request, pid, None, ctypes.c_void_p(data)) == 0)
 
 
 def can_trace() -> bool:
-    """Whether this machine lets a process trace its child."""
+    """Return whether this machine allows a process to trace its child."""
     if not sys.platform.startswith("linux"):
         return False
     pid = os.fork()
@@ -41,7 +41,7 @@ def can_trace() -> bool:
 
 
 def killed_at_stop(number: int, action: Callable[[], None]) -> bool:
-    """Whether a process that does it comes so often to a system call's entry or exit; it is killed at that one."""
+    """Run `action` in a process and kill it at its stop `number` at a system call. Return whether it reached it."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -76,11 +76,11 @@ def killed_at_stop(number: int, action: Callable[[], None]) -> bool:
 # What is saved -------------------------------------------------------------------------------------------------------
 
 Saving = tuple[Path, Callable[[], None], Callable[[], None]]
-"""The path that is looked at, what makes things as they were before, and what is killed."""
+"""The path to check, a function that restores the initial state, and the function that is killed."""
 
 
 def networks() -> tuple[Network, Network]:
-    """Two that differ, and so do their files."""
+    """Return two networks with different files."""
     older, newer = small_network(seed=1), small_network(seed=2)
     newer.fit(*small_data(), batch_size=8)
     return older, newer
@@ -114,7 +114,7 @@ def of_a_table(folder: Path) -> Saving:
 
 
 def of_predictions(folder: Path) -> Saving:
-    """`fastmlp predict --out`."""
+    """Return the case of `fastmlp predict --out`."""
     from fastmlp.cli import main
 
     csv, model, path = folder.with_suffix(".csv"), folder.with_suffix(".model"), folder / "predictions"
@@ -138,7 +138,10 @@ def content(path: Path) -> bytes | None:
 
 
 def check(path: Path, whole: list[bytes | None]) -> bytes | None:
-    """The file is one of those; removes what the killed save left, one hidden file at most. Returns what is there."""
+    """Check that the file has one of the contents `whole`. Remove at most one hidden file of the killed save.
+
+    Return the content.
+    """
     found = content(path)
     assert found in whole, f"{None if found is None else len(found)} bytes that are neither file"
     left = list(path.parent.glob(".fastmlp-*.tmp"))
@@ -151,7 +154,7 @@ def check(path: Path, whole: list[bytes | None]) -> bytes | None:
 
 
 def at_every_call(saving: str, folder: Path, stride: int = 1) -> None:
-    """Kill it at each system call's entry and exit; prints how often."""
+    """Kill a save at each entry and exit of a system call. Print the number of kills."""
     path, before, action = SAVINGS[saving](folder)
     before()
     older = content(path)
@@ -174,7 +177,7 @@ def at_every_call(saving: str, folder: Path, stride: int = 1) -> None:
 
 
 def at_random_moments(moments: int, folder: Path) -> None:
-    """Kill a process that saves two models in turn to one path, some time after it begins; prints how often."""
+    """Kill a process that saves two models in turn to one path, at random moments. Print the number of kills."""
     path = folder / "model"
     models = [Network([700, 700, 3], seed=seed) for seed in (1, 2)]  # 6 MB, with the moments
     files: list[bytes | None] = []

@@ -1,4 +1,4 @@
-"""Arrays of every kind, in every place where a network takes one: what `test_kinds.py` runs in a process of its own."""
+"""Arrays of every kind, for every argument that takes an array; `test_kinds.py` runs this in a separate process."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ OTHER_ORDER = ">" if sys.byteorder == "little" else "<"
 
 Given = Any
 Pair = tuple[Given, Any]
-"""What is given, and the same numbers as a plain array."""
+"""The argument, and the same numbers as a plain array."""
 
 
 class Frame:
-    """What some libraries have in place of an array."""
+    """An object with `__array__`, as in some libraries."""
 
     def __init__(self, values: Any) -> None:
         self.values = values
@@ -47,7 +47,7 @@ class Frame:
 
 
 class Own(np.ndarray):
-    """An array of a class of its own."""
+    """An array of a subclass."""
 
 
 def strided(a: Any) -> Any:
@@ -69,7 +69,7 @@ def unaligned(a: Any) -> Any:
 
 
 def in_a_record(a: Any) -> Any:
-    """A field of a packed record: neither aligned nor next to each other."""
+    """Return a field of packed records: unaligned and not contiguous."""
     records = np.zeros(len(a), np.dtype([("x", "u1"), ("a", a.dtype, a.shape[1:])]))
     records["a"] = a
     return records["a"]
@@ -82,7 +82,7 @@ def read_only(a: Any) -> Any:
 
 
 def of_bytes(a: Any) -> Any:
-    """Memory that Python forbids to write."""
+    """Return an array in the memory of a bytes object, which is read-only."""
     return np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape)
 
 
@@ -96,7 +96,7 @@ def memmapped(a: Any) -> Any:
 
 
 def numbers(kind: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Python objects of that kind."""
+    """Return a function that converts an array to Python objects of a kind."""
 
     def of(a: Any) -> Any:
         made = np.empty(a.shape, object)
@@ -115,26 +115,26 @@ def rows_in_a_list(a: Any) -> Any:
 
 
 def by_array_module(a: Any) -> Any:
-    """`array.array`, which has one dimension; of a table a memoryview of one."""
+    """Return an `array.array`, which has one dimension, or for a table a memoryview of it."""
     plain = np.ascontiguousarray(a, np.float64)
     flat = array.array("d", plain.reshape(-1).tolist())
     return flat if a.ndim == 1 else memoryview(flat).cast("B").cast("d", list(a.shape))
 
 
 def a_matrix(a: Any) -> Any:
-    """What NumPy advises against."""
+    """Return a `numpy.matrix`, which NumPy discourages."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         return np.asmatrix(a.copy()) if a.ndim == 2 else a
 
 
 def one_row(a: Any) -> Any:
-    """The same row again and again, with a stride of zero."""
+    """Return a view that repeats one row, with a stride of 0."""
     return np.broadcast_to(a[:1].copy(), a.shape)
 
 
 def one_number(a: Any) -> Any:
-    """The same number everywhere: both strides are zero."""
+    """Return a view that repeats one number: both strides are 0."""
     return np.broadcast_to(a.reshape(-1)[:1].copy().reshape((1,) * a.ndim), a.shape)
 
 
@@ -170,7 +170,7 @@ FORMS: dict[str, Callable[[Any], Any]] = {
 
 
 def frames() -> dict[str, Callable[[Any], Any]]:
-    """Those of pandas, where it is installed."""
+    """Return conversions to the data frames of pandas, if it is installed."""
     try:
         import pandas as pd
     except ImportError:
@@ -192,7 +192,7 @@ def frames() -> dict[str, Callable[[Any], Any]]:
 
 
 def refused(a: Any) -> dict[str, tuple[Callable[[], Any], str]]:
-    """What is no array of finite real numbers, and a part of what is said of it. `a` would be one."""
+    """Return makers of arguments that must be refused, with part of the message. `a` is a valid array."""
     wide = a.astype(np.float64)
 
     def spoiled(value: Any, place: int, dtype: Any) -> Any:
@@ -269,7 +269,7 @@ def refused(a: Any) -> dict[str, tuple[Callable[[], Any], str]]:
 
 
 class Frame2(Frame):
-    """One that hands its array out as it is, mask and all."""
+    """A frame whose `__array__` returns its array unchanged, with its mask."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         return self.values
@@ -287,7 +287,7 @@ def regression(dtype: str) -> Network:
 
 
 def good(role: str, dtype: str = "float64") -> Any:
-    """An array of that dtype for that role, which every dtype can hold."""
+    """Return an array for a role whose values every dtype can hold."""
     most = 2 if dtype == "bool" else 100
     rng = np.random.default_rng(len(role))
     if role == "labels":
@@ -303,11 +303,11 @@ Entry = Callable[[Network, Any], Any]
 
 
 def entries(role: str) -> dict[str, Entry]:
-    """Everything that takes an array of that role; the other arrays are plain ones."""
+    """Return all methods that take an array of a role; their other arrays are plain."""
     y = VALUES if role == "values" else LABELS
 
     def with_it(given: Any) -> tuple[Any, Any, Any]:
-        """X, y and the weights, one of them the given."""
+        """Return X, y and the weights, with `given` in place of one of them."""
         return {
             "X": (given, y, WEIGHTS),
             "labels": (X, given, WEIGHTS),
@@ -339,7 +339,7 @@ def entries(role: str) -> dict[str, Entry]:
 
 
 def state_of(network: Network) -> dict[str, Any]:
-    """All that is kept of it, but for how long the last fit took."""
+    """Return the state of a network, except the duration of the last fit."""
     state = network.__getstate__()
     return {name: bytes(state[name]) for name in ("weights", "slots", "state")}
 
@@ -349,13 +349,13 @@ def network_for(role: str, dtype: str) -> Network:
 
 
 def plain_copy(role: str, a: Any, dtype: str) -> Any:
-    """What a careful user would give."""
+    """Return a plain, contiguous copy in a suitable dtype."""
     wanted = np.int64 if role == "labels" else np.float64 if role == "weights" else dtype
     return np.array(np.asarray(a), wanted, order="C")
 
 
 def digest(thing: Any) -> Any:
-    """The bits of whatever a method returned."""
+    """Return the bits of the result of any method."""
     if isinstance(thing, np.ndarray):
         return (thing.shape, str(thing.dtype), thing.tobytes())
     if isinstance(thing, (list, tuple)):
@@ -364,7 +364,7 @@ def digest(thing: Any) -> Any:
 
 
 def seen(given: Any) -> Any:
-    """What must be the same before and after: the bytes, and what may be done with them."""
+    """Return what a call must not change of an argument: its bytes and its flags."""
     if isinstance(given, np.ndarray):
         base = given.base if isinstance(given.base, np.ndarray) else given
         if given.dtype.hasobject:
@@ -382,7 +382,7 @@ def all_kernels() -> list[Kernel]:
 
 
 def kernels() -> int:
-    """How many versions of kernels there are."""
+    """Return the number of compiled versions of kernels."""
     return sum(len(kernel._addresses) for kernel in all_kernels())
 
 
@@ -390,7 +390,7 @@ def kernels() -> int:
 
 
 def taken(every: int) -> dict[str, Any]:
-    """Each `every`-th case of: any kind of array in any dtype and role does as a plain copy of it would."""
+    """Check every `every`-th case: an array of any kind, dtype and role gives the results of a plain copy."""
     forms = {**FORMS, **frames()}
     usual = arrays.STAGE_BYTES, arrays.SCAN_BYTES
     sizes = {"small": usual, "as if large": (16 * 40, 5 * 12)}
@@ -426,7 +426,7 @@ def taken(every: int) -> dict[str, Any]:
 
 
 def not_taken(every: int) -> dict[str, Any]:
-    """Each `every`-th case of: what is refused is refused by name, with what to do, and changes nothing."""
+    """Check every `every`-th case: a refused argument is named in the message, with advice, and changes nothing."""
     wrong, count = [], 0
     for role, entry, dtype, name, make, said in itertools.islice(_refusals(), None, None, every):
         network = network_for(role, dtype)

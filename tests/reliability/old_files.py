@@ -1,4 +1,4 @@
-"""Model files of each release and of each format version, kept for ever, and what they must say.
+"""Model files of each release and of each format version, which are kept for ever, and their expected results.
 
 `PYTHONPATH=tests python tests/reliability/old_files.py NAME` adds some. Run it at the commit of a release, and whenever
 the format can hold something new (then let `write_models` write that too). It makes a folder in tests/data/models, of
@@ -44,12 +44,12 @@ ROWS, BATCH = 22, 4
 
 
 def numbers(rows: int, columns: int) -> NDArray[np.float64]:
-    """Numbers from -1 to 1, (rows, columns)."""
+    """Return numbers from -1 to 1, (rows, columns)."""
     return (np.arange(rows * columns) * 7919 % 256 / 128.0 - 1.0).reshape(rows, columns)
 
 
 def data(network: Network) -> tuple[NDArray[Any], NDArray[Any]]:
-    """X and y to train on: labels where the loss takes classes."""
+    """Return X and y to train on, with labels if the loss takes classes."""
     architecture = network.architecture
     X = numbers(ROWS, architecture.inputs).astype(architecture.dtype)
     if architecture.loss.targets == "classes":
@@ -58,14 +58,14 @@ def data(network: Network) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def table() -> str:
-    """A CSV file."""
+    """Return the text of a CSV file."""
     kinds = ("red", "green", "blue", "")
     rows = [f"{row * 37 % 100 / 4},{kinds[row * 7 % 11 % 4]},{row * 13 % 29 % 2 * 'yes' or 'no'}" for row in range(40)]
     return "\n".join(["size,colour,sold", *rows, ""])
 
 
 def facts(path: Path) -> dict[str, Any]:
-    """What the network in a file predicts, and what another epoch makes of it."""
+    """Return the predictions of the network in a file, and its state after another epoch."""
     network = Network.load(path)
     X, y = data(network)
     found = {"epoch": network.epoch, "step": network.step, "predictions": network.predict(X).tolist()}
@@ -78,13 +78,13 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def best_facts(path: Path) -> list[Any] | None:
-    """Name and value of the best figure in a file, as JSON gives them back."""
+    """Return the name and the value of the best figure in a file, as JSON decodes them."""
     best = checkpoint.read(path).best
     return None if best is None else list(best)
 
 
 def table_facts(path: Path, folder: Path) -> dict[str, Any]:
-    """What the model in a file says of a table."""
+    """Return the predictions and metrics of the model in a file for a table."""
     csv = folder / "table.csv"
     csv.write_text(table())
     model = TabularModel.load(path)
@@ -94,7 +94,7 @@ def table_facts(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def write_models(folder: Path) -> None:
-    """Small models that together use what the format can hold."""
+    """Write small models that together use everything in the format."""
     rate = Warmup(5, CosineDecay(0.02, 100, 0.5))
     layers: list[int | Dense] = [3, Dense(6, ELU(0.5), dropout=0.2, l2=1e-3, use_bias=False)]
     layers += [Dense(5, LeakyReLU(0.2), l1=1e-4, weight_init=Orthogonal(0.5)), Dense(3, "softmax")]
@@ -125,7 +125,7 @@ def write_models(folder: Path) -> None:
 
 
 def main() -> None:
-    """Add a folder."""
+    """Add the folder of the current release."""
     folder = MODELS / (sys.argv[1] if len(sys.argv) > 1 else fastmlp.__version__)
     folder.mkdir(parents=True)  # an error if it is there: files of a release are never written anew
     write_models(folder)

@@ -1,4 +1,4 @@
-"""Everything whose bits may not depend on the processor: what subprocesses print to be compared, digest by digest."""
+"""Everything whose bits must not depend on the processor: subprocesses print digests, which tests compare."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from fastmlp.kernels.operations.losses import LOSSES as LOSS_KERNELS
 from fastmlp.kernels.operations.optimizers import UPDATES
 
 Found = Iterator[tuple[str, str]]
-"""(what was computed, digest) pairs."""
+"""Pairs of a description and a digest."""
 
 CROSS_SECTION = [
     *list(PAIRS)[:: len(ACTIVATIONS) + 1],  # each loss once, and as many activations
@@ -55,24 +55,24 @@ CROSS_SECTION = [
     "more rows than a chunk",
     "random biases",
 ]
-"""Trainings that together go through every kernel."""
+"""Trainings that together use every kernel."""
 
 
 def cross_section() -> Found:
-    """What every processor's code is tried with each time."""
+    """Yield the digests that every run of the tests computes, for the code of every processor."""
     yield from trainings(dict.fromkeys(CROSS_SECTION))
     yield from draws()
 
 
 def numpys_share() -> Found:
-    """What passes through NumPy outside of a fit."""
+    """Yield the digests of computations by NumPy outside of a fit."""
     yield from draws()
     yield from the_face()
     yield from trainings(name for name in TRAININGS if name.startswith(("sizes", "validation", "class", "no weight")))
 
 
 def everything() -> Found:
-    """What it is tried with where time does not matter."""
+    """Yield all digests, for the heavy tests."""
     yield from trainings(TRAININGS)
     yield from draws()
     yield from shapes()
@@ -87,14 +87,14 @@ def everything() -> Found:
 
 
 def trainings(names: Iterable[str]) -> Found:
-    """Weights, slots and losses of these trainings, and what the network says then, in both dtypes."""
+    """Yield the digests of trainings in both dtypes: weights, slots, losses and the results of the network."""
     for name, dtype in itertools.product(names, DTYPES):
         network = TRAININGS[name].make(Network, dtype)
         yield f"{name}, {dtype}", trained(network, TRAININGS[name].arguments(network, dtype))
 
 
 def trained(network: Network, arguments: dict[str, Any]) -> str:
-    """The digest of a fit and of all that can be asked afterwards."""
+    """Return the digest of a fit and of the results of all methods after it."""
     network.fit(**arguments, epochs=2)
     X, y = data_for(network, 40, network.architecture.dtype.name)
     loss, gradients = network.loss_and_gradients(X, y)
@@ -104,7 +104,7 @@ def trained(network: Network, arguments: dict[str, Any]) -> str:
 
 
 def learners() -> Found:
-    """Every optimizer with its options on a network whose blocks are full, partial and of few columns."""
+    """Yield the digests of every optimizer with its options, on a network with full, partial and narrow blocks."""
     for (name, rule), dtype in itertools.product(LEARNERS.items(), DTYPES):
         network = Network([33, Dense(48, "tanh"), Dense(17, "silu"), 3], optimizer=rule, dtype=dtype, seed=4)
         X, y = data_for(network, 75, dtype)
@@ -112,13 +112,13 @@ def learners() -> Found:
 
 
 def shapes() -> Found:
-    """Rows from 1 to 40 by widths around those of tiles and vectors."""
+    """Yield the digests of networks of 1 to 40 rows, and of widths around those of tiles and vectors."""
     for case in guarded.cases(guarded.every_shape(), (1,)):
         yield str(case), case.results(lambda values, _: values)
 
 
 def draws() -> Found:
-    """What every initialiser draws for tall and wide matrices and for biases, and the order of shuffled rows."""
+    """Yield the digests of all initializers, for tall and wide matrices and biases, and of shuffled rows."""
     for name, initializer in INITIALIZERS.items():
         for inputs, units in ((9, 40), (70, 33)):
             bias = initializer if name != "orthogonal" else None
@@ -128,7 +128,7 @@ def draws() -> Found:
 
 
 def users_functions() -> Found:
-    """A user's own activation and loss, with the functions that have stand-ins in the kernels."""
+    """Yield the digests of a user's activation and loss, whose functions kernels replace."""
     guarded.register_users_functions("own")
     for dtype in DTYPES:
         layers = [9, Dense(33, "own_activation"), Dense(17, "own_activation"), 3]
@@ -141,11 +141,11 @@ def users_functions() -> Found:
 
 
 LEAST_ALIKE = 1e-280
-"""What is smaller has other bits where the C library does the work of FMA and denormals are flushed."""
+"""Smaller numbers have other bits if the C library computes FMA and denormals are flushed."""
 
 
 def special(dtype: str) -> Array:
-    """Numbers that may be stumbled over: NaN, infinities, zeros, denormals, the ends of every range; and others."""
+    """Return special numbers: NaN, infinities, zeros, denormals and the limits of every range; and other numbers."""
     limits, rng, kind = np.finfo(dtype), np.random.default_rng(2), np.dtype(dtype).type
     positive = [
         0.0, float(limits.smallest_subnormal), float(limits.tiny) * 0.37, float(limits.tiny), 1e-30, 1e-7, 0.3, 1.0,
@@ -157,12 +157,12 @@ def special(dtype: str) -> Array:
 
 
 def same_nan(*arrays: Array) -> str:
-    """The digest where every NaN counts as the same: sign and payload of a NaN are the processor's own affair."""
+    """Return a digest in which all NaN are equal, because the sign and payload of NaN depend on the processor."""
     return digest([np.where(np.isnan(array), np.nan, array) for array in arrays])
 
 
 def functions() -> Found:
-    """Every activation, slope and loss of special numbers, with denormals and, as in a network, without.
+    """Yield the digests of every activation, derivative and loss of special numbers, with and without denormals.
 
     Of float64 without denormals also those that are not below 1e-280, which alone are the same where there is no FMA.
     """
@@ -214,12 +214,12 @@ def _functions(dtype: str, z: Array) -> Iterator[tuple[str, list[Array]]]:
 def run_loss(
     kernel: Any, dtype: str, delta: Array, a: Array, y: Array, w: Array, losses: Array, rows: int, work: Array, own: Any
 ) -> None:
-    """The loss of 5 outputs."""
+    """Run the kernel of a loss for 5 outputs."""
     run(kernel, dtype, delta, a, y, w, losses, rows, 5, rows * PANEL, 0.25, work, own)
 
 
 def updates() -> Found:
-    """Every update rule of special gradients, weights and slots, as in a network."""
+    """Yield the digests of every update rule for special gradients, weights and slots, with flushed denormals."""
     rng = np.random.default_rng(6)
     for (name, rule), dtype in itertools.product(UPDATES.items(), DTYPES):
         rows = 4 * PANEL
@@ -239,7 +239,7 @@ def updates() -> Found:
 
 
 def the_face() -> Found:
-    """What NumPy computes rather than a kernel: schedules, constants, metrics, tables, and a whole program run."""
+    """Yield the digests of computations by NumPy: schedules, constants, metrics, tables, and a run of the command."""
     steps = np.arange(1, 20_000, 7)
     for schedule in (
         schedules.StepDecay(0.1, 300, 0.7),
@@ -281,7 +281,7 @@ def the_face() -> Found:
 
 
 def a_table(folder: Path) -> Found:
-    """The files and figures of a model that the program trains."""
+    """Yield the digests of the files and figures of a model that the command trains."""
     path = flats(folder / "flats.csv", 300)
     for target in ("price", "sold"):
         model, predictions = folder / f"{target}.safetensors", folder / f"{target}.csv"

@@ -1,4 +1,4 @@
-"""Networks and data of every size at which something might be off by one: run by `test_sizes.py` in a process."""
+"""Networks and data of sizes around every limit; `test_sizes.py` runs this in a separate process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cases() -> Iterator[tuple[Any, ...]]:
 
 
 def made(case: tuple[Any, ...], kind: Any) -> Any:
-    """A network of that kind and size."""
+    """Return a network of class `kind` with the size of a case."""
     inputs, units, outputs, _, _, depth, dtype, targets = case
     hidden = [Dense(units, "tanh", dropout=0.1 if depth == 2 else 0.0, l2=1e-3) for _ in range(depth - 1)]
     outputs, output = (max(outputs, 2), "softmax") if targets == "classes" else (outputs, "linear")
@@ -35,7 +35,7 @@ def made(case: tuple[Any, ...], kind: Any) -> Any:
 
 
 def tried(every: int) -> dict[str, Any]:
-    """Training and questions of every size, beside the reference; predictions by any batch have the same bits."""
+    """Compare training and results of every size with the reference, and the bits of predictions in any batches."""
     wrong, count = [], 0
     for case in itertools.islice(cases(), None, None, every):
         inputs, _, outputs, rows, batch, depth, dtype, targets = case
@@ -47,7 +47,7 @@ def tried(every: int) -> dict[str, Any]:
         reference.fit(X, y, batch_size=min(batch, rows), epochs=2)
         close = {"rtol": 2e-3, "atol": 2e-4} if dtype == "float32" else {"rtol": 1e-7, "atol": 1e-9}
         predicted = network.predict(X)
-        # Through 60 layers float32 forgets in 130 steps where it began: the reference is 0.2 from itself in float64.
+        # In 60 layers of float32, rounding errors grow in 130 steps: the reference is 0.2 from itself in float64.
         rounded = depth == 60 and dtype == "float32"
         if not rounded and not np.allclose(predicted, reference.predict(X), **close):
             wrong.append(f"{case}: not as the reference")

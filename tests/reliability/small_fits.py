@@ -1,4 +1,4 @@
-"""What a program may do with small networks ten thousand times over, one function each, and what that leaves behind."""
+"""Activities with small networks that a program may repeat ten thousand times, and the memory that they leave."""
 
 from __future__ import annotations
 
@@ -206,19 +206,19 @@ def files_that_are_not_there() -> Network:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now (Linux)."""
+    """Return the resident memory of this process in bytes (Linux)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def held() -> tuple[int, int, int, int]:
-    """What else grows where something leaks: blocks of Python's memory, open files, threads, networks."""
+    """Return the numbers of Python's memory blocks, open files, threads and networks, which grow with a leak."""
     networks = sum(isinstance(thing, Network) for thing in gc.get_objects())
     threads = threading.active_count()
     return sys.getallocatedblocks(), len(os.listdir("/proc/self/fd")), threads, networks
 
 
 def slope(fits: int, warm_up: int) -> float:
-    """Bytes a fit by least squares, over so many activities by turns, the garbage collector at work."""
+    """Return the growth in bytes a fit, by least squares over the activities in turn, with the garbage collector on."""
     turns = [*ACTIVITIES.values()]
     found = []
     for number in range(-warm_up, fits):
@@ -230,7 +230,7 @@ def slope(fits: int, warm_up: int) -> float:
 
 
 def growth(name: str, times: int) -> list[int]:
-    """How much more of each is held after so many turns of an activity, and what then waits for the collector."""
+    """Return the growth of each number after some turns of an activity, and how many objects the collector frees."""
     for _ in range(5):
         ACTIVITIES[name]()
     gc.collect()
@@ -246,7 +246,7 @@ def growth(name: str, times: int) -> list[int]:
 
 
 def registrations(count: int, anew: bool) -> float:
-    """Bytes a registration of an activation, by least squares: of new functions each time, or of the same two."""
+    """Return the growth in bytes a registration, by least squares: of new functions each time, or of the same two."""
 
     def functions(factor: float) -> tuple[Any, Any]:
         return lambda z: factor * z, lambda z: factor + 0.0 * z

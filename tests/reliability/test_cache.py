@@ -41,7 +41,7 @@ recorder = compiled.__enter__()
 """
 AT_EXIT = "import atexit; atexit.register(lambda: print(len(recorder.buffer)))\n"
 REPORT_COMPILED = "print('compiled', len(recorder.buffer))\n"
-CACHES = "a fit, or two kernels, with a cache of compiled code that is spoilt, closed or full"
+CACHES = "a fit, or two kernels, with a cache of compiled code that is damaged, closed or full"
 KILLS = "a process killed while it fills its cache, and the one after it"
 DAMAGES = "a bit flipped in, or the end cut off, a file of the cache"
 unix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of Unix")
@@ -147,18 +147,18 @@ def small_kernels(call: str, **variables: str | None) -> list[list[str]]:
 
 
 @closable
-def test_small_kernels_meet_every_spoilt_cache(tmp_path: Path, tried: Tried) -> None:
+def test_small_kernels_meet_every_damaged_cache(tmp_path: Path, tried: Tried) -> None:
     found = {what: numbers for what, *numbers in small_kernels(f"try_small_kernels({str(tmp_path)!r})")}
-    for number, what in enumerate(cache_places.SPOILERS):
+    for number, what in enumerate(cache_places.DAMAGES):
         cache_places.open_again(tmp_path / str(number))
         warned, loaded, warned_again, left_open = (int(number) for number in found[what])
         assert left_open == 0, what
-        assert warned == cache_places.SPOILERS[what][1], what
-        # What cannot be mended stays so, and all else is mended by the first process that meets it.
+        assert warned == cache_places.DAMAGES[what][1], what
+        # What cannot be replaced stays so, and all else is replaced by the first process that meets it.
         assert (loaded, warned_again) in ((2, 0), (0, 1)), what
         assert not (warned == 0 and warned_again), what
-    mended = [what for what in cache_places.SPOILERS if "in place of files" in what or what.startswith("files")]
-    assert {what for what in mended if found[what][1] == "0"} == {"folders in place of files"}
+    replaced = [what for what in cache_places.DAMAGES if "in place of files" in what or what.startswith("files")]
+    assert {what for what in replaced if found[what][1] == "0"} == {"folders in place of files"}
     mine = [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes()[:5] == b"mine"]
     assert len(mine) == 3
     tried(CACHES, len(found))
@@ -186,14 +186,14 @@ def trainings(roots: Iterable[Path], begin: str = "") -> list[tuple[list[str], s
 
 @closable
 @pytest.mark.heavy
-def test_a_training_meets_every_spoilt_cache(warm: Path, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
-    roots = {what: tmp_path / str(number) for number, what in enumerate(cache_places.SPOILERS)}
+def test_a_training_meets_every_damaged_cache(warm: Path, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
+    roots = {what: tmp_path / str(number) for number, what in enumerate(cache_places.DAMAGES)}
     for what, root in roots.items():
         shutil.copytree(warm, root)
-        cache_places.SPOILERS[what][0](root)
+        cache_places.DAMAGES[what][0](root)
     for what, (said, warned) in zip(roots, trainings(roots.values(), MAY_NOT_WRITE), strict=True):
         assert said == outputs, what
-        assert warnings_in(warned) == cache_places.SPOILERS[what][1], what
+        assert warnings_in(warned) == cache_places.DAMAGES[what][1], what
         tried(CACHES, 1)
     for root in roots.values():
         cache_places.open_again(root)

@@ -1,4 +1,4 @@
-"""What tests of threads and forks run in processes of their own: fits and predictions large enough for threads."""
+"""Fits and predictions large enough for threads, which tests of threads and forks run in separate processes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 64)).astype(np.float32)
 LABELS = rng.integers(0, 8, 300)
 BATCH = 150
-"""A step takes 4 MFLOP and a prediction 2.5, both more than what a single thread takes in any case."""
+"""A step takes 4 MFLOP and a prediction 2.5, both more than the limit below which one thread is used."""
 
 used: list[int] = []
-"""With how many threads each parallel kernel was called."""
+"""The number of threads of each call of a parallel kernel."""
 
 
 def use_threads_wherever_possible() -> None:
-    """As if threads always paid; whether they may be used is decided as ever. `used` notes each parallel call."""
+    """Use threads for all work, if they are available. Add the threads of each parallel call to `used`."""
     limited_to = guard.limited_to
 
     @contextlib.contextmanager
@@ -43,7 +43,7 @@ def use_threads_wherever_possible() -> None:
 
 @numba.njit(parallel=True)
 def another_librarys_sum(values: Any) -> float:
-    """What a library beside fastmlp may do in parallel; compiled when it is first called."""
+    """Return a sum, computed in parallel as by another library. It is compiled at the first call."""
     found = 0.0
     for i in numba.prange(len(values)):
         found += values[i]
@@ -64,7 +64,7 @@ def trained(**options: Any) -> Network:
 
 
 def digest(network: Network) -> str:
-    """Of its weights and what it predicts."""
+    """Return the digest of the weights and predictions of a network."""
     weights = b"".join(w.tobytes() + b.tobytes() for w, b in network.get_weights() if b is not None)
     return hashlib.sha256(weights + network.predict(X).tobytes()).hexdigest()
 
@@ -74,7 +74,7 @@ def trained_digest(_: Any = None) -> str:
 
 
 def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """What `work(number)` gives in that many threads that begin together; an exception in its place."""
+    """Return the results of `work(number)` in `count` threads that start together; an exception replaces its result."""
     gate, found = threading.Barrier(count), [None] * count
 
     def run(number: int) -> None:
@@ -93,7 +93,7 @@ def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
 
 
 def in_child(work: Callable[[], Any], seconds: int = 40) -> str:
-    """What `work()` gives in a forked child, as text; "hung" where it does not end, by its own alarm."""
+    """Return the result of `work()` in a forked child as text, or "hung" if its alarm ends it."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
