@@ -202,7 +202,7 @@ class Engine:
                 parameters.weights[positions] = values
             parameters.refresh_transposed()
             loss, gradient = inference.loss_and_gradient(self.plans, *samples)
-        return loss, gradient[positions]
+            return loss, gradient[positions]  # a copy, made before another thread can compute its own
 
     def reinitialise(self, network: Network, seed: int) -> None:
         """Reset the network to the state of a new one with this seed. If memory runs out, nothing is changed."""

@@ -80,7 +80,7 @@ class FitJob:
 
     def progress_line(self) -> contextlib.closing[ProgressLine]:
         """Return a context that closes the line of progress. A callback can request the line, too."""
-        requested = self.verbose in (0, "auto") and any(callback.shows_progress for callback in self.callbacks)
+        requested = self.verbose in (0, "auto") and any(callback._shows_progress for callback in self.callbacks)
         verbose = True if requested else self.verbose
         return contextlib.closing(ProgressLine(verbose, self.epochs, self.data.rows_per_epoch))
 
@@ -120,8 +120,8 @@ class FitLoop:
         self.history, self.progress, self.signals = history, progress, signals
         self.state = runner.parameters.state
         callbacks = self.callbacks = job.callbacks
-        self.by_batch = [each for each in callbacks if each.every_steps and each.overrides("on_train_batch_end")]
-        self.by_call = [each for each in callbacks if each.overrides("on_steps_end")]
+        self.by_batch = [each for each in callbacks if each.every_steps and each._overrides("on_train_batch_end")]
+        self.by_call = [each for each in callbacks if each._overrides("on_steps_end")]
         self.by_epoch = bool(callbacks) or job.validation is not None or runner.feed.streamed
         measured = () if job.validation is None else ("loss", *job.validation.metrics)
         self.validated = tuple(f"val_{name}" for name in measured)

@@ -29,5 +29,14 @@ def address_of(record: Any) -> int:
 
 
 def copy_record(target: Any, source: Any) -> None:
-    """Copy all fields of `source`, a record of the same table or its bytes, to `target`."""
-    ctypes.memmove(ctypes.addressof(target), bytes(source), ctypes.sizeof(target))
+    """Copy all fields of `source`, a record of the same table or its bytes, to `target`.
+
+    Raises
+    ------
+    ValueError
+        If the source has another size. Nothing is copied then.
+    """
+    data, size = bytes(source), ctypes.sizeof(target)
+    if len(data) != size:
+        raise ValueError(f"a record of {type(target).__name__} has {size} bytes, got {len(data)}")
+    ctypes.memmove(ctypes.addressof(target), data, size)

@@ -125,7 +125,8 @@ def best_of(path: str | os.PathLike[str], architecture: Architecture, monitor: s
         return None
     if found.best is None or found.best[0] != monitor:
         return None
-    same = found.architecture.with_learning_rate(architecture.optimizer.learning_rate) == architecture
+    with_same_rate = found.architecture.with_learning_rate(architecture.optimizer.learning_rate)
+    same = with_same_rate.to_dict() == architecture.to_dict()  # by name: a function may have been registered anew
     return found.best[1] if same else None
 
 

@@ -22,8 +22,6 @@ class Callback:
     every_steps : int
         `on_train_batch_end` is called after each step whose number, counted since the network was created, is a
         multiple of this. The default 1 means every step, 0 means no step.
-    shows_progress : bool
-        Whether a fit with this callback shows its progress line for any value of `verbose`. `ProgressBar` sets it.
 
     Notes
     -----
@@ -79,7 +77,7 @@ class Callback:
     ...         self.losses.append(logs["loss"])
     """
 
-    shows_progress: bool = False
+    _shows_progress: bool = False  # whether a fit with this callback shows its progress line in any case
     network: Network
     entries: tuple[str, ...] = ()
     every_steps: int = 1
@@ -133,7 +131,7 @@ class Callback:
             The number of the last batch of the call in its epoch, counted from 0.
         """
 
-    def overrides(self, event: str) -> bool:
+    def _overrides(self, event: str) -> bool:
         """Return whether the class of this callback overrides the method of an event.
 
         A fit uses this for `on_train_batch_end` and `on_steps_end`, because each return to Python has a cost.

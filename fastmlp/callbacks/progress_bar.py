@@ -17,4 +17,4 @@ class ProgressBar(Callback):
     >>> net.fit(X, y, epochs=50, callbacks=[ProgressBar()])
     """
 
-    shows_progress = True
+    _shows_progress = True

@@ -55,9 +55,11 @@ class Objective:
 
     def __call__(self, packed: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
         """Return the loss and its gradient at the packed weights."""
-        self.compiled.drop_snapshot()
         engine = engine_of(self.compiled.network)
-        loss, gradient = engine.loss_and_gradient_at(self._positions, packed, self.samples)
+        try:
+            loss, gradient = engine.loss_and_gradient_at(self._positions, packed, self.samples)
+        finally:
+            self.compiled.drop_snapshot()
         if self.loss_factor != 1.0:
             penalty = self.alpha / 2 * float(np.square(packed[: self._penalised]).sum()) / self._sum_of_weights
             loss = self.loss_factor * (loss - penalty) + penalty

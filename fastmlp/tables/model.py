@@ -137,7 +137,7 @@ class TabularModel:
         ------
         ValueError
             If the table was prepared with another schema than the model's.
-        FloatingPointError
+        NonFiniteLossError
             If the loss becomes NaN or infinite.
         """
         self._require_own(table)

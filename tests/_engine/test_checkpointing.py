@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,11 @@ import pytest
 from behaviour import bits, small_data, small_network
 from cases import LEARNERS
 
+import fastmlp
+from fastmlp import Network
 from fastmlp._engine import checkpointing
+from fastmlp._engine.engine import engine_of
+from fastmlp._io import checkpoint
 from fastmlp._io.description import COUNTERS
 from fastmlp.kernels.tables import State
 
@@ -48,3 +53,17 @@ def test_without_the_optimizer_there_are_neither_slots_nor_totals() -> None:
     assert not back.slots.any()
     assert not back.sums().any()
     assert np.array_equal(back.weights, network._engine.parameters.weights)
+
+
+def test_a_function_that_is_registered_anew_does_not_make_the_best_value_unknown(tmp_path: Path) -> None:
+    def register() -> None:
+        fastmlp.register_loss("anew", lambda a, y: (a - y) ** 2, lambda a, y: 2.0 * (a - y))
+
+    register()
+    path = tmp_path / "best.safetensors"
+    network = Network([3, 4, 1], loss="anew", seed=0)
+    engine_of(network).save(path, optimizer=True, best=("val_loss", 0.25))
+    register()
+    assert checkpoint.best_of(path, network.architecture, "val_loss") == 0.25
+    assert checkpoint.best_of(path, Network([3, 4, 1], loss="anew", seed=0).architecture, "val_loss") == 0.25
+    assert checkpoint.best_of(path, Network([3, 5, 1], loss="anew", seed=0).architecture, "val_loss") is None

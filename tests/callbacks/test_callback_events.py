@@ -153,8 +153,8 @@ def test_overrides_tells_the_methods_of_the_class_from_those_of_callback() -> No
         pass
 
     for callback in (Counter(), Derived()):
-        assert [event for event in EVENTS if callback.overrides(event)] == ["on_steps_end"]
-    assert not any(Callback().overrides(event) for event in EVENTS)
+        assert [event for event in EVENTS if callback._overrides(event)] == ["on_steps_end"]
+    assert not any(Callback()._overrides(event) for event in EVENTS)
 
 
 # Stopping --------------------------------------------------------------------------------------------------------
