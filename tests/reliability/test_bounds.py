@@ -52,7 +52,7 @@ print(compare(cases({shapes}(), counts)))
 
 
 def compared(shapes: str, seconds: float, **variables: str | None) -> tuple[int, int]:
-    """Cases tried, and calls in which threads took part; a failure names the network that was at work."""
+    """Return the numbers of cases and of parallel calls. A failure names the network."""
     process = start_python(COMPARE.format(shapes=shapes), "-W", "error", **THREADS, **variables)
     try:
         out, _ = finish(process, seconds)
@@ -68,7 +68,7 @@ def compared(shapes: str, seconds: float, **variables: str | None) -> tuple[int,
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, to lose a child for each access")
 def test_a_stray_access_ends_the_process() -> None:
-    """The guards work: what follows could fail."""
+    """Check the guards themselves, without which the other tests could not fail."""
     out, _ = run_python(STRAY, "-W", "error", "-W", "ignore:This process:DeprecationWarning")
     found = [line.split("|") for line in out.splitlines()]
     assert len(found) == 16
@@ -78,7 +78,7 @@ def test_a_stray_access_ends_the_process() -> None:
 
 
 def test_a_write_beside_an_array_is_seen() -> None:
-    """In what is left of its pages, while the array lives and when it is gone."""
+    """The write is in the rest of its pages, and it is found while the array exists and after it is freed."""
     said = run_python(BESIDE, "-W", "error")[0].splitlines()
     assert said == ["something was written beside 1 of 2 arrays"] * 4
 

@@ -1,4 +1,4 @@
-"""The cache of compiled code is used, private and never needed: whatever is wrong with it, the kernels compile anew."""
+"""The cache of compiled code is used, private and never required: if something is wrong, kernels are compiled."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ closable = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that a training has filled; tests copy it."""
+    """Return a cache that a training has filled. Tests copy it."""
     root = tmp_path_factory.mktemp("cache")
     said, warned = run_python(TRAIN, FASTMLP_CACHE_DIR=str(root))
     assert warned == ""
@@ -62,18 +62,18 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def outputs(warm: Path) -> list[str]:
-    """What TRAIN prints."""
+    """Return the output of TRAIN."""
     return run_python(TRAIN, FASTMLP_CACHE_DIR=str(warm))[0].split()
 
 
 @pytest.fixture
 def cache(warm: Path, tmp_path: Path) -> Path:
-    """A warm cache of one's own, with the same permissions."""
+    """Return a copy of the warm cache, with the same permissions."""
     return Path(shutil.copytree(warm, tmp_path / "cache"))
 
 
 def kernels(root: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file below, by name."""
+    """Return the size and time of every file in a folder, by name."""
     found = {}
     for path in root.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # renamed meanwhile
@@ -103,7 +103,7 @@ def test_a_second_process_compiles_and_writes_nothing(cache: Path, outputs: list
 
 
 def test_a_first_process_compiles_nothing_twice(tmp_path: Path) -> None:
-    """Neither a function that several kernels call, nor anything for a network of another shape."""
+    """No function is compiled twice, even if several kernels call it or networks differ in shape."""
     other = """
 network.predict(np.ones((70, 2)))
 before = len(recorder.buffer)
@@ -140,7 +140,7 @@ def test_the_folder_and_its_files_are_private(warm: Path) -> None:
 
 
 def small_kernels(call: str, **variables: str | None) -> list[list[str]]:
-    """What a function of `cache_places` prints, by line and column, run in a process of its own."""
+    """Run a function of `cache_places` in a separate process, and return its output by line and column."""
     said, warned = run_python(f"import cache_places; cache_places.{call}", seconds=60, **variables)
     assert warned == ""
     return [line.split("\t") for line in said.splitlines()]
@@ -165,7 +165,7 @@ def test_small_kernels_meet_every_damaged_cache(tmp_path: Path, tried: Tried) ->
 
 
 def results(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[list[str], str]]:
-    """What each printed, in words, and warned of; none is left behind where one fails."""
+    """Return the words and the warnings that each process printed. If one fails, all are ended."""
     with contextlib.ExitStack() as stack:
         for process in processes:
             stack.enter_context(process)
@@ -175,7 +175,7 @@ def results(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[list[str],
 
 
 def trainings(roots: Iterable[Path], begin: str = "") -> list[tuple[list[str], str]]:
-    """What TRAIN prints and warns of with each cache, as many at a time as there are cores."""
+    """Return the output and the warnings of TRAIN with each cache, with one process for each core at a time."""
     left, found = list(roots), []
     while left:
         batch, left = left[: os.cpu_count() or 1], left[os.cpu_count() or 1 :]
@@ -336,7 +336,7 @@ def test_a_warning_that_is_an_error_is_raised_once(tmp_path: Path, tried: Tried)
 
 @unix
 def test_the_place_is_absolute_whatever_names_it(tmp_path: Path, tried: Tried) -> None:
-    """It follows the conventions of the system; what is empty or not absolute counts as unset, as XDG's rules say."""
+    """The place follows the system's conventions. Empty or relative variables count as unset, as in XDG's rules."""
     code = f"""
 import os, pathlib
 from fastmlp.kernels.host import code_cache
@@ -487,7 +487,7 @@ except RuntimeError as error:
 
 
 def test_an_interrupt_while_a_kernel_compiles_comes_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be lost where LLVM calls back into Python, as ctypes suppresses it, or leave Numba half loaded."""
+    """Without this, ctypes would suppress the exception where LLVM calls Python, or Numba would remain half loaded."""
     done = []
     compiled = CFunc.compile
 

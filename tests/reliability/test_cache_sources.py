@@ -1,4 +1,4 @@
-"""The cache never answers a change in the kernels, in Numba or in the machine with the code from before."""
+"""After a change in the kernels, in Numba or in the machine, the cache never returns the earlier code."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ WHERE = "from fastmlp.kernels.host import code_cache; print(code_cache.directory
 
 
 def predictions() -> str:
-    """What PREDICT prints."""
+    """Return the output of PREDICT."""
     return Network([2, 3, 1], seed=0).predict([[0.5, -1], [2, 3]]).tobytes().hex()
 
 
 def copied_sources(target: Path) -> Path:
-    """A copy of the packages; returns the folder of its kernels."""
+    """Copy the packages, and return the folder of the kernels in the copy."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "fastmlp", target / "fastmlp", ignore=ignore)
     if not (target / "fastmlp" / "kernels").is_dir():
@@ -49,7 +49,7 @@ def copied_sources(target: Path) -> Path:
 
 
 def folder_for(sources: Path) -> str:
-    """The name of the folder for the code of these kernels."""
+    """Return the name of the cache's folder for the code of these kernels."""
     spec = importlib.util.spec_from_file_location("fastmlp.kernels.host.code_cache", sources / "host" / "code_cache.py")
     assert spec is not None
     assert spec.loader is not None
@@ -136,7 +136,7 @@ def test_flags_of_the_environment_arrive(variable: str, value: str) -> None:
 
 
 def test_kernels_have_names_of_their_own() -> None:
-    """Two of one name and signature would be answered with each other's code."""
+    """Two kernels with the same name and signature would share one file of the cache."""
     found: dict[tuple[str, str], Kernel] = {}
     for module in [module for name, module in sys.modules.items() if name.startswith("fastmlp.kernels.")]:
         for known in kernels_among(vars(module).values()):
@@ -170,7 +170,7 @@ def put(a: Reals) -> None:
 
 
 def small_sources(target: Path) -> Path:
-    """A copy of the packages with one kernel more, which compiles in a moment; returns its file."""
+    """Copy the packages with one more kernel, which compiles fast, and return its file."""
     file = copied_sources(target) / "small.py"
     file.write_text(SMALL)
     return file
@@ -200,7 +200,7 @@ def test_code_of_a_source_that_changed_after_its_import_is_not_taken_for_the_new
 
 
 def test_code_from_byte_code_of_another_source_is_not_kept(tmp_path: Path) -> None:
-    """Python takes byte code for that of a file that has the same time and size; the cache must not outlive it."""
+    """Python uses the bytecode of a file with equal time and size. The cache must not store code from such bytecode."""
     file = small_sources(tmp_path)
     os.utime(file, (1e9, 1e9))
     root = str(tmp_path / "cache")

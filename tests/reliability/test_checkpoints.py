@@ -1,4 +1,4 @@
-"""A training whose process is killed goes on from its checkpoint to the bits of one that never was."""
+"""A training whose process is killed continues from its checkpoint, to the bits of an uninterrupted training."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trained(epochs: int, *callbacks: Callback, network: Network | None = None, *
 
 
 class Values(Callback):
-    """Puts values of our own in place of the validation's."""
+    """A callback that replaces the values of the validation by given ones."""
 
     def __init__(self, *values: float) -> None:
         self.values = values
@@ -47,7 +47,7 @@ class Values(Callback):
 
 
 def best_of(path: Path, *values: float, network: Network | None = None, **options: Any) -> ModelCheckpoint:
-    """A fit whose epochs, counted from 0, have these values."""
+    """Run a fit whose epochs, counted from 0, have given values."""
     checkpoint = ModelCheckpoint(path, save_best_only=True, **options)
     epochs = len(values) - (network.epoch if network else 0)
     trained(epochs, Values(*values), checkpoint, network=network, validation_split=0.2)
@@ -174,7 +174,7 @@ def test_what_cannot_be_saved_is_refused_before_anything_is_learned(
 def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_learned(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Said by the system, since root may write to any folder."""
+    """A mock refuses the write, since root may write to any folder."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     network = small_network()
     with pytest.raises(PermissionError, match="the checkpoint cannot be written"):
@@ -198,7 +198,7 @@ def test_a_save_that_fails_ends_the_fit_with_a_network_that_can_go_on(tmp_path: 
 
 
 def test_weights_that_overflow_never_take_the_place_of_good_ones(path: Path) -> None:
-    """Whatever the step at which a training diverges, the last file is one that loads."""
+    """The last file can be loaded, at whichever step the training diverges."""
     network = Network([2, 1], loss="mean_absolute_error", seed=0)
     enormous = np.full((2, 2), 1e22, np.float32)  # the square of the gradient overflows, but not the loss
     target, seen = np.array([1.0, 2.0]), []

@@ -1,4 +1,4 @@
-"""Kernels treat denormals as 0, so nothing slows down; the user's floating-point state is as it was."""
+"""Kernels treat denormals as 0, so that they never slow down, and restore the user's floating-point state."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fastmlp.reference import Network as Reference
 
 STEPS = 3000
 CONTROL = ~0x3F
-"""The bits of MXCSR that say how to compute; the lowest six note what has happened, in anybody's arithmetic."""
+"""The control bits of MXCSR. The lowest six bits are flags that any arithmetic sets."""
 
 
 def read_state(out: Ints, count: int) -> None:
@@ -44,14 +44,14 @@ READ, READ_ALL = kernel_of(read_state), kernel_of(read_states, parallel=True)
 
 
 def state() -> int:
-    """How this thread computes: the control bits of its floating-point register."""
+    """Return the control bits of this thread's floating-point register."""
     found = np.zeros(1, np.int64)
     run(READ, "int64", found, 1)
     return int(found[0]) & CONTROL
 
 
 def states_of_threads(count: int) -> list[int]:
-    """The same of so many threads that run parallel kernels."""
+    """Return the control bits of threads that run parallel kernels."""
     found = np.zeros(count, np.int64)
     with threads.limited_to(count):
         run(READ_ALL, "int64", found, count)
@@ -63,7 +63,7 @@ def denormals_live() -> bool:
 
 
 def use(network: Network) -> None:
-    """Everything that runs kernels."""
+    """Call every method that runs kernels."""
     X, y = np.ones((20, 9), np.float32), np.arange(20) % 3
     network.fit(X, y, epochs=2)
     network.train_on_batch(X, y)
@@ -107,7 +107,7 @@ def test_every_thread_has_its_state_back_after_a_parallel_fit(tried: Tried) -> N
 
 
 class Stop(Exception):
-    """What a user's callback raises."""
+    """An exception that a user's callback raises."""
 
 
 class Failing(Callback):
@@ -143,7 +143,7 @@ def test_the_state_is_as_it_was_after_a_fit_that_failed(fail: Callable[[], None]
 
 
 def test_a_thread_of_the_users_keeps_its_own_state(tried: Tried) -> None:
-    """One flushes denormals and one does not, while both train."""
+    """One of two threads flushes denormals and the other does not, while both train."""
     found: list[tuple[bool, bool]] = []
 
     def work(flushing: bool) -> None:
@@ -178,7 +178,7 @@ def count_denormals(values: Any, dtype: str) -> int:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", [Adam(0.01, beta_1=0.7, beta_2=0.75), SGD(0.1, momentum=0.75)], ids=str)
 def test_fading_moments_end_in_zeros_not_in_denormals(optimizer: Optimizer, dtype: str) -> None:
-    """Only the first row has a weight: all later gradients are 0. NumPy's moments get stuck at the last denormals."""
+    """Only the first row has a weight, so all later gradients are 0. NumPy's moments stay at the last denormals."""
     X, y = np.random.default_rng(0).normal(size=(STEPS, 9)).astype(dtype), np.arange(STEPS) % 3
     weights = np.zeros(STEPS)
     weights[0] = 1

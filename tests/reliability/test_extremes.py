@@ -1,4 +1,4 @@
-"""Huge numbers, huge learning rates, data with nothing in it, data that changes: a result or an error, never NaN."""
+"""Huge numbers, huge learning rates, empty data and data that changes give a result or an error, and never NaN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from behaviour import Tried, run_python, small_data, small_network
 
 
 def run_extremes(what: str, every: int, seconds: float) -> Any:
-    """What `extremes.py` found, in a process in which a warning is an error."""
+    """Run a function of `extremes.py` in a process in which a warning is an error, and return its result."""
     code = f"import runpy, sys; sys.argv = ['', {what!r}, '{every}']"
     code += "; runpy.run_module('extremes', run_name='__main__')"
     found = json.loads(run_python(code, "-W", "error", seconds=seconds)[0])

@@ -1,4 +1,7 @@
-"""A full disk, no rights, handles or memory, and what is no file: an error names the path, and nothing is harmed."""
+"""Without disk space, rights, handles or memory, or with a path that is no file, an error names the path.
+
+No existing file is harmed.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ print(2 * len(range(0, size, {stride})))
 
 @linux
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, tried: Tried) -> None:
-    """A disk of our own, in memory, in a namespace of our own."""
+    """Mount a small disk in memory, in a separate namespace."""
     code = f"""
 folder = Path({str(tmp_path)!r})
 libc = ctypes.CDLL(None, use_errno=True)
@@ -212,7 +215,7 @@ print(tried)
 
 @posix
 def test_a_pipe_is_refused_at_once(tmp_path: Path, tried: Tried) -> None:
-    """Opening one waits for whoever writes to it, were it not opened otherwise."""
+    """A plain open of a pipe would wait for a writer."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     code = f"""

@@ -1,4 +1,4 @@
-"""Forks: a child and a grandchild fit and predict to the same bits, whatever other threads were doing."""
+"""Forks: children and grandchildren fit and predict to the same bits, whatever other threads did during the fork."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TORN = "RuntimeError: this network was being fitted by another thread when this 
 
 
 def run(code: str, seconds: float = 60.0, **variables: str) -> list[str]:
-    """The lines that the code prints in a process of its own."""
+    """Run the code in a separate process, and return the lines that it prints."""
     said = {"NUMBA_NUM_THREADS": "2", **UNMEASURED, **variables}
     return run_python(COMMON + textwrap.dedent(code), *WARNINGS, seconds=seconds, **said)[0].splitlines()
 
 
 @pytest.fixture(scope="module")
 def serial() -> str:
-    """The digest of one thread."""
+    """Return the digest of a training on one thread."""
     return run("print(digest(trained(threads=1)))")[0]
 
 
@@ -44,7 +44,7 @@ def serial() -> str:
 
 @pytest.mark.parametrize("layer", ["default", pytest.param("workqueue", marks=pytest.mark.heavy)])
 def test_a_child_and_its_child_fit_and_predict_to_the_same_bits(layer: str, serial: str, tried: Tried) -> None:
-    """All is serial there: GNU OpenMP would kill the child."""
+    """The child runs serially, since GNU OpenMP would kill it."""
     code = """
         network = trained()
         before = len(used)
@@ -142,7 +142,7 @@ def own(dtype="float32"):
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.heavy)])
 def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
-    """The child compiles the same kernel, or its other version, which has the same lock."""
+    """The child compiles the same kernel, or its version for the other dtype, under the same lock."""
     code = f"""
         register_activation("softsign", softsign, slope)
         expected = {{}}
@@ -165,7 +165,7 @@ def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
 
 @pytest.mark.parametrize("moments", [1, pytest.param(20, marks=pytest.mark.heavy)])
 def test_a_fork_while_another_library_compiles(moments: int, tried: Tried) -> None:
-    """Its compiler is Numba's too, with one lock and one LLVM for all."""
+    """The user's functions are compiled by Numba too, with one lock and one LLVM for all."""
     code = f"""
         register_activation("softsign", softsign, slope)
         expected = own()
@@ -211,7 +211,7 @@ def test_forks_while_everything_compiles_without_a_cache(tmp_path: Path, serial:
 
 
 def test_ctrl_c_while_a_fork_waits_for_a_compilation_leaves_a_child_that_works(tried: Tried) -> None:
-    """Python forks whatever a handler raises there, so no lock may be missed for it."""
+    """Python forks even if a handler raises, so every lock must be acquired nevertheless."""
     code = """
         import signal, sys
         from fastmlp.kernels.host import forks, jit
@@ -249,7 +249,7 @@ def test_ctrl_c_while_a_fork_waits_for_a_compilation_leaves_a_child_that_works(t
 
 @pytest.mark.parametrize("moments", [8, pytest.param(200, marks=pytest.mark.heavy)])
 def test_a_fork_while_another_thread_fits_and_a_third_predicts(moments: int, serial: str, tried: Tried) -> None:
-    """Other networks are as ever; the one that is fitted is that of a finished step, or says that it is none."""
+    """Other networks work as usual. The fitted one is in the state after a completed step, or raises RuntimeError."""
     code = f"""
         seen, fitting, predicted, stop = set(), fresh(), trained(), threading.Event()
         class Noting(Callback):
@@ -287,7 +287,7 @@ def test_a_fork_while_another_thread_fits_and_a_third_predicts(moments: int, ser
 
 
 def test_a_network_forked_within_a_step_of_another_thread_says_so(tried: Tried) -> None:
-    """Its memory is half of one step and half of the next, so nothing can be had of it, least of all a file."""
+    """Its memory is between two steps, so every use must be refused, above all a save."""
     uses = {
         "predict": "net.predict(X)",
         "evaluate": "net.evaluate(X, LABELS)",
@@ -363,7 +363,7 @@ def test_a_fork_by_a_callback_goes_on_in_both_processes(tried: Tried) -> None:
 
 
 def test_a_network_that_was_forked_while_another_thread_read_it_is_whole(tried: Tried) -> None:
-    """Its fit is between two steps, in a callback; who reads it changes nothing."""
+    """Its fit is between two steps, in a callback. Reading the network changes nothing."""
     code = """
         from fastmlp._io import checkpoint
         network, between, reading, done = fresh(), threading.Event(), threading.Event(), threading.Event()
@@ -389,7 +389,7 @@ def test_a_network_that_was_forked_while_another_thread_read_it_is_whole(tried: 
 
 
 def test_a_child_of_another_thread_than_the_one_that_fits_hears_signals(tried: Tried) -> None:
-    """There nobody ends the step within which they would wait."""
+    """In the child no thread ends the step for which they would wait."""
     code = """
         import signal
         from fastmlp._engine.step_runner import StepRunner

@@ -1,4 +1,4 @@
-"""Loading trusts nothing: whatever a file holds, it is refused by a ModelFormatError or makes a network that works."""
+"""Loading trusts nothing: any file is refused by a ModelFormatError, or gives a network that works."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from behaviour import PATIENCE, Tried, finish, start_python
 
 
 class Trials:
-    """A process that makes the trials, since it may take so long only, and a warning is an error there."""
+    """A process that runs the trials, with a time limit and with warnings as errors."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
 
     def make(self, call: str, seconds: float) -> list[int]:
-        """The numbers that a trial prints; it must end well and in time."""
+        """Return the numbers that a trial prints. The trial must succeed within the time limit."""
         if self.process is None:
             code = "import runpy; runpy.run_module('hostile_trials', run_name='__main__')"
             self.process = start_python(code, "-W", "error", talks=True)

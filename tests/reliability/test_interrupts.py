@@ -330,10 +330,6 @@ folder.cleanup()
 """
 
 
-def last_line(said: str) -> str:
-    return said.splitlines()[-1]
-
-
 @posix
 @pytest.mark.parametrize("moments", [12, pytest.param(200, marks=pytest.mark.heavy)])
 def test_ctrl_c_at_random_times_of_a_fit(moments: int, tried: Tried) -> None:
@@ -374,7 +370,7 @@ def test_ctrl_c_wherever_python_looks_for_it_elsewhere(stride: int, tried: Tried
 
 @pytest.fixture
 def heard() -> Iterator[list[int]]:
-    """The signals that a user's handlers of SIGINT and SIGTERM were called for."""
+    """Yield a list of the signals for which the user's handlers of SIGINT and SIGTERM were called."""
     numbers: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
@@ -532,7 +528,7 @@ def test_handlers_of_other_signals_that_a_callback_sets_are_held_too(monkeypatch
 def test_a_handler_that_a_callback_puts_in_place_of_one_that_waits_is_held_too(
     heard: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the callback puts the one before back; and nothing of ours stays."""
+    """This includes a callback that restores the previous handler. No handler of fastmlp remains."""
     call = StepRunner._call
     before = signal.getsignal(signal.SIGTERM)
 
@@ -561,7 +557,7 @@ def test_a_handler_that_a_callback_puts_in_place_of_one_that_waits_is_held_too(
 
 
 class Shout(Callback):
-    """Sends signals after each epoch, or fits a copy of the network."""
+    """A callback that sends signals after each epoch, or fits a copy of the network."""
 
     def __init__(self, *numbers: int, fit_a_copy: bool = False) -> None:
         self.numbers, self.fit_a_copy = numbers, fit_a_copy
@@ -695,7 +691,7 @@ print(all(np.array_equal(a, b) for p, q in zip(one.get_weights(), other.get_weig
 
 
 def test_validation_and_reading_of_much_data_end_at_once() -> None:
-    """A SIGINT at the first piece is heard before the second."""
+    """A SIGINT during the first piece is delivered before the second."""
     validation, reading, same = run_python(WAITS, "-W", "error")[0].splitlines()
     assert validation == "0 2 [1]"
     assert reading == "1 2 True"
@@ -727,7 +723,7 @@ def test_ctrl_c_while_numba_is_loaded_leaves_a_library_that_works() -> None:
 
 
 def test_the_process_ends_by_a_signal_that_has_no_handler_of_python() -> None:
-    """SIGTERM as a rule: nothing of ours holds it."""
+    """The default handler of SIGTERM is never replaced, so the signal ends the process."""
     code = """
 import os, signal
 from behaviour import small_data, small_network

@@ -1,4 +1,4 @@
-"""A save that is killed leaves the old file or the new one, whole; what else it leaves is removed later."""
+"""A save that is killed leaves the complete old or new file. A temporary file that it leaves is removed later."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_link_or_a_pipe_of_such_a_name_is_left_alone(tmp_path: Path) -> None:
 
 @posix
 def test_what_is_finished_while_it_is_looked_at_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its writer has closed it by then, and is about to rename it."""
+    """The writer has closed the file, and is about to rename it."""
     (tmp_path / LEFT).write_bytes(b"whole")
     aged(tmp_path / LEFT, atomic.ABANDONED + 5)
     monkeypatch.setattr(atomic.fcntl, "flock", lambda *_: aged(tmp_path / LEFT, 0))
@@ -143,7 +143,7 @@ def test_what_is_finished_while_it_is_looked_at_is_left_alone(tmp_path: Path, mo
 
 
 def test_a_folder_is_listed_once_in_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were it done at each save, it would take longer than the save where there are 100,000 files."""
+    """At each save this would take longer than the save itself in a folder of 100,000 files."""
     seconds = 10 * atomic.ABANDONED
     monkeypatch.setattr(atomic, "time", SimpleNamespace(time=time.time, monotonic=lambda: seconds))
     listed, scandir = [], os.scandir

@@ -1,4 +1,4 @@
-"""Arrays of every kind, wherever a network takes one: the bits of a plain copy, or an error that says what to do."""
+"""Arrays of every kind, in every argument: they give the bits of a plain copy, or an error with advice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fastmlp import Network
 
 
 def run_kinds(what: str, every: int, seconds: float) -> Any:
-    """What `kinds.py` found, in a process in which a warning is an error."""
+    """Run a function of `kinds.py` in a process in which a warning is an error, and return its result."""
     code = f"import runpy, sys; sys.argv = ['', {what!r}, '{every}']; runpy.run_module('kinds', run_name='__main__')"
     return json.loads(run_python(code, "-W", "error", seconds=seconds)[0])
 
@@ -40,7 +40,7 @@ def test_what_is_no_array_of_finite_numbers_is_refused_with_what_to_do(every: in
 
 
 class Watched(np.ndarray):
-    """An array whose end can be seen."""
+    """An array that can be referenced weakly, to detect when it is freed."""
 
 
 def watched(array: Any) -> Any:

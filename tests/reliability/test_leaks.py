@@ -1,4 +1,4 @@
-"""Nothing is left behind: memory, files and threads are as before, however many fits there were, however they ended."""
+"""Nothing leaks: memory, files and threads do not grow with the number of fits, however the fits end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FITS = "a fit of a small network, errors and files included, with the memory mea
 
 @pytest.mark.parametrize(("fits", "warm_up"), [(500, 320), pytest.param(5000, 500, marks=pytest.mark.heavy)])
 def test_memory_is_flat(fits: int, warm_up: int, tried: Tried) -> None:
-    """Allocators take a while to settle, and from then on a fit may cost less than 1 kB by least squares."""
+    """After allocators have settled, a fit costs less than 1 kB by least squares."""
     said, _ = run_python(IMPORT + f"print(fits.slope({fits}, {warm_up}))")
     assert float(said) < 1000
     tried(FITS, fits)
@@ -23,7 +23,7 @@ def test_memory_is_flat(fits: int, warm_up: int, tried: Tried) -> None:
 
 @pytest.mark.parametrize("times", [30, pytest.param(300, marks=pytest.mark.heavy)])
 def test_nothing_waits_for_the_garbage_collector(times: int, tried: Tried) -> None:
-    """A network and its data go when the last name of it goes, also where it failed."""
+    """A network and its data are freed with the last reference, also after a failure."""
     code = f"""
 for name in fits.ACTIVITIES:
     print(name, *fits.growth(name, {times}), sep="\\t")
@@ -38,7 +38,7 @@ for name in fits.ACTIVITIES:
 
 
 def test_a_leak_would_be_seen() -> None:
-    """A fit that keeps 4 kB, a network that knows itself, a file left open."""
+    """Check the measurement with a fit that leaks 4 kB, a network that refers to itself, and an open file."""
     code = """
 def leaking():
     network = fits.fitted()
@@ -58,7 +58,7 @@ print(*fits.growth("leaking", 20), fits.slope(200, 50))
 
 @pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.heavy)])
 def test_functions_that_are_registered_again_take_no_memory(count: int, tried: Tried) -> None:
-    """Compiled code is never freed: functions that are new each time take some MB, the same ones nothing."""
+    """Compiled code is never freed: new functions take some MB each time, the same functions nothing."""
     said, _ = run_python(IMPORT + f"print(fits.registrations({count}, anew=False), fits.registrations(4, anew=True))")
     again, anew = (float(number) for number in said.split())
     assert again < 1000

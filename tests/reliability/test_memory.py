@@ -1,4 +1,4 @@
-"""What takes more memory than there is raises MemoryError, with numbers, before any of it is taken."""
+"""A request for more memory than there is raises MemoryError, with numbers, before anything is allocated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GB = 10**9
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], tuple[int, str]]:
-    """What is available on a system whose files are these, without a limit of this process."""
+    """Return the available memory on a system with given files, without a limit of this process."""
     monkeypatch.setattr(memory, "_PROC", tmp_path / "proc")
     monkeypatch.setattr(memory, "_CGROUP", tmp_path / "cgroup")
     monkeypatch.setattr(memory, "_left_to_process", lambda: (sys.maxsize, "this process"))
@@ -45,7 +45,7 @@ STAT = "anon 5\nfile 7\ninactive_file 3000\nactive_file 1000\n"
 
 
 def kept(size: int) -> int:
-    """Without what is left to others."""
+    """Return the part of a size that is not reserved for other programs."""
     return size - size // memory.RESERVED_PART
 
 
@@ -405,7 +405,7 @@ print(json.dumps(found))
 
 @pytest.mark.heavy
 def test_what_is_told_is_what_is_taken(tried: Tried) -> None:
-    """Asked for and taken agree within a fifth, so that nothing is refused that would have had room."""
+    """The requested and the allocated memory agree within a fifth, so that nothing is refused that would have fit."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

@@ -1,4 +1,4 @@
-"""Files of an older fastmlp load for ever, and go on to the same bits."""
+"""Files of an older fastmlp load for ever, and training continues to the same bits."""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ TARGETS = {
     "nehalem": NEHALEM,
     "x86-64": X86_64,
 }
-"""Processors, by LLVM's name, and what they have; the last two have no FMA, so that LLVM calls the C library's."""
+"""Processors, by LLVM's name, and their features. The last two have no FMA, so LLVM calls the C library's."""
 
 TILE_ROWS = {"skylake-avx512": 16}
-"""How high the tile of a product in float32 is, if not 4."""
+"""The rows of the tile of a product in float32, if not 4."""
 
 # Where the C library may choose by what the processor has, it is told that this one has less.
 OLD_LIBRARY = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-FMA,-FMA4"
@@ -43,17 +43,17 @@ for what, found in portable.{what}():
 """
 
 CORES = ("Prescott", "Haswell", "SkylakeX")
-"""Processors for which OpenBLAS has kernels of its own."""
+"""Processors for which OpenBLAS has separate kernels."""
 
 
 @functools.cache
 def here(what: str) -> dict[str, str]:
-    """What this processor computes, as it is."""
+    """Return the digests of this processor with all of its features."""
     return found_by(run_python(PRINT.format(what=what), "-W", "error", seconds=600)[0].splitlines()[1:])
 
 
 def found_by(lines: Iterable[str]) -> dict[str, str]:
-    """The digest of each thing computed."""
+    """Return the digest of each computation, by its description."""
     pairs = [line.rpartition("|")[::2] for line in lines]
     found = dict(pairs)
     assert len(found) == len(pairs)  # each has a name of its own
@@ -61,13 +61,13 @@ def found_by(lines: Iterable[str]) -> dict[str, str]:
 
 
 def assert_same(got: dict[str, str], expected: dict[str, str]) -> None:
-    """The same bits everywhere; names what differs."""
+    """Check that all digests are equal. A failure names those that differ."""
     assert got.keys() == expected.keys()
     assert not [what for what in expected if got[what] != expected[what]]
 
 
 def needs(features: str) -> None:
-    """Skip where this processor lacks any of them."""
+    """Skip the test if this processor lacks a feature."""
     host = dict(binding.get_host_cpu_features())
     missing = [feature for feature in features.split(",") if not host.get(feature[1:], False)]
     if platform.machine().lower() not in ("x86_64", "amd64") or missing:
@@ -100,7 +100,7 @@ def test_code_for_another_processor_gives_the_same_bits(cpu: str, what: str, tri
     ("core", "what"), [("Nehalem", "numpys_share"), *(pytest.param(core, "everything", marks=heavy) for core in CORES)]
 )
 def test_numpy_blas_and_the_c_library_on_another_processor_change_no_bit(core: str, what: str, tried: Tried) -> None:
-    """The weights to start from, schedules, constants of optimizers, metrics, tables, gradients of inputs."""
+    """Compare initial weights, schedules, constants of optimizers, metrics, tables and gradients of inputs."""
     has = np._core._multiarray_umath
     disabled = " ".join(feature for feature in has.__cpu_dispatch__ if has.__cpu_features__[feature])
     variables = {"NPY_DISABLE_CPU_FEATURES": disabled, "OPENBLAS_CORETYPE": core, "GLIBC_TUNABLES": OLD_LIBRARY}

@@ -1,4 +1,4 @@
-"""Sizes at which something might be off by one, from nothing to 60 layers and 10,000 columns."""
+"""Sizes around every limit, from 0 rows to 60 layers and 10,000 columns."""
 
 from __future__ import annotations
 

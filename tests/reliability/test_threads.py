@@ -1,4 +1,4 @@
-"""Threads: whatever other threads do, nothing hangs, nothing aborts, and the bits are those of one thread."""
+"""Threads: whatever other threads do, nothing hangs or aborts, and the bits are those of one thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BATCH = 8
 
 
 def loads(layer: str) -> bool:
-    """Whether this machine has Numba's threading layer of that name."""
+    """Return whether this machine has a threading layer of Numba."""
     try:
         if layer == "tbb":
             parallel._check_tbb_version_compatible()
@@ -55,7 +55,7 @@ LAYERS = [
     pytest.param("workqueue", marks=pytest.mark.heavy),
     "workqueue alone",
 ]
-"""Numba's threading layers, and its choice where neither OpenMP nor TBB is there."""
+"""Numba's threading layers, and its choice without OpenMP and TBB."""
 
 COMMON = """
 import sys
@@ -71,7 +71,7 @@ use_threads_wherever_possible()
 
 
 def run(code: str, layer: str = "default", seconds: float = 120.0, **variables: str) -> str:
-    """What the code prints in a process of its own, with two threads of that layer."""
+    """Run the code in a separate process with two threads of a layer, and return its output."""
     said = {"NUMBA_NUM_THREADS": "2", **variables}
     if layer != "workqueue alone":
         said["NUMBA_THREADING_LAYER"] = layer
@@ -89,7 +89,7 @@ needs_a_safe_layer = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def serial() -> str:
-    """The digest of one thread."""
+    """Return the digest of a training on one thread."""
     digest, count = run("print(digest(trained(threads=1)), len(used))").split()
     assert count == "0"
     return digest
@@ -111,7 +111,7 @@ def test_one_thread_of_numba_is_serial(serial: str) -> None:
 
 
 def test_without_a_threading_layer_all_is_serial(serial: str) -> None:
-    """As on a machine where none loads: asked for one that is not there."""
+    """Request a layer that does not exist, as on a machine where no layer can be loaded."""
     code = """
         numba.config.THREADING_LAYER = 'none of them'
         print(digest(trained()), len(used), guard.layer(), guard.available())
@@ -139,7 +139,7 @@ def test_eight_threads_fit_and_predict_at_once(rounds: int, layer: str, serial: 
 
 @pytest.mark.parametrize("layer", [pytest.param("workqueue", marks=pytest.mark.heavy), "workqueue alone"])
 def test_workqueue_is_parallel_in_the_main_thread_alone(layer: str, serial: str, tried: Tried) -> None:
-    """Also where the other thread is one that `threading` knows nothing of."""
+    """This includes a thread that `threading` does not know."""
     code = """
         import _thread
         started, done = threading.Lock(), threading.Lock()
@@ -167,7 +167,7 @@ HEAVY_LAYERS = [
 
 @pytest.mark.parametrize(("layer", "rounds"), [(threads.layer(), 5), *HEAVY_LAYERS])
 def test_another_library_is_parallel_at_the_same_time(layer: str, rounds: int, serial: str, tried: Tried) -> None:
-    """With workqueue in one thread, since two threads of that library alone would abort."""
+    """With workqueue in one thread, since two threads of it would abort by themselves."""
     others = 1 if "workqueue" in layer else 3
     code = f"""
         ones = np.ones(50_000)
@@ -207,7 +207,7 @@ def test_joblib_fits_and_predicts_in_its_workers(backend: str, jobs: int, serial
 
 @pytest.mark.parametrize("count", [8])
 def test_threads_that_import_and_compile_at_once(count: int, tried: Tried) -> None:
-    """What the first of them compiles or loads, the others wait for."""
+    """The other threads wait for the kernel that the first one compiles or loads."""
     code = f"""
         import threading
         gate, found = threading.Barrier({count}), []
@@ -245,12 +245,12 @@ def test_predictions_of_eight_threads_by_one_network_are_those_of_one(tried: Tri
 
 
 def large_network() -> Network:
-    """One whose step takes a millisecond, so that who reads without waiting gets half of a step."""
+    """Return a network whose step takes a millisecond, so that a read without the lock would get half of a step."""
     return Network([64, 256, 256, 8], output="softmax", seed=0)
 
 
 class Recorder(Callback):
-    """Notes the weights after each step, and ends the fit when told to."""
+    """A callback that records the weights after each step, and ends the fit on request."""
 
     def __init__(self, enough: threading.Event) -> None:
         self.enough = enough
@@ -268,7 +268,7 @@ class Recorder(Callback):
 
 
 def weights_of(network: Network) -> bytes:
-    """The digest of them."""
+    """Return the digest of the weights."""
     weights = network.get_weights()
     return hashlib.sha256(b"".join(w.tobytes() + b.tobytes() for w, b in weights if b is not None)).digest()
 
@@ -305,7 +305,7 @@ CHANGES: dict[str, Callable[[Network], Any]] = {
 
 @pytest.mark.parametrize("times", [25, pytest.param(200, marks=pytest.mark.heavy)])
 def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, tried: Tried) -> None:
-    """The fit ends only after all have read, so none of them waits for its end."""
+    """The fit ends only after all reads, so no read waits for its end."""
     enough, network = threading.Event(), large_network()
     recorder = Recorder(enough)
     found: list[tuple[str, bytes]] = []
@@ -334,7 +334,7 @@ def test_who_reads_during_a_fit_gets_the_network_of_a_finished_step(times: int, 
 
 
 def test_who_reads_waits_for_one_step_and_not_for_the_end_of_an_epoch(tried: Tried) -> None:
-    """Here the epoch ends when all have read, and no callback makes a pause."""
+    """The epoch ends after all reads, and no callback makes a pause."""
     enough, started, reads = threading.Event(), threading.Event(), 30
     network = large_network()
 
@@ -373,7 +373,7 @@ def test_the_making_of_a_chunk_may_wait_for_another_thread_that_reads_the_networ
 
 
 class Turn:
-    """A lock that tells when another thread than the main one has it."""
+    """A lock that records when another thread than the main one has acquired it."""
 
     def __init__(self, lock: Any) -> None:
         self.lock = lock
@@ -389,7 +389,7 @@ class Turn:
 
 
 def test_steps_without_a_pause_let_a_waiting_reader_in_after_the_first() -> None:
-    """A lock that is released and taken again at once goes to nobody else."""
+    """A lock that is released and acquired again at once is not acquired by another thread meanwhile."""
     use = NetworkLock()
     turn = use.turn = Turn(use.turn)
     read_at: list[int] = []
@@ -517,7 +517,7 @@ def test_networks_of_their_own_fit_at_the_same_time(tried: Tried) -> None:
 @pytest.mark.parametrize("where", ["StepRunner._call", "ArrayFeed.stage"])
 @pytest.mark.parametrize("use", ["fit(X, LABELS, epochs=3, batch_size=BATCH)", "train_on_batch(X, LABELS)"])
 def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, where: str, tried: Tried) -> None:
-    """The other thread waits for the end of a step, within which the signal comes."""
+    """The other thread waits for the end of a step, during which the signal arrives."""
     code = f"""
         import signal, tempfile
         from fastmlp._data.array_feed import ArrayFeed
@@ -679,7 +679,7 @@ def test_there_are_never_more_threads_than_numba_has_or_are_wanted(wanted: int |
 
 
 def test_more_threads_written_into_numbas_configuration_do_no_harm(serial: str) -> None:
-    """Numba reads its number once, and refuses more."""
+    """Numba reads its number of threads once, and refuses more."""
     code = "guard.layer(); numba.config.NUMBA_NUM_THREADS = 7; print(digest(trained(threads=7)), *used)"
     found, *counts = run(code).split()
     assert found == serial
