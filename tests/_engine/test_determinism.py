@@ -26,7 +26,7 @@ for what, threads, digest in by_threads(8):
 
 
 def needs_threads() -> None:
-    """Asked for within a test, not at import: it starts the threads."""
+    """Skip without threads. Called within a test and not at import, because it starts the threads."""
     if threads.layer() not in ("omp", "tbb"):
         pytest.skip("needs OpenMP or TBB, which any thread may enter")
 

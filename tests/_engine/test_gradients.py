@@ -1,4 +1,4 @@
-"""Compiled gradients are the slopes of the compiled loss, and those of the reference; predictions likewise."""
+"""Compiled gradients match differences of the compiled loss and the reference. Predictions match the reference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEP = 1e-5
 
 
 def away_from_kinks(network: Any, X: Array) -> Array:
-    """Which rows keep every Z at a distance from the kinks of its activation."""
+    """Return the rows whose every Z is at a distance from the kinks of its activation."""
     trace = Reference.like(network, "float64").forward(X)
     far = np.ones(len(X), bool)
     for Z, layer in zip(trace.Z, network.architecture.layers, strict=True):
@@ -43,7 +43,7 @@ def away_from_kinks(network: Any, X: Array) -> Array:
 
 
 def away_from_kinks_of_the_loss(network: Any, X: Array, y: Array) -> Array:
-    """Which rows keep their outputs at a distance from the kink of the loss."""
+    """Return the rows whose outputs are at a distance from the kink of the loss."""
     loss = network.architecture.loss
     kink = LOSSES[loss.name].kink
     if kink is None:
@@ -90,7 +90,7 @@ def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
 
 
 def check_against_reference(case: Training, rows: int, dtype: str, weights: Array | None = None) -> None:
-    """Loss and gradients; the truth is computed in float64 from the same rounded numbers."""
+    """Compare loss and gradients with the reference in float64, from the same rounded numbers."""
     network = case.make(Network, dtype)
     X, y = data_for(network, rows, dtype)
     y64 = y if y.ndim == 1 and y.dtype.kind == "i" else y.astype(np.float64)

@@ -18,14 +18,14 @@ BUSY = 80e-4  # and where each waits for the other's turn
 
 @dataclass
 class Course:
-    """What was chosen, call by call, and how long it took."""
+    """The choices of a tuner, call by call, and their time."""
 
     kinds: list[bool] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
     def share_of_parallel(self, first: int = 0) -> float:
-        """Of the steps, from that call on."""
+        """Return the share of parallel steps from a call on."""
         parallel = sum(n for n, kind in zip(self.steps[first:], self.kinds[first:], strict=True) if kind)
         return parallel / sum(self.steps[first:])
 
@@ -33,7 +33,7 @@ class Course:
 def course(
     parallel_step: Callable[[float], float], until: float, most: int = 2, own: float = 1.0, serial: float = SERIAL
 ) -> Course:
-    """What is chosen for so many seconds, where a parallel step takes what the function says for its time."""
+    """Return the choices within some seconds, where a function of the time gives the seconds of a parallel step."""
     tuner = ThreadTuner(most, rows=100, clock=lambda: now * own)
     found, now, step = Course(), 0.0, serial
     while now < until:

@@ -28,7 +28,7 @@ def both(case: Training, dtype: str, epochs: int) -> Both:
 
 
 def check_history(network: Any, reference: Any, tolerance: float) -> None:
-    """Every loss and metric of every epoch; a metric may be 0, so 1 is what it is compared to at least."""
+    """Compare every loss and metric of every epoch, relative to at least 1, because a metric may be 0."""
     got, expected = network.history.history, reference.history.history
     assert set(got) == set(expected)
     for name, values in expected.items():

@@ -67,7 +67,7 @@ def test_a_failing_write_leaves_the_older_file_and_no_litter(path, monkeypatch, 
 
 
 def interrupted_at(number, path, parts):
-    """Whether there are so many line events in write_atomically; a KeyboardInterrupt was raised at that one."""
+    """Raise KeyboardInterrupt at a line event in write_atomically. Return whether there are so many events."""
     seen = 0
 
     def trace(frame, event, _):

@@ -192,7 +192,7 @@ def test_an_existing_model_is_replaced(folder: Path, capsys: pytest.CaptureFixtu
 
 @pytest.fixture
 def models(capsys: pytest.CaptureFixture[str]) -> None:
-    """sold.safetensors and price.safetensors."""
+    """Train the models sold.safetensors and price.safetensors."""
     for target in ("sold", "price"):
         run(capsys, "train", "flats.csv", "--target", target, "--out", target)
 

@@ -94,7 +94,7 @@ def test_a_row_is_one_that_the_kernels_can_use(kind: str, dtype: str) -> None:
 
 
 def questions(source: str) -> list[str]:
-    """Every name in a module by which it asks for the processor or its features."""
+    """Return every name in a module that queries the processor or its features."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Attribute):

@@ -119,7 +119,7 @@ def test_an_unknown_field_is_named_with_its_table() -> None:
 
 def test_an_unknown_annotation_is_refused() -> None:
     def wrong(plan: Plan, what: bytes) -> None:
-        """Not a kernel."""
+        """Stand for a function that is not a kernel."""
 
     with pytest.raises(TypeError, match="pointers, tables, int and float, got the annotation 'bytes'"):
         kernel(cached=False)(wrong).address(FLOAT32)

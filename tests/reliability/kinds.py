@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from array_cases import Frame, backwards, read_only, strided, unaligned
 from behaviour import small_network
 
 from fastmlp import Dense, Network
@@ -36,36 +37,8 @@ Pair = tuple[Given, Any]
 """The argument, and the same numbers as a plain array."""
 
 
-class Frame:
-    """An object with `__array__`, as in some libraries."""
-
-    def __init__(self, values: Any) -> None:
-        self.values = values
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(self.values, dtype)
-
-
 class Own(np.ndarray):
     """An array of a subclass."""
-
-
-def strided(a: Any) -> Any:
-    larger = np.zeros(tuple(2 * n for n in a.shape), a.dtype)
-    view = larger[tuple(slice(None, None, 2) for _ in a.shape)]
-    view[...] = a
-    return view
-
-
-def backwards(a: Any) -> Any:
-    turned = tuple(slice(None, None, -1) for _ in a.shape)
-    return a[turned].copy()[turned]
-
-
-def unaligned(a: Any) -> Any:
-    view = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    view[...] = a
-    return view
 
 
 def in_a_record(a: Any) -> Any:
@@ -73,12 +46,6 @@ def in_a_record(a: Any) -> Any:
     records = np.zeros(len(a), np.dtype([("x", "u1"), ("a", a.dtype, a.shape[1:])]))
     records["a"] = a
     return records["a"]
-
-
-def read_only(a: Any) -> Any:
-    own = a.copy()
-    own.flags.writeable = False
-    return own
 
 
 def of_bytes(a: Any) -> Any:

@@ -38,19 +38,19 @@ class Block:
         self.constants = table.astype(dtype)
 
     def update(self, g: Array, t: int) -> None:
-        """Take step t by the kernel that only updates."""
+        """Do step t by the kernel that only updates."""
         arguments = (self.w[1:], self.slots, SLOT_STRIDE, g, self.constants[t - 1], self.count)
         run(UPDATES[self.optimizer.kernel].update, self.dtype, *arguments)
 
     def product_update(self, g: Array, t: int, a: Array, delta: Array) -> Array:
-        """Take step t by the kernel that also computes the product of another block. Return that product."""
+        """Do step t by the kernel that also computes the product of another block. Return the product."""
         product = np.full((PANEL, PANEL), CANARY, self.dtype)
         updated = (self.w[1:], self.slots, SLOT_STRIDE, g, self.constants[t - 1], self.count)
         run(UPDATES[self.optimizer.kernel].product_update, self.dtype, product, a, delta, len(a), *updated)
         return product
 
     def follow(self, g: Array, t: int) -> None:
-        """Take step t by the reference."""
+        """Do step t by the reference."""
         update(self.optimizer, self.truth, g.astype(np.float64), self.slots_of_truth, t)
 
     def check(self) -> None:
