@@ -514,9 +514,7 @@ class Network:
             If there is no memory for the network.
         """
         engine, _ = Engine.load(path, optional_whole_number(threads, "threads"))
-        network = cls.__new__(cls)
-        network._attach(engine)
-        return network
+        return network_with(engine, cls)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without plans and lock, which contain addresses of this process."""
@@ -532,8 +530,8 @@ class Network:
         return copy.deepcopy(self)
 
 
-def network_with(engine: Engine) -> Network:
+def network_with(engine: Engine, kind: type[Network] = Network) -> Network:
     """Return the network of an engine. Modules that load more than a network from a file use it."""
-    network = Network.__new__(Network)
+    network = kind.__new__(kind)
     network._attach(engine)
     return network
