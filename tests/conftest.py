@@ -1,5 +1,6 @@
 """Fixtures and hooks of all tests.
 
+Property tests run 200 examples each, the same ones in every run. `--hypothesis-profile=heavy` runs 20,000 random ones.
 With FASTMLP_TEST_COLD=1, compiled code is cached in a new folder for this session. A test can report the number of its
 cases, `tried("a save killed at every system call", 87)`. A table at the end shows these numbers.
 """
@@ -11,10 +12,17 @@ import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from behaviour import Tried  # not at run time: it imports the kernels
+
+hypothesis.settings.register_profile(
+    "default", max_examples=200, derandomize=True, deadline=None, database=None, print_blob=True
+)
+hypothesis.settings.register_profile("heavy", parent=hypothesis.settings.get_profile("default"), max_examples=20_000)
+hypothesis.settings.load_profile("default")
 
 _TRIED = pytest.StashKey[dict[str, int]]()
 _COLD = tempfile.mkdtemp(prefix="fastmlp-tests-") if os.environ.get("FASTMLP_TEST_COLD") == "1" else ""
