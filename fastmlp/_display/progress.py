@@ -155,7 +155,7 @@ class ProgressLine(StatusLine):
         """Return the text of the line, at most `width` characters; the bar takes what the longest text has left."""
         epoch = int(done) if finished else min(int(done) + 1, self.epochs)  # the current epoch counts from 1
         head = f"epoch {epoch:{len(str(self.epochs))}d}/{self.epochs}"
-        values = [f"{name} {value:.4f}" for name, value in logs.items()]
+        values = [f"{name} {_format_value(value)}" for name, value in logs.items()]
         samples_done = rows if self.samples is None else done * self.samples
         speed = f"{_format_count(samples_done / seconds) if seconds > 0 else '-'} samples/s"
         if self.samples is None:
@@ -179,6 +179,11 @@ def print_over_progress(message: str) -> None:
 
 def _terminal_width() -> int:
     return shutil.get_terminal_size().columns - 1
+
+
+def _format_value(value: float) -> str:
+    """Return a loss with four decimal places, or with four digits where that would be too many or too few."""
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or not value else f"{value:.4g}"
 
 
 def _format_count(value: float) -> str:

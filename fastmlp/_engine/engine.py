@@ -10,7 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,8 @@ class Engine:
     ----------
     averages_penalties : bool
         Whether penalties are divided by the sum of the weights of the rows, as in scikit-learn.
+    units : mapping of str to float
+        The factors by which the next fits multiply "loss" and metrics before they report them; see `FitJob`.
     """
 
     def __init__(self, parameters: Parameters, threads: int | None) -> None:
@@ -70,6 +72,7 @@ class Engine:
         self.lock = NetworkLock()
         self.constants = StepConstants(parameters.architecture.optimizer)
         self.few_rows = FewRowsPredictor(parameters)
+        self.units: Mapping[str, float] = {}
 
     @classmethod
     def initialised(cls, architecture: Architecture, threads: int | None) -> Engine:
@@ -273,6 +276,7 @@ class Engine:
         RuntimeError
             If this network is being fitted already.
         """
+        job.units = self.units
         with job.progress_line() as progress, HeldSignals() as signals, self.lock.fit():
             self._require_finite()
             plan = signals.released(self._prepare, job, progress)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp._data.array_feed import ArrayData
@@ -63,6 +63,9 @@ class FitJob:
         The samples and metrics to evaluate after each epoch.
     losses : function
         Computes the losses of epochs from the results of steps.
+    units : mapping of str to float
+        The factors by which "loss" and metrics are multiplied before callbacks, progress line and history see them.
+        Targets that are scaled for the network are so reported in their own unit.
     """
 
     data: ArrayData | ChunkData
@@ -73,6 +76,7 @@ class FitJob:
     verbose: bool | int | str = "auto"
     validation: Validation | None = None
     losses: EpochLosses = epoch_losses
+    units: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Limit the batch to the data."""
@@ -194,7 +198,11 @@ class FitLoop:
         results = self.runner.results[: self.runner.done]
         finished = max(self.state.epoch - epoch, 0)  # excludes an epoch that was undone
         losses = self.job.losses(results, batch, self.runner.feed.steps_per_epoch)[:finished]
-        return [{"loss": loss, **dict.fromkeys(self.validated, math.nan)} for loss in losses]
+        return [{"loss": self._in_unit("loss", loss), **dict.fromkeys(self.validated, math.nan)} for loss in losses]
+
+    def _in_unit(self, name: str, value: float) -> float:
+        """Return a loss or metric in the unit in which the job reports it."""
+        return value * self.job.units.get(name, 1.0)
 
     def _steps_until_callback(self) -> int:
         """Return the number of steps until the next `on_train_batch_end`."""
@@ -207,7 +215,7 @@ class FitLoop:
         validation = self.job.validation
         assert validation is not None
         measured = self.signals.released(self.evaluate, validation.samples, validation.metrics)
-        return {f"val_{name}": value for name, value in measured.items()}
+        return {f"val_{name}": self._in_unit(name, value) for name, value in measured.items()}
 
     def _show(self, epochs: int, finished: bool) -> None:
         if not self.progress.shown:
@@ -229,7 +237,7 @@ class FitLoop:
         """Call `on_train_batch_end` of callbacks for which the last step is due, then `on_steps_end` of all."""
         due = [callback for callback in self.by_batch if self.state.step % callback.every_steps == 0]
         if due:
-            entry = {"loss": batch_loss(self.runner.results[self.runner.done - 1])}
+            entry = {"loss": self._in_unit("loss", batch_loss(self.runner.results[self.runner.done - 1]))}
             self.signals.released(_call_each, due, "on_train_batch_end", batch, entry)
         if self.by_call:
             self.signals.released(_call_each, self.by_call, "on_steps_end", batch)
