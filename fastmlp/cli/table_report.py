@@ -104,11 +104,11 @@ def _target_line(table: TrainingTable) -> str:
 
     target = table.schema.target
     if isinstance(target, ClassTarget):
-        task = f"classification, {len(target.classes)} classes: {_join(target.classes)}"
-        other, both_possible = "regression", target.numeric
+        count = "1 class" if len(target.classes) == 1 else f"{len(target.classes)} classes"
+        task, other = f"classification, {count}: {_join(target.classes)}", "regression"
     else:
-        task, other, both_possible = "regression", "classification", True
-    hint = f" (for {other}: --task {other})" if table.chosen and both_possible else ""
+        task, other = "regression", "classification"
+    hint = f" (for {other}: --task {other})" if table.chosen else ""
     return f"Target {target.name}: {task}{hint}."
 
 

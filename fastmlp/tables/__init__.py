@@ -4,7 +4,7 @@ A file passes through the modules of this package in this order:
 
 1. `file_format` checks that a path is a text file and finds the character that separates its fields.
 2. `reader` yields the rows in blocks. `csv_file` opens the file; `faults` explains why a row cannot be read.
-3. `values` converts the texts of a block to numbers or to category codes.
+3. `values` converts the texts of a block to numbers or to category codes. `matching` decides which texts are one value.
 4. `collect` reads all columns of a training file, `columns` decides whether each holds numbers or categories, and
    `column_checks` rejects columns that hold neither.
 5. `targets` decides between classification and regression, `splitting` draws the validation rows, and
@@ -17,11 +17,11 @@ and predicts other files, for which steps 4 and 5 are not needed. `evaluation` c
 file, and `sampling` draws random rows from a file. `errors` defines `TableError`, which all of them raise.
 """
 
-from fastmlp.tables.errors import TableError
+from fastmlp.tables.errors import TableError, TableWarning
 from fastmlp.tables.model import TabularModel
 from fastmlp.tables.preparing import TrainingTable, prepare
 from fastmlp.tables.reader import Reader
 from fastmlp.tables.sampling import sample
 from fastmlp.tables.schema import Schema
 
-__all__ = ["Reader", "Schema", "TableError", "TabularModel", "TrainingTable", "prepare", "sample"]
+__all__ = ["Reader", "Schema", "TableError", "TableWarning", "TabularModel", "TrainingTable", "prepare", "sample"]

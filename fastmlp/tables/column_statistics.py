@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.tables.columns import ColumnValues
-from fastmlp.tables.encode import check_magnitude
+from fastmlp.tables.encode import category_index, check_magnitude
 from fastmlp.tables.errors import TableError
+from fastmlp.tables.matching import find_match, merge
 from fastmlp.tables.schema import CategoryColumn, Column, NumberColumn
 from fastmlp.tables.splitting import Rows
 from fastmlp.tables.values import MISSING_CODE, Floats
 
 
-def learn_column(path: str, column: ColumnValues, train: Rows) -> tuple[Column, NDArray[Any]]:
+def learn_column(path: str, column: ColumnValues, train: Rows, decimal: str) -> tuple[Column, NDArray[Any]]:
     """Compute the statistics of a column from the training rows.
 
     Parameters
@@ -26,6 +27,8 @@ def learn_column(path: str, column: ColumnValues, train: Rows) -> tuple[Column, 
         All values of the column.
     train : ndarray
         The indices of the training rows.
+    decimal : {".", ","}
+        The decimal sign.
 
     Returns
     -------
@@ -44,11 +47,12 @@ def learn_column(path: str, column: ColumnValues, train: Rows) -> tuple[Column, 
         check_magnitude(path, numbers, column.values)
         return numbers, column.values
     counts = np.bincount(column.values[train], minlength=len(column.categories) + 1)
-    names = sorted(name for name, count in zip(column.categories, counts[1:], strict=True) if count)
-    schema = CategoryColumn(column.name, tuple(names), bool(counts[MISSING_CODE]))
-    index_of = {name: index for index, name in enumerate(names)}
-    index_of_code = [len(names) if schema.missing else -1, *(index_of.get(name, -1) for name in column.categories)]
-    return schema, np.array(index_of_code, np.int32)[column.values]
+    present = [name for name, count in zip(column.categories, counts[1:], strict=True) if count]
+    match = find_match(present, decimal)
+    names = sorted(merge(present, match, decimal).values())
+    schema = CategoryColumn(column.name, tuple(names), bool(counts[MISSING_CODE]), match)
+    index_of_code = category_index(schema, decimal).indices(["", *column.categories])
+    return schema, index_of_code[column.values]
 
 
 def mean_and_deviation(path: str, name: str, values: Floats) -> tuple[float, float]:

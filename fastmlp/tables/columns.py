@@ -40,11 +40,15 @@ class ColumnValues:
         Numbers, float64, NaN where missing; or codes of categories, int32, 0 where missing.
     categories : tuple of str or None
         The categories with the codes 1, 2, ...; None for a column of numbers.
+    as_categories : ColumnValues or None
+        For a target of numbers of at most 1,000 different texts: the column read as categories, since its numbers may
+        be the names of classes. Else None.
     """
 
     name: str
     values: NDArray[Any]
     categories: tuple[str, ...] | None
+    as_categories: ColumnValues | None = None
 
 
 class ColumnReader:
@@ -66,6 +70,7 @@ class ColumnReader:
         self._is_numeric: bool | None = False if options.categorical or first_text else None  # None: not yet decided
         self._categories = CategoryCodes()
         self._parts: list[NDArray[Any]] = []  # the values of each block
+        self._codes: list[NDArray[np.int32]] | None = [] if options.is_target else None  # besides numbers
         self._undecided_rows = 0  # all missing
         self._text_count = 0  # values that are not numbers, while the column is read as numbers
 
@@ -114,7 +119,7 @@ class ColumnReader:
             self._check_categories(values)
             return ColumnValues(name, values, tuple(self._categories.names))
         if self.first_text is None:
-            return ColumnValues(name, values, None)
+            return ColumnValues(name, values, None, self._as_categories())
         numbers = int(np.count_nonzero(~np.isnan(values)))
         present = numbers + self._text_count
         if numbers >= MAJORITY * present:
@@ -139,7 +144,17 @@ class ColumnReader:
         if values is None:
             values = self._parse_each(texts, lines)
         self._parts.append(values)
+        if self._codes is not None:
+            self._codes.append(self._categories.codes(texts))
+            if len(self._categories.names) > MAX_CATEGORIES:
+                self._codes = None
         return values
+
+    def _as_categories(self) -> ColumnValues | None:
+        """Return a target of numbers as categories, unless there are too many."""
+        if self._codes is None:
+            return None
+        return ColumnValues(self.options.name, np.concatenate(self._codes), tuple(self._categories.names))
 
     def _parse_each(self, texts: Sequence[str], lines: Sequence[int]) -> Floats:
         values = np.full(len(texts), np.nan)

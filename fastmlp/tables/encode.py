@@ -17,9 +17,10 @@ from fastmlp.tables.errors import (
     missing_column_error,
     quote_value,
 )
+from fastmlp.tables.matching import CategoryIndex
 from fastmlp.tables.reader import Block, Reader
 from fastmlp.tables.schema import MAX_STANDARDISED, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
-from fastmlp.tables.values import CategoryIndex, Floats, parse_number, parse_numbers
+from fastmlp.tables.values import Floats, parse_number, parse_numbers
 
 Matrix = NDArray[np.float32]
 
@@ -56,6 +57,12 @@ def standardise(column: NumberColumn, values: Floats) -> Floats:
     return result
 
 
+def category_index(column: CategoryColumn, decimal: str) -> CategoryIndex:
+    """Return the map from texts to the inputs of a column, -1 for texts that it does not know."""
+    missing = len(column.categories) if column.missing else -1
+    return CategoryIndex(column.categories, column.match, decimal, missing)
+
+
 class Encoder:
     """Encoder for the blocks of one file.
 
@@ -81,13 +88,12 @@ class Encoder:
         self._column_places = [reader.places[column.name] for column in schema.columns]
         self._target_place = reader.places[target.name] if with_target else -1
         self._category_indices = [
-            CategoryIndex(column.categories, len(column.categories) if column.missing else -1)
-            if isinstance(column, CategoryColumn)
-            else None
+            category_index(column, schema.decimal) if isinstance(column, CategoryColumn) else None
             for column in schema.columns
         ]
-        self._class_index = CategoryIndex(target.classes if isinstance(target, ClassTarget) else ())
-        self._class_of_number = {parse_number(name): index for name, index in self._class_index.items() if index >= 0}
+        self._class_index = CategoryIndex(())
+        if isinstance(target, ClassTarget):
+            self._class_index = CategoryIndex(target.classes, target.match, schema.decimal)
 
     def inputs(self, block: Block) -> Matrix:
         """Return the rows of a block as the network reads them, a matrix of shape (n, schema.width).
@@ -130,7 +136,7 @@ class Encoder:
         target, texts = self.schema.target, block.columns[self._target_place]
         values: NDArray[Any]
         if isinstance(target, ClassTarget):
-            values = self._class_indices(target, texts, block.lines)
+            values = self._class_index.indices(texts).astype(np.int64)
             expected = f"one of the model's classes {list_names(target.classes)}"
             wrong = values < 0
         else:
@@ -147,13 +153,6 @@ class Encoder:
                 column=target.name,
             )
         return values
-
-    def _class_indices(self, target: ClassTarget, texts: Sequence[str], lines: Sequence[int]) -> NDArray[np.int64]:
-        """Return the index of each row's class, -1 for a class that the model does not know."""
-        if not target.numeric:
-            return self._class_index.indices(texts).astype(np.int64)
-        values = self._parse(target.name, texts, lines)
-        return np.array([self._class_of_number.get(value, -1) for value in values.tolist()], np.int64)
 
     def _parse(self, name: str, texts: Sequence[str], lines: Sequence[int]) -> Floats:
         """Return the numbers of a column, NaN where missing."""

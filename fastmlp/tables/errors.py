@@ -1,4 +1,4 @@
-"""`TableError`, and the phrases that the error messages of this package share.
+"""`TableError`, `TableWarning`, and the phrases that the messages of this package share.
 
 A message names the file and, where known, the line and the column. It says what was found and what to do about it.
 """
@@ -6,6 +6,7 @@ A message names the file and, where known, the line and the column. It says what
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 _MAX_VALUE_LENGTH = 60  # characters of a value that a message quotes
@@ -30,8 +31,22 @@ class TableError(ValueError):
     """
 
     def __init__(self, path: str, text: str, *, line: int | None = None, column: str | None = None) -> None:
-        where = path if line is None else f"{path}:{line}"
-        super().__init__(f"{where}: {text}" if column is None else f"{where}: column {column!r}: {text}")
+        super().__init__(_message(path, text, line, column))
+
+
+class TableWarning(UserWarning):
+    """Warns of a table that can be used, but most likely not as it was meant. Its message is that of a `TableError`."""
+
+
+def warn(path: str, text: str, *, line: int | None = None, column: str | None = None) -> None:
+    """Issue a `TableWarning`. The arguments are those of `TableError`."""
+    warnings.warn(_message(path, text, line, column), TableWarning, stacklevel=3)
+
+
+def _message(path: str, text: str, line: int | None, column: str | None) -> str:
+    """Return a message that begins with the place that it is about."""
+    where = path if line is None else f"{path}:{line}"
+    return f"{where}: {text}" if column is None else f"{where}: column {column!r}: {text}"
 
 
 def quote_value(value: str) -> str:

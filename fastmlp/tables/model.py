@@ -33,7 +33,8 @@ class TabularModel:
     Parameters
     ----------
     network : Network
-        A network with as many inputs as the schema has, and with a softmax output for each class, or one linear output.
+        A network with as many inputs as the schema has, and with a softmax output for each class (a
+        sigmoid output for a single one), or one linear output.
     schema : Schema
         The columns and the target.
 
@@ -91,7 +92,7 @@ class TabularModel:
         Returns
         -------
         TabularModel
-            The model. Its output is softmax for classes and linear for numbers.
+            The model. Its output is softmax for classes, sigmoid for a single class, and linear for numbers.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class TabularModel:
             If an argument is unknown or out of range.
         """
         schema = table.schema
-        output = "softmax" if isinstance(schema.target, ClassTarget) else "linear"
+        output = _output_activation(schema)
         layers: list[int | Dense] = [Dense(units, activation, dropout=dropout, l2=l2) for units in hidden]
         layers = [schema.width, *layers, Dense(schema.target.outputs, output, l2=l2)]
         return cls(Network(layers, optimizer=optimizer, seed=seed), schema)
@@ -168,7 +169,7 @@ class TabularModel:
         found = self.network.predict(X)
         target = self.schema.target
         if isinstance(target, ClassTarget):
-            return found
+            return found if target.outputs > 1 else np.ones_like(found)  # the probability of the only class
         return found.astype(np.float64) * target.deviation + target.mean
 
     def predictions(
@@ -428,6 +429,13 @@ def _check_size(schema: Schema) -> None:
         )
 
 
+def _output_activation(schema: Schema) -> str:
+    """Return the activation of the last layer. One class alone has a sigmoid: softmax over one unit learns nothing."""
+    if not isinstance(schema.target, ClassTarget):
+        return "linear"
+    return "softmax" if schema.target.outputs > 1 else "sigmoid"
+
+
 def _check_fit(network: Network, schema: Schema) -> None:
     """Raise ValueError if the inputs, the outputs or the output activation of a network do not fit a schema."""
     architecture = network.architecture
@@ -436,7 +444,7 @@ def _check_fit(network: Network, schema: Schema) -> None:
             f"the network has {architecture.inputs} inputs and {architecture.outputs} outputs, but the table needs "
             f"{schema.width} and {schema.target.outputs}; create the model with TabularModel.for_table"
         )
-    expected = "softmax" if isinstance(schema.target, ClassTarget) else "linear"
+    expected = _output_activation(schema)
     found = architecture.layers[-1].activation.name
     if found != expected:
         raise ValueError(f"the network's output must be {expected} for the table's target, got {found}")

@@ -40,7 +40,7 @@ class TrainingTable:
     constant : tuple of str
         Columns that have the same value in all training rows, so that nothing can be learned from them.
     chosen : bool
-        Whether the task was chosen by the values of the target, because it was given as "auto".
+        Whether the values of the target allow both tasks, and were taken to choose one because "auto" was given.
     X, y : ndarray
         The training rows: X of shape (n, schema.width), float32; y of shape (n,), indices of classes, int64, or
         standardised numbers, float32.
@@ -133,12 +133,12 @@ def prepare(
     target_column = next(column for column in columns if column.name == target)
     columns.remove(target_column)
 
-    classes = class_target(reader.path, target_column, task)
+    classes = class_target(reader.path, target_column, task, decimal)
     labels = target_column.values if classes is None else classes[1]
     order, count = split(labels, share, seed, by_class=classes is not None)
     train = order[:count]
 
-    learned, values = zip(*(learn_column(reader.path, column, train) for column in columns), strict=True)
+    learned, values = zip(*(learn_column(reader.path, column, train, decimal) for column in columns), strict=True)
     target_schema: ClassTarget | NumberTarget
     y: NDArray[Any]
     target_schema, y = number_target(reader.path, target_column, train) if classes is None else classes
@@ -151,7 +151,7 @@ def prepare(
         schema=schema,
         missing={column.name: count_missing(column) for column in columns},
         constant=tuple(constant),
-        chosen=task == "auto",
+        chosen=task == "auto" and target_column.categories is None,
         X=X[:count],
         y=y[:count],
         X_validation=X[count:],

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastmlp._runtime.checks import number, whole_number
-from fastmlp.tables.values import MISSING, parse_number
+from fastmlp.tables.matching import MATCHES, Match, finite_number, merge
+from fastmlp.tables.values import MISSING
 
-VERSION = 1
+VERSION = 2
+"""The version that `Schema.to_dict` writes. In version 1, categories are compared by text, and classes by value if all
+of them were numbers, else by text."""
 
 MAX_STANDARDISED = 1e30
 """The largest standardised number that is accepted: float32 ends at 3e38, and a layer multiplies and adds."""
@@ -73,16 +76,20 @@ class CategoryColumn:
         The different texts in the training rows, sorted.
     missing : bool
         Whether values were missing in the training rows. If so, a missing value is a category of its own, the last one.
+    match : {"text", "value", "truth"}
+        How texts are compared with the categories: see `matching`.
     """
 
     name: str
     categories: tuple[str, ...]
     missing: bool
+    match: Match = "text"
 
     def __post_init__(self) -> None:
         _check_name(self.name)
         _check_texts(self.categories, f"categories of column {self.name!r}")
         _check_flag(self.missing, f"missing of column {self.name!r}")
+        _check_match(self.match, MATCHES, f"column {self.name!r}")
         if not self.width:
             raise ValueError(f"column {self.name!r} has no categories; it must have at least one")
 
@@ -101,23 +108,27 @@ class ClassTarget:
     name : str
         Name of the column.
     classes : tuple of str
-        Names of the classes, at least two, in the order of the network's outputs.
-    numeric : bool
-        Whether the names are numbers, so that "1" and "1.0" are the same class.
+        Names of the classes, at least one, in the order of the network's outputs. A class is named as it stands in the
+        training file.
+    match : {"text", "value", "truth", "number"}
+        How texts are compared with the names: see `matching`. "number" is the rule of models of version 1 whose classes
+        are numbers.
     """
 
     name: str
     classes: tuple[str, ...]
-    numeric: bool
+    match: Match = "text"
 
     def __post_init__(self) -> None:
         _check_name(self.name)
         _check_texts(self.classes, "classes")
-        _check_flag(self.numeric, "numeric of the target")
-        if len(self.classes) < 2:
-            raise ValueError(f"there must be at least 2 classes, got {list(self.classes)!r}")
-        if self.numeric and len({parse_number(name) for name in self.classes} - {None}) != len(self.classes):
-            raise ValueError(f"classes must be different numbers, got {list(self.classes)!r}")
+        _check_match(self.match, (*MATCHES, "number"), "the target")
+        if not self.classes:
+            raise ValueError("there must be at least one class, got none")
+        if self.match == "number":
+            _check_different(self.classes, "number", ".", "classes")
+            if any(finite_number(name, ".") is None for name in self.classes):
+                raise ValueError(f"classes must be numbers, got {list(self.classes)!r}")
 
     @property
     def outputs(self) -> int:
@@ -158,8 +169,8 @@ Target = ClassTarget | NumberTarget
 
 _KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {  # "kind" in JSON: its class, and its other keys
     "number": (NumberColumn, ("name", "median", "mean", "deviation")),
-    "category": (CategoryColumn, ("name", "categories", "missing")),
-    "classes": (ClassTarget, ("name", "classes", "numeric")),
+    "category": (CategoryColumn, ("name", "categories", "missing", "match")),
+    "classes": (ClassTarget, ("name", "classes", "match")),
     "numbers": (NumberTarget, ("name", "mean", "deviation")),
 }
 _LIST_KEYS = ("categories", "classes")
@@ -197,6 +208,11 @@ class Schema:
             raise ValueError(f"columns must have different names, got {names!r}")
         if self.decimal not in (".", ","):
             raise ValueError(f"the decimal sign must be '.' or ',', got {self.decimal!r}")
+        for column in self.columns:
+            if isinstance(column, CategoryColumn):
+                _check_different(column.categories, column.match, self.decimal, f"categories of column {column.name!r}")
+        if isinstance(self.target, ClassTarget) and self.target.match != "number":
+            _check_different(self.target.classes, self.target.match, self.decimal, "classes")
 
     @property
     def width(self) -> int:
@@ -222,12 +238,36 @@ def from_dict(stored: Any) -> Schema:
         If something is missing, unknown or out of range.
     """
     _check_keys(stored, ("version", "columns", "target", "decimal"), "a table")
-    if whole_number(stored["version"], "the version of a table") != VERSION:
-        raise ValueError(f"the table has version {stored['version']}, but this fastmlp reads version {VERSION}")
+    version = whole_number(stored["version"], "the version of a table")
+    if version not in (1, VERSION):
+        raise ValueError(f"the table has version {version}, but this fastmlp reads versions 1 to {VERSION}")
     if not isinstance(stored["columns"], list):
         raise TypeError(f"columns must be a list, got {stored['columns']!r}")
-    columns = tuple(_part_from_dict(column, ("number", "category")) for column in stored["columns"])
-    return Schema(columns, _part_from_dict(stored["target"], ("classes", "numbers")), stored["decimal"])
+    columns, target = stored["columns"], stored["target"]
+    if version == 1:
+        columns, target = [_from_version_1(column) for column in columns], _from_version_1(target)
+    return Schema(
+        tuple(_part_from_dict(column, ("number", "category")) for column in columns),
+        _part_from_dict(target, ("classes", "numbers")),
+        stored["decimal"],
+    )
+
+
+def _from_version_1(stored: Any) -> Any:
+    """Return a column or target of version 1 as version 2 describes it, with the rule by which it was compared."""
+    kind = stored.get("kind") if isinstance(stored, dict) else None
+    if kind == "category":
+        _check_keys(stored, ("kind", "name", "categories", "missing"), "kind 'category'")
+        return {**stored, "match": "text"}
+    if kind == "classes":
+        _check_keys(stored, ("kind", "name", "classes", "numeric"), "kind 'classes'")
+        _check_flag(stored["numeric"], "numeric of the target")
+        if isinstance(stored["classes"], list) and len(stored["classes"]) < 2:
+            raise ValueError(f"there must be at least 2 classes, got {stored['classes']!r}")
+        return {key: stored[key] for key in ("kind", "name", "classes")} | {
+            "match": "number" if stored["numeric"] else "text"
+        }
+    return stored
 
 
 def _part_to_dict(part: Column | Target) -> dict[str, Any]:
@@ -277,6 +317,17 @@ def _check_texts(texts: tuple[object, ...], what: str) -> None:
             raise ValueError(f"{what} must be texts without blanks around them, and not missing values, got {text!r}")
     if len(set(texts)) != len(texts):
         raise ValueError(f"{what} must differ from each other, got {list(texts)!r:.200}")
+
+
+def _check_match(match: object, known: tuple[str, ...], what: str) -> None:
+    if match not in known:
+        raise ValueError(f"match of {what} must be one of {', '.join(known)}, got {match!r}")
+
+
+def _check_different(names: tuple[str, ...], match: Match, decimal: str, what: str) -> None:
+    """Raise ValueError if two names are the same value."""
+    if len(merge(names, match, decimal)) != len(names):
+        raise ValueError(f"{what} must be different by {match}, got {list(names)!r:.200}")
 
 
 def _check_flag(flag: object, what: str) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp.tables.column_checks import MAX_CATEGORIES
 from fastmlp.tables.column_statistics import mean_and_deviation
 from fastmlp.tables.columns import ColumnValues
 from fastmlp.tables.encode import check_magnitude
-from fastmlp.tables.errors import TableError
+from fastmlp.tables.errors import TableError, warn
+from fastmlp.tables.matching import CategoryIndex, find_match, finite_number, key, merge
 from fastmlp.tables.schema import ClassTarget, NumberTarget
 from fastmlp.tables.splitting import Rows
 
@@ -22,10 +22,10 @@ TASKS = ("auto", "classification", "regression")
 MAX_INTEGER_CLASSES = 20
 """With the task "auto", a target of at most so many different whole numbers holds classes."""
 
-_FIRST_INEXACT = 2**53  # float64 cannot represent the next whole number
 
-
-def class_target(path: str, target: ColumnValues, task: Task) -> tuple[ClassTarget, NDArray[np.int64]] | None:
+def class_target(
+    path: str, target: ColumnValues, task: Task, decimal: str
+) -> tuple[ClassTarget, NDArray[np.int64]] | None:
     """Return the classes of the target and the class index of each row. None if the task is regression.
 
     Parameters
@@ -37,36 +37,44 @@ def class_target(path: str, target: ColumnValues, task: Task) -> tuple[ClassTarg
     task : {"auto", "classification", "regression"}
         With "auto" the values decide: classification for texts, and for whole numbers of at most 20 different values
         and fewer than half as many as rows.
+    decimal : {".", ","}
+        The decimal sign.
+
+    Warns
+    -----
+    TableWarning
+        If there is only one class.
 
     Raises
     ------
     TableError
-        If the target does not suit the task, or has only one class.
+        If the target does not suit the task.
     """
-    if target.categories is not None:
-        if task == "regression":
-            raise TableError(
-                path,
-                f"found texts such as {target.categories[0]!r}, but regression predicts numbers; choose another "
-                "target with --target, or use --task classification",
-                column=target.name,
-            )
-        names, labels = _classes_of_texts(target.categories, target.values)
-    else:
+    texts = target
+    if target.categories is None:
         if task == "regression":
             return None
-        values, labels = np.unique(target.values, return_inverse=True)
-        if task == "auto" and not _are_classes(values, len(labels)):
+        values = np.unique(target.values)
+        if task == "auto" and not _are_classes(values, len(target.values)):
             return None
-        names = _classes_of_numbers(path, target.name, values)
-    if len(names) < 2:
+        if target.as_categories is None:
+            raise _too_many_error(path, target.name, len(values))
+        texts = target.as_categories
+    elif task == "regression":
         raise TableError(
             path,
-            f"found the class {names[0]!r} in every row, but classification needs at least two classes; add rows of "
-            "another class",
+            f"found texts such as {target.categories[0]!r}, but regression predicts numbers; choose another target "
+            "with --target, or use --task classification",
             column=target.name,
         )
-    return ClassTarget(target.name, tuple(names), target.categories is None), labels
+    assert texts.categories is not None
+    schema = _learn_classes(target.name, texts.categories, decimal)
+    if schema.outputs == 1:
+        text = f"found the class {schema.classes[0]!r} in every row, so every prediction will be this class"
+        warn(path, f"{text}; add rows of another class", column=target.name)
+    index = CategoryIndex(schema.classes, schema.match, decimal)
+    labels = index.indices(texts.categories).astype(np.int64)[texts.values - 1]  # the codes begin at 1
+    return schema, labels
 
 
 def number_target(path: str, target: ColumnValues, train: Rows) -> tuple[NumberTarget, NDArray[np.float32]]:
@@ -99,12 +107,16 @@ def number_target(path: str, target: ColumnValues, train: Rows) -> tuple[NumberT
     return schema, ((target.values - schema.mean) / schema.deviation).astype(np.float32)
 
 
-def _classes_of_texts(categories: tuple[str, ...], codes: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the categories, sorted, and the index of each row's category. The codes begin at 1."""
-    order = sorted(range(len(categories)), key=categories.__getitem__)
-    index_of_code = np.empty(len(order), np.int64)
-    index_of_code[order] = np.arange(len(order))
-    return [categories[i] for i in order], index_of_code[codes - 1]
+def _learn_classes(name: str, texts: Sequence[str], decimal: str) -> ClassTarget:
+    """Return the classes of a target with these different texts, in the order of their values or texts."""
+    match = find_match(texts, decimal)
+    merged = merge(texts, match, decimal)
+    names = sorted(merged.values())
+    if match == "truth":
+        names.sort(key=lambda text: key(text, match, decimal) == 1)
+    elif all(finite_number(text, decimal) is not None for text in texts):
+        names.sort(key=lambda text: finite_number(text, decimal) or 0.0)
+    return ClassTarget(name, tuple(names), match)
 
 
 def _are_classes(values: NDArray[Any], rows: int) -> bool:
@@ -113,19 +125,9 @@ def _are_classes(values: NDArray[Any], rows: int) -> bool:
     return whole and len(values) <= MAX_INTEGER_CLASSES and 2 * len(values) < rows
 
 
-def _classes_of_numbers(path: str, name: str, values: NDArray[Any]) -> list[str]:
-    """Return the names of classes that are numbers."""
-    if np.abs(values).max() >= _FIRST_INEXACT:
-        raise TableError(
-            path,
-            f"found numbers of {_FIRST_INEXACT:,} and more, which float64 cannot tell apart; read the column as "
-            f"categories with --categorical {shlex.quote(name)}, or use --task regression",
-            column=name,
-        )
-    if len(values) > MAX_CATEGORIES:
-        raise TableError(
-            path,
-            f"found {len(values):,} different numbers, which are too many for classes; use --task regression",
-            column=name,
-        )
-    return [str(int(value)) if value == int(value) else repr(value) for value in values.tolist()]
+def _too_many_error(path: str, name: str, count: int) -> TableError:
+    return TableError(
+        path,
+        f"found {count:,} different numbers, which are too many for classes; use --task regression",
+        column=name,
+    )

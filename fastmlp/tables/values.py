@@ -101,33 +101,6 @@ class CategoryCodes(dict[str, int]):
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
 
 
-class CategoryIndex(dict[str, int]):
-    """Map from texts to the indices of a model's categories, -1 for texts that the model does not know.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The categories of the model, in order.
-    missing : int
-        The index of a missing value, -1 if the model has none.
-    """
-
-    def __init__(self, names: Sequence[str], missing: int = -1) -> None:
-        super().__init__(zip(names, range(len(names)), strict=True))
-        self.update(dict.fromkeys(MISSING, missing))
-
-    def __missing__(self, text: str) -> int:
-        """Return the index of a text with blanks around it, or -1 for an unknown text.
-
-        Unknown texts are not remembered, because a file may contain any number of them.
-        """
-        return self.get(text.strip(), -1)
-
-    def indices(self, texts: Sequence[str]) -> Codes:
-        """Return the index of each text."""
-        return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
-
-
 def is_date(text: str) -> bool:
     """Return whether a text looks like a day, a time or both: 2024-05-31, 31.5.24 or 5/31/2024 10:15."""
     return _DATE.fullmatch(text.strip()) is not None

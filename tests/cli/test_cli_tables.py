@@ -98,9 +98,10 @@ def test_train_json_describes_everything(folder: Path, capsys: pytest.CaptureFix
         "name": "garden",
         "categories": ["no", "yes"],
         "missing": True,
+        "match": "text",
         "missing_values": sum(row[3] == "" for row in lines()),
     }
-    assert found["target"] == {"kind": "classes", "name": "sold", "classes": ["late", "soon"], "numeric": False}
+    assert found["target"] == {"kind": "classes", "name": "sold", "classes": ["late", "soon"], "match": "text"}
     assert (found["data"], found["model"], found["seed"]) == ("flats.csv", "my model.safetensors", 3)
     assert (found["inputs"], found["epochs"], found["constant"]) == (9, 3, [])
     assert 1 <= found["best_epoch"] <= 3

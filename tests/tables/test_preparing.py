@@ -28,7 +28,7 @@ def test_columns_of_numbers_and_texts_become_inputs(tmp_path: Path) -> None:
     district, garden = found.schema.columns[2:4]
     assert district == CategoryColumn("district", ("Mitte", "Nord", "Süd"), False)
     assert garden == CategoryColumn("garden", ("no", "yes"), True)
-    assert found.schema.target == ClassTarget("sold", ("late", "soon"), False)
+    assert found.schema.target == ClassTarget("sold", ("late", "soon"), "text")
     assert found.X.shape == (96, 9)
     assert found.X_validation.shape == (24, 9)
     assert found.missing["rooms"] == 0
@@ -84,7 +84,7 @@ def test_the_target_of_numbers_is_standardised(tmp_path: Path) -> None:
 def test_columns_can_be_declared_categorical_or_ignored(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "zip,id,y\n" + "".join(f"{50 + i % 3},u{i},{i % 2}\n" for i in range(60)))
     found = table(path, categorical=["zip"], ignore=["id"])
-    assert found.schema.columns == (CategoryColumn("zip", ("50", "51", "52"), False),)
+    assert found.schema.columns == (CategoryColumn("zip", ("50", "51", "52"), False, "value"),)
 
 
 def test_constant_and_empty_columns_are_reported(tmp_path: Path) -> None:

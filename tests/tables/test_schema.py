@@ -12,7 +12,7 @@ import pytest
 from fastmlp.tables.schema import CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema, from_dict
 
 COLUMNS = (NumberColumn("age", 40.0, 41.5, 12.0), CategoryColumn("city", ("Bonn", "Köln"), True))
-CLASSES = Schema(COLUMNS, ClassTarget("bought", ("no", "yes"), False))
+CLASSES = Schema(COLUMNS, ClassTarget("bought", ("no", "yes"), "text"))
 NUMBERS = Schema(COLUMNS, NumberTarget("price", 10.0, 2.5), ",")
 
 
@@ -41,7 +41,8 @@ def changed(schema: Schema, place: tuple[Any, ...], value: Any) -> Any:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("version",), 2),
+        (("version",), 1),
+        (("version",), 3),
         (("version",), True),
         (("version",), KeyError),
         (("more",), 1),
@@ -80,11 +81,14 @@ def changed(schema: Schema, place: tuple[Any, ...], value: Any) -> Any:
         (("target",), None),
         (("target", "kind"), "number"),
         (("target", "name"), "age"),
-        (("target", "classes"), ["yes"]),
         (("target", "classes"), []),
         (("target", "classes"), ["yes", "yes"]),
-        (("target", "numeric"), "no"),
-        (("target", "numeric"), True),
+        (("target", "match"), "exact"),
+        (("target", "match"), None),
+        (("target", "match"), KeyError),
+        (("target", "match"), "number"),
+        (("columns", 1, "match"), "number"),
+        (("columns", 1, "match"), ["text"]),
     ],
 )
 def test_a_broken_schema_is_refused(place: tuple[Any, ...], value: Any) -> None:
@@ -103,8 +107,14 @@ def test_a_value_that_is_not_a_schema_is_refused(stored: Any) -> None:
         from_dict(stored)
 
 
-def test_classes_that_are_numbers_are_different_numbers() -> None:
-    assert ClassTarget("y", ("0", "1"), True).outputs == 2
-    for classes in (("1", "1.0"), ("1", "one")):
-        with pytest.raises(ValueError, match="different numbers"):
-            ClassTarget("y", classes, True)
+@pytest.mark.parametrize(
+    ("classes", "match"), [(("1", "1.0"), "value"), (("T", "true"), "truth"), (("1", "1.0"), "number")]
+)
+def test_classes_that_are_one_value_are_refused(classes: tuple[str, ...], match: Any) -> None:
+    with pytest.raises(ValueError, match="classes must be different by"):
+        Schema(COLUMNS, ClassTarget("y", classes, match))
+
+
+def test_categories_that_are_one_value_are_refused() -> None:
+    with pytest.raises(ValueError, match="categories of column 'x' must be different by value"):
+        Schema((CategoryColumn("x", ("5", "5.0"), False, "value"),), NumberTarget("y", 0.0, 1.0))

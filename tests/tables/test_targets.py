@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from table_files import write
 
-from fastmlp.tables import TableError, TrainingTable, prepare
+from fastmlp import Network
+from fastmlp.tables import TableError, TableWarning, TabularModel, TrainingTable, prepare
 from fastmlp.tables.schema import ClassTarget, NumberTarget
 
 
@@ -40,7 +42,7 @@ def test_the_values_of_the_target_decide_the_task(
 def test_the_task_can_be_given(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{i % 3 / 2}\n" for i in range(60)))
     assert isinstance(table(path).schema.target, NumberTarget)
-    assert table(path, task="classification").schema.target == ClassTarget("y", ("0", "0.5", "1"), True)
+    assert table(path, task="classification").schema.target == ClassTarget("y", ("0.0", "0.5", "1.0"), "value")
     path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{i % 3}\n" for i in range(60)))
     assert isinstance(table(path, task="regression").schema.target, NumberTarget)
 
@@ -85,12 +87,6 @@ def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_p
             "fixed day, or choose another target with --target",
         ),
         (
-            ["yes"] * 60,
-            {},
-            "{file}: column 'y': found the class 'yes' in every row, but classification needs at least two classes; "
-            "add rows of another class",
-        ),
-        (
             [3] * 60,
             {"task": "regression"},
             "{file}: column 'y': found only 3 in the 48 training rows, so there is nothing to predict; choose another "
@@ -108,12 +104,6 @@ def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_p
             "{file}: column 'y': found 1,200 different numbers, which are too many for classes; use --task regression",
         ),
         (
-            [2**53 + i % 3 for i in range(60)],
-            {},
-            "{file}: column 'y': found numbers of 9,007,199,254,740,992 and more, which float64 cannot tell apart; "
-            "read the column as categories with --categorical y, or use --task regression",
-        ),
-        (
             [f"user {i}" for i in range(60)],
             {},
             "{file}: column 'y': found 60 different texts such as 'user 0' in 60 rows, which are too many for "
@@ -128,3 +118,20 @@ def test_a_target_that_cannot_be_learned_is_refused(
     with pytest.raises(TableError) as error:
         table(path, **options)
     assert str(error.value) == message.format(file=path)
+
+
+def test_one_class_alone_is_learned_with_a_warning_and_has_the_probability_1(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},yes\n" for i in range(60)))
+    with pytest.warns(
+        TableWarning, match=r"a\.csv: column 'y': found the class 'yes' in every row, so every prediction"
+    ):
+        found = table(path)
+    model = TabularModel.for_table(found, (4,))
+    assert np.isfinite(model.fit(found, epochs=2, verbose=False).history["loss"]).all()
+    model.save(tmp_path / "model")
+    model = TabularModel.load(tmp_path / "model")
+    assert np.concatenate(list(model.predictions(path, verbose=False))).tolist() == [[1.0]] * 60
+    assert model.predict(path).tolist() == ["yes"] * 60
+    assert model.evaluate(path, verbose=False) == {"rows": 60, "accuracy": 1.0, "f1": 1.0, "confusion_matrix": [[60]]}
+    with pytest.raises(ValueError, match="the network's output must be sigmoid for the table's target, got linear"):
+        TabularModel(Network([found.schema.width, 2, 1], output="linear"), found.schema)

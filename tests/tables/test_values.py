@@ -10,7 +10,6 @@ import pytest
 from fastmlp.tables.values import (
     MISSING,
     CategoryCodes,
-    CategoryIndex,
     has_comma,
     has_symbol,
     is_date,
@@ -92,14 +91,6 @@ def test_categories_are_counted_without_the_blanks_around_them() -> None:
     assert categories.codes(["b", "", " b ", "a", "NA"]).tolist() == [1, 0, 1, 2, 0]
     assert categories.codes(["a", "c"]).tolist() == [2, 3]
     assert list(categories.names) == ["b", "a", "c"]
-
-
-def test_an_unknown_category_has_no_index_and_takes_no_memory() -> None:
-    known = CategoryIndex(["a", "b"], missing=2)
-    size = len(known)
-    assert known.indices(["b", " a", "c", "", " ", "None"]).tolist() == [1, 0, -1, 2, 2, 2]
-    assert CategoryIndex(["a"]).indices([""]).tolist() == [-1]
-    assert len(known) == size
 
 
 @pytest.mark.parametrize("text", ["12.5%", "$1,200.00", "(300)", "€ 5", "-3 ‰"])
