@@ -73,7 +73,10 @@ if not (Path(__file__).parent / "kernels").is_dir():
 def __getattr__(name: str) -> Any:
     """Import a public name or module when it is first used, so that `import fastmlp` itself costs nothing."""
     if name not in _HOMES and name not in _MODULES:
-        raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
+        from fastmlp._runtime.names import hint
+
+        found = hint(name, __dir__(), "fastmlp") if not name.startswith("_") else ""
+        raise AttributeError(f"module 'fastmlp' has no attribute {name!r}{found}", name=name)
     from fastmlp.kernels.host.interrupts import HeldSignals
 
     with HeldSignals():  # a half-imported Numba cannot be imported again in the same process

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastmlp._display import notebook
+from fastmlp._runtime.names import AttributeHints, hint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class History:
+class History(Mapping[str, list[float]], AttributeHints):
     """The record of one fit, which `Network.fit` returns.
+
+    It is a mapping of its entries, too: `history["loss"]` is `history.history["loss"]`, and `in`, iteration, `keys`,
+    `items` and `dict` work.
 
     Attributes
     ----------
@@ -33,13 +38,36 @@ class History:
     Examples
     --------
     >>> history = net.fit(X, y, epochs=20, validation_split=0.2)
-    >>> best = min(history.history["val_loss"])
+    >>> best = min(history["val_loss"])
     >>> history.plot("curves.png")
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
     epoch: list[int] = field(default_factory=list)
     seconds: float = 0.0
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return the numbers of an entry, one for each epoch."""
+        if name not in self.history:
+            found = hint(name, self.history) if isinstance(name, str) else ""
+            raise KeyError(f"no entry {name!r}{found or '.'} The entries are: {', '.join(self.history) or 'none'}")
+        return self.history[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an entry with this name."""
+        return name in self.history
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the entries."""
+        return iter(self.history)
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self.history)
+
+    def __bool__(self) -> bool:
+        """Return True, also before the first epoch."""
+        return True
 
     def add(self, epoch: int, logs: dict[str, float]) -> None:
         """Append the numbers of one epoch.
@@ -108,4 +136,5 @@ class History:
     def __repr__(self) -> str:
         """Return the number of epochs, the duration and the last value of each entry."""
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
-        return f"History({len(self.epoch)} epochs, {self.seconds:.2f} s; last: {last or 'none'})"
+        epochs = f"{len(self.epoch)} epoch{'' if len(self.epoch) == 1 else 's'}"
+        return f"History({epochs}, {self.seconds:.2f} s; last: {last or 'none'})"

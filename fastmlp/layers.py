@@ -8,12 +8,13 @@ import numpy as np
 
 from fastmlp import activations, initializers
 from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.activations import Activation
 from fastmlp.initializers import Initializer
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(AttributeHints):
     """One fully connected layer, `A = D o g(A_below @ W + b)`.
 
     Use it in the list of layers of `Network` where a number of units is not enough.
@@ -59,6 +60,7 @@ class Dense:
     weight_init: str | Initializer | None = None
     bias_init: str | Initializer = "zeros"
 
+    @check_keywords
     def __init__(
         self,
         units: int,

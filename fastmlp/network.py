@@ -19,6 +19,7 @@ from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
 from fastmlp._engine.engine import Engine, FitJob, LayerWeights, Validation
 from fastmlp._runtime.checks import check_bool, optional_whole_number, whole_number
+from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
@@ -32,7 +33,7 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.schedules import Schedule
 
 
-class Network:
+class Network(AttributeHints):
     """A multi-layer perceptron: its parameters, and methods to train, evaluate, inspect and save them.
 
     Parameters
@@ -92,6 +93,7 @@ class Network:
     >>> net.predict_classes(X[:5])
     """
 
+    @check_keywords
     def __init__(
         self,
         layers: Sequence[int | Dense],
@@ -239,6 +241,7 @@ class Network:
 
     # Inference -------------------------------------------------------------------------------------------------------
 
+    @check_keywords
     def predict(self, X: ArrayLike, batch_size: int | None = None) -> NDArray[Any]:
         """Return the output activations.
 
@@ -286,6 +289,7 @@ class Network:
         """Return the Jacobian of the outputs with respect to the inputs, of shape (n, outputs, inputs)."""
         return self._engine.input_gradients(check_inputs(X, self.architecture))
 
+    @check_keywords
     def evaluate(
         self,
         X: ArrayLike,
@@ -337,6 +341,7 @@ class Network:
 
     # Training --------------------------------------------------------------------------------------------------------
 
+    @check_keywords
     def fit(
         self,
         X: ArrayLike | ChunkSource,
@@ -470,6 +475,7 @@ class Network:
 
     # Files and copies ------------------------------------------------------------------------------------------------
 
+    @check_keywords
     def save(self, path: str | Path, *, optimizer: bool = True) -> None:
         """Write the network to a file in the safetensors layout. An older file is replaced only by a complete new one.
 

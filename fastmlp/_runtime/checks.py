@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Mapping
@@ -10,31 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-T = TypeVar("T")
+from fastmlp._runtime.names import hint
 
-# Names that other libraries use, where the nearest spelling would suggest the wrong name or none; for messages only.
-_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "identity": ("linear",),
-    "logistic": ("sigmoid",),
-    "swish": ("silu",),
-    "mse": ("mean_squared_error",),
-    "rmse": ("root_mean_squared_error",),
-    "mae": ("mean_absolute_error",),
-    "l1": ("mean_absolute_error",),
-    "bce": ("binary_crossentropy",),
-    "cross_entropy": ("categorical_crossentropy",),
-    "crossentropy": ("categorical_crossentropy",),
-    "nll": ("categorical_crossentropy",),
-    "xavier": ("glorot_uniform",),
-    "xavier_uniform": ("glorot_uniform",),
-    "xavier_normal": ("glorot_normal",),
-    "kaiming": ("he_uniform",),
-    "kaiming_uniform": ("he_uniform",),
-    "kaiming_normal": ("he_normal",),
-    "momentum": ("sgd",),
-    "acc": ("accuracy",),
-    "auc": ("roc_auc",),
-}
+T = TypeVar("T")
 
 
 def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T:
@@ -61,18 +38,14 @@ def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T
     if isinstance(given, kind):
         return given
     if not isinstance(given, str):
-        got = f"{given!r} of type {type(given).__name__}{_hint(given, kind, what)}"
+        got = f"{given!r} of type {type(given).__name__}{_instead(given, kind, what)}"
         raise TypeError(f"{what} must be a name or an instance of {kind.__name__}, got {got}")
     if given in table:
         return table[given]
-    plain = given.lower().replace("-", "_")
-    synonyms = [name for name in _SYNONYMS.get(plain, ()) if name in table]
-    near = synonyms or difflib.get_close_matches(plain, table, n=1)
-    question = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"unknown {what} {given!r}{question} Known names: {', '.join(table)}")
+    raise ValueError(f"unknown {what} {given!r}{hint(given, table) or '.'} Known names: {', '.join(table)}")
 
 
-def _hint(given: object, kind: type, what: str) -> str:
+def _instead(given: object, kind: type, what: str) -> str:
     """Return what to write in place of a class or a function, as the end of a message."""
     if isinstance(given, type) and issubclass(given, kind):
         return f"; write {given.__name__}()"

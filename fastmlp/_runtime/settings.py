@@ -11,15 +11,16 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.names import AttributeHints, parameters_of, require_known
 
 T = TypeVar("T", bound="Settings")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(AttributeHints):
     """A name and checked numbers; two instances are equal if their classes and numbers are.
 
     Fields of the types float, int and bool are checked when an instance is made.
@@ -37,6 +38,12 @@ class Settings:
     name = ""
     minimum, below = 0.0, math.inf
     newer_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, *_: Any, **named: Any) -> Self:
+        """Check the names of keyword arguments, so that the TypeError for an unknown one has a hint."""
+        if named:
+            require_known(named, parameters_of(cls.__init__), [base.__name__ for base in cls.__mro__])
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

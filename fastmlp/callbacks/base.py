@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from fastmlp._runtime.names import AttributeHints
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
 
 
-class Callback:
+class Callback(AttributeHints):
     """Base class of callbacks. Every method does nothing; override the methods of the events you need.
 
     Attributes
@@ -81,6 +84,17 @@ class Callback:
     network: Network
     entries: tuple[str, ...] = ()
     every_steps: int = 1
+
+    def __repr__(self) -> str:
+        """Return the class, and the numbers and texts among its arguments that differ from their defaults."""
+        parameters = inspect.signature(type(self)).parameters.values()
+        kept = [(each.name, vars(self)[each.name], each.default) for each in parameters if each.name in vars(self)]
+        changed = [
+            f"{name}={value!r}"
+            for name, value, default in kept
+            if isinstance(value, (bool, int, float, str)) and value != default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def on_train_begin(self) -> None:
         """Act before the first epoch. A callback is used again by the next fit: reset its state here."""

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from fastmlp._io.atomic import require_regular
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 
 
@@ -48,6 +49,7 @@ class CSVLogger(Callback):
     The file then begins with the line "epoch,loss,val_loss,val_accuracy".
     """
 
+    @check_keywords
     def __init__(self, filename: str | os.PathLike[str], *, separator: str = ",", append: bool = False) -> None:
         self.filename = os.fspath(filename)
         if not Path(self.filename).name:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 
@@ -62,6 +63,7 @@ class EarlyStopping(Callback):
     >>> stopping.best_epoch, stopping.best
     """
 
+    @check_keywords
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.names import check_keywords
 from fastmlp.activations import Activation
 from fastmlp.callbacks.base import Callback
 
@@ -71,6 +72,7 @@ class GradientMonitor(Callback):
     >>> fastmlp.plot.gradient_norms(monitor, "gradients.png")
     """
 
+    @check_keywords
     def __init__(self, X: ArrayLike, y: ArrayLike, *, every: int = 1) -> None:
         self.X, self.y, self.every = X, y, whole_number(every, "every")
         self._reset()

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 
 
@@ -40,6 +41,7 @@ class LambdaCallback(Callback):
     >>> halve = LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(net, "learning_rate", net.learning_rate / 2))
     """
 
+    @check_keywords
     def __init__(
         self,
         *,

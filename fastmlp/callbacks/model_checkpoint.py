@@ -12,6 +12,7 @@ from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
 from fastmlp._io.atomic import require_writable
 from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 
@@ -77,6 +78,7 @@ class ModelCheckpoint(Callback):
     first of `epochs`. With other data, another batch size, or chunks, `fit` restarts that epoch.
     """
 
+    @check_keywords
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from fastmlp._runtime.names import nearest
 from fastmlp.metrics import METRICS
 
 Mode = Literal["auto", "min", "max"]
@@ -53,15 +54,22 @@ class Monitor:
             If the fit does not have this entry, or the mode is "auto" and the direction is unknown.
         """
         if self.name not in entries:
-            hint = ""
-            if self.name.startswith("val_"):
-                validated = "val_loss" in entries
-                missing = f"metrics=[{self.name[4:]!r}]" if validated else "validation_data or validation_split"
-                hint = f"; give fit {missing}"
             raise ValueError(
-                f"{callback_name} monitors {self.name!r}, but this fit has only {', '.join(entries)}{hint}"
+                f"{callback_name} monitors {self.name!r}, but this fit has only {', '.join(entries)}"
+                f"{self._hint(entries)}"
             )
         self._sign = -1.0 if larger_is_better(self.name, self.mode) else 1.0
+
+    def _hint(self, entries: tuple[str, ...]) -> str:
+        """Return the end of the message about a missing entry: its right name, and what fit needs to have it."""
+        name = nearest(self.name, [*entries, "val_loss", *(f"val_{metric}" for metric in METRICS)]) or self.name
+        advice = ""
+        if name.startswith("val_") and name not in entries:
+            missing = f"metrics=[{name[4:]!r}]" if "val_loss" in entries else "validation_data or validation_split"
+            advice = f"give fit {missing}"
+        if name != self.name:
+            return f"; did you mean {name!r}?{f' Then {advice}' if advice else ''}"
+        return f"; {advice}" if advice else ""
 
     def better(self, value: float, best: float | None, by_more_than: float = 0.0) -> bool:
         """Return whether `value` is better than `best`. Any value is better than None, a number is better than NaN."""

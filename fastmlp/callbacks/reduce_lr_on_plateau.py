@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastmlp._display.progress import print_over_progress
 from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 from fastmlp.schedules import Schedule
@@ -60,6 +61,7 @@ class ReduceLROnPlateau(Callback):
     >>> plateau.reductions
     """
 
+    @check_keywords
     def __init__(
         self,
         monitor: str = "val_loss",

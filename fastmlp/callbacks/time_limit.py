@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from fastmlp._runtime.checks import number
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 
 GRACE = 1.0  # seconds after the limit in which the current epoch may still finish
@@ -46,6 +47,7 @@ class TimeLimit(Callback):
     >>> net.fit(X, y, epochs=10_000, callbacks=[TimeLimit(60)])
     """
 
+    @check_keywords
     def __init__(self, seconds: float) -> None:
         self.seconds = number(seconds, "seconds")
         self.over = False

@@ -8,11 +8,13 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._runtime.names import AttributeHints, check_keywords
+
 __all__ = ["Dataset", "load_breast_cancer"]
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(AttributeHints):
     """A data set for classification.
 
     Parameters
@@ -35,7 +37,13 @@ class Dataset:
     target_names: tuple[str, ...]
     description: str
 
+    def __repr__(self) -> str:
+        """Return the number of samples and features, and the samples of each class, in one line."""
+        counts = ", ".join(f"{np.count_nonzero(self.y == k)} {name}" for k, name in enumerate(self.target_names))
+        return f"Dataset({len(self.X)} samples, {self.X.shape[1]} features; {counts})"
 
+
+@check_keywords
 def load_breast_cancer() -> Dataset:
     """Load the Breast Cancer Wisconsin (Diagnostic) data: 569 fine-needle aspirates with 30 measurements each.
 

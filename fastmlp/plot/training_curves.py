@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._display.texts import printable_name
+from fastmlp._runtime.names import hint
 from fastmlp.metrics import METRICS
 from fastmlp.plot.canvas import Canvas
 from fastmlp.plot.themes import Theme
@@ -71,7 +72,8 @@ def learning_curves(
     path : path-like, optional
         The PNG or SVG file to write. Its folder must exist. None writes no file.
     metric : str
-        The entry to draw, such as "loss" or "accuracy", together with the entry "val_" + `metric`.
+        The entry to draw, such as "loss" or "accuracy", together with the entry "val_" + `metric`. With "val_" at its
+        beginning, the entry alone.
     ax : matplotlib.axes.Axes, optional
         The axes to draw into. None creates a figure.
     title : str, optional
@@ -207,10 +209,12 @@ def _run_values(run: Any, metric: str, name: object) -> tuple[_Values | None, _V
         raise TypeError(
             f"{where} must be a History, or a mapping from names to lists with a number for each epoch, got {run!r}"
         )
-    training, validation = (_checked_values(entries.get(entry), where, entry) for entry in (metric, f"val_{metric}"))
+    names = ("", metric) if metric.startswith("val_") else (metric, f"val_{metric}")
+    training, validation = (_checked_values(entries.get(entry), where, entry) for entry in names)
     if not any(_has_finite(values) for values in (training, validation)):
         raise ValueError(
             f"{where} must have a finite {metric} of at least one epoch; it has the entries {list(entries)}"
+            f"{'' if metric in entries else hint(metric, entries)}"
         )
     return training, validation
 
@@ -269,7 +273,8 @@ def _has_finite(values: _Values | None) -> bool:
 
 
 def _best_epoch(values: _Values, metric: str) -> int:
-    larger_is_better = metric in METRICS and METRICS[metric].rises
+    name = metric.removeprefix("val_")
+    larger_is_better = name in METRICS and METRICS[name].rises
     return int(np.nanargmax(values) if larger_is_better else np.nanargmin(values))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastmlp._engine.engine import Engine, engine_of
 from fastmlp._io.model_file import HEADER_LIMIT, ModelFormatError
+from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.layers import Dense
@@ -27,7 +28,7 @@ from fastmlp.tables.schema import ClassTarget, Schema
 _RESERVED_FOR_LAYERS = 1 << 20  # bytes of the file's header, enough for about 1,500 layers
 
 
-class TabularModel:
+class TabularModel(AttributeHints):
     """A network that reads the rows of CSV files.
 
     Parameters
@@ -58,7 +59,12 @@ class TabularModel:
         _check_size(schema)
         self.network, self.schema = network, schema
 
+    def __repr__(self) -> str:
+        """Return the target, the number of columns and the network in one line."""
+        return f"TabularModel({self.schema.target.name!r} from {len(self.schema.columns)} columns; {self.network!r})"
+
     @classmethod
+    @check_keywords
     def for_table(
         cls,
         table: TrainingTable,
@@ -105,6 +111,7 @@ class TabularModel:
         layers = [schema.width, *layers, Dense(schema.target.outputs, output, l2=l2)]
         return cls(Network(layers, optimizer=optimizer, seed=seed), schema)
 
+    @check_keywords
     def fit(
         self,
         table: TrainingTable,

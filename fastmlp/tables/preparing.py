@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastmlp._runtime.checks import number as checked_number
 from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.tables.collect import collect
 from fastmlp.tables.column_statistics import count_missing, is_constant, learn_column
 from fastmlp.tables.encode import Matrix, encode_columns
@@ -23,8 +24,8 @@ from fastmlp.tables.targets import TASKS, Task, class_target, number_target
 _ROWS = 4096  # encoded at a time, so that all columns of a row are written while the row is in the cache
 
 
-@dataclass(frozen=True)
-class TrainingTable:
+@dataclass(frozen=True, repr=False)
+class TrainingTable(AttributeHints):
     """A training file that is ready for a network, as `prepare` returns it.
 
     Parameters
@@ -59,12 +60,19 @@ class TrainingTable:
     X_validation: Matrix
     y_validation: NDArray[Any]
 
+    def __repr__(self) -> str:
+        """Return the file, the numbers of rows and columns, and the target in one line."""
+        rows = f"{len(self.X):,} training and {len(self.X_validation):,} validation rows"
+        columns = f"{len(self.schema.columns)} columns, target {self.schema.target.name!r}"
+        return f"TrainingTable({self.path!r}: {rows}, {columns})"
+
     @property
     def rows(self) -> int:
         """Number of rows of the file."""
         return len(self.X) + len(self.X_validation)
 
 
+@check_keywords
 def prepare(
     path: str | os.PathLike[str],
     target: str,

@@ -127,7 +127,7 @@ def test_refusing_an_entry_changes_no_bit() -> None:
     for stopping, message in (
         (EarlyStopping(), "monitors 'val_loss', but this fit has only loss; give fit validation_data"),
         (EarlyStopping("val_los"), "monitors 'val_los'"),
-        (EarlyStopping("accuracy"), "monitors 'accuracy', but this fit has only loss$"),
+        (EarlyStopping("accuracy"), "monitors 'accuracy', but this fit has only loss; did you mean 'val_accuracy'"),
     ):
         with pytest.raises(ValueError, match=message):
             network.fit(X, LABELS, callbacks=[stopping])
