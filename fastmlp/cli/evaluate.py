@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from fastmlp.cli import options
+from fastmlp.cli import notices, options
 from fastmlp.cli.paths import find_model
 
 _DESCRIPTION = """
@@ -34,10 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     path = find_model(arguments.model)
     model = TabularModel.load(path)
-    metrics = model.evaluate(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
+    with notices.shown(arguments) as found:
+        metrics = model.evaluate(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
     if arguments.json:
         about = {"model": path, "data": arguments.data, "target": model.schema.to_dict()["target"]}
-        print(json.dumps({**about, **metrics}))
+        print(json.dumps({**about, **metrics, "warnings": found}))
         return
     print(f"{path} on the {metrics['rows']:,} rows of {arguments.data}, target {model.schema.target.name}:\n")
     print(table_report.metrics_table(metrics, model.schema))

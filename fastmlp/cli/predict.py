@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fastmlp.cli import convert, options
+from fastmlp.cli import convert, notices, options
 from fastmlp.cli.interrupts import watch_files
 from fastmlp.cli.paths import SUFFIX, find_model, require_writable
 
@@ -57,10 +57,12 @@ def run(arguments: argparse.Namespace) -> None:
     with watch_files(*filter(None, [arguments.out])):
         if arguments.out is not None:
             require_writable(arguments.out, arguments.data, arguments.model, arguments.model + SUFFIX)
-        _predict(arguments)
+        with notices.shown(arguments) as found:
+            _predict(arguments, found)
 
 
-def _predict(arguments: argparse.Namespace) -> None:
+def _predict(arguments: argparse.Namespace, warnings: list[str]) -> None:
+    """Predict and write. `warnings` fills while the file is read."""
     from fastmlp.tables import TabularModel
 
     path = find_model(arguments.model)
@@ -68,11 +70,11 @@ def _predict(arguments: argparse.Namespace) -> None:
     outputs = model.predictions(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
     about = {"model": path, "data": arguments.data, "target": model.schema.to_dict()["target"]}
     if arguments.out is None:
-        _print_all_or_nothing(_json(model, outputs, about) if arguments.json else _csv(model, outputs))
+        _print_all_or_nothing(_json(model, outputs, about, warnings) if arguments.json else _csv(model, outputs))
         return
     rows = _write_csv(arguments.out, model, outputs)
     if arguments.json:
-        print(json.dumps({**about, "rows": rows, "out": arguments.out}))
+        print(json.dumps({**about, "rows": rows, "out": arguments.out, "warnings": warnings}))
     elif not arguments.quiet:
         print(f"wrote {rows:,} predictions to {arguments.out}")
 
@@ -128,7 +130,9 @@ def _csv(model: TabularModel, outputs: Iterator[NDArray[Any]]) -> Iterator[str]:
         text.truncate()
 
 
-def _json(model: TabularModel, outputs: Iterator[NDArray[Any]], about: dict[str, Any]) -> Iterator[str]:
+def _json(
+    model: TabularModel, outputs: Iterator[NDArray[Any]], about: dict[str, Any], warnings: list[str]
+) -> Iterator[str]:
     """Yield one JSON object in parts, a row at a time, because there may be many rows."""
     from fastmlp.tables.schema import ClassTarget
 
@@ -143,7 +147,7 @@ def _json(model: TabularModel, outputs: Iterator[NDArray[Any]], about: dict[str,
                 row["p"] = {name: _shortest_float(value) for name, value in zip(classes, p, strict=True)}
             yield (", " if rows else "") + json.dumps(row)
             rows += 1
-    yield f'], "rows": {rows}}}\n'
+    yield f'], "rows": {rows}, "warnings": {json.dumps(warnings)}}}\n'
 
 
 def format_number(value: float) -> str:

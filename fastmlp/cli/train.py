@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from fastmlp.cli import demo, options, train_options
+from fastmlp.cli import demo, notices, options, train_options
 from fastmlp.cli.interrupts import watch_files
 from fastmlp.cli.paths import SUFFIX, require_writable
 
@@ -50,11 +50,12 @@ def run(arguments: argparse.Namespace) -> None:
             from fastmlp.cli import html_report
 
             html_report.check_possible(arguments.report, arguments.data)
-        _train(arguments, path)
+        with notices.shown(arguments) as found:
+            _train(arguments, path, found)
 
 
-def _train(arguments: argparse.Namespace, path: str) -> None:
-    """Read the file, train, save the model, and print the results."""
+def _train(arguments: argparse.Namespace, path: str, warnings: list[str]) -> None:
+    """Read the file, train, save the model, and print the results. `warnings` fills while the file is read."""
     from fastmlp.cli import table_report
 
     table = _read_table(arguments)
@@ -77,7 +78,7 @@ def _train(arguments: argparse.Namespace, path: str) -> None:
     failure = _write_report(arguments, model, table, batch_size, history, monitor)
     if arguments.json:
         files = {"model": path, "report": None if failure is not None else arguments.report}
-        print(json.dumps(_to_dict(table, history, metrics) | files | {"seed": arguments.seed}))
+        print(json.dumps(_to_dict(table, history, metrics) | files | {"seed": arguments.seed, "warnings": warnings}))
     if failure is not None:
         raise failure
     if not arguments.json:

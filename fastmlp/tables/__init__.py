@@ -10,7 +10,7 @@ A file passes through the modules of this package in this order:
 5. `targets` decides between classification and regression, `splitting` draws the validation rows, and
    `column_statistics` computes medians, means, deviations and categories of the training rows.
 6. `schema` holds these results. The schema is stored in the model file.
-7. `encode` converts columns to the matrix that a network reads.
+7. `encode` converts columns to the matrix that a network reads. `unseen` counts the values that a model does not know.
 
 `preparing` runs steps 1 to 7 on a training file. `model` trains, saves and loads the network together with its schema,
 and predicts other files, for which steps 4 and 5 are not needed. `evaluation` computes the metrics of a model on a

@@ -20,6 +20,7 @@ from fastmlp.tables.errors import (
 from fastmlp.tables.matching import CategoryIndex
 from fastmlp.tables.reader import Block, Reader
 from fastmlp.tables.schema import MAX_STANDARDISED, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
+from fastmlp.tables.unseen import UnseenCells
 from fastmlp.tables.values import Floats, parse_number, parse_numbers
 
 Matrix = NDArray[np.float32]
@@ -75,6 +76,11 @@ class Encoder:
     with_target : bool
         Whether the file must have the target column.
 
+    Attributes
+    ----------
+    unseen : UnseenCells
+        The count of values, in the blocks so far, that are none of the model's categories.
+
     Raises
     ------
     TableError
@@ -85,6 +91,7 @@ class Encoder:
         self.schema, self.path = schema, reader.path
         _require_columns(schema, reader, with_target=with_target)
         target = schema.target
+        self.unseen = UnseenCells()
         self._column_places = [reader.places[column.name] for column in schema.columns]
         self._target_place = reader.places[target.name] if with_target else -1
         self._category_indices = [
@@ -109,7 +116,9 @@ class Encoder:
         ):
             texts = block.columns[place]
             if categories is not None:
-                columns.append(categories.indices(texts))
+                indices = categories.indices(texts)
+                self.unseen.add(column.name, texts, indices)
+                columns.append(indices)
                 continue
             values = self._parse(column.name, texts, block.lines)
             if isinstance(column, NumberColumn):

@@ -201,6 +201,11 @@ class TabularModel(AttributeHints):
         ndarray
             Probabilities of the classes, (n, classes), float32; or numbers in the file's unit, (n, 1), float64.
 
+        Warns
+        -----
+        TableWarning
+            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model.
+
         Raises
         ------
         TableError
@@ -210,6 +215,7 @@ class TabularModel(AttributeHints):
         encoder = Encoder(self.schema, reader, with_target=False)
         for block in reader.blocks():
             yield self.outputs(encoder.inputs(block))
+        encoder.unseen.warn(reader.path)
 
     def predict(self, path: str | os.PathLike[str], *, separator: str | None = None) -> NDArray[Any]:
         """Predict the target of each row of a file.
@@ -225,6 +231,11 @@ class TabularModel(AttributeHints):
         -------
         ndarray of shape (n,)
             The name of the most probable class of each row; or numbers in the file's unit, float64.
+
+        Warns
+        -----
+        TableWarning
+            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model.
 
         Raises
         ------
@@ -274,6 +285,11 @@ class TabularModel(AttributeHints):
             that occur; with two classes "roc_auc", None if only one class occurs; and "confusion_matrix", whose rows
             are the true classes. For numbers: "mean_absolute_error", "root_mean_squared_error" and "r2".
 
+        Warns
+        -----
+        TableWarning
+            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model.
+
         Raises
         ------
         TableError
@@ -284,6 +300,7 @@ class TabularModel(AttributeHints):
         evaluation = Evaluation(self.schema)
         for block in reader.blocks():
             evaluation.add(encoder.targets(block), self.outputs(encoder.inputs(block)))
+        encoder.unseen.warn(reader.path)
         return evaluation.result()
 
     def validation_figures(self, table: TrainingTable) -> dict[str, Any] | None:

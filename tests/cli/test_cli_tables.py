@@ -328,6 +328,34 @@ def test_summary_shows_columns_and_layers(capsys: pytest.CaptureFixture[str]) ->
     assert "predicts price, a number, from" in run(capsys, "summary", "price")
 
 
+def test_warnings_of_tables_are_lines_on_standard_error_and_in_json(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder / "one.csv", "x,z,y\n" + "".join(f"{'ab'[i % 2]},{i},yes\n" for i in range(40)))
+    write(folder / "new.csv", "x,z,y\nA,1,yes\nB,2,yes\n")
+    of_classes = (
+        "one.csv: column 'y': found the class 'yes' in every row, so every prediction will be this class; add rows"
+    )
+    of_values = (
+        "new.csv: no value in the column 'x' is one of the model's categories (found 'A'), so the predictions cann"
+    )
+    for command, text in (
+        ("train one.csv --target y --epochs 2", of_classes),
+        ("predict model new.csv", of_values),
+        ("predict model new.csv --out out.csv", of_values),
+        ("evaluate model new.csv", of_values),
+    ):
+        assert main(command.split()) == 0
+        shown = capsys.readouterr()
+        assert shown.err.startswith(f"fastmlp: warning: {text}")
+        assert shown.err.count("\n") == 1
+        assert text not in shown.out
+        (message,) = run_json(capsys, *command.split())["warnings"]
+        assert message.startswith(text)
+    assert (folder / "out.csv").read_text() == "prediction,p(yes)\nyes,1.0\nyes,1.0\n"
+    assert run_json(capsys, "predict", "model", "one.csv")["warnings"] == []
+
+
 def test_summary_of_a_plain_network_shows_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
     Network([3, 2], seed=0).save("plain.safetensors")
     assert run(capsys, "summary", "plain").startswith("layer ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from table_files import flats, lines, write
 
 from fastmlp import EarlyStopping, ModelFormatError, Network, metrics
 from fastmlp._io.model_file import HEADER_LIMIT
-from fastmlp.tables import Schema, TableError, TabularModel, prepare, sample
+from fastmlp.tables import Schema, TableError, TableWarning, TabularModel, prepare, sample
 from fastmlp.tables.schema import NumberColumn, NumberTarget
 
 
@@ -125,7 +126,37 @@ def test_an_unknown_category_is_0_in_all_inputs(files: Path, tmp_path: Path) -> 
     assert zeros[0, 2:5].tolist() == [0, 1, 0]
     zeros[0, 2:5] = 0
     np.testing.assert_array_equal(encoded(path), np.repeat(zeros, 2, axis=0))
-    assert np.isfinite(outputs(model, path)).all()
+    with pytest.warns(TableWarning, match="no value in the column 'district' is one of the model's categories"):
+        assert np.isfinite(outputs(model, path)).all()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("3,60,Ost,yes,1\n" + 9 * "3,60,Nord,yes,1\n", None),
+        (
+            2 * "3,60,Ost,yes,1\n" + 8 * "3,60,Nord,yes,1\n",
+            "{file}: 2 of 20 values in columns of categories are none of the model's categories, most in the column "
+            "'district' (found 'Ost'), so the predictions cannot use them; check how the values are written",
+        ),
+        (
+            3000 * "3,60,nord,yes,1\n",
+            "{file}: no value in the column 'district' is one of the model's categories (found 'nord'), so the "
+            "predictions cannot use them; check how the values are written",
+        ),
+        (
+            "3,60,,Yes,1\n",
+            "{file}: no value in the columns 'district', 'garden' is one of the model's categories (found '' in "
+            "'district'), so the predictions cannot use them; check how the values are written",
+        ),
+    ],
+)
+def test_many_unknown_values_are_warned_of(files: Path, tmp_path: Path, rows: str, message: str | None) -> None:
+    path = write(tmp_path / "new.csv", "rooms,area,district,garden,price\n" + rows)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        outputs(load(files, "sold"), path)
+    assert [str(warning.message) for warning in found] == ([] if message is None else [message.format(file=path)])
 
 
 def test_evaluate_computes_the_public_metrics(files: Path) -> None:
