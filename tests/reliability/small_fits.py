@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
 import os
 import pickle
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba.core import event
 
 from fastmlp import (
     SGD,
@@ -205,9 +207,23 @@ def files_that_are_not_there() -> Network:
 # What is left -----------------------------------------------------------------------------------------------------
 
 
-def resident() -> int:
-    """Return the resident memory of this process in bytes (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+class MallocInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc 2.33 and later."""
+
+    _NAMES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in _NAMES]
+
+
+def allocated() -> int:
+    """Return the bytes that malloc has given out in this process and not got back.
+
+    The resident memory also counts what allocators keep for later, in steps of up to 1 MB at moments that depend on all
+    that happened before. These bytes are exact.
+    """
+    measure = ctypes.CDLL(None).mallinfo2
+    measure.restype = MallocInfo
+    info = measure()
+    return int(info.uordblks + info.hblkhd)
 
 
 def held() -> tuple[int, int, int, int]:
@@ -217,16 +233,24 @@ def held() -> tuple[int, int, int, int]:
     return sys.getallocatedblocks(), len(os.listdir("/proc/self/fd")), threads, networks
 
 
-def slope(fits: int, warm_up: int) -> float:
-    """Return the growth in bytes a fit, by least squares over the activities in turn, with the garbage collector on."""
+def growth_per_fit(rounds: int) -> tuple[float, float]:
+    """Return by how many bytes of malloc and blocks of Python a fit grows, over rounds of all activities."""
+
+    def measure() -> tuple[int, int]:
+        gc.collect()
+        return allocated(), sys.getallocatedblocks()
+
     turns = [*ACTIVITIES.values()]
-    found = []
-    for number in range(-warm_up, fits):
-        turns[number % len(turns)]()
-        if number >= 0 and number % 10 == 0:
-            found.append((number, resident()))
-    numbers, sizes = np.transpose(found).astype(float)
-    return float(np.polyfit(numbers, sizes, 1)[0])
+    for _ in range(4):  # caches fill up meanwhile
+        for turn in turns:
+            turn()
+    before = measure()
+    for _ in range(rounds):
+        for turn in turns:
+            turn()
+    after = measure()
+    fits = rounds * len(turns)
+    return (after[0] - before[0]) / fits, (after[1] - before[1]) / fits
 
 
 def growth(name: str, times: int) -> list[int]:
@@ -245,18 +269,25 @@ def growth(name: str, times: int) -> list[int]:
     return [*(then - first for then, first in zip(after, before, strict=True)), garbage]
 
 
-def registrations(count: int, anew: bool) -> float:
-    """Return the growth in bytes a registration, by least squares: of new functions each time, or of the same two."""
+def registrations(count: int, anew: bool) -> tuple[float, int]:
+    """Return the growth in bytes of malloc a registration, and how many functions Numba compiled.
+
+    Each registration is of new functions, or of the same two.
+    """
 
     def functions(factor: float) -> tuple[Any, Any]:
         return lambda z: factor * z, lambda z: factor + 0.0 * z
 
-    same = functions(1.0)
-    found = []
-    for number in range(-5, count):
+    def register(number: int) -> None:
         register_activation("own", *(functions(1.0 + number / 100) if anew else same))
         Network([4, 8, 1], activation="own", seed=0).fit(X, X[:, 0], verbose=False)
-        if number >= 0:
-            found.append((number, resident()))
-    numbers, sizes = np.transpose(found).astype(float)
-    return float(np.polyfit(numbers, sizes, 1)[0])
+        gc.collect()
+
+    same = functions(1.0)
+    for number in range(-2, 0):
+        register(number)
+    before = allocated()
+    with event.install_recorder("numba:compile") as recorder:
+        for number in range(count):
+            register(number)
+    return (allocated() - before) / count, len(recorder.buffer)
