@@ -388,8 +388,9 @@ class Network(AttributeHints):
         callbacks : iterable of Callback
             The callbacks, which are called in this order.
         verbose : {"auto", True, False}
-            Whether to show a line of progress; "auto" shows it in a terminal. A `ProgressBar` among the callbacks shows
-            it in any case.
+            Whether to show a line of progress; "auto" shows it in a terminal and in a notebook. True also writes it to
+            a file: a line for each epoch, from epoch 1,000 on for each tenth, from 10,000 on for each hundredth, and so
+            on. A `ProgressBar` among the callbacks shows it in any case.
 
         Returns
         -------

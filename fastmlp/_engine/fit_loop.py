@@ -178,7 +178,7 @@ class FitLoop:
         for number, entry in enumerate(entries, epoch) if self.callbacks else ():
             self._notify("on_epoch_end", number, entry)
         ends = state.epoch == last or self._is_stopped()
-        self._show(state.epoch - first, finished=error is None and ends)
+        self._show(entries, state.epoch - first, finished=error is None and ends)
         if error is not None:
             try:
                 raise error
@@ -217,9 +217,13 @@ class FitLoop:
         measured = self.signals.released(self.evaluate, validation.samples, validation.metrics)
         return {f"val_{name}": self._in_unit(name, value) for name, value in measured.items()}
 
-    def _show(self, epochs: int, finished: bool) -> None:
+    def _show(self, entries: Sequence[dict[str, float]], epochs: int, finished: bool) -> None:
+        """Show the progress: the epochs that ended with these entries, and the number of epochs done."""
         if not self.progress.shown:
             return
+        if self.progress.output == "file":
+            for number, ended in enumerate(entries, epochs - len(entries) + 1):
+                self.signals.released(self.progress.end_epoch, number, ended)
         feed = self.runner.feed
         rows = self.state.batch * feed.batch_size
         entry = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastmlp import kernels
+from fastmlp._display.progress import CountLine
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.operations.activations import ActivationKernels
 from fastmlp.kernels.operations.optimizers import UpdateKernels
 
 
-def warmup() -> int:
-    """Compile every kernel in both dtypes, or load it from the cache. Return the number of compiled versions."""
+def warmup(verbose: bool | int | str = "auto") -> int:
+    """Compile every kernel in both dtypes, or load it from the cache. Return the number of compiled versions.
+
+    Parameters
+    ----------
+    verbose : {"auto", True, False}
+        Whether to show a line of progress; "auto" shows it in a terminal and in a notebook.
+    """
     packages = pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
     modules = [importlib.import_module(each.name) for each in packages]
     all_kernels = {id(kernel): kernel for module in modules for kernel in kernels_among(vars(module).values())}
-    count = 0
-    for kernel in all_kernels.values():
-        if kernel.parallel and threads.layer() == "none":
-            continue
-        for dtype in kernel.dtypes:
+    usable = [kernel for kernel in all_kernels.values() if not kernel.parallel or threads.layer() != "none"]
+    versions = [(kernel, dtype) for kernel in usable for dtype in kernel.dtypes]
+    with contextlib.closing(CountLine(verbose, "compiling kernels", len(versions))) as progress:
+        for done, (kernel, dtype) in enumerate(versions, 1):
             kernel.address(dtype)
-            count += 1
-    return count
+            progress.update(done)
+    return len(versions)
 
 
 def kernels_among(values: Iterable[Any]) -> Iterator[Kernel]:

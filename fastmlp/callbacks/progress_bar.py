@@ -8,9 +8,9 @@ from fastmlp.callbacks.base import Callback
 class ProgressBar(Callback):
     """Show the progress line of a fit: epoch, losses, samples per second and remaining time.
 
-    The callback itself does nothing. A `fit` that finds one among its callbacks shows its progress line once, also in a
-    notebook or a file and for any value of `verbose`. Use it where callbacks can be passed but `verbose` cannot, as in
-    a scikit-learn estimator.
+    The callback itself does nothing. A `fit` that finds one among its callbacks shows its progress once, for any value
+    of `verbose`, and into a file a line for each epoch. Use it where callbacks can be passed but `verbose` cannot, as
+    in a scikit-learn estimator.
 
     Examples
     --------

@@ -7,13 +7,22 @@ import json
 import time
 from typing import Any
 
-_DESCRIPTION = "Compile all kernels and store them in the cache, where this and every later process finds them."
+from fastmlp.cli import options
+
+_DESCRIPTION = """
+Compile all kernels and store them in the cache, where this and every later process finds them. It takes some minutes; a
+line in the terminal shows the progress.
+"""
 
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("warmup", help="compile all kernels now", description=_DESCRIPTION)
     parser.add_argument("--json", action="store_true", help='print one JSON object with "functions" and "seconds"')
+    parser.add_argument("--quiet", action="store_true", help="print the result, but no progress")
+    parser.add_argument(
+        "--progress", action="store_true", help="show the progress also in a file or a pipe, a line every 10 seconds"
+    )
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -22,7 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     from fastmlp._engine.warmup import warmup
 
-    functions = warmup()
+    functions = warmup(arguments.progress or options.verbose(arguments))
     seconds = time.perf_counter() - started
     if arguments.json:
         print(json.dumps({"functions": functions, "seconds": round(seconds, 3)}))

@@ -134,7 +134,7 @@ class TabularModel(AttributeHints):
         callbacks : iterable of Callback
             Called during training, for example `EarlyStopping`.
         verbose : bool or "auto"
-            Whether to show a progress line. "auto" shows it in a terminal only.
+            Whether to show a progress line. "auto" shows it in a terminal or notebook.
 
         Returns
         -------
@@ -194,7 +194,7 @@ class TabularModel(AttributeHints):
         separator : str, optional
             The character between the fields. By default it is found among comma, semicolon, tab and bar.
         verbose : bool or "auto"
-            Whether to show a progress line while reading. "auto" shows it in a terminal only.
+            Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
         Yields
         ------
@@ -276,7 +276,7 @@ class TabularModel(AttributeHints):
         separator : str, optional
             The character between the fields. By default it is found among comma, semicolon, tab and bar.
         verbose : bool or "auto"
-            Whether to show a progress line while reading. "auto" shows it in a terminal only.
+            Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
         Returns
         -------

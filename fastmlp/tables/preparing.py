@@ -114,7 +114,7 @@ def prepare(
     decimal : {".", ","}
         The decimal sign.
     verbose : bool or "auto"
-        Whether to show a progress line while reading. "auto" shows it in a terminal only.
+        Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
     Returns
     -------

@@ -42,7 +42,7 @@ def sample(
     separator : str, optional
         The character between the fields. By default it is found among comma, semicolon, tab and bar.
     verbose : bool or "auto"
-        Whether to show a progress line while reading. "auto" shows it in a terminal only.
+        Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The progress line: its text, its width, and when it is shown."""
+"""The progress line: its text, its width, when it is shown, and what it becomes in files and notebooks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import itertools
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from behaviour import PATIENCE, TIME_LIMIT, Terminal, environment, run_python, small_data, small_network
 
 from fastmlp import Callback
-from fastmlp._display.progress import ProgressLine
+from fastmlp._display import progress as module
+from fastmlp._display.progress import CountLine, ProgressLine, ReadingLine, print_over_progress
 
 LOGS = {"loss": 0.12345, "val_loss": 12.5}
 X, LABELS = small_data()
@@ -116,10 +118,9 @@ def test_verbose_false_writes_nothing_to_a_terminal(monkeypatch: pytest.MonkeyPa
     assert stream.getvalue() == ""
 
 
-@pytest.mark.parametrize(("verbose", "stream"), [(True, io.StringIO()), (1, io.StringIO()), ("auto", Terminal())])
-def test_the_line_is_written_if_verbose_is_true_or_in_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, verbose: bool, stream: io.StringIO
-) -> None:
+@pytest.mark.parametrize("verbose", [True, 1, "auto"])
+def test_the_line_is_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:
+    stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("COLUMNS", "110")
     small_network().fit(X, LABELS, epochs=3, validation_split=0.2, verbose=verbose)
@@ -133,12 +134,117 @@ def test_the_line_is_written_if_verbose_is_true_or_in_a_terminal(
     assert updates[-1].rstrip().endswith(" s")
 
 
-def test_close_ends_the_line() -> None:
+@pytest.mark.parametrize("verbose", [True, 1])
+def test_verbose_true_writes_a_line_an_epoch_to_a_file(monkeypatch: pytest.MonkeyPatch, verbose: bool) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    history = small_network().fit(X, LABELS, epochs=12, validation_split=0.2, verbose=verbose)
+    lines = stream.getvalue().splitlines()
+    assert [line.split(" loss ")[0] for line in lines] == [f"epoch {epoch:2d}/12" for epoch in range(1, 13)]
+    for index, line in enumerate(lines):
+        values = "".join(f" {name} {numbers[index]:.4g}" for name, numbers in history.items())
+        assert f"{values} " in line
+        assert line.endswith(" s")
+    assert stream.getvalue().endswith("\n")
+    assert "\r" not in stream.getvalue()
+
+
+def test_many_epochs_write_fewer_lines_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    progress = ProgressLine(True, 23_456, 10)
+    progress.begin()
+    for epoch in range(1, 23_457):
+        progress.end_epoch(epoch, {"loss": 1.0})
+    progress.update(23_456.0, {"loss": 1.0}, finished=True)
+    progress.close()
+    epochs = [int(line.split("/")[0].removeprefix("epoch ")) for line in stream.getvalue().splitlines()]
+    assert epochs == [*range(1, 1000), *range(1000, 10_000, 10), *range(10_000, 23_456, 100), 23_456]
+
+
+def test_a_fit_that_stops_has_the_line_of_its_last_epoch_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    small_network().fit(X, LABELS, epochs=5, callbacks=[Stop("epoch")], verbose=True)
+    assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["1/5", "2/5"]
+
+
+class Cell(io.StringIO):
+    """A stream as ipykernel's, which shows what a cell of a notebook writes."""
+
+
+Cell.__module__ = "ipykernel.iostream"
+
+
+def test_a_notebook_has_one_line_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on standard output, since notebooks show standard error as an error; messages are in the same stream."""
+    stream, errors = Cell(), Cell()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setenv("COLUMNS", "300")
+    small_network().fit(X, LABELS, epochs=3, validation_split=0.2)
+    small_network().fit(X, LABELS, epochs=3, verbose=False)
+    updates = stream.getvalue().removesuffix("\n").split("\r")[1:]
+    assert updates[-1].startswith("epoch 3/3 [")
+    assert {len(update) for update in updates} == {99}
+    assert stream.getvalue().count("\n") == 1
+    assert errors.getvalue() == ""
+    print_over_progress("epoch 2: a message")
+    assert stream.getvalue().split("\r")[-1] == "epoch 2: a message".ljust(99) + "\n"
+
+
+def test_a_captured_cell_of_a_notebook_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(sys, "stdout", Cell())
+    assert not ProgressLine("auto", 3, 10).shown
+
+
+def test_a_message_in_a_file_is_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    print_over_progress("epoch 2: a message")
+    assert capsys.readouterr() == ("epoch 2: a message\n", "")
+
+
+@pytest.mark.parametrize("verbose", [True, "auto", False])
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO, Cell])
+def test_reading_and_counting_are_shown_where_fits_are(
+    monkeypatch: pytest.MonkeyPatch, kind: type[io.StringIO], verbose: bool | str
+) -> None:
+    shown = verbose is True or (verbose == "auto" and kind is not io.StringIO)
+    reading = ["reading a.csv: 2,000 rows, 100% of the file, 0.0 s"] * shown
+    counting = ["compiling kernels: 3 of 3, 0.0 s"] * shown
+    stream = kind()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stdout", stream)
+    with contextlib.closing(ReadingLine(verbose, "a.csv", 100)) as line:
+        line.update(1000, 50)
+        line.update(2000, 100, finished=True)
+    with contextlib.closing(CountLine(verbose, "compiling kernels", 3)) as count:
+        for done in (1, 2, 3):
+            count.update(done)
+    lines = stream.getvalue().splitlines() if kind is io.StringIO else stream.getvalue().split("\n")[:-1]
+    assert [line.split("\r")[-1].rstrip() for line in lines] == [*reading, *counting]
+
+
+def test_a_file_gets_a_line_of_reading_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = io.StringIO(), itertools.count(100.0)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    line = ReadingLine(True, "a.csv", 600)
+    for second in range(1, 60):
+        line.update(second * 10, second * 10)
+    rows = [text.split()[2] for text in stream.getvalue().splitlines()]
+    assert rows == ["100", "200", "300", "400", "500"]
+
+
+def test_close_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
     progress = ProgressLine(True, 2, 10)
-    progress.stream = io.StringIO()
     progress.update(1.0, LOGS, finished=True)
     progress.close()
-    assert progress.stream.getvalue().endswith("\n")
+    assert stream.getvalue().endswith("\n")
+    ProgressLine(True, 2, 10).close()  # without an update there is no line to end
+    assert stream.getvalue().count("\n") == 1
 
 
 def test_an_exception_in_the_fit_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:

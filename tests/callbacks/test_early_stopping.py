@@ -131,6 +131,6 @@ def test_refusing_an_entry_changes_no_bit() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             network.fit(X, LABELS, callbacks=[stopping])
-    with pytest.raises(ValueError, match=r"this fit has only loss, val_loss, val_accuracy$"):
+    with pytest.raises(ValueError, match=r"this fit has only loss, val_loss, val_accuracy; did you mean .val_r2.\?"):
         network.fit(X, LABELS, validation_split=0.2, callbacks=[EarlyStopping("r2")])
     assert bits(network) == before

@@ -368,10 +368,12 @@ def test_warmup_prints_the_number_of_kernels_and_the_time(capsys):
     found = printed_json(capsys)
     assert set(found) == {"functions", "seconds"}
     assert found["functions"] > 0
-    assert main(["warmup"]) == 0
-    assert re.fullmatch(
-        rf"{found['functions']} kernels are compiled and in the cache \(\d+\.\d s\)\n", capsys.readouterr().out
-    )
+    result = rf"{found['functions']} kernels are compiled and in the cache \(\d+\.\d s\)\n"
+    for options, progress in (([], ""), (["--quiet"], ""), (["--progress"], r"compiling kernels: (\d+) of \1, .* s\n")):
+        assert main(["warmup", *options]) == 0
+        shown = capsys.readouterr()
+        assert re.fullmatch(result, shown.out)
+        assert re.fullmatch(progress, shown.err)
 
 
 @pytest.mark.parametrize(
