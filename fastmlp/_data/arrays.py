@@ -253,12 +253,12 @@ def is_small(rows: int, row_bytes: int) -> bool:
 
 
 def converted(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the array C-contiguous in `dtype`; it is not copied if it is so already, even if it is unaligned.
+    """Return the array C-contiguous and aligned in `dtype`; it is not copied if it is so already.
 
     Numbers that are too small become 0 without a warning, whatever the user's settings of `numpy.seterr` are.
     """
     if array.dtype == dtype:
-        return np.ascontiguousarray(array)
+        return np.require(array, requirements=("C", "ALIGNED"))
     with np.errstate(all="ignore"):
         return np.ascontiguousarray(array, dtype)
 

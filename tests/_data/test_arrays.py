@@ -64,8 +64,11 @@ def test_an_array_that_is_not_kernel_ready_is_copied_if_it_is_small(name: str, s
     assert (copy == array[:]).all()
 
 
-def test_an_unaligned_array_is_not_kernel_ready() -> None:
-    assert not arrays.is_kernel_ready(unaligned(VALUES), FLOAT32)
+def test_an_unaligned_array_is_not_kernel_ready_until_it_is_converted() -> None:
+    for array in (unaligned(VALUES), unaligned(VALUES[:, :1])):
+        assert not arrays.is_kernel_ready(array, FLOAT32)
+        assert arrays.is_kernel_ready(arrays.converted(array, FLOAT32), FLOAT32)
+        assert (arrays.converted(array, FLOAT32) == array).all()
 
 
 def test_the_largest_copy_takes_stage_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,77 @@
+"""Relations of the weights of rows: a row of weight k is k rows, only ratios count, and weight 1 is no weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bounds import assert_equal_gradients, assert_within, bounded
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import Case, answers, cases, labelled_cases, state_after
+from steps import assert_equal_steps, step_cases
+
+
+@given(step_cases(), st.data())
+def test_a_row_of_weight_k_is_k_rows(case: Case, drawn: Any) -> None:
+    """To the derived bound: the sums over the rows have other terms. In loss, gradients and one step of SGD."""
+    network, data = case.network(), case.data()
+    counts = np.array(drawn.draw(st.lists(st.integers(0, 4), min_size=case.rows, max_size=case.rows)))
+    counts[0] += not counts.any()
+    repeated = {"X": np.repeat(data["X"], counts, axis=0), "y": np.repeat(data["y"], counts, axis=0)}
+    weighted = {**data, "sample_weight": counts.astype(np.float64)}
+    bounds = bounded(network, *weighted.values())
+    many = bounded(network, *repeated.values())  # has more roundings
+    assert_equal_gradients(
+        network.loss_and_gradients(*weighted.values()), network.loss_and_gradients(*repeated.values()), many
+    )
+    assert_within(many.loss.value, bounds.loss.value, many.loss)
+    assert_equal_steps(case, weighted, repeated, many)
+
+
+@given(step_cases(weights=("random", "some zero")), st.floats(1e-6, 1e6))
+def test_a_common_factor_of_the_weights_changes_nothing(case: Case, factor: float) -> None:
+    """To the derived bound: a weight times the factor is rounded, and so is the sum. In loss, gradients and a step."""
+    network, data = case.network(), case.data()
+    scaled = {**data, "sample_weight": factor * data["sample_weight"]}
+    bounds = bounded(network, *data.values())
+    assert_equal_gradients(
+        network.loss_and_gradients(*scaled.values()), network.loss_and_gradients(*data.values()), bounds
+    )
+    assert_equal_steps(case, data, scaled, bounds)
+
+
+@given(cases(), st.integers(-40, 40), st.integers(1, 50))
+def test_a_power_of_two_as_the_factor_of_all_weights_changes_no_bit(case: Case, power: int, batch_size: int) -> None:
+    """To the bit, over a whole fit with batches and dropout: powers of two scale weights, sums and ratios exactly.
+
+    No weights are weights of 1, so they are also any equal powers of two.
+    """
+    data = case.data()
+    weights = np.ones(case.rows) if data["sample_weight"] is None else data["sample_weight"]
+    scaled = {**data, "sample_weight": 2.0**power * weights}
+    fit = {"epochs": 2, "batch_size": batch_size}
+    one, other = case.network(), case.network()
+    assert state_after(one, **data, **fit) == state_after(other, **scaled, **fit)
+    assert answers(one, **data) == answers(other, **scaled)
+
+
+@given(labelled_cases(weights=("none", "random")), st.data(), st.integers(1, 50))
+def test_the_weight_of_a_class_is_the_weight_of_its_rows(case: Case, drawn: Any, batch_size: int) -> None:
+    """To the bit: both are one product of two numbers in float64."""
+    data = case.data()
+    factors = drawn.draw(st.dictionaries(st.integers(0, case.outputs - 1), st.floats(0.25, 4.0), min_size=1))
+    by_row = np.array([factors.get(label, 1.0) for label in data["y"]])
+    given_weights = 1.0 if data["sample_weight"] is None else data["sample_weight"]
+    fit = {"epochs": 2, "batch_size": batch_size}
+    by_class = state_after(case.network(), **data, **fit, class_weight=factors)
+    assert state_after(case.network(), **{**data, "sample_weight": given_weights * by_row}, **fit) == by_class
+
+
+@given(labelled_cases(), st.integers(1, 50))
+def test_labels_are_rows_with_a_one(case: Case, batch_size: int) -> None:
+    """To the bit: the kernels make a row with a one of each label."""
+    data = case.data()
+    rows = {**data, "y": np.eye(case.outputs)[data["y"]]}
+    fit = {"epochs": 2, "batch_size": batch_size}
+    assert state_after(case.network(), **data, **fit) == state_after(case.network(), **rows, **fit)
