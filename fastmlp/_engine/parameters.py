@@ -174,7 +174,7 @@ class Parameters:
         flat = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1] * PANEL, blocks.shape[0] * PANEL)
         start = self.b_offsets[index]
         b = vector[start : start + layer.units].copy() if layer.use_bias else None
-        return np.ascontiguousarray(flat[: layer.inputs, : layer.units]), b
+        return flat[: layer.inputs, : layer.units].copy(), b  # of 16 units `flat` is a view
 
     def _blocks_of(self, vector: NDArray[Real], index: int) -> NDArray[Real]:
         """Return a view of one layer's W in a vector, [unit panel][input panel][16 inputs][16 units]."""
