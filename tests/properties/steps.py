@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bounds import Arithmetic, Ball, Bounded, assert_within
+from bounds import Arithmetic, Ball, Bounded, assert_equal_gradients, assert_within
 from hypothesis import strategies as st
 from networks import Case, cases
 
-from fastmlp import SGD
+from fastmlp import SGD, Network
 
 RATE = 0.125  # a power of two: the product with the gradient is exact
 
@@ -18,24 +18,28 @@ def step_cases(**options: Any) -> st.SearchStrategy[Case]:
     return cases(optimizers=(SGD(RATE),), dropout=False, centred=True, **options)
 
 
-def weights_after_step(case: Case, data: dict[str, Any]) -> list[Any]:
-    """Return the weights after one step over all rows in their order."""
-    network = case.network()
-    network.fit(**data, batch_size=len(data["X"]), shuffle=False, verbose=False)
-    return network.get_weights()
+def weights_after_step(network: Network, data: dict[str, Any]) -> list[Any]:
+    """Return the weights after one step over all rows in their order, and set the weights back."""
+    before = network.get_weights()
+    network.train_on_batch(*data.values())
+    after = network.get_weights()
+    network.set_weights(before)
+    return after
 
 
-def assert_equal_weights(case: Case, got: list[Any], expected: list[Any], bounds: Bounded) -> None:
+def assert_equal_weights(network: Network, got: list[Any], expected: list[Any], bounds: Bounded) -> None:
     """Check the weights after a step: the error of `w - RATE dW` is RATE times that of dW, and one rounding."""
-    arithmetic = Arithmetic.of(case.dtype)
-    before = case.network().get_weights()
-    for l, layers in enumerate(zip(got, expected, before, bounds.gradients, strict=True)):
+    arithmetic = Arithmetic.of(network.architecture.dtype)
+    for l, layers in enumerate(zip(got, expected, network.get_weights(), bounds.gradients, strict=True)):
         for name, one, other, start, gradient in zip("Wb", *layers, strict=True):
             if gradient is not None:
                 ball = Ball(start, 0.0, arithmetic) - gradient * RATE
                 assert_within(one, other, ball, f"{name}[{l}] after a step")
 
 
-def assert_equal_steps(case: Case, data: dict[str, Any], other: dict[str, Any], bounds: Bounded) -> None:
-    """Check that a step on either data gives the same weights, to the bound."""
-    assert_equal_weights(case, weights_after_step(case, data), weights_after_step(case, other), bounds)
+def assert_equal_training(network: Network, data: dict[str, Any], other: dict[str, Any], bounds: Bounded) -> None:
+    """Check that two sets of data give the same loss, gradients and weights after a step, to the bound."""
+    first, second = (network.loss_and_gradients(*each.values()) for each in (data, other))
+    assert_equal_gradients(first, second, bounds)
+    first, second = (weights_after_step(network, each) for each in (data, other))
+    assert_equal_weights(network, first, second, bounds)

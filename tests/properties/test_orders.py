@@ -10,7 +10,7 @@ from cases import LEARNERS, Array, assert_same_bits, tensors
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Case, cases, state_after
-from steps import assert_equal_weights, step_cases, weights_after_step
+from steps import assert_equal_training, assert_equal_weights, step_cases, weights_after_step
 
 Pairs = list[tuple[Any, Any]]
 
@@ -26,11 +26,7 @@ def test_the_order_of_rows_changes_nothing(case: Case, random: Any) -> None:
     order = np.array(random.sample(range(case.rows), case.rows))
     other = permuted_rows(data, order)
     assert_same_bits(network.predict(other["X"]), network.predict(data["X"])[order])
-    bounds = bounded(network, *data.values())
-    assert_equal_gradients(
-        network.loss_and_gradients(*other.values()), network.loss_and_gradients(*data.values()), bounds
-    )
-    assert_equal_weights(case, weights_after_step(case, other), weights_after_step(case, data), bounds)
+    assert_equal_training(network, data, other, bounded(network, *data.values()))
 
 
 def permuted_units(pairs: Pairs, orders: list[Array]) -> Pairs:
@@ -61,9 +57,8 @@ def test_the_order_of_units_and_classes_changes_nothing(case: Case, random: Any)
     loss, gradients = other.loss_and_gradients(*renamed.values())
     expected = network.loss_and_gradients(*data.values())
     assert_equal_gradients((loss, permuted_units(gradients, backs)), expected, bounds)
-    for one, its_data in ((network, data), (other, renamed)):
-        one.fit(**its_data, batch_size=case.rows, shuffle=False, verbose=False)
-    assert_equal_weights(case, permuted_units(other.get_weights(), backs), network.get_weights(), bounds)
+    after, expected_after = weights_after_step(other, renamed), weights_after_step(network, data)
+    assert_equal_weights(network, permuted_units(after, backs), expected_after, bounds)
 
 
 UNCLIPPED = tuple(each for each in LEARNERS.values() if each.global_clipnorm is None)
