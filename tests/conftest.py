@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("heavy", parent=hypothesis.settings.get_profile("default"), max_examples=20_000)
 hypothesis.settings.load_profile("default")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell script that starts the tests in the background ignores SIGINT for them. Children would inherit that, and
+    # the tests that interrupt them would wait until their time limits.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TRIED = pytest.StashKey[dict[str, int]]()
 _COLD = tempfile.mkdtemp(prefix="fastmlp-tests-") if os.environ.get("FASTMLP_TEST_COLD") == "1" else ""
