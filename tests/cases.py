@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from fastmlp import Dense, activations, losses
@@ -256,6 +257,22 @@ def sample_weights(kind: str, rows: int) -> Array:
     if kind == "all zero":
         weights[:] = 0.0
     return weights
+
+
+def each_part_once(names: Iterable[str]) -> list[Any]:
+    """Return names as parameters of a test, heavy but for a few in which each part stands at each of its places.
+
+    The parts of a name are what hyphens separate. Such a selection suffices where a lighter test runs all names.
+    """
+    names = list(names)
+    parts = {name: set(enumerate(name.split("-"))) for name in names}
+    missing = set().union(*parts.values())
+    light = set()
+    while missing:
+        best = max(names, key=lambda name: len(parts[name] & missing))
+        light.add(best)
+        missing -= parts[best]
+    return [name if name in light else pytest.param(name, marks=pytest.mark.heavy) for name in names]
 
 
 def _pairs() -> dict[str, Training]:

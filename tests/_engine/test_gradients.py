@@ -16,6 +16,7 @@ from cases import (
     Array,
     Training,
     data_for,
+    each_part_once,
     largest_error,
     relative_error,
     sample_weights,
@@ -72,7 +73,7 @@ def slopes(network: Network, X: Array, y: Array, weights: Array) -> list[Array]:
     return found
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", each_part_once(PAIRS))
 def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
     network = PAIRS[name].make(Network, "float64")
     X, y = data_for(network, 24, "float64")
