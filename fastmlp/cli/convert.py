@@ -71,6 +71,13 @@ def optimizer(text: str) -> str:
     return _checked(text, optimizers.resolve)
 
 
+def loss(text: str) -> str:
+    """Return the name of a loss."""
+    from fastmlp import losses
+
+    return _checked(text, losses.resolve)
+
+
 def names(text: str) -> list[str]:
     """Return column names, from a text such as "age,city". A name that contains a comma stands in double quotes."""
     try:

@@ -87,21 +87,25 @@ def _train(arguments: argparse.Namespace) -> None:
     if not silent:
         print(demo_report.before_training(data, rows, arguments.seed), flush=True)
     fitted = fit(data, rows, arguments, verbose=0 if silent else "auto")
-    outputs = fitted.network.predict(data.X[rows.test])
-    metrics = demo_report.compute_metrics(data.y[rows.test], outputs)
+    measured = {part: _measure(data, fitted.network, getattr(rows, part)) for part in ("validation", "test")}
+    hints = _hints(data, rows, fitted)
 
     files, missing = _write(fitted.network, fitted.history, arguments.out)
     history = fitted.history
     if not arguments.json:
-        print(demo_report.results(metrics, history.history, history.seconds, data.target_names))
+        print(demo_report.results(measured, history, data.target_names, hints))
         print("\n".join(f"wrote {file}" for file in files), flush=True)
     failure = None
     if arguments.report:
-        failure = html_report.write(arguments, lambda: _describe(arguments, data, rows, fitted, metrics, outputs))
+        failure = html_report.write(arguments, lambda: _describe(arguments, data, rows, fitted, measured, hints))
         files += [arguments.report] if failure is None else []
     if arguments.json:
         course = {"epochs": len(history.history["loss"]), "seconds": round(history.seconds, 3)}
-        print(json.dumps({**metrics, **course, "files": files, "seed": arguments.seed}))
+        print(
+            json.dumps(
+                {**demo_report.to_dict(measured), "hints": hints, **course, "files": files, "seed": arguments.seed}
+            )
+        )
     if missing:
         print(missing, file=sys.stderr if arguments.json else sys.stdout)
     if failure is not None:
@@ -113,11 +117,11 @@ def _describe(
     data: Dataset,
     rows: Split,
     fitted: Fitted,
-    metrics: dict[str, Any],
-    outputs: NDArray[Any],
+    measured: dict[str, dict[str, Any]],
+    hints: list[str],
 ) -> Training:
-    """Return what the report shows. The outputs are those for the test rows."""
-    from fastmlp.cli import demo_report, html_report
+    """Return what the report shows."""
+    from fastmlp.cli import demo_report, html_report, table_report
 
     assert fitted.monitor is not None
     return html_report.Training(
@@ -127,13 +131,33 @@ def _describe(
         columns=[],
         network=fitted.network,
         history=fitted.history,
-        evaluated_on=demo_report.evaluated_on(len(outputs), data.target_names[1]) + ".",
-        metrics=demo_report.metric_rows(metrics),
+        loss_unit="",
+        hints=table_report.hint_lines(hints),
+        evaluated_on=[demo_report.evaluated_on(measured, data.target_names[1]), "The pictures show the test rows."],
+        parts=list(measured),
+        metrics=demo_report.metric_rows(measured),
         y=data.y[rows.test],
-        outputs=outputs,
+        outputs=fitted.network.predict(data.X[rows.test]),
         classes=data.target_names,
         monitor=fitted.monitor,
     )
+
+
+def _measure(data: Dataset, network: Network, rows: Rows) -> dict[str, Any]:
+    """Return the metrics on some rows."""
+    from fastmlp.cli import demo_report
+
+    return demo_report.compute_metrics(data.y[rows], network.predict(data.X[rows]))
+
+
+def _hints(data: Dataset, rows: Split, fitted: Fitted) -> list[str]:
+    """Return what the training suggests."""
+    from fastmlp.tables import hints
+
+    predicted = fitted.network.predict(data.X[rows.validation]).argmax(axis=1)
+    y, training = data.y[rows.validation], data.y[rows.train]
+    found = hints.class_hints("validation", y, predicted, training, data.target_names)
+    return [*hints.curve_hints(fitted.history.history), *found]
 
 
 def split(y: NDArray[np.int64], seed: int) -> Split:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastmlp import metrics
-from fastmlp.cli.table_report import best_epoch
+from fastmlp.cli.table_report import hint_lines, kept_out_line, training_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
     from fastmlp.cli.demo import Split
     from fastmlp.datasets import Dataset
+    from fastmlp.history import History
 
-_NAMES = {"test_accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "roc_auc": "ROC AUC"}
+Measured: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The metrics of "validation" and of "test"."""
+
+_NAMES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "roc_auc": "ROC AUC"}
 
 
 def before_training(data: Dataset, rows: Split, seed: int) -> str:
@@ -30,7 +35,7 @@ def before_training(data: Dataset, rows: Split, seed: int) -> str:
 
 
 def compute_metrics(y: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str, Any]:
-    """Compute the metrics as --json prints them.
+    """Compute the metrics of some rows.
 
     Parameters
     ----------
@@ -41,7 +46,8 @@ def compute_metrics(y: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[s
     """
     predicted = probabilities.argmax(axis=1)
     return {
-        "test_accuracy": metrics.accuracy(y, predicted),
+        "rows": len(y),
+        "accuracy": metrics.accuracy(y, predicted),
         "precision": metrics.precision(y, predicted),
         "recall": metrics.recall(y, predicted),
         "f1": metrics.f1(y, predicted),
@@ -50,41 +56,45 @@ def compute_metrics(y: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[s
     }
 
 
-def metric_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the name of each metric in words, and its value as text."""
-    return [(name, f"{values[key]:.4f}") for key, name in _NAMES.items()]
+def to_dict(measured: Measured) -> dict[str, Any]:
+    """Return the metrics as --json prints them: those of the test rows, and under "validation" those of its rows."""
+    validation, test = ({name: values[name] for name in values if name != "rows"} for values in measured.values())
+    return {"test_accuracy": test.pop("accuracy"), **test, "validation": validation}
 
 
-def evaluated_on(rows: int, positive: str) -> str:
-    """Return the phrase that says on which rows the metrics were computed."""
-    return f"On the {rows} test rows, which were not used in training ({positive} is positive)"
+def metric_rows(measured: Measured) -> list[tuple[str, ...]]:
+    """Return the name of each metric in words, and its value in each part of the rows as text."""
+    return [(name, *(f"{values[key]:.4f}" for values in measured.values())) for key, name in _NAMES.items()]
 
 
-def results(
-    values: Mapping[str, Any], curves: Mapping[str, Sequence[float]], seconds: float, classes: Sequence[str]
-) -> str:
-    """Return the metrics, one a line, and the confusion matrix with the names of the classes.
+def evaluated_on(measured: Measured, positive: str) -> str:
+    """Return sentences that say on which rows the metrics were computed."""
+    return f"{kept_out_line({part: values['rows'] for part, values in measured.items()})} Positive: {positive}."
+
+
+def results(measured: Measured, history: History, classes: Sequence[str], hints: Sequence[str]) -> str:
+    """Return the metrics, one a line, and the confusion matrix of the test rows with the names of the classes.
 
     Parameters
     ----------
-    values : mapping
-        The metrics that `compute_metrics` returned.
-    curves : mapping
-        The losses of each epoch, "val_loss" among them.
-    seconds : float
-        The time that the training took.
+    measured : mapping of str to mapping
+        The metrics that `compute_metrics` returned for "validation" and for "test".
+    history : History
+        The losses of each epoch.
     classes : sequence of str
         The names of the two classes.
+    hints : sequence of str
+        What the training suggests.
     """
-    matrix = values["confusion_matrix"]
+    matrix = measured["test"]["confusion_matrix"]
     lines = [
-        f"{len(curves['val_loss'])} epochs in {seconds:.2f} s, the best was epoch {best_epoch(curves)}.",
+        training_line(history),
+        *textwrap.wrap(evaluated_on(measured, classes[1]), 80),
         "",
-        f"{evaluated_on(sum(map(sum, matrix)), classes[1])}:",
+        f"  {'':<10}{''.join(f'{part:>12}' for part in measured)}",
+        *(f"  {name:<10}{''.join(f'{value:>12}' for value in values)}" for name, *values in metric_rows(measured)),
         "",
-        *(f"  {name:<10} {value:>8}" for name, value in metric_rows(values)),
-        "",
-        f"  {'':<17} {'predicted':>10}",
+        f"  {'test rows:':<17} {'predicted':>10}",
         f"  {'':<17} {classes[0]:>10} {classes[1]:>10}",
         *(
             f"  {'true' if row == 0 else '':<5}{name:<12} {matrix[row][0]:>10} {matrix[row][1]:>10}"
@@ -92,4 +102,6 @@ def results(
         ),
         "",
     ]
+    for hint in hint_lines(hints):
+        lines += [*textwrap.wrap(hint, 80), ""]
     return "\n".join(lines)

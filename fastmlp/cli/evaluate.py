@@ -12,7 +12,7 @@ from fastmlp.cli.paths import find_model
 _DESCRIPTION = """
 Compare the predictions of a model with the target column of a CSV file. For classes, print accuracy, F1, the confusion
 matrix and, if there are two classes, ROC AUC. For numbers, print mean absolute error, root mean squared error and R
-squared.
+squared. Say which share of the rows trained the model, because the figures are too good for such rows.
 """
 
 
@@ -41,4 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps({**about, **metrics, "warnings": found}))
         return
     print(f"{path} on the {metrics['rows']:,} rows of {arguments.data}, target {model.schema.target.name}:\n")
-    print(table_report.metrics_table(metrics, model.schema))
+    print(table_report.metrics_table({"": metrics}, model.schema))
+    line = table_report.seen_line(model, metrics["known_share"])
+    if line:
+        print(line)

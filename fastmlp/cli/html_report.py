@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastmlp.history import History
     from fastmlp.network import Network
     from fastmlp.tables import TabularModel, TrainingTable
+    from fastmlp.tables.preparing import Part
 
 _MONITORED_ROWS = 256  # training rows whose gradients are measured after each epoch
 
@@ -49,10 +50,16 @@ class Training:
         The trained network.
     history : History
         The losses of each epoch.
-    evaluated_on : str
-        A sentence that says which rows `metrics`, `y` and `outputs` belong to.
+    loss_unit : str
+        A sentence that says in which unit the losses are. It may be empty.
+    hints : sequence of str
+        Sentences on what the training suggests.
+    evaluated_on : sequence of str
+        Sentences that say which rows `metrics`, `y` and `outputs` belong to.
+    parts : sequence of str
+        The names of the parts of the rows in which the metrics were measured.
     metrics : sequence of tuple of str
-        Names and values of the metrics.
+        The name of each metric, and its value in each part.
     y : ndarray of shape (n,)
         The true targets: indices of classes, or numbers.
     outputs : ndarray of shape (n, k)
@@ -69,8 +76,11 @@ class Training:
     columns: Sequence[tuple[str, ...]]
     network: Network
     history: History
-    evaluated_on: str
-    metrics: Sequence[tuple[str, str]]
+    loss_unit: str
+    hints: Sequence[str]
+    evaluated_on: Sequence[str]
+    parts: Sequence[str]
+    metrics: Sequence[tuple[str, ...]]
     y: NDArray[Any]
     outputs: NDArray[Any]
     classes: Sequence[str] | None
@@ -112,11 +122,13 @@ def from_table(
     monitor: GradientMonitor,
 ) -> Training:
     """Return the content of the report of a training on a CSV file."""
-    y, outputs = model.answers(table)
+    parts: tuple[Part, ...] = ("validation", "test")
+    rows = {part: len(table.part(part)[0]) for part in parts}
+    measured: list[Part] = [part for part in parts if rows[part]] or ["training"]
+    figures = [model.table_figures(table, part) or {} for part in measured]
+    y, outputs = model.answers(table, measured[-1])
     target = model.schema.target
-    evaluated_on = f"On the {len(y):,} training rows, because no rows were kept out of training."
-    if len(table.X_validation):
-        evaluated_on = f"On the {len(y):,} rows kept out of training, which also decided when it stopped."
+    shown = f"The pictures show the {len(y):,} {measured[-1]} rows."
     return Training(
         title=f"{table.path}: {target.name}",
         command=arguments.command,
@@ -124,13 +136,25 @@ def from_table(
         columns=table_report.column_rows(table.schema, table.missing),
         network=model.network,
         history=history,
-        evaluated_on=evaluated_on,
-        metrics=table_report.metric_rows(model.figures(y, outputs), model.schema),
+        loss_unit=_loss_unit(model),
+        hints=table_report.hint_lines(model.hints),
+        evaluated_on=[table_report.kept_out_line(rows), shown],
+        parts=measured,
+        metrics=table_report.metric_rows(figures, model.schema),
         y=y,
         outputs=outputs,
         classes=target.classes if isinstance(target, ClassTarget) else None,
         monitor=monitor,
     )
+
+
+def _loss_unit(model: TabularModel) -> str:
+    """Return a sentence that says in which unit the losses of a target of numbers are."""
+    if isinstance(model.schema.target, ClassTarget):
+        return ""
+    loss, name = model.network.architecture.loss.name, model.schema.target.name
+    unit = "the unit" if loss == "mean_absolute_error" else "the square of the unit"
+    return f"The losses, {loss}, are in {unit} of {name}."
 
 
 def write(arguments: argparse.Namespace, collect: Callable[[], Training]) -> ReportError | None:
@@ -192,14 +216,18 @@ def _add_training(page: Page, training: Training) -> None:
     page.html(notebook.network_table(training.network.architecture))
     page.heading("Training")
     page.paragraph(table_report.training_line(history))
+    for sentence in (*training.hints, training.loss_unit):
+        if sentence:
+            page.paragraph(sentence)
     page.picture(plot.learning_curves(history, title=None), "The loss of each epoch")
     page.html(notebook.history_table(history.history, len(history.epoch), history.seconds))
 
 
 def _add_metrics(page: Page, training: Training) -> None:
     page.heading("Metrics")
-    page.paragraph(training.evaluated_on)
-    page.table(("metric", "value"), training.metrics, ("value",))
+    for sentence in training.evaluated_on:
+        page.paragraph(sentence)
+    page.table(("metric", *training.parts), training.metrics, training.parts)
     if training.classes is None:
         page.picture(plot.predicted_versus_true(training.y, training.outputs[:, 0]), "Predicted against true numbers")
         return

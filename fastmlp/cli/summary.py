@@ -8,7 +8,9 @@ from typing import Any
 
 from fastmlp.cli.paths import find_model
 
-_DESCRIPTION = "Show the columns that a model was trained on, its target, and the layers of its network."
+_DESCRIPTION = """
+Show the columns that a model was trained on, its target, the figures of its training, and the layers of its network.
+"""
 
 
 def add_to(commands: Any) -> None:
@@ -26,14 +28,16 @@ def run(arguments: argparse.Namespace) -> None:
     from fastmlp.tables.schema import ClassTarget
 
     path = find_model(arguments.model)
-    network, schema = read_model(path)
+    network, schema, record = read_model(path)
     if arguments.json:
-        table = None if schema is None else schema.to_dict()
-        print(json.dumps({"model": path, "table": table, "network": network.architecture.to_dict()}))
+        parts = {"table": schema and schema.to_dict(), "training": record and record.summary()}
+        print(json.dumps({"model": path, **parts, "network": network.architecture.to_dict()}))
         return
     if schema is not None:
         target = schema.target
         kind = f"one of {', '.join(target.classes)}" if isinstance(target, ClassTarget) else "a number"
         print(f"{path} predicts {target.name}, {kind}, from\n")
         print("\n".join([*table_report.column_lines(schema), ""]))
+        if record is not None:
+            print(table_report.record_text(record, schema))
     network.summary()

@@ -10,10 +10,11 @@ from fastmlp._display.texts import printable_name
 
 if TYPE_CHECKING:
     from fastmlp.history import History
-    from fastmlp.tables import Schema, TrainingTable
+    from fastmlp.tables import Identifier, Schema, TabularModel, TrainingRecord, TrainingTable
 
 MAX_COLUMNS = 40  # of a table, listed one by one
 MAX_CLASSES = 10  # whose names or confusion matrix are shown
+FEW_ROWS = 20  # figures of fewer rows are called rough
 _NAMES = {
     "accuracy": "accuracy",
     "f1": "F1 (mean of the classes)",
@@ -21,6 +22,12 @@ _NAMES = {
     "mean_absolute_error": "mean absolute error",
     "root_mean_squared_error": "root mean squared error",
     "r2": "R squared",
+}
+_REASONS = {
+    "range": "integers that fill a range without gaps",
+    "name": "different integers under the name of an identifier",
+    "texts": "texts that are all different",
+    "order": "integers that rise or fall from row to row",
 }
 
 
@@ -50,7 +57,8 @@ def size_line(table: TrainingTable) -> str:
     from fastmlp.tables.file_format import SEPARATORS
 
     separator = SEPARATORS.get(table.separator, repr(table.separator))
-    return f"{table.path}: {table.rows:,} rows, {len(table.schema.columns) + 1} columns (separator: {separator})"
+    columns = len(table.schema.columns) + len(table.left_out) + 1
+    return f"{table.path}: {table.rows:,} rows, {columns} columns (separator: {separator})"
 
 
 def column_lines(schema: Schema, missing: Mapping[str, int] | None = None) -> list[str]:
@@ -89,13 +97,37 @@ def column_rows(schema: Schema, missing: Mapping[str, int] | None = None) -> lis
 
 
 def plan_lines(table: TrainingTable, seed: int, batch_size: int) -> list[str]:
-    """Return sentences on constant columns, the target and the split."""
+    """Return sentences on identifiers, constant columns, the target and the split."""
     constant = [f"Constant, so nothing can be learned from them: {_join(table.constant)}."] if table.constant else []
-    validation = f"{len(table.X_validation):,}" if len(table.X_validation) else "no"
+    validation, test = (f"{len(X):,}" if len(X) else "no" for X in (table.X_validation, table.X_test))
     split = (
-        f"With seed {seed}: {len(table.X):,} training rows in batches of {batch_size}, {validation} validation rows."
+        f"With seed {seed}: {len(table.X):,} training rows in batches of {batch_size}, {validation} validation rows, "
+        f"{test} test rows."
     )
-    return [*constant, _target_line(table), split]
+    return [*identifier_lines(table), *constant, _target_line(table), split]
+
+
+def identifier_lines(table: TrainingTable) -> list[str]:
+    """Return sentences on the columns that were left out as identifiers, and on those that may be identifiers."""
+    lines = [left_out_line(table.left_out)] if table.left_out else []
+    for column in table.suspicious:
+        name, what = printable_name(column.name), _REASONS[column.reason]
+        if column.reason == "order":
+            lines.append(
+                f"Warning: {name} holds {what}. If it only numbers the rows, the figures are too good; leave it out "
+                f"with --ignore {quote(column.name)}."
+            )
+        else:
+            lines.append(f"Warning: {name} holds {what}, and was kept only because no other column is left.")
+    return lines
+
+
+def left_out_line(columns: Sequence[Identifier]) -> str:
+    """Return a sentence on the columns that were left out as identifiers."""
+    names = ", ".join(f"{printable_name(column.name)} ({_REASONS[column.reason]})" for column in columns[:MAX_CLASSES])
+    more = " and more" if len(columns) > MAX_CLASSES else ""
+    what, taken = ("an identifier", quote(columns[0].name)) if len(columns) == 1 else ("identifiers", "COLUMN")
+    return f"Left out as {what}: {names}{more}. --keep {taken} takes it."
 
 
 def _target_line(table: TrainingTable) -> str:
@@ -115,6 +147,25 @@ def _target_line(table: TrainingTable) -> str:
 # After the training ---------------------------------------------------------------------------------------------------
 
 
+def after_training(history: History, figures: Mapping[str, Mapping[str, Any] | None], model: TabularModel) -> str:
+    """Return the course of the training, the figures on the rows kept out of it, and what they suggest.
+
+    Parameters
+    ----------
+    history : History
+        The losses of each epoch.
+    figures : mapping
+        The metrics of "validation" and of "test", None if there are no such rows.
+    model : TabularModel
+        The trained model.
+    """
+    measured = {part: metrics for part, metrics in figures.items() if metrics is not None}
+    rows = {part: metrics["rows"] for part, metrics in measured.items()}
+    table = [metrics_table(measured, model.schema)] if measured else []
+    hints = [*hint_lines(model.hints), ""] if model.hints else []
+    return "\n".join([training_line(history), kept_out_line(rows), "", *table, *hints])
+
+
 def training_line(history: History) -> str:
     """Return the number of epochs, the time, and the epoch whose weights were kept."""
     epochs = len(history.epoch)
@@ -129,30 +180,109 @@ def best_epoch(curves: Mapping[str, Sequence[float]]) -> int | None:
     return None if losses is None else min(range(len(losses)), key=losses.__getitem__) + 1
 
 
-def metrics_table(metrics: Mapping[str, Any], schema: Schema) -> str:
-    """Return the metrics, one a line, and the confusion matrix with the names of the classes."""
+def kept_out_line(rows: Mapping[str, int]) -> str:
+    """Return how many rows were kept out of training, and what their figures are worth.
+
+    Parameters
+    ----------
+    rows : mapping of str to int
+        The number of "validation" and of "test" rows, if there are any.
+    """
+    chose = {"validation": "which chose the best epoch", "test": "which chose nothing"}
+    parts = [f"{count:,} {part} rows, {chose[part]}" for part, count in rows.items() if count]
+    if not parts:
+        return "No rows were kept out of training, so nothing is known of new rows."
+    worth = "The test figures are those to expect of new rows."
+    if not rows.get("test"):
+        worth = "There are no test rows, and the validation figures are too good for new rows."
+    few = [part for part, count in rows.items() if 0 < count < FEW_ROWS]
+    rough = f" Figures of fewer than {FEW_ROWS} rows are rough." if few else ""
+    return f"Kept out of training: {', and '.join(parts)}. {worth}{rough}"
+
+
+def hint_lines(hints: Sequence[str]) -> list[str]:
+    """Return what the training suggests, a line each."""
+    return [f"Hint: {hint}" for hint in hints]
+
+
+def record_text(record: TrainingRecord, schema: Schema) -> str:
+    """Return the rows and the figures of the training of a stored model, and the columns that were left out."""
+    kept_out = {part: record.rows[part] for part in ("validation", "test")}
+    lines = [f"It was trained on {record.rows['training']:,} rows.", kept_out_line(kept_out), ""]
+    if record.left_out:
+        lines.insert(0, left_out_line(record.left_out))
+    parts = {"validation": record.validation, "test": record.test}
+    measured = {part: figures for part, figures in parts.items() if figures is not None}
+    return "\n".join([*lines, *([metrics_table(measured, schema)] if measured else [])])
+
+
+def seen_line(model: TabularModel, share: float | None) -> str:
+    """Return which share of the rows of a file the model was trained on. It is empty if the model does not know.
+
+    Parameters
+    ----------
+    model : TabularModel
+        The model.
+    share : float or None
+        The "known_share" that `TabularModel.evaluate` returned.
+    """
+    if model.record is None:
+        return ""
+    if share is None:
+        return "These are too few rows to tell whether they trained the model."
+    if not share:
+        return "None of these rows trained the model or chose its epoch."
+    about = "" if model.record.seen.is_complete else "about "
+    return (
+        f"Warning: {about}{100 * share:.3g} % of these rows trained the model or chose its epoch, so that the figures "
+        "are too good for new rows."
+    )
+
+
+def metrics_table(figures: Mapping[str, Mapping[str, Any]], schema: Schema) -> str:
+    """Return the metrics, one a line, and the confusion matrix with the names of the classes.
+
+    Parameters
+    ----------
+    figures : mapping of str to mapping
+        The metrics of some parts of the rows by the names of the parts. The confusion matrix is that of the last part.
+    schema : Schema
+        The schema of the model.
+    """
     from fastmlp.tables.schema import ClassTarget
 
-    lines = [f"  {name:<24}{value:>12}" for name, value in metric_rows(metrics, schema)]
-    if isinstance(schema.target, ClassTarget):
+    *_, part = figures
+    head = [("", *figures)] if part else []
+    lines = [
+        f"  {name:<24}{''.join(f'{value:>12}' for value in values)}"
+        for name, *values in [*head, *metric_rows(list(figures.values()), schema)]
+    ]
+    if isinstance(schema.target, ClassTarget) and "confusion_matrix" in figures[part]:
         classes = schema.target.classes
         lines.append("")
         if len(classes) > MAX_CLASSES:
             lines.append(f"  (--json prints the confusion matrix of the {len(classes)} classes)")
         else:
-            lines += _confusion_matrix(metrics["confusion_matrix"], [printable_name(name, 14) for name in classes])
+            shown = [printable_name(name, 14) for name in classes]
+            lines += [f"  {part} rows:"] * bool(part) + _confusion_matrix(figures[part]["confusion_matrix"], shown)
     return "\n".join([*lines, ""])
 
 
-def metric_rows(metrics: Mapping[str, Any], schema: Schema) -> list[tuple[str, str]]:
-    """Return the name of each metric in words, and its value as text.
+def metric_rows(figures: Sequence[Mapping[str, Any]], schema: Schema) -> list[tuple[str, ...]]:
+    """Return the name of each metric in words, and its values as text.
 
-    Metrics of classes have four decimal places, and metrics of numbers six significant digits.
+    Metrics of classes have four decimal places, and metrics of numbers six significant digits. A metric that cannot be
+    measured on some rows is a dash there.
     """
     from fastmlp.tables.schema import ClassTarget
 
     spec = ".4f" if isinstance(schema.target, ClassTarget) else ".6g"
-    return [(name, format(metrics[key], spec)) for key, name in _NAMES.items() if metrics.get(key) is not None]
+
+    def shown(value: float | None) -> str:
+        return "-" if value is None else format(value, spec)
+
+    known = [key for key in _NAMES if any(metrics.get(key) is not None for metrics in figures)]
+    return [(_NAMES[key], *(shown(metrics.get(key)) for metrics in figures)) for key in known]
 
 
 def _confusion_matrix(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:

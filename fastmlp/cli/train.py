@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastmlp.cli.html_report import ReportError
     from fastmlp.history import History
     from fastmlp.tables import TabularModel, TrainingTable
+    from fastmlp.tables.preparing import Part
 
 
 def add_to(commands: Any) -> None:
@@ -65,20 +66,21 @@ def _train(arguments: argparse.Namespace, path: str, warnings: list[str]) -> Non
         print(table_report.before_training(table, arguments.seed, batch_size))
         model.network.summary()
         print(flush=True)
+    elif not arguments.json:
+        print("".join(f"{line}\n" for line in table_report.identifier_lines(table)), end="")
     monitor = _make_monitor(arguments, table)
     history = _fit(arguments, model, table, batch_size, monitor)
-    metrics = model.validation_figures(table)
+    parts: tuple[Part, ...] = ("validation", "test")
+    figures = {part: model.table_figures(table, part) for part in parts}
     model.save(path)
     if not arguments.json:
-        print(table_report.training_line(history))
-        if metrics is not None:
-            print(f"On the {metrics['rows']:,} rows kept out of training:\n")
-            print(table_report.metrics_table(metrics, table.schema))
+        print(table_report.after_training(history, figures, model))
         print(f"wrote {path}", flush=True)
     failure = _write_report(arguments, model, table, batch_size, history, monitor)
     if arguments.json:
         files = {"model": path, "report": None if failure is not None else arguments.report}
-        print(json.dumps(_to_dict(table, history, metrics) | files | {"seed": arguments.seed, "warnings": warnings}))
+        results = {**figures, "hints": list(model.hints), "warnings": warnings}
+        print(json.dumps(_to_dict(table, history) | results | files | {"seed": arguments.seed}))
     if failure is not None:
         raise failure
     if not arguments.json:
@@ -93,9 +95,11 @@ def _read_table(arguments: argparse.Namespace) -> TrainingTable:
         arguments.target,
         task=arguments.task,
         validation=arguments.validation,
+        test=arguments.test,
         seed=arguments.seed,
         categorical=arguments.categorical,
         ignore=arguments.ignore,
+        keep=arguments.keep,
         separator=arguments.separator,
         decimal=arguments.decimal,
         verbose=options.verbose(arguments),
@@ -115,6 +119,7 @@ def _make_model(arguments: argparse.Namespace, table: TrainingTable) -> TabularM
         activation=arguments.activation,
         dropout=arguments.dropout,
         l2=arguments.l2,
+        loss=arguments.loss,
         optimizer=optimizer,
         seed=arguments.seed,
     )
@@ -177,8 +182,8 @@ def _write_report(
     return html_report.write(arguments, collect)
 
 
-def _to_dict(table: TrainingTable, history: History, metrics: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the table, the training and its metrics as --json prints them."""
+def _to_dict(table: TrainingTable, history: History) -> dict[str, Any]:
+    """Return the table and the training as --json prints them."""
     from fastmlp.cli.table_report import best_epoch
 
     schema = table.schema.to_dict()
@@ -186,13 +191,14 @@ def _to_dict(table: TrainingTable, history: History, metrics: dict[str, Any] | N
         column["missing_values"] = table.missing[column["name"]]
     return {
         "data": table.path,
-        "rows": {"training": len(table.X), "validation": len(table.X_validation)},
+        "rows": {"training": len(table.X), "validation": len(table.X_validation), "test": len(table.X_test)},
         "columns": schema["columns"],
         "target": schema["target"],
         "constant": list(table.constant),
+        "left_out": [dataclasses.asdict(column) for column in table.left_out],
+        "suspicious": [dataclasses.asdict(column) for column in table.suspicious],
         "inputs": table.schema.width,
         "epochs": len(history.epoch),
         "best_epoch": best_epoch(history.history),
         "seconds": round(history.seconds, 3),
-        "validation": metrics,
     }

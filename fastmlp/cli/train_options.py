@@ -19,6 +19,12 @@ Columns hold numbers or texts. A missing number is replaced by the median of its
 category of its own. These values are missing: empty, ?, -, NA, N/A, n/a, #N/A, <NA>, NaN, nan, NAN, null, NULL and
 None.
 
+Columns of integers that only number the rows, such as id or PassengerId, are left out and named, because a network
+would learn the order of the file from them.
+
+Some rows are kept out of training: the validation rows choose the best epoch, so that their figures are too good, and
+the test rows choose nothing, so that theirs are those to expect of new rows.
+
 Without DATA.csv, train a network on the breast-cancer data of the package and test it: 569 rows of 30 measurements, a
 network of 30-16-8-2 units, malignant as the positive class. 60 % of the rows of each class train, 20 % decide when to
 stop, and 20 % test.
@@ -37,13 +43,16 @@ _DATA_DEFAULTS: dict[str, Any] = {  # the options that need DATA.csv
     "task": "auto",
     "categorical": [],
     "ignore": [],
+    "keep": [],
     "validation": 0.2,
+    "test": 0.15,
     "separator": None,
     "decimal": ".",
     "layers": [64, 32],
     "activation": "relu",
     "dropout": 0.0,
     "l2": 0.0,
+    "loss": None,
     "optimizer": "adam",
 }
 
@@ -75,11 +84,18 @@ def _add_data_options(group: argparse._ArgumentGroup) -> None:
         "--categorical", help="columns to read as categories, even if they contain numbers (default: none)", **several
     )
     group.add_argument("--ignore", help="columns to leave out (default: none)", **several)
+    group.add_argument("--keep", help="columns to take although they look like identifiers (default: none)", **several)
     group.add_argument(
         "--validation",
         type=convert.share,
         metavar="X",
-        help="share of the rows kept out of training, to decide when to stop (default: 0.2)",
+        help="share of the rows kept out of training, to choose the best epoch (default: 0.2)",
+    )
+    group.add_argument(
+        "--test",
+        type=convert.share,
+        metavar="X",
+        help="share of the rows kept out of training and of every choice, 0 for none (default: 0.15)",
     )
     options.add_separator(group)
     group.add_argument("--decimal", choices=[".", ","], metavar="X", help="decimal sign, . or , (default: .)")
@@ -99,6 +115,13 @@ def _add_network_options(group: argparse._ArgumentGroup) -> None:
         "--dropout", type=convert.share, metavar="X", help="share of hidden units dropped in training (default: 0)"
     )
     group.add_argument("--l2", type=convert.penalty, metavar="X", help="L2 penalty on the weights (default: 0)")
+    group.add_argument(
+        "--loss",
+        type=convert.loss,
+        metavar="NAME",
+        help="categorical_crossentropy or kl_divergence for classes; mean_squared_error, half_squared_error, "
+        "mean_absolute_error, huber or log_cosh for numbers (default: the first one)",
+    )
 
 
 def _add_training_options(group: argparse._ArgumentGroup) -> None:

@@ -62,7 +62,7 @@ class Evaluation:
             "rows", the number of rows, and the metrics. For classes: "accuracy"; "f1", the plain mean over the classes
             that occur; with two classes "roc_auc" of the second class, None if only one class occurs; and
             "confusion_matrix", whose rows are the true classes. For numbers: "mean_absolute_error",
-            "root_mean_squared_error" and "r2".
+            "root_mean_squared_error" and "r2", None if all true numbers are equal.
         """
         if isinstance(self.target, NumberTarget):
             true, predicted = np.concatenate(self._true), np.concatenate(self._predicted)
@@ -70,7 +70,7 @@ class Evaluation:
                 "rows": self.rows,
                 "mean_absolute_error": metrics.mean_absolute_error(true, predicted),
                 "root_mean_squared_error": metrics.root_mean_squared_error(true, predicted),
-                "r2": metrics.r2(true, predicted),
+                "r2": metrics.r2(true, predicted) if (true != true[0]).any() else None,
             }
         correct = self._matrix.diagonal()
         predicted_counts, true_counts = self._matrix.sum(axis=0), self._matrix.sum(axis=1)

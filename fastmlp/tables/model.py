@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,14 +17,19 @@ from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.layers import Dense
+from fastmlp.losses import Loss
 from fastmlp.network import Network, network_with
 from fastmlp.optimizers import Optimizer
+from fastmlp.tables import hints, record
 from fastmlp.tables import schema as schemas
 from fastmlp.tables.encode import Encoder
 from fastmlp.tables.evaluation import Evaluation
-from fastmlp.tables.preparing import TrainingTable
+from fastmlp.tables.preparing import Part, TrainingTable
 from fastmlp.tables.reader import Reader
-from fastmlp.tables.schema import ClassTarget, Schema
+from fastmlp.tables.record import TrainingRecord
+from fastmlp.tables.schema import ClassTarget, NumberTarget, Schema, Target
+from fastmlp.tables.seen_rows import SeenRowCounter
+from fastmlp.tables.target_losses import loss_units, resolve_loss
 
 _RESERVED_FOR_LAYERS = 1 << 20  # bytes of the file's header, enough for about 1,500 layers
 
@@ -38,6 +44,14 @@ class TabularModel(AttributeHints):
         sigmoid output for a single one), or one linear output.
     schema : Schema
         The columns and the target.
+
+    Attributes
+    ----------
+    record : TrainingRecord or None
+        How the model was trained: the numbers of rows, the columns left out, the figures on the validation rows and on
+        the test rows, and digests of the rows it has seen. None before the first `fit`, and for files without it.
+    hints : tuple of str
+        What the last `fit` suggests: more epochs, another learning rate, or that nothing was learned. Not saved.
 
     Raises
     ------
@@ -58,6 +72,8 @@ class TabularModel(AttributeHints):
         _check_fit(network, schema)
         _check_size(schema)
         self.network, self.schema = network, schema
+        self.record: TrainingRecord | None = None
+        self.hints: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the target, the number of columns and the network in one line."""
@@ -73,6 +89,7 @@ class TabularModel(AttributeHints):
         activation: str = "relu",
         dropout: float = 0.0,
         l2: float = 0.0,
+        loss: str | Loss | None = None,
         optimizer: str | Optimizer | None = None,
         seed: int = 0,
     ) -> TabularModel:
@@ -90,6 +107,10 @@ class TabularModel(AttributeHints):
             The share of hidden units that are dropped in training, in [0, 1).
         l2 : float
             The L2 penalty on the weights of every layer.
+        loss : str or Loss, optional
+            For classes "categorical_crossentropy", the default, or "kl_divergence". For numbers "mean_squared_error",
+            the default, "half_squared_error", "mean_absolute_error", "huber" or "log_cosh". The network has
+            standardised targets, so that the delta of `Huber` is a number of standard deviations.
         optimizer : str or Optimizer, optional
             The default is `Adam(1e-3)`.
         seed : int
@@ -109,7 +130,8 @@ class TabularModel(AttributeHints):
         output = _output_activation(schema)
         layers: list[int | Dense] = [Dense(units, activation, dropout=dropout, l2=l2) for units in hidden]
         layers = [schema.width, *layers, Dense(schema.target.outputs, output, l2=l2)]
-        return cls(Network(layers, optimizer=optimizer, seed=seed), schema)
+        found = None if loss is None else resolve_loss(loss, schema.target)
+        return cls(Network(layers, loss=found, optimizer=optimizer, seed=seed), schema)
 
     @check_keywords
     def fit(
@@ -122,6 +144,8 @@ class TabularModel(AttributeHints):
         verbose: bool | str = "auto",
     ) -> History:
         """Train on the training rows of a table. The loss on its validation rows is computed after each epoch.
+
+        Losses and errors of numbers are those in the target's own unit, or in its square for squared errors.
 
         Parameters
         ----------
@@ -139,7 +163,8 @@ class TabularModel(AttributeHints):
         Returns
         -------
         History
-            The losses of each epoch.
+            The losses of each epoch. Afterwards `record` holds the figures on the rows kept out, and `hints` what the
+            losses suggest.
 
         Raises
         ------
@@ -149,16 +174,27 @@ class TabularModel(AttributeHints):
             If the loss becomes NaN or infinite.
         """
         self._require_own(table)
-        validation = (table.X_validation, table.y_validation) if len(table.X_validation) else None
-        return self.network.fit(
-            table.X,
-            table.y,
-            epochs=epochs,
-            batch_size=batch_size,
-            validation_data=validation,
-            callbacks=callbacks,
-            verbose=verbose,
-        )
+        begun = self._record_of(table)
+        engine, first_step = engine_of(self.network), self.network.step
+        engine.units = loss_units(self.network.architecture.loss, self.schema.target)
+        try:
+            history = self.network.fit(
+                table.X,
+                table.y,
+                epochs=epochs,
+                batch_size=batch_size,
+                validation_data=table.part("validation") if len(table.X_validation) else None,
+                callbacks=callbacks,
+                verbose=verbose,
+            )
+        finally:
+            engine.units = {}
+            if self.network.step != first_step:
+                self.record, self.hints = begun, ()
+        measured = (record.stored_figures(self.table_figures(table, part)) for part in ("validation", "test"))
+        self.record = dataclasses.replace(begun, **dict(zip(("validation", "test"), measured, strict=True)))
+        self.hints = (*hints.curve_hints(history.history), *self._baseline_hints(table))
+        return history
 
     def outputs(self, X: NDArray[np.float32]) -> NDArray[Any]:
         """Return the outputs for encoded rows.
@@ -283,7 +319,10 @@ class TabularModel(AttributeHints):
         dict
             "rows", the number of rows, and the metrics. For classes: "accuracy"; "f1", the plain mean over the classes
             that occur; with two classes "roc_auc", None if only one class occurs; and "confusion_matrix", whose rows
-            are the true classes. For numbers: "mean_absolute_error", "root_mean_squared_error" and "r2".
+            are the true classes. For numbers: "mean_absolute_error", "root_mean_squared_error" and "r2", None if all
+            true numbers are equal. "known_share" is the share of the rows that are among the training rows and
+            validation rows of the model, for which the figures are too good. It is None if the model has no record of
+            them, and an estimate if they were more than 12,000.
 
         Warns
         -----
@@ -298,28 +337,46 @@ class TabularModel(AttributeHints):
         reader = Reader(path, separator, verbose)
         encoder = Encoder(self.schema, reader, with_target=True)
         evaluation = Evaluation(self.schema)
+        counter = None if self.record is None else SeenRowCounter(self.record.seen)
         for block in reader.blocks():
-            evaluation.add(encoder.targets(block), self.outputs(encoder.inputs(block)))
+            X, y = encoder.inputs(block), encoder.targets(block)
+            evaluation.add(y, self.outputs(X))
+            if counter is not None:
+                counter.add(X, _standardised(y, self.schema.target))
         encoder.unseen.warn(reader.path)
-        return evaluation.result()
+        return {**evaluation.result(), "known_share": None if counter is None else counter.share()}
 
-    def validation_figures(self, table: TrainingTable) -> dict[str, Any] | None:
-        """Compute the metrics of the predictions for the validation rows of a table.
+    def table_figures(self, table: TrainingTable, part: Part = "validation") -> dict[str, Any] | None:
+        """Compute the metrics of the predictions for the rows of a part of a table.
+
+        Parameters
+        ----------
+        table : TrainingTable
+            The table that the model was created for.
+        part : {"training", "validation", "test"}
+            Which rows.
 
         Returns
         -------
         dict or None
-            The metrics that `evaluate` returns. None if the table has no validation rows.
+            The metrics that `evaluate` returns. None if the part has no rows.
 
         Raises
         ------
         ValueError
             If the table was prepared with another schema than the model's.
         """
-        return self.figures(*self.answers(table)) if len(table.X_validation) else None
+        return self.figures(*self.answers(table, part)) if len(table.part(part)[0]) else None
 
-    def answers(self, table: TrainingTable) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the true targets and the outputs for the validation rows, or for all rows if none validate.
+    def answers(self, table: TrainingTable, part: Part = "validation") -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the true targets and the outputs for the rows of a part of a table.
+
+        Parameters
+        ----------
+        table : TrainingTable
+            The table that the model was created for.
+        part : {"training", "validation", "test"}
+            Which rows.
 
         Returns
         -------
@@ -334,8 +391,7 @@ class TabularModel(AttributeHints):
             If the table was prepared with another schema than the model's.
         """
         self._require_own(table)
-        has_validation = len(table.X_validation) > 0
-        X, y = (table.X_validation, table.y_validation) if has_validation else (table.X, table.y)
+        X, y = table.part(part)
         return self._in_unit(y), self.outputs(X)
 
     def figures(self, y: NDArray[Any], outputs: NDArray[Any]) -> dict[str, Any]:
@@ -351,14 +407,14 @@ class TabularModel(AttributeHints):
         Returns
         -------
         dict
-            The metrics that `evaluate` returns.
+            The metrics that `evaluate` returns, without "known_share".
         """
         evaluation = Evaluation(self.schema)
         evaluation.add(y, outputs)
         return evaluation.result()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network and the schema to one file.
+        """Write the network, the schema and the record of the training to one file.
 
         The file is replaced atomically: it is the old one or the new one at any moment. `Network.load` reads the
         network from it.
@@ -373,7 +429,7 @@ class TabularModel(AttributeHints):
         OSError
             If the file cannot be written.
         """
-        engine_of(self.network).save(os.fspath(path), optimizer=False, table=json.dumps(self.schema.to_dict()))
+        engine_of(self.network).save(os.fspath(path), optimizer=False, table=_to_json(self.schema, self.record))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TabularModel:
@@ -391,13 +447,40 @@ class TabularModel(AttributeHints):
         ModelFormatError
             If the file is not a valid model file, or holds a network without a schema.
         """
-        network, schema = read_model(path)
+        network, schema, found = read_model(path)
         if schema is None:
             raise ModelFormatError(
                 f"{os.fspath(path)}: holds a network, but not the columns of a table; give a model that `fastmlp train "
                 "data.csv` wrote, or use fastmlp.Network.load in Python"
             )
-        return cls(network, schema)
+        model = cls(network, schema)
+        model.record = found
+        return model
+
+    def _record_of(self, table: TrainingTable) -> TrainingRecord:
+        """Return the record of a fit of a table that begins, with the rows of this fit and of earlier ones.
+
+        Raises
+        ------
+        ValueError
+            If the record would be too large for a model file.
+        """
+        rows = {"training": len(table.X), "validation": len(table.X_validation), "test": len(table.X_test)}
+        begun = TrainingRecord(rows, table.left_out)
+        seen = begun.seen if self.record is None else self.record.seen
+        seen = seen.with_rows(*table.part("training")).with_rows(*table.part("validation"))
+        begun = dataclasses.replace(begun, seen=seen)
+        _check_size(self.schema, begun)
+        return begun
+
+    def _baseline_hints(self, table: TrainingTable) -> list[str]:
+        """Return whether the model is no better on the validation rows than a constant, or on the training rows."""
+        part: Part = "validation" if len(table.X_validation) else "training"
+        y, outputs = self.answers(table, part)
+        target = self.schema.target
+        if isinstance(target, ClassTarget):
+            return hints.class_hints(part, y, outputs.argmax(axis=1), table.y, target.classes)
+        return hints.number_hints(part, y, outputs[:, 0], target.mean)
 
     def _require_own(self, table: TrainingTable) -> None:
         """Raise ValueError if a table was prepared with another schema."""
@@ -416,8 +499,8 @@ class TabularModel(AttributeHints):
         return numbers
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
-    """Return the network in a model file, and the schema. The schema is None if the file has none.
+def read_model(path: str | os.PathLike[str]) -> tuple[Network, Schema | None, TrainingRecord | None]:
+    """Return the network in a model file, the schema and the record of the training. None stands for what it lacks.
 
     Raises
     ------
@@ -430,22 +513,45 @@ def read_model(path: str | os.PathLike[str]) -> tuple[Network, Schema | None]:
     engine, stored = Engine.load(name, None)
     network = network_with(engine)
     if stored is None:
-        return network, None
+        return network, None, None
     try:
-        schema = schemas.from_dict(json.loads(stored))
+        schema, found = _from_json(stored)
         _check_fit(network, schema)
-        _check_size(schema)
+        _check_size(schema, found)
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFormatError(f"{name}: the description of the table is wrong: {error!s:.2000}") from error
-    return network, schema
+    return network, schema, found
 
 
-def _check_size(schema: Schema) -> None:
-    """Raise ValueError if a schema is too long for the header of a model file.
+def _to_json(schema: Schema, found: TrainingRecord | None) -> str:
+    """Return what a model file stores of a table: the schema and, under the key "training", the record."""
+    training = {} if found is None else {"training": found.to_dict()}
+    return json.dumps({**schema.to_dict(), **training})
+
+
+def _from_json(text: str) -> tuple[Schema, TrainingRecord | None]:
+    """Return what `_to_json` described."""
+    stored = json.loads(text)
+    found = None
+    if isinstance(stored, dict) and "training" in stored:
+        found = record.from_dict(stored.pop("training"))
+    return schemas.from_dict(stored), found
+
+
+def _standardised(y: NDArray[Any], target: Target) -> NDArray[Any]:
+    """Return targets as a network is trained on them: indices of classes, or standardised numbers."""
+    if isinstance(target, NumberTarget):
+        standardised: NDArray[np.float32] = ((y - target.mean) / target.deviation).astype(np.float32)
+        return standardised
+    return y
+
+
+def _check_size(schema: Schema, found: TrainingRecord | None = None) -> None:
+    """Raise ValueError if schema and record are too long for the header of a model file.
 
     The check is made before the training, since a trained model that cannot be saved would be lost.
     """
-    size, limit = len(json.dumps(json.dumps(schema.to_dict()))), HEADER_LIMIT - _RESERVED_FOR_LAYERS
+    size, limit = len(json.dumps(_to_json(schema, found))), HEADER_LIMIT - _RESERVED_FOR_LAYERS
     if size > limit:
         raise ValueError(
             f"the names of the table's {len(schema.columns):,} columns and of their categories take {size:,} bytes, "

@@ -66,11 +66,12 @@ def test_train_json_is_one_object_with_all_metrics(folder, capsys, seed):
     found = printed_json(capsys)
     assert set(found) == {
         *("test_accuracy", "precision", "recall", "f1", "roc_auc", "confusion_matrix"),
-        *("epochs", "seconds", "files", "seed"),
+        *("epochs", "seconds", "files", "seed", "hints", "validation"),
     }
     assert found["test_accuracy"] >= 0.95
     assert found["roc_auc"] >= 0.97
-    assert np.sum(found["confusion_matrix"]) == 113
+    assert np.sum(found["confusion_matrix"]) == np.sum(found["validation"]["confusion_matrix"]) == 113
+    assert found["validation"]["accuracy"] >= 0.95
     assert np.trace(found["confusion_matrix"]) / 113 == pytest.approx(found["test_accuracy"])
     assert 1 <= found["epochs"] <= 200
     assert found["seconds"] > 0
@@ -328,22 +329,29 @@ def test_the_results_show_metrics_and_confusion_matrix():
     y = np.array([0, 0, 0, 1, 1])
     called = np.array([0, 0, 1, 1, 1])
     results = demo_report.compute_metrics(y, np.eye(2)[called])
-    curves = {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0]}
-    assert demo_report.results(results, curves, 1.234, ("benign", "malignant")) == (
+    best = demo_report.compute_metrics(y[1:], np.eye(2)[y[1:]])
+    history = fastmlp.History({"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0]}, [0, 1, 2], 1.234)
+    measured = {"validation": best, "test": results}
+    assert demo_report.results(measured, history, ("benign", "malignant"), ["more epochs."]) == (
         "3 epochs in 1.23 s, the best was epoch 2.\n"
         "\n"
-        "On the 5 test rows, which were not used in training (malignant is positive):\n"
+        "Kept out of training: 4 validation rows, which chose the best epoch, and 5 test\n"
+        "rows, which chose nothing. The test figures are those to expect of new rows.\n"
+        "Figures of fewer than 20 rows are rough. Positive: malignant.\n"
         "\n"
-        "  accuracy     0.8000\n"
-        "  precision    0.6667\n"
-        "  recall       1.0000\n"
-        "  F1           0.8000\n"
-        "  ROC AUC      0.8333\n"
+        "              validation        test\n"
+        "  accuracy        1.0000      0.8000\n"
+        "  precision       1.0000      0.6667\n"
+        "  recall          1.0000      1.0000\n"
+        "  F1              1.0000      0.8000\n"
+        "  ROC AUC         1.0000      0.8333\n"
         "\n"
-        "                     predicted\n"
+        "  test rows:         predicted\n"
         "                        benign  malignant\n"
         "  true benign                2          1\n"
         "       malignant             0          2\n"
+        "\n"
+        "Hint: more epochs.\n"
     )
 
 

@@ -63,9 +63,12 @@ def test_train_prints_what_it_read_learned_and_wrote_and_what_to_type_next(
         "  district  3 categories       3        0",
         f"  garden    2 categories       3       {missing}",
         "Target sold: classification, 2 classes: late, soon.",
-        "With seed 0: 96 training rows in batches of 32, 24 validation rows.",
+        "With seed 0: 78 training rows in batches of 32, 24 validation rows, 18 test rows.",
         "dense 1     64  relu",
-        "On the 24 rows kept out of training:",
+        "Kept out of training: 24 validation rows, which chose the best epoch, and 18 test rows, which chose nothing.",
+        "The test figures are those to expect of new rows. Figures of fewer than 20 rows are rough.",
+        "  validation        test\n",
+        "  test rows:\n",
         "  accuracy ",
         "  F1 (mean of the classes) ",
         "  ROC AUC ",
@@ -77,11 +80,12 @@ def test_train_prints_what_it_read_learned_and_wrote_and_what_to_type_next(
 
 
 def test_train_on_numbers_prints_how_to_choose_classes(capsys: pytest.CaptureFixture[str]) -> None:
-    shown = run(capsys, "train", "flats.csv", "--target", "price", "--validation", "0", "--epochs", "1")
+    shown = run(capsys, "train", "flats.csv", "--target", "price", "--validation", "0", "--test", "0", "--epochs", "1")
     assert "Target price: regression (for classification: --task classification)." in shown
-    assert "120 training rows in batches of 32, no validation rows.\n" in shown
+    assert "120 training rows in batches of 32, no validation rows, no test rows.\n" in shown
     assert "1 epoch in " in shown
-    assert "kept out of training" not in shown
+    assert "No rows were kept out of training, so nothing is known of new rows.\n" in shown
+    assert "mean absolute error" not in shown
     shown = run(capsys, "train", "flats.csv", "--target", "rooms", *QUICK)
     assert "classification, 8 classes: 1, 2, 3, 4, 5, 6, 7, 8 (for regression: --task regression)." in shown
     shown = run(capsys, "train", "flats.csv", "--target", "rooms", "--task", "regression", *QUICK)
@@ -91,7 +95,7 @@ def test_train_on_numbers_prints_how_to_choose_classes(capsys: pytest.CaptureFix
 
 def test_train_json_describes_everything(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run_json(capsys, "train", "flats.csv", "--target", "sold", "--seed", "3", "--out", "my model", *QUICK)
-    assert found["rows"] == {"training": 96, "validation": 24}
+    assert found["rows"] == {"training": 78, "validation": 24, "test": 18}
     assert [column["name"] for column in found["columns"]] == ["rooms", "area", "district", "garden", "price"]
     assert found["columns"][3] == {
         "kind": "category",
@@ -105,7 +109,9 @@ def test_train_json_describes_everything(folder: Path, capsys: pytest.CaptureFix
     assert (found["data"], found["model"], found["seed"]) == ("flats.csv", "my model.safetensors", 3)
     assert (found["inputs"], found["epochs"], found["constant"]) == (9, 3, [])
     assert 1 <= found["best_epoch"] <= 3
-    assert set(found["validation"]) == {"rows", "accuracy", "f1", "roc_auc", "confusion_matrix"}
+    for part in ("validation", "test"):
+        assert set(found[part]) == {"rows", "accuracy", "f1", "roc_auc", "confusion_matrix"}
+        assert found[part]["rows"] == found["rows"][part]
     assert run_json(capsys, "evaluate", "my model", "flats.csv")["rows"] == 120
 
 
@@ -120,11 +126,11 @@ def test_every_option_reaches_the_network(folder: Path, capsys: pytest.CaptureFi
     write(folder / "b.csv", "zip;size;id;y\n" + "".join(f"{i % 3};{i},5;u{i};{i % 2}\n" for i in range(60)))
     options = (
         "--target y --layers 7,5 --activation tanh --epochs 2 --batch-size 9 --optimizer sgd --learning-rate 0.25 "
-        "--dropout 0.1 --l2 1e-3 --validation 0.5 --task classification --seed 4 --out other --categorical zip "
-        "--ignore id --separator ; --decimal ,"
+        "--dropout 0.1 --l2 1e-3 --validation 0.5 --test 0.1 --loss kl_divergence --task classification --seed 4 "
+        "--out other --categorical zip --ignore id --separator ; --decimal ,"
     )
     found = run_json(capsys, "train", "b.csv", *options.split())
-    assert found["rows"] == {"training": 30, "validation": 30}
+    assert found["rows"] == {"training": 24, "validation": 30, "test": 6}
     model = TabularModel.load("other.safetensors")
     architecture = model.network.architecture
     assert [column.width for column in model.schema.columns] == [3, 1]
@@ -133,7 +139,8 @@ def test_every_option_reaches_the_network(folder: Path, capsys: pytest.CaptureFi
     assert [layer.dropout for layer in architecture.layers] == [0.1, 0.1, 0.0]
     assert [layer.l2 for layer in architecture.layers] == [1e-3] * 3
     assert (architecture.optimizer.name, architecture.optimizer.learning_rate) == ("sgd", 0.25)
-    assert (architecture.seed, model.network.step, model.network.epoch) == (4, 8, 2)
+    assert (architecture.seed, model.network.step, model.network.epoch) == (4, 6, 2)
+    assert architecture.loss.name == "kl_divergence"
 
 
 def test_no_hidden_layer_is_a_linear_model(capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,9 +169,9 @@ def test_many_rows_take_larger_batches(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fastmlp.cli.train_options.LARGE_TABLE", 50)
-    assert "96 training rows in batches of 256" in run(capsys, "train", "flats.csv", "--target", "sold", *QUICK)
+    assert "78 training rows in batches of 256" in run(capsys, "train", "flats.csv", "--target", "sold", *QUICK)
     few = run(capsys, "train", "flats.csv", "--target", "sold", "--batch-size", "7", *QUICK)
-    assert "96 training rows in batches of 7" in few
+    assert "78 training rows in batches of 7" in few
 
 
 def test_training_stops_when_the_validation_loss_does_and_takes_the_best_weights(
@@ -264,7 +271,9 @@ def test_evaluate_prints_metrics_and_confusion_matrix(capsys: pytest.CaptureFixt
     found = run_json(capsys, "evaluate", "sold", "flats.csv")
     assert shown.startswith("sold.safetensors on the 120 rows of flats.csv, target sold:\n")
     (a, b), (c, d) = found["confusion_matrix"]
-    assert shown.split()[-10:] == f"predicted late soon true late {a} {b} soon {c} {d}".split()
+    table, warning = shown.rstrip().rsplit("\n\n", 1)
+    assert table.split()[-10:] == f"predicted late soon true late {a} {b} soon {c} {d}".split()
+    assert warning.startswith("Warning: 85 % of these rows trained the model or chose its epoch")
     assert f"accuracy                      {found['accuracy']:.4f}\n" in shown
     assert found["accuracy"] == pytest.approx((a + d) / 120)
     assert found["target"]["classes"] == ["late", "soon"]

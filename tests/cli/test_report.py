@@ -90,16 +90,19 @@ def test_a_report_of_classes_is_complete(capsys: pytest.CaptureFixture[str]) -> 
         "flats.csv: sold",
         "fastmlp train flats.csv --target sold --epochs 3 --layers 5,4 --report report.html --quiet",
         "flats.csv: 120 rows, 6 columns (separator: comma).",
-        "With seed 0: 96 training rows in batches of 32, 24 validation rows.",
+        "With seed 0: 78 training rows in batches of 32, 24 validation rows, 18 test rows.",
         "Target sold: classification, 2 classes: late, soon.",
         "district\n3 categories\n3\n0",
         "dense 1\n5\nrelu\n50",
-        "On the 24 rows kept out of training, which also decided when it stopped.",
+        "Hint: The last epoch was the best, so more than 3 epochs may give a better model.",
+        "24 validation rows, which chose the best epoch, and 18 test rows, which chose nothing.",
+        "The pictures show the 18 test rows.",
+        "metric\nvalidation\ntest\naccuracy\n",
         "best epoch 3: ",
         "soon: AUC ",
         "norm of dW",
         "2: 5-4 relu",
-        "measured on 96 of the training rows",
+        "measured on 78 of the training rows",
     ):
         assert fact in page.words
     assert "categorical_crossentropy; Adam(0.001); seed 0" in page.words
@@ -109,8 +112,8 @@ def test_its_metrics_are_those_that_are_printed(capsys: pytest.CaptureFixture[st
     page = reported("flats.csv", "--target", "sold", *QUICK)
     printed = capsys.readouterr().out
     for name in ("accuracy", "F1 (mean of the classes)", "ROC AUC"):
-        [value] = re.findall(rf"  {re.escape(name)} +(\S+)\n", printed)
-        assert f"{name}\n{value}" in page.words
+        [values] = re.findall(rf"  {re.escape(name)} +(\S+) +(\S+)\n", printed)
+        assert "\n".join([name, *values]) in page.words
     matrix = re.findall(r"late +(\d+) +(\d+)\n +soon +(\d+) +(\d+)", printed)[0]
     assert "\n".join(matrix) in page.words
 
@@ -123,24 +126,33 @@ def test_a_report_of_numbers_is_complete() -> None:
         "mean absolute error",
         "R squared",
         "R² = ",
+        "The losses, mean_squared_error, are in the square of the unit of price.",
         "predicted",
     ):
         assert fact in page.words
 
 
 def test_without_validation_rows_it_says_so_and_uses_the_training_rows() -> None:
-    page = reported("flats.csv", "--target", "sold", "--validation", "0", *QUICK)
-    assert "On the 120 training rows, because no rows were kept out of training." in page.words
+    none = ["--validation", "0", "--test", "0"]
+    page = reported("flats.csv", "--target", "sold", *none, *QUICK)
+    assert "No rows were kept out of training, so nothing is known of new rows." in page.words
+    assert "The pictures show the 120 training rows." in page.words
     assert pictures(page) == CLASSES
-    assert "of the training rows" in reported("flats.csv", "--target", "price", "--validation", "0", *QUICK).words
+    assert "of the training rows" in reported("flats.csv", "--target", "price", *none, *QUICK).words
+
+
+def test_columns_that_were_left_out_are_named(folder: Path) -> None:
+    write(folder / "a.csv", "id,x,y\n" + "".join(f"{i},{i % 7},{i % 2}\n" for i in range(60)))
+    words = reported("a.csv", "--target", "y", *QUICK).words
+    assert "Left out as an identifier: id (integers that fill a range without gaps). --keep id takes it." in words
 
 
 def test_the_training_without_a_file_has_a_report_too(capsys: pytest.CaptureFixture[str]) -> None:
     page = reported("--epochs", "2")
     assert pictures(page) == CLASSES
-    assert "On the 113 test rows, which were not used in training (malignant is positive)." in page.words
-    [recall] = re.findall(r"recall +(\S+)\n", capsys.readouterr().out)
-    assert f"recall\n{recall}" in page.words
+    assert "113 validation rows, which chose the best epoch, and 113 test rows, which chose nothing." in page.words
+    [recall] = re.findall(r"recall +(\S+) +(\S+)\n", capsys.readouterr().out)
+    assert "\n".join(["recall", *recall]) in page.words
 
 
 def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:

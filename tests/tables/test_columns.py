@@ -27,7 +27,7 @@ def test_a_column_that_turns_out_to_be_text_late_is_read_again(tmp_path: Path) -
 
 @pytest.mark.parametrize(("late", "kind"), [(5, NumberColumn), ("red", CategoryColumn)])
 def test_after_blocks_of_missing_values_the_first_values_decide(tmp_path: Path, late: Any, kind: type) -> None:
-    found = table(one_column("x", [""] * 3000 + [late] * 100, tmp_path), validation=0.0)
+    found = table(one_column("x", [""] * 3000 + [late] * 100, tmp_path), validation=0.0, test=0.0)
     (known,) = found.schema.columns
     assert type(known) is kind
     assert found.missing == {"x": 3000}

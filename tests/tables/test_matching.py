@@ -155,7 +155,7 @@ def test_the_training_rows_alone_decide_how_a_feature_is_compared(tmp_path: Path
     order = [i for i in range(60) if i not in _training_rows(path)]
     rows = [f"{i % 3 + 1},{i % 2}\n" for i in range(60)]
     rows[order[0]] = f"01,{order[0] % 2}\n"
-    found = prepare(write(tmp_path / "a.csv", "x,y\n" + "".join(rows)), "y", categorical=["x"], verbose=False)
+    found = prepare(write(tmp_path / "a.csv", "x,y\n" + "".join(rows)), "y", categorical=["x"], test=0.0, verbose=False)
     assert found.schema.columns == (CategoryColumn("x", ("1", "2", "3"), False, "value"),)
     assert found.X_validation.sum() == len(order)
 
@@ -163,8 +163,7 @@ def test_the_training_rows_alone_decide_how_a_feature_is_compared(tmp_path: Path
 def _training_rows(path: str) -> set[int]:
     from fastmlp.tables.splitting import split
 
-    order, count = split(np.arange(60) % 2, 0.2, 0, by_class=True)
-    return set(order[:count].tolist())
+    return set(split(np.arange(60) % 2, 0.2, 0.0, 0, by_class=True).training.tolist())
 
 
 def test_a_column_of_numbers_stays_one_whatever_its_spellings(tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def test_evaluate_computes_the_public_metrics(files: Path) -> None:
         "f1": pytest.approx(metrics.f1(sold, called, average="macro")),
         "roc_auc": pytest.approx(metrics.roc_auc(sold, p[:, 1])),
         "confusion_matrix": metrics.confusion_matrix(sold, called).tolist(),
+        "known_share": 0.85,
     }
     model = load(files, "price")
     found, prices = outputs(model, path)[:, 0], np.array([float(row[4]) for row in lines(300)[1:]])
@@ -178,6 +179,7 @@ def test_evaluate_computes_the_public_metrics(files: Path) -> None:
         "mean_absolute_error": pytest.approx(metrics.mean_absolute_error(prices, found)),
         "root_mean_squared_error": pytest.approx(np.sqrt(np.mean((prices - found) ** 2))),
         "r2": pytest.approx(metrics.r2(prices, found)),
+        "known_share": 0.85,
     }
 
 
@@ -205,11 +207,11 @@ def test_classes_that_are_numbers_are_compared_as_numbers(tmp_path: Path) -> Non
     assert model.evaluate(other, verbose=False) == model.evaluate(path, verbose=False)
 
 
-def test_validation_figures_are_the_metrics_of_the_validation_rows(tmp_path: Path) -> None:
+def test_table_figures_are_the_metrics_of_the_validation_rows(tmp_path: Path) -> None:
     table = prepare(flats(tmp_path / "a.csv"), "price", verbose=False)
     model = TabularModel.for_table(table)
     target = table.schema.target
-    found = model.validation_figures(table)
+    found = model.table_figures(table)
     assert found is not None
     assert found["rows"] == len(table.X_validation) == 24
     scaled = np.abs(model.network.predict(table.X_validation)[:, 0] - table.y_validation).mean()
@@ -217,9 +219,13 @@ def test_validation_figures_are_the_metrics_of_the_validation_rows(tmp_path: Pat
     y, outputs = model.answers(table)
     assert model.figures(y, outputs) == found
     assert np.abs(outputs[:, 0] - y).mean() == pytest.approx(found["mean_absolute_error"])
-    whole = prepare(flats(tmp_path / "a.csv"), "price", validation=0, verbose=False)
-    assert model.validation_figures(whole) is None
-    assert len(TabularModel.for_table(whole).answers(whole)[0]) == 120
+    y, outputs = model.answers(table, "test")
+    assert model.figures(y, outputs) == model.table_figures(table, "test")
+    assert len(y) == len(table.X_test) == 18
+    whole = prepare(flats(tmp_path / "a.csv"), "price", validation=0, test=0, verbose=False)
+    model = TabularModel.for_table(whole)
+    assert model.table_figures(whole) is model.table_figures(whole, "test") is None
+    assert len(model.answers(whole, "training")[0]) == 120
 
 
 def test_a_sample_is_rows_of_the_file_decided_by_the_seed(files: Path) -> None:
@@ -325,7 +331,7 @@ def test_a_table_of_another_schema_is_refused(tmp_path: Path) -> None:
     first, second = (prepare(flats(tmp_path / "a.csv", seed=seed), "price", verbose=False) for seed in (0, 1))
     assert first.schema.width == second.schema.width
     model = TabularModel.for_table(first)
-    for use in (model.fit, model.validation_figures, model.answers):
+    for use in (model.fit, model.table_figures, model.answers):
         with pytest.raises(ValueError, match=r"a\.csv was prepared with other columns, means or categories"):
             use(second)
     assert model.network.history is None

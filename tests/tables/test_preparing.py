@@ -29,8 +29,9 @@ def test_columns_of_numbers_and_texts_become_inputs(tmp_path: Path) -> None:
     assert district == CategoryColumn("district", ("Mitte", "Nord", "Süd"), False)
     assert garden == CategoryColumn("garden", ("no", "yes"), True)
     assert found.schema.target == ClassTarget("sold", ("late", "soon"), "text")
-    assert found.X.shape == (96, 9)
-    assert found.X_validation.shape == (24, 9)
+    assert [len(found.part(part)[1]) for part in ("training", "validation", "test")] == [78, 24, 18]
+    assert {X.shape[1] for X in (found.X, found.X_validation, found.X_test)} == {9}
+    assert found.rows == 120
     assert found.missing["rooms"] == 0
     assert found.missing["garden"] == sum(row[3] == "" for row in lines())
 
@@ -38,35 +39,35 @@ def test_columns_of_numbers_and_texts_become_inputs(tmp_path: Path) -> None:
 def test_numbers_are_standardised_by_the_training_rows_and_missing_ones_are_their_median(tmp_path: Path) -> None:
     found = table(flats(tmp_path / "a.csv"), "price", seed=3)
     rows = lines()[1:]
-    order, count = split(np.zeros(len(rows)), 0.2, 3, by_class=False)
-    areas = [rows[row][1] for row in order]
-    there = [float(text) for text in areas[:count] if text != "NA"]
+    parts = split(np.zeros(len(rows)), 0.2, 0.15, 3, by_class=False)
+    areas = [rows[row][1] for row in np.concatenate(parts)]
+    there = [float(text) for text in areas[: len(parts.training)] if text != "NA"]
     area = found.schema.columns[1]
     assert isinstance(area, NumberColumn)
     assert area.median == pytest.approx(statistics.median(there), rel=1e-12)
     assert area.mean == pytest.approx(statistics.fmean(there), rel=1e-12)
     assert area.deviation == pytest.approx(statistics.pstdev(there), rel=1e-12)
-    X = np.concatenate([found.X, found.X_validation])
+    X = np.concatenate([found.X, found.X_validation, found.X_test])
     filled = np.array([area.median if text == "NA" else float(text) for text in areas])
     np.testing.assert_allclose(X[:, 1], (filled - area.mean) / area.deviation, rtol=1e-6, atol=1e-7)
-    assert "NA" in areas[:count]
+    assert "NA" in areas[: len(parts.training)]
 
 
 def test_texts_become_one_input_for_each_category_and_one_for_missing(tmp_path: Path) -> None:
-    found = table(flats(tmp_path / "a.csv"), "price", validation=0.0)
+    found = table(flats(tmp_path / "a.csv"), "price", validation=0.0, test=0.0)
     gardens = [row[3] for row in lines()[1:]]
     expected = [[text == "no", text == "yes", text == ""] for text in gardens]
     np.testing.assert_array_equal(found.X[:, 5:8], np.array(expected, np.float32))
-    assert len(found.X_validation) == 0
+    assert len(found.X_validation) == len(found.X_test) == 0
 
 
 def test_a_category_of_validation_rows_alone_has_no_input(tmp_path: Path) -> None:
-    order, _ = split(np.arange(60) % 2, 0.2, 0, by_class=True)
+    parts = split(np.arange(60) % 2, 0.2, 0.15, 0, by_class=True)
     values = ["a", "b"] * 30
-    values[order[-1]] = "only here"
+    values[parts.validation[-1]] = values[parts.test[-1]] = "only here"
     found = table(one_column("x", values, tmp_path))
     assert found.schema.columns == (CategoryColumn("x", ("a", "b"), False),)
-    np.testing.assert_array_equal(found.X_validation[-1], [0, 0])
+    np.testing.assert_array_equal([found.X_validation[-1], found.X_test[-1]], np.zeros((2, 2)))
     assert (found.X.sum(axis=1) == 1).all()
 
 
@@ -77,7 +78,7 @@ def test_the_target_of_numbers_is_standardised(tmp_path: Path) -> None:
     assert found.y.mean() == pytest.approx(0, abs=1e-6)
     assert found.y.std() == pytest.approx(1, rel=1e-6)
     prices = sorted(float(row[4]) for row in lines()[1:])
-    back = np.concatenate([found.y, found.y_validation]).astype(float) * target.deviation + target.mean
+    back = np.concatenate([found.y, found.y_validation, found.y_test]).astype(float) * target.deviation + target.mean
     np.testing.assert_allclose(np.sort(back), prices, rtol=1e-5)
 
 
@@ -88,29 +89,41 @@ def test_columns_can_be_declared_categorical_or_ignored(tmp_path: Path) -> None:
 
 
 def test_constant_and_empty_columns_are_reported(tmp_path: Path) -> None:
-    rows = "".join(f"{i},0.1,,red,{i % 2}\n" for i in range(60))
+    rows = "".join(f"{i}.5,0.1,,red,{i % 2}\n" for i in range(60))
     found = table(write(tmp_path / "a.csv", "x,same,none,colour,y\n" + rows))
     assert found.constant == ("same", "none", "colour")
     assert found.schema.columns[1:3] == (NumberColumn("same", 0.1, 0.1, 1.0), NumberColumn("none", 0.0, 0.0, 1.0))
-    np.testing.assert_array_equal(found.X[:, 1:4], np.array([[0, 0, 1]] * 48, np.float32))
+    np.testing.assert_array_equal(found.X[:, 1:4], np.array([[0, 0, 1]] * 39, np.float32))
 
 
 def test_a_decimal_comma_is_read_if_it_is_given(tmp_path: Path) -> None:
     rows = "".join(f"{i},5;{i},25\n" for i in range(60))
-    found = table(write(tmp_path / "a.csv", "x;y\n" + rows), decimal=",", validation=0.0)
+    found = table(write(tmp_path / "a.csv", "x;y\n" + rows), decimal=",", validation=0.0, test=0.0)
     assert found.schema.decimal == ","
     assert found.schema.columns == (NumberColumn("x", 30.0, 30.0, float(np.arange(60).std())),)
 
 
 @pytest.mark.parametrize(
-    "options", [{"task": "guess"}, {"validation": 1.0}, {"validation": -0.1}, {"seed": -1}, {"separator": ",,"}]
+    "options",
+    [
+        {"task": "guess"},
+        {"validation": 1.0},
+        {"validation": -0.1},
+        {"test": 1.0},
+        {"test": -0.1},
+        {"validation": 0.6, "test": 0.4},
+        {"seed": -1},
+        {"separator": ",,"},
+    ],
 )
 def test_an_argument_out_of_its_range_is_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         table(flats(tmp_path / "a.csv"), "sold", **options)
 
 
-@pytest.mark.parametrize("options", [{"categorical": "rooms"}, {"ignore": "rooms"}, {"seed": 0.5}, {"seed": None}])
+@pytest.mark.parametrize(
+    "options", [{"categorical": "rooms"}, {"ignore": "rooms"}, {"keep": "rooms"}, {"seed": 0.5}, {"test": None}]
+)
 def test_an_argument_of_the_wrong_type_is_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(TypeError, match=next(iter(options))):
         table(flats(tmp_path / "a.csv"), "sold", **options)

@@ -1,0 +1,95 @@
+"""Say what the course of a training suggests: more epochs, another learning rate, or that nothing was learned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def curve_hints(curves: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return what the losses of the epochs suggest.
+
+    Parameters
+    ----------
+    curves : mapping of str to sequence of float
+        "loss" and, if rows validated, "val_loss", as in `History.history`.
+    """
+    loss, validation = curves.get("loss", ()), curves.get("val_loss")
+    hints = []
+    if _only_rose(loss):
+        hints.append(
+            "The training loss was never lower than in the first epoch: the learning rate is probably too high; try a "
+            "tenth of it."
+        )
+    elif validation and _only_rose(validation):
+        hints.append(
+            "The validation loss was never lower than in the first epoch, though the training loss was: the network "
+            "overfits at once. Try a lower learning rate, fewer units, dropout or an L2 penalty."
+        )
+    elif validation and validation[-1] == min(validation):
+        epochs = "1 epoch" if len(validation) == 1 else f"{len(validation)} epochs"
+        hints.append(f"The last epoch was the best, so more than {epochs} may give a better model.")
+    return hints
+
+
+def class_hints(
+    part: str, y: NDArray[Any], predicted: NDArray[Any], training: NDArray[Any], classes: Sequence[str]
+) -> list[str]:
+    """Return whether a model of classes is no better than always predicting the class of most training rows.
+
+    Parameters
+    ----------
+    part : str
+        What the rows are called: "validation" or "training".
+    y, predicted : ndarray of shape (n,)
+        Indices of the true and the predicted classes.
+    training : ndarray
+        The class indices of the training rows.
+    classes : sequence of str
+        The names of the classes.
+    """
+    majority = int(np.bincount(training).argmax())
+    accuracy, constant = float((y == predicted).mean()), float((y == majority).mean())
+    if accuracy > constant or constant == 1:
+        return []
+    return [
+        f"On the {part} rows, the accuracy of {accuracy:.4f} is no better than that of always predicting "
+        f"{classes[majority]!r}, {constant:.4f}: nothing useful was learned."
+    ]
+
+
+def number_hints(part: str, y: NDArray[Any], predicted: NDArray[Any], mean: float) -> list[str]:
+    """Return whether a model of numbers is no better than always predicting their mean.
+
+    Parameters
+    ----------
+    part : str
+        What the rows are called: "validation" or "training".
+    y, predicted : ndarray of shape (n,)
+        The true and the predicted numbers.
+    mean : float
+        The mean of the training rows.
+    """
+    errors, constant = np.abs(y - predicted), np.abs(y - mean)
+    rmse, constant_rmse = _root_mean_square(errors), _root_mean_square(constant)
+    # A model of the median may have a larger squared error than the mean, and yet be better.
+    if rmse < constant_rmse or errors.mean() < constant.mean():
+        return []
+    return [
+        f"On the {part} rows, the root mean squared error of {rmse:.6g} is no better than that of always predicting "
+        f"the mean, {constant_rmse:.6g}: nothing useful was learned."
+    ]
+
+
+def _only_rose(losses: Sequence[float]) -> bool:
+    """Return whether every loss is higher than the first one."""
+    return len(losses) > 1 and min(losses[1:]) > losses[0]
+
+
+def _root_mean_square(values: NDArray[Any]) -> float:
+    largest = float(values.max())  # squares may overflow
+    return largest * math.sqrt(float(np.square(values / largest).mean())) if largest else 0.0
