@@ -23,7 +23,8 @@ def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *
     """Export a network as a C99 header that predicts as `Network.predict` does.
 
     The header defines `void mlp_predict(const float *x, float *y)`, which predicts one row (double for a float64
-    network), and the macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. The weights are constants with enough digits to
+    network), and the macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. Headers with different names can be used in one
+    program; names may differ in case alone, but some systems do not distinguish such names of files. The weights are constants with enough digits to
     have the same bits as in the network. The function allocates no memory and is thread-safe. It uses MLP_SCRATCH
     numbers on the stack. Link with the mathematical library, `-lm`.
 
@@ -34,8 +35,9 @@ def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *
     path : path-like, optional
         The file to write, usually `*.h`. It is replaced atomically. None writes no file.
     name : str
-        The prefix of all names in the header, in capitals for macros. Up to 40 ASCII letters, digits and underscores,
-        beginning with a letter.
+        The prefix of all names in the header. Up to 40 ASCII letters, digits and underscores, beginning with a letter.
+        Macros are in capitals, MLP_INPUTS. If the name has a capital letter, they begin with the name as it is, and end
+        in small letters: Net_inputs.
 
     Returns
     -------
@@ -86,7 +88,7 @@ class _Header:
         is_float = dtype == np.dtype(np.float32)
         self.words = {
             "name": name,
-            "NAME": name.upper(),
+            **{macro: _macro(name, macro) for macro in ("INPUTS", "OUTPUTS", "SCRATCH")},
             "real": "float" if is_float else "double",
             "f": "f" if is_float else "",
             "version": fastmlp.__version__,
@@ -106,7 +108,7 @@ class _Header:
             if b is not None:
                 parts.append(self._array(f"b{index}", b))
         parts += [Template(code).substitute(words) for code in (_DENSE, *self._activation_code())]
-        return "\n".join([*parts, self._predict(), f"#endif /* {self.words['NAME']}_H */", ""])
+        return "\n".join([*parts, self._predict(), f"#endif /* FASTMLP_{self.words['name']}_H */", ""])
 
     def _array(self, name: str, numbers: NDArray[Any]) -> str:
         """Return the definition of a constant array."""
@@ -165,6 +167,11 @@ class _Header:
         return [f"    for (int i = 0; i < {units}; i++) {{", f"        {array}[i] = {name}({arguments});", "    }"]
 
 
+def _macro(name: str, suffix: str) -> str:
+    """Return the name of a macro, which is different for names that differ in case alone."""
+    return f"{name}_{suffix}".upper() if name == name.lower() else f"{name}_{suffix.lower()}"
+
+
 def _layer_line(weighted: WeightedLayer) -> str:
     layer = weighted.layer
     return f"{layer.inputs} -> {layer.units}, {layer.activation.label}{'' if layer.use_bias else ', no bias'}"
@@ -180,21 +187,21 @@ $layers
  *
  *     #include "$name.h"
  *
- *     $real x[${NAME}_INPUTS] = {0}, y[${NAME}_OUTPUTS];
+ *     $real x[$INPUTS] = {0}, y[$OUTPUTS];
  *     ${name}_predict(x, y);
  *
  * The function reads one row x and writes y; x and y must not overlap. It allocates no memory, uses
- * ${NAME}_SCRATCH numbers on the stack, and is thread-safe.
+ * $SCRATCH numbers on the stack, and is thread-safe.
  * Weights are stored in row-major order, one row for each input.
  */
-#ifndef ${NAME}_H
-#define ${NAME}_H
+#ifndef FASTMLP_${name}_H
+#define FASTMLP_${name}_H
 
 #include <math.h>
 
-#define ${NAME}_INPUTS $inputs
-#define ${NAME}_OUTPUTS $outputs
-#define ${NAME}_SCRATCH $scratch
+#define $INPUTS $inputs
+#define $OUTPUTS $outputs
+#define $SCRATCH $scratch
 """
 
 _DENSE = """\
@@ -237,8 +244,13 @@ class Function(NamedTuple):
 
 
 def _scalar(name: str, body: str, *calls: str, parameter: str = "") -> Function:
-    """Return a function of z, and of a parameter of the activation if it has one."""
+    """Return a function of z, and of a parameter of the activation if it has one.
+
+    No suffix of a name in the header has an underscore. So the names of two networks never meet, as the leaky_relu of
+    "mlp" and the relu of "mlp_leaky" would.
+    """
     second = f", $real {parameter}" if parameter else ""
+    name = name.replace("_", "")
     code = f"static inline $real ${{name}}_{name}($real z{second})\n{{\n{body}}}\n"
     return Function(f"${{name}}_{name}", code, calls)
 

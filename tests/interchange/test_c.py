@@ -134,6 +134,47 @@ def test_two_networks_with_different_names_work_in_one_program(tmp_path: Path) -
     assert difference(found, np.concatenate([first.predict(X), second.predict(X)], axis=1)) <= 1e-6
 
 
+NAMES = [
+    *[("net", "relu"), ("Net", "sigmoid"), ("NET", "elu"), ("nEt", "tanh")],  # differ in case alone
+    *[
+        ("mlp", "leaky_relu"),
+        ("mlp_leaky", "relu"),
+        ("mlp_hard", "sigmoid"),
+        ("mlp_", "hard_sigmoid"),
+        ("mlp_W0", "gelu"),
+    ],
+    *[("int", "selu"), ("class", "mish"), ("math", "silu"), ("E", "softplus"), ("predict", "relu"), ("x", "elu")],
+    *[("a" * 40, "relu"), ("A" * 40, "relu"), ("net_inputs", "relu6"), ("NET_INPUTS", "linear")],
+]
+
+
+@compiled
+@pytest.mark.parametrize("language", [["-std=c99"], ["-x", "c++", "-std=c++11"]], ids=["C", "C++"])
+def test_networks_of_any_names_work_in_one_program(language: list[str], tmp_path: Path) -> None:
+    """Names that differ in case alone, that begin or end as the names of others, and words of C and C++."""
+    nets = {name: Network([2, 3 + i, 1], activation=g, seed=i) for i, (name, g) in enumerate(NAMES)}
+    for index, (name, net) in enumerate(nets.items()):
+        to_c(net, tmp_path / f"{index}.h", name=name)
+    includes = "".join(f'#include "{index}.h"\n' for index in range(len(nets))) * 2
+    calls = "".join(f"    {name}_predict(x, y + {index});\n" for index, name in enumerate(nets))
+    sizes = "float x[NET_INPUTS + Net_inputs - 2 + NET_inputs - 2] = {1, 2}"
+    main = f"void other(float *y);\nint main(void)\n{{\n    static float y[{len(nets)}];\n    {sizes};\n{calls}"
+    main += "    other(y);\n    fwrite(y, sizeof y, 1, stdout);\n    return 0;\n}\n"
+    (tmp_path / "main.c").write_text(f"#include <stdio.h>\n{includes}{main}")
+    (tmp_path / "other.c").write_text(
+        '#include "0.h"\nvoid other(float *y);\nvoid other(float *y)\n{\n    float x[2] = {1, 2};\n'
+        "    net_predict(x, y);\n}\n"
+    )
+    options = [*OPTIONS[1:], *language, "main.c", "other.c", "-o", "main", "-lm"]
+    done = subprocess.run([COMPILER, *options], cwd=tmp_path, capture_output=True, text=True)
+    if "cc1plus" in done.stderr:
+        pytest.skip("this compiler has no C++")
+    assert done.returncode == 0, done.stderr
+    X = np.array([[1, 2]], np.float32)
+    expected = np.concatenate([net.predict(X) for net in nets.values()], axis=1)
+    assert difference(run(tmp_path / "main", X, len(nets)), expected) <= 1e-6
+
+
 def test_every_built_in_activation_has_a_function() -> None:
     assert exporter.FUNCTIONS.keys() == {"gelu_tanh", *ACTIVATIONS}, "FUNCTIONS of fastmlp/interchange/c.py"
 
