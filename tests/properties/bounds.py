@@ -143,8 +143,11 @@ SLOPES = {
 }
 
 
-def activated(layer: Layer, Z: Ball) -> Ball:
-    """Return g(Z)."""
+def activated(layer: Layer, Z: Ball, cancels: bool = False) -> Ball:
+    """Return g(Z). With `cancels`, g may also be computed as a difference of numbers up to the largest slope.
+
+    ONNX Runtime computes elu as `alpha (e^z - 1)`, of which 1 takes all but the first digits of a small z.
+    """
     arithmetic, activation = Z.arithmetic, layer.activation
     A = formulas.formula_of(activation).forward(Z.value, *activation.parameters)
     moved = Z.radius + arithmetic.gamma(ROUNDINGS) * Z.size  # how far the argument can be off
@@ -157,6 +160,7 @@ def activated(layer: Layer, Z: Ball) -> Ball:
         radius = A * np.expm1(largest + arithmetic.gamma(layer.units))
     else:
         radius = np.where(_is_flat(layer, Z.value, moved), 0.0, slopes_of(layer).first * moved)
+        radius = radius + cancels * arithmetic.gamma(ROUNDINGS) * slopes_of(layer).first
     return Ball(A, radius, arithmetic).rounded(ROUNDINGS)
 
 
@@ -297,7 +301,7 @@ class Bounded(NamedTuple):
     gradients: list[tuple[Ball, Ball | None]]
 
 
-def forward(network: Any, X: Array) -> tuple[list[Ball], list[Ball]]:
+def forward(network: Any, X: Array, cancels: bool = False) -> tuple[list[Ball], list[Ball]]:
     """Return A, which begins with X, and Z of all layers, of any computation in the dtype of the network."""
     architecture = network.architecture
     arithmetic = Arithmetic.of(architecture.dtype)
@@ -305,7 +309,7 @@ def forward(network: Any, X: Array) -> tuple[list[Ball], list[Ball]]:
     for layer, (W, b) in zip(architecture.layers, network.get_weights(), strict=True):
         z = A[-1] @ Ball(W, 0.0, arithmetic)
         Z.append(z if b is None else z + b.astype(np.float64))
-        A.append(activated(layer, Z[-1]))
+        A.append(activated(layer, Z[-1], cancels))
     return A, Z
 
 

@@ -21,6 +21,7 @@ from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
 
 UNITS = (1, 2, 3, 5, 8, 9, 16, 17, 20)  # around the 8 and 16 columns of the kernels' panels
+PLAIN = tuple(each for each in ACTIVATIONS.values() if each.name != "exponential")  # PyTorch has no module for it
 WEIGHTS = ("none", "random", "some zero")
 
 
