@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp._data.arrays import check_input_shape, check_inputs
 from fastmlp._data.chunk_feed import ChunkSource
+from fastmlp._data.inputs import check_input_shape, check_inputs
 from fastmlp._data.layer_weights import check_layer_weights
-from fastmlp._data.samples import check_samples
+from fastmlp._data.samples import Samples, check_samples
 from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
 from fastmlp._engine.engine import Engine, FitJob, LayerWeights, Validation
@@ -167,6 +167,16 @@ class Network(AttributeHints):
     def learning_rate(self, rate: float | Schedule) -> None:
         self._engine.set_learning_rate(rate)
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the inputs: the columns of the first frame that the network was trained on; else None."""
+        return self._engine.names.features
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The label of each class, if the network was trained on labels that are strings; else None."""
+        return self._engine.names.classes
+
     # Weights ---------------------------------------------------------------------------------------------------------
 
     def get_weights(self) -> list[LayerWeights]:
@@ -199,7 +209,7 @@ class Network(AttributeHints):
         self._engine.set_weights(check_layer_weights(weights, self.architecture))
 
     def reinitialize(self, seed: int | None = None) -> None:
-        """Reset the network to the state of a new network with this seed.
+        """Reset the network to the state of a new network with this seed, which knows no names.
 
         While this method runs, the network takes twice its memory.
 
@@ -247,8 +257,9 @@ class Network(AttributeHints):
 
         Parameters
         ----------
-        X : array-like of shape (n, inputs)
-            Finite real numbers of any dtype.
+        X : array-like or frame of shape (n, inputs)
+            Finite real numbers of any dtype. The columns of a frame are taken by their names if the network was trained
+            on a frame, by position otherwise.
         batch_size : int, optional
             The number of rows that a thread computes together. It changes only speed and memory.
 
@@ -260,13 +271,15 @@ class Network(AttributeHints):
         Raises
         ------
         ValueError, TypeError
-            If X does not have shape (n, inputs), or contains values that are not finite real numbers.
+            If X does not have shape (n, inputs), contains values that are not finite real numbers, or is a frame whose
+            columns have other names than those of the training.
         MemoryError
             If there is not enough memory for the predictions.
         """
         rows = optional_whole_number(batch_size, "batch_size")
         engine = self._engine
-        return engine.predict(check_input_shape(X, engine.architecture), rows)  # the kernels check that X is finite
+        inputs = check_input_shape(X, engine.architecture, names=engine.names)  # the kernels check that X is finite
+        return engine.predict(inputs, rows)
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Return the predicted class of each row.
@@ -281,13 +294,42 @@ class Network(AttributeHints):
         """
         return predicted_classes(self.predict(X), self.architecture.loss)
 
+    def predict_labels(self, X: ArrayLike) -> NDArray[np.str_]:
+        """Return the predicted label of each row: the name in `classes` of the predicted class.
+
+        Returns
+        -------
+        ndarray of str
+            Shape (n,).
+
+        Raises
+        ------
+        ValueError
+            If the network was trained on labels that are numbers; or for the reasons of `predict`.
+
+        Examples
+        --------
+        >>> net = Network([4, 16, 3], output="softmax", seed=0)
+        >>> history = net.fit(X, species, epochs=50)  # species: strings, such as "setosa"
+        >>> net.predict_labels(X[:5])
+        """
+        if self.classes is None:
+            raise ValueError(
+                "the network knows no labels, because it was not trained on strings; predict_classes returns the "
+                "numbers of the classes"
+            )
+        return np.array(self.classes)[self.predict_classes(X)]
+
     def hidden_activations(self, X: ArrayLike) -> list[NDArray[Any]]:
         """Return `g(Z)` of every hidden layer without dropout, of shape (n, units) each."""
-        return self._engine.hidden_activations(check_inputs(X, self.architecture))
+        return self._engine.hidden_activations(check_inputs(X, self.architecture, names=self._engine.names))
 
     def input_gradients(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the Jacobian of the outputs with respect to the inputs, of shape (n, outputs, inputs)."""
-        return self._engine.input_gradients(check_inputs(X, self.architecture))
+        """Return the Jacobian of the outputs with respect to the inputs, of shape (n, outputs, inputs).
+
+        The inputs are in the order of `feature_names`, also if X is a frame with another order of columns.
+        """
+        return self._engine.input_gradients(check_inputs(X, self.architecture, names=self._engine.names))
 
     @check_keywords
     def evaluate(
@@ -308,9 +350,10 @@ class Network(AttributeHints):
             Arrays as in `fit`. The weights apply to the loss and to the metrics.
         metrics : iterable of str or function, optional
             Names of `fastmlp.metrics.METRICS`, or functions `f(y, predictions)` of your own. Such a function receives
-            labels (n,) or rows (n, outputs) and the result of `predict`, and returns a finite number. The metric has
-            the name of the function. A function with a parameter `sample_weight` receives the weights too. None
-            computes "accuracy" if the loss takes classes, otherwise "mean_absolute_error" and "r2".
+            the numbers of classes (n,), also if y holds strings, or rows (n, outputs) and the result of `predict`, and
+            returns a finite number. The metric has the name of the function. A function with a parameter
+            `sample_weight` receives the weights too. None computes "accuracy" if the loss takes classes, otherwise
+            "mean_absolute_error" and "r2".
 
         Returns
         -------
@@ -323,7 +366,7 @@ class Network(AttributeHints):
             If the arrays do not suit the network, or a metric is unknown or does not suit the loss or the targets.
         """
         selected = select_metrics(metrics, self.architecture.loss)
-        return self._engine.evaluate(check_samples(X, y, sample_weight, self.architecture), selected)
+        return self._engine.evaluate(self._check_samples(X, y, sample_weight), selected)
 
     def loss_and_gradients(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -337,7 +380,10 @@ class Network(AttributeHints):
         gradients : list of (dW, db)
             The gradients, in the shapes that `get_weights` returns.
         """
-        return self._engine.loss_and_gradients(check_samples(X, y, sample_weight, self.architecture))
+        return self._engine.loss_and_gradients(self._check_samples(X, y, sample_weight))
+
+    def _check_samples(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Samples:
+        return check_samples(X, y, sample_weight, self.architecture, self._engine.names)
 
     # Training --------------------------------------------------------------------------------------------------------
 
@@ -352,7 +398,8 @@ class Network(AttributeHints):
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | Mapping[str, float] | None = None,
+        classes: Iterable[str] | None = None,
         shuffle: bool = True,
         metrics: Iterable[str | MetricFunction] | None = None,
         callbacks: Iterable[Callback] = (),
@@ -362,11 +409,12 @@ class Network(AttributeHints):
 
         Parameters
         ----------
-        X : array-like of shape (n, inputs), or iterable of chunks, or function that returns one
-            Finite real numbers of any dtype and layout.
+        X : array-like or frame of shape (n, inputs), or iterable of chunks, or function that returns one
+            Finite real numbers of any dtype and layout. The network remembers the names of the columns of a frame.
         y : array-like, optional
             Class labels (n,) or rows (n, outputs) for categorical cross-entropy, numbers from 0 to 1 for binary
-            cross-entropy, any numbers otherwise. Shape (n,) suffices for one output. None if X gives chunks.
+            cross-entropy, any numbers otherwise. Shape (n,) suffices for one output. Labels are the numbers of the
+            outputs, 0, 1, ..., or strings. None if X gives chunks.
         epochs, batch_size : int
             The number of epochs, and the rows of a batch; at least 1. The last batch of an epoch may be smaller. An
             iterator of chunks, which can be read only once, allows one epoch.
@@ -380,6 +428,9 @@ class Network(AttributeHints):
         class_weight : mapping, optional
             From class label to a factor of the weights of its rows in training. Classes that are left out have the
             factor 1.
+        classes : iterable of str, optional
+            The label of each class, in the order of the outputs; with one output that of class 0, then that of class 1.
+            None sorts the different strings in y. Chunks whose labels are strings need it.
         shuffle : bool
             Whether to shuffle the rows before each epoch. False keeps their order.
         metrics : iterable of str or function, optional
@@ -418,6 +469,14 @@ class Network(AttributeHints):
         with `validation_split`. Lists, objects with `__array__`, and arrays of Python objects are converted as a
         whole.
 
+        **Names.** A frame is a table of pandas, polars or Arrow, or of a library like them. The network remembers the
+        names of its columns if they are strings: `feature_names`. Other methods then take the columns of a frame by
+        name, in any order, and raise if a name is missing or unknown. Arrays are taken by position. Labels that are
+        strings become the numbers of their classes, in alphabetical order: `classes`. There must be as many different
+        ones as the network has classes, so that none can be missing; `classes` names those that do not occur in y. A
+        later fit must have the same names. Copies, pickles and files contain the names. Metrics and callbacks receive
+        the numbers of classes.
+
         **Chunks.** Without y, X gives chunks: tuples (X, y) or (X, y, sample_weight) of any size. X is an iterable that
         is read once an epoch, or a function, such as a generator function, that returns an iterable for each epoch.
         Rows are shuffled within their chunk, by seed, epoch and the number of the chunk. Rows that do not fill a batch
@@ -440,11 +499,14 @@ class Network(AttributeHints):
         architecture = self.architecture
         listeners, selected = check_callbacks(callbacks), select_metrics(metrics, architecture.loss)
         check_bool(shuffle, "shuffle")
+        names = self._engine.names.copy()
         data, held_out = check_training_data(
             X,
             y,
             architecture,
+            names,
             epochs=epochs,
+            classes=classes,
             sample_weight=sample_weight,
             class_weight=class_weight,
             validation_data=validation_data,
@@ -455,10 +517,17 @@ class Network(AttributeHints):
         requested = {} if metrics is None else built_in_metrics(selected)
         validation = None if held_out is None else Validation(held_out, selected, requested)
         job = FitJob(data, epochs, batch_size, bool(shuffle), listeners, verbose, validation)
-        return self._engine.fit(self, job)
+        return self._engine.fit(self, job, names)
 
-    def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Do one step of the optimizer on these rows, dropout on.
+    def train_on_batch(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        classes: Iterable[str] | None = None,
+    ) -> float:
+        """Do one step of the optimizer on these rows, dropout on. The arguments are those of `fit`.
 
         Returns
         -------
@@ -472,7 +541,10 @@ class Network(AttributeHints):
         RuntimeError
             If this network is being fitted.
         """
-        return self._engine.train_on_batch(check_samples(X, y, sample_weight, self.architecture))
+        names = self._engine.names.copy()
+        y = names.learn(X, y, self.architecture, classes)
+        samples = check_samples(X, y, sample_weight, self.architecture, names)
+        return self._engine.train_on_batch(samples, names)
 
     # Files and copies ------------------------------------------------------------------------------------------------
 

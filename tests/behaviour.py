@@ -83,6 +83,7 @@ def everything(network: Network) -> dict[str, Any]:
         "state": state["state"],
         "history": repr(state["history"]),
         "architecture": state["architecture"],
+        "names": (state["feature_names"], state["classes"]),
         "stop_training": network.stop_training,
         "outputs": network.predict(small_data(5)[0]).tobytes(),
     }

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import decimal
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, Protocol, TypeGuard
 
 import numpy as np
 from numpy.ma import MaskedArray
 from numpy.typing import ArrayLike, NDArray
 
+from fastmlp._data.frames import is_missing, series_array
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address
-from fastmlp.architecture import Architecture
 from fastmlp.kernels.micro.finite import not_finite
 
 SCAN_BYTES = 1 << 20  # arrays are read in slices of about this size, whose temporaries fit into the cache
@@ -73,59 +73,41 @@ class SelectedRows:
         return copied
 
 
+class SelectedColumns:
+    """The columns of a large array in another order. A row is copied when it is read.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, columns)
+        The array, to which this object keeps a reference.
+    columns : ndarray of int64
+        The numbers of the columns, in the order in which they are read.
+    """
+
+    def __init__(self, array: NDArray[Any], columns: NDArray[np.int64]) -> None:
+        self.array, self.columns = array, columns
+        self.shape, self.dtype = (len(array), len(columns)), array.dtype
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.array)
+
+    def __getitem__(self, rows: Any, /) -> NDArray[Any]:
+        """Return a copy of some rows, with the columns in their new order."""
+        copied: NDArray[Any] = self.array[rows][:, self.columns]
+        return copied
+
+
 # Checks ---------------------------------------------------------------------------------------------------------------
 
 
-def check_inputs(X: Any, architecture: Architecture, name: str = "X") -> NDArray[Any]:
-    """Return X as an array of shape (n, inputs), not copied if it is an array, after checking all of it.
-
-    Raises
-    ------
-    TypeError
-        If X does not hold real numbers.
-    ValueError
-        If the shape does not suit the network, or a value is NaN, infinite or too large for the network's dtype.
-    """
-    array = check_input_shape(X, architecture, name)
-    check_finite(array, architecture.dtype, name)
-    return array
-
-
-def check_input_shape(X: Any, architecture: Architecture, name: str = "X") -> NDArray[Any]:
-    """Return X as an array of shape (n, inputs), after checking its type and shape, but not its values.
-
-    A prediction uses this function, since its kernels check that the values are finite.
-
-    Raises
-    ------
-    TypeError
-        If X does not hold real numbers.
-    ValueError
-        If the shape does not suit the network.
-    """
-    if not hasattr(X, "__array__") and (isinstance(X, Iterator) or callable(X)):
-        raise TypeError(
-            f"{name} must be an array, got {X!r}; fit takes chunks if y is left out, but predict and evaluate must be "
-            "called for each chunk"
-        )
-    array = real_array(X, name)
-    inputs = architecture.inputs
-    if array.ndim != 2 or array.shape[1] != inputs:
-        hint = ""
-        if array.shape == (inputs,):
-            one = f"is {name}.reshape(1, -1)" if name.isidentifier() else f"must have shape (1, {inputs})"
-            hint = f"; one sample {one}"
-        raise ValueError(f"{name} must have shape (n, {inputs}) for this network, got {array.shape}{hint}")
-    return array
-
-
-def check_finite(array: RowArray, dtype: np.dtype[Any], name: str) -> None:
+def check_finite(array: RowArray, dtype: np.dtype[Any], name: str, columns: Sequence[Any] | None = None) -> None:
     """Check that all values are finite, also after conversion to `dtype`.
 
     Raises
     ------
     ValueError
-        If a value is not; the message names its place.
+        If a value is not; the message names its place, by the name of the column if `columns` has names.
     """
     if array.dtype.kind in "bui" and array.dtype.itemsize <= 8:
         return
@@ -138,12 +120,15 @@ def check_finite(array: RowArray, dtype: np.dtype[Any], name: str) -> None:
         if wrong.any():
             place = [int(i) for i in np.argwhere(wrong)[0]]
             value = values[tuple(place)]
-            where = ", ".join(str(i) for i in [place[0] + rows.start, *place[1:]])
+            row = place[0] + rows.start
+            where = f"{name}[{', '.join(str(i) for i in [row, *place[1:]])}]"
+            if columns is not None:
+                where = f"row {row}, counted from 0, of column {columns[place[1]]!r}"
             what = f"{value!s}; leave such rows out, or fill them in"
             if np.isfinite(value):
                 wider = ", or take dtype='float64'" if dtype.itemsize == 4 and abs(value) < 1e308 else ""
                 what = f"{value!s}, which {dtype.name} cannot hold; scale it down{wider}"
-            raise ValueError(f"{name} must be finite, but {name}[{where}] is {what}")
+            raise ValueError(f"{name} must be finite, but {where} is {what}")
 
 
 def raise_not_finite(X: RowArray, dtype: np.dtype[Any]) -> NoReturn:
@@ -178,13 +163,13 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
         return given
     if isinstance(given, list | tuple):
         for row in given:
-            _refuse_masked(row, name)
+            refuse_masked(row, name)
     try:
-        array = np.asanyarray(given)
+        array = series_array(given)
     except ValueError as error:
         rows = "a table of numbers, but its rows differ in length" if isinstance(given, list | tuple) else "an array"
         raise ValueError(f"{name} must be {rows}: {error}") from error
-    _refuse_masked(array, name)
+    refuse_masked(array, name)
     array = np.asarray(array)
     if array.dtype.kind == "O":
         array = _float64_of_objects(given, array, name)
@@ -193,7 +178,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
-def _refuse_masked(given: Any, name: str) -> None:
+def refuse_masked(given: Any, name: str) -> None:
     """Raise ValueError if an array has masked values: the numbers below the mask mean nothing."""
     if isinstance(given, MaskedArray) and np.ma.is_masked(given):
         raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
@@ -204,9 +189,10 @@ def _float64_of_objects(given: Any, array: NDArray[Any], name: str) -> NDArray[n
     wrong = [value for value in array.flat if not isinstance(value, (numbers.Real, decimal.Decimal))]
     if wrong:
         hint = "; its toarray() gives them all" if hasattr(given, "toarray") else ""
+        hint = "; its collect() gives the frame" if hasattr(given, "collect") else hint  # a lazy frame
         if isinstance(wrong[0], str):  # as in a pandas.DataFrame
             hint = _hint(np.dtype(str), name)
-        elif wrong[0] is None and array.ndim:
+        elif array.ndim and is_missing(wrong[0]):
             hint = "; leave such rows out, or fill them in"
         raise TypeError(f"{name} must hold real numbers, got objects such as {wrong[0]!r}{hint}")
     memory.require(array.size * FLOAT64.itemsize, f"{name}, whose Python objects become float64,")
@@ -222,7 +208,7 @@ def _hint(dtype: np.dtype[Any], name: str) -> str:
     """Return the end of a message: how to make real numbers of an array of that dtype."""
     if dtype.kind in "UST":
         if name.startswith("y"):
-            return "; np.unique(y, return_inverse=True)[1] turns names into labels"
+            return "; labels need a network with a cross-entropy, such as output='softmax'"
         return (
             "; astype(float) turns texts such as '1.5' into numbers, pandas.get_dummies names into columns, np.load a "
             "file's path into its array"
@@ -275,10 +261,15 @@ def converted_if_small(array: RowArray, dtype: np.dtype[Any]) -> RowArray:
 def select_rows(array: RowArray, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any] | SelectedRows:
     """Return some rows of an array: a copy if it is small, also after conversion to `dtype`, else `SelectedRows`."""
     columns = array.shape[1] if len(array.shape) == 2 else 1
-    if not isinstance(array, np.ndarray) or is_small(len(rows), columns * max(dtype.itemsize, array.dtype.itemsize)):
+    if is_small(len(rows), columns * max(dtype.itemsize, array.dtype.itemsize)):
         copied: NDArray[Any] = array[rows]
         return copied
     return SelectedRows(array, rows)
+
+
+def select_columns(array: NDArray[Any], columns: NDArray[np.int64]) -> NDArray[Any] | SelectedColumns:
+    """Return the columns of an array in another order: a copy if it is small, else `SelectedColumns`."""
+    return array[:, columns] if is_small(len(array), array[:1].nbytes) else SelectedColumns(array, columns)
 
 
 def staging_rows(row_bytes: int, minimum: int) -> int:

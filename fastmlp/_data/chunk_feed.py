@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._data.arrays import check_inputs
 from fastmlp._data.batch_source import UNKNOWN_LENGTH
+from fastmlp._data.inputs import check_inputs
+from fastmlp._data.names import Names
 from fastmlp._data.order import shuffle_epoch
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import StagingBuffer
@@ -35,6 +36,8 @@ class ChunkData:
         The number of epochs.
     architecture : Architecture
         The network that the chunks must suit.
+    names : Names
+        The names that the network knows. It learns those of the columns from the first chunk that is a frame.
     class_factors : ndarray of float64, or None
         The weight of each class.
     sample_weight, validation_split
@@ -61,6 +64,7 @@ class ChunkData:
         chunks: Any,
         epochs: int,
         architecture: Architecture,
+        names: Names,
         class_factors: NDArray[np.float64] | None,
         sample_weight: object,
         validation_split: float,
@@ -84,7 +88,7 @@ class ChunkData:
                 f"{type(chunks).__name__} can be iterated only once, but there are {epochs} epochs; pass a function "
                 "that returns the chunks anew, such as the generator function itself"
             )
-        self.chunks, self.architecture, self.class_factors = chunks, architecture, class_factors
+        self.chunks, self.architecture, self.names, self.class_factors = chunks, architecture, names, class_factors
 
     def identity(self, batch_size: int) -> tuple[int, int, int]:
         """Return rows, batch size and fingerprint of an epoch, which never equal those of arrays."""
@@ -122,8 +126,9 @@ class ChunkData:
             raise ValueError(f"{wanted}, got {len(chunk)} entries")
         suffix = f" of chunk {number}"
         X, y, sample_weight = (*chunk, None)[:3]
-        inputs = check_inputs(X, self.architecture, f"X{suffix}")
-        targets = check_targets(y, len(inputs), self.architecture, f"y{suffix}")
+        self.names.learn_features(X, self.architecture, f"X{suffix}")
+        inputs = check_inputs(X, self.architecture, f"X{suffix}", self.names)
+        targets = check_targets(y, len(inputs), self.architecture, f"y{suffix}", self.names)
         weights = check_weights(sample_weight, len(inputs), suffix)
         try:
             return Samples(inputs, targets, apply_class_factors(weights, self.class_factors, targets))

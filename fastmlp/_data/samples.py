@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._data.arrays import FLOAT64, RowArray, check_inputs, converted, select_rows
+from fastmlp._data.arrays import FLOAT64, RowArray, converted, select_rows
+from fastmlp._data.inputs import check_inputs
+from fastmlp._data.names import Names
 from fastmlp._data.targets import Targets, check_targets
 from fastmlp._data.weights import Weights, check_weights, select_weights
 from fastmlp.architecture import Architecture
@@ -44,7 +46,12 @@ class Samples(NamedTuple):
 
 
 def check_samples(
-    X: Any, y: ArrayLike, sample_weight: ArrayLike | None, architecture: Architecture, suffix: str = ""
+    X: Any,
+    y: Any,
+    sample_weight: ArrayLike | None,
+    architecture: Architecture,
+    names: Names | None = None,
+    suffix: str = "",
 ) -> Samples:
     """Check X, y and the weights of the rows; return them as samples, of which there is at least one.
 
@@ -56,18 +63,20 @@ def check_samples(
         The arguments of `Network.fit` and `Network.evaluate`.
     architecture : Architecture
         The network that the samples must suit.
+    names : Names, optional
+        The names that the network knows.
     suffix : str
         Text after the names of the arguments in messages, such as " of validation_data".
 
     Raises
     ------
     TypeError
-        If an argument does not hold real numbers.
+        If an argument does not hold real numbers, or labels.
     ValueError
-        If a shape or a value does not suit the network, or X has no rows.
+        If a shape, a value or a name does not suit the network, or X has no rows.
     """
-    inputs = check_inputs(X, architecture, f"X{suffix}")
+    inputs = check_inputs(X, architecture, f"X{suffix}", names)
     if not len(inputs):
         raise ValueError(f"X{suffix} must have at least one row, got none")
-    targets = check_targets(y, len(inputs), architecture, f"y{suffix}")
+    targets = check_targets(y, len(inputs), architecture, f"y{suffix}", names)
     return Samples(inputs, targets, check_weights(sample_weight, len(inputs), suffix))

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastmlp._data.arrays import (
     FLOAT64,
@@ -25,6 +25,8 @@ from fastmlp._data.arrays import (
     row_slices,
     select_rows,
 )
+from fastmlp._data.frames import frame_array, is_frame
+from fastmlp._data.names import Names, label_array
 from fastmlp._runtime import memory
 from fastmlp.architecture import Architecture
 
@@ -108,29 +110,34 @@ class Targets:
         return array
 
 
-def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str = "y") -> Targets:
+def check_targets(
+    y: Any, rows: int, architecture: Architecture, name: str = "y", names: Names | None = None
+) -> Targets:
     """Check y and return it as the targets of the network's loss.
 
     Parameters
     ----------
     y : array-like
         For categorical cross-entropy class labels (n,) or rows of probabilities (n, outputs), for binary cross-entropy
-        numbers from 0 to 1, for other losses any numbers; the shape (n,) suits a network with one output.
+        numbers from 0 to 1, for other losses any numbers; the shape (n,) suits a network with one output. Labels that
+        are strings become the numbers of their classes.
     rows : int
         The number of rows of X.
     architecture : Architecture
         The network that the targets must suit.
     name : str
         The name of the argument in messages.
+    names : Names, optional
+        The names that the network knows, among them the labels of its classes.
 
     Raises
     ------
     TypeError
-        If y does not hold real numbers.
+        If y holds neither real numbers nor labels.
     ValueError
-        If the shape or a value does not suit the loss.
+        If the shape or a value does not suit the loss, or a label is none of the network's.
     """
-    array = real_array(y, name)
+    array = _numbers(y, architecture, name, names or Names())
     loss, outputs = architecture.loss, architecture.outputs
     if array.ndim == 0 or len(array) != rows:
         raise ValueError(
@@ -151,6 +158,14 @@ def check_targets(y: ArrayLike, rows: int, architecture: Architecture, name: str
     _check_range(array, architecture, name)
     values = converted_if_small(array, architecture.dtype)
     return Targets(None, values, architecture, is_kernel_ready(values, architecture.dtype), name)
+
+
+def _numbers(y: Any, architecture: Architecture, name: str, names: Names) -> NDArray[Any]:
+    """Return y as an array of real numbers, in which each label that is a string is the number of its class."""
+    if is_frame(y):
+        return frame_array(y, name)
+    labels = label_array(y)
+    return real_array(y, name) if labels is None else names.indices(labels, architecture, name)
 
 
 def _shape_hint(array: NDArray[Any], architecture: Architecture, name: str) -> str:

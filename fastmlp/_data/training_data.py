@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.chunk_feed import ChunkData, ChunkSource
+from fastmlp._data.names import Names
 from fastmlp._data.order import split_rows
 from fastmlp._data.samples import Samples, check_samples
 from fastmlp._data.weights import apply_class_factors, check_class_weight
@@ -35,10 +36,12 @@ def check_training_data(
     X: ArrayLike | ChunkSource,
     y: ArrayLike | None,
     architecture: Architecture,
+    names: Names,
     *,
     epochs: int,
+    classes: Iterable[str] | None = None,
     sample_weight: ArrayLike | None,
-    class_weight: Mapping[int, float] | None,
+    class_weight: Mapping[Any, float] | None,
     validation_data: Sequence[Any] | None,
     validation_split: float,
 ) -> TrainingData:
@@ -48,10 +51,12 @@ def check_training_data(
 
     Parameters
     ----------
-    X, y, sample_weight, class_weight, validation_data, validation_split
+    X, y, classes, sample_weight, class_weight, validation_data, validation_split
         The arguments of `Network.fit`. If y is None, X gives chunks.
     architecture : Architecture
         The network that the data must suit. Its seed decides which rows `validation_split` selects.
+    names : Names
+        A copy of the names that the network knows, which learns those of the data.
     epochs : int
         The number of epochs; an iterator of chunks allows only one.
 
@@ -64,12 +69,16 @@ def check_training_data(
     MemoryError
         If there is no memory for the row numbers of the split, 8 bytes a row, or for a conversion.
     """
-    validation = check_validation_data(validation_data, validation_split, architecture)
-    class_factors = check_class_weight(class_weight, architecture)
+    held_out = check_validation_arguments(validation_data, validation_split)
+    if y is None and held_out is not None:  # the names of chunks are not known yet
+        names.learn_features(held_out[0], architecture, "X of validation_data")
+    y = names.learn(X, y, architecture, classes)
+    validation = None if held_out is None else check_samples(*held_out, architecture, names, " of validation_data")
+    class_factors = check_class_weight(names.class_weight_by_index(class_weight), architecture)
     if y is None:
-        chunks = ChunkData(X, epochs, architecture, class_factors, sample_weight, validation_split)
+        chunks = ChunkData(X, epochs, architecture, names, class_factors, sample_weight, validation_split)
         return TrainingData(chunks, validation)
-    samples, training_rows = check_samples(X, y, sample_weight, architecture), None
+    samples, training_rows = check_samples(X, y, sample_weight, architecture, names), None
     if validation_split:
         training_rows, validation_rows = split_rows(len(samples.X), validation_split, architecture.seed)
         validation = samples.select(validation_rows)
@@ -77,17 +86,17 @@ def check_training_data(
     return TrainingData(ArrayData(samples._replace(weights=weights), training_rows), validation)
 
 
-def check_validation_data(
-    validation_data: Sequence[Any] | None, validation_split: float, architecture: Architecture
-) -> Samples | None:
-    """Check `validation_data` and `validation_split`; return the samples of `validation_data`.
+def check_validation_arguments(
+    validation_data: Sequence[Any] | None, validation_split: float
+) -> tuple[Any, Any, Any] | None:
+    """Check `validation_data` and `validation_split`; return X, y and the weights of `validation_data`, or None.
 
     Raises
     ------
     TypeError
-        If `validation_data` is not a tuple, or does not hold real numbers.
+        If `validation_data` is not a tuple.
     ValueError
-        If `validation_split` is not at least 0 and below 1, both are given, or the samples do not suit the network.
+        If `validation_split` is not at least 0 and below 1, both are given, or the tuple has another length.
     """
     share = number(validation_split, "validation_split", below=1.0)
     if validation_data is None:
@@ -100,4 +109,4 @@ def check_validation_data(
     if len(validation_data) not in (2, 3):
         raise ValueError(f"{wanted}, got {len(validation_data)} entries")
     X, y, sample_weight = (*validation_data, None)[:3]
-    return check_samples(X, y, sample_weight, architecture, " of validation_data")
+    return X, y, sample_weight

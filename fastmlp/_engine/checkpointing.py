@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from fastmlp._data.names import Names
 from fastmlp._engine.parameters import Parameters
 from fastmlp._io.checkpoint import Checkpoint, LayerArrays
 from fastmlp._io.description import COUNTERS
@@ -17,7 +18,12 @@ _STATE_FIELDS = {name: _RENAMED.get(name, name) for name in COUNTERS}
 
 
 def to_checkpoint(
-    parameters: Parameters, *, optimizer: bool, table: str | None = None, best: tuple[str, float] | None = None
+    parameters: Parameters,
+    names: Names,
+    *,
+    optimizer: bool,
+    table: str | None = None,
+    best: tuple[str, float] | None = None,
 ) -> Checkpoint:
     """Return a checkpoint with copies of the parameters; if `optimizer` is True, with the optimizer's state.
 
@@ -28,12 +34,13 @@ def to_checkpoint(
     """
     slots, totals = None, None
     if optimizer:
-        names = parameters.architecture.optimizer.slots
-        slots = {name: parameters.unpack(parameters.slots[index]) for index, name in enumerate(names)}
+        kinds = parameters.architecture.optimizer.slots
+        slots = {name: parameters.unpack(parameters.slots[index]) for index, name in enumerate(kinds)}
         totals = parameters.sums()
     return Checkpoint(
         architecture=parameters.architecture,
         counters={name: getattr(parameters.state, field) for name, field in _STATE_FIELDS.items()},
+        names=names.copy(),
         table=table,
         best=best,
         weights=parameters.unpack(parameters.weights),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.arrays import FLOAT64, RowArray, converted
+from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
@@ -56,6 +57,8 @@ class Engine:
         The network's memory.
     threads : int or None
         The maximum number of threads; None lets the library choose.
+    names : Names, optional
+        The names of inputs and classes that the network knows.
 
     Attributes
     ----------
@@ -65,8 +68,9 @@ class Engine:
         The factors by which the next fits multiply "loss" and metrics before they report them; see `FitJob`.
     """
 
-    def __init__(self, parameters: Parameters, threads: int | None) -> None:
+    def __init__(self, parameters: Parameters, threads: int | None, names: Names | None = None) -> None:
         self.threads = threads
+        self.names = names or Names()
         self.parameters = parameters
         self.plans = Plans(parameters, threads)
         self.lock = NetworkLock()
@@ -143,6 +147,8 @@ class Engine:
                 "slots": parameters.slots.copy(),
                 "state": bytes(parameters.state),
                 "threads": self.threads,
+                "feature_names": self.names.features,
+                "classes": self.names.classes,
                 "history": copy.deepcopy(network.history),
             }
 
@@ -153,7 +159,7 @@ class Engine:
         parameters.weights[...], parameters.slots[...] = state["weights"], state["slots"]
         copy_record(parameters.state, state["state"])
         parameters.refresh_transposed()
-        return cls(parameters, state["threads"])
+        return cls(parameters, state["threads"], Names(state.get("feature_names"), state.get("classes")))
 
     def copy_optimizer_state(self, other: Engine) -> None:
         """Copy the slots and counters of a network with the same shapes and optimizer."""
@@ -213,7 +219,7 @@ class Engine:
         fresh.initialise(seed)
         with HeldSignals(), self.lock.fit(), self.lock.update():
             self.parameters.copy_from(fresh)
-            network.history = None
+            self.names, network.history = Names(), None
 
     # Inference -------------------------------------------------------------------------------------------------------
 
@@ -264,8 +270,10 @@ class Engine:
 
     # Training --------------------------------------------------------------------------------------------------------
 
-    def fit(self, network: Network, job: FitJob) -> History:
+    def fit(self, network: Network, job: FitJob, names: Names | None = None) -> History:
         """Train for some epochs: claim the network, plan, and run the loop over epochs.
+
+        `names` are those of the network and of the data of this fit.
 
         `network.history` is set before the first step, so that it exists after an interrupted fit.
 
@@ -285,10 +293,11 @@ class Engine:
             runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
             history = network.history = History()
             network.stop_training = network.stop_at_once = False
-            FitLoop(network, self.evaluate, job, runner, history, progress, signals).run()
+            with self._learned(names):
+                FitLoop(network, self.evaluate, job, runner, history, progress, signals).run()
             return history
 
-    def train_on_batch(self, samples: Samples) -> float:
+    def train_on_batch(self, samples: Samples, names: Names) -> float:
         """Do one step of the optimizer, dropout on. Return the loss before the step, penalties included."""
         rows = len(samples.X)
         with HeldSignals() as signals, self.lock.fit():
@@ -296,7 +305,7 @@ class Engine:
             plan = signals.released(self.plans.get, "training", rows)
             feed = ArrayData(samples).feed(plan.record, self.parameters.state, rows, shuffle=False)
             runner = signals.released(StepRunner, plan, feed, self.constants, operator.call, contextlib.nullcontext)
-            with self.lock.update(), self._outside_of_epochs():
+            with self._learned(names), self.lock.update(), self._outside_of_epochs():
                 return batch_loss(runner.run(1)[0])
 
     def discard_training_buffers(self) -> None:
@@ -322,6 +331,19 @@ class Engine:
         if (state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint) != data:
             state.batch = 0
         state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint = data
+
+    @contextlib.contextmanager
+    def _learned(self, names: Names | None) -> Iterator[None]:
+        """Use the names that the data of a fit have, unless the fit ends before its first step is completed."""
+        before, step = self.names, self.step
+        if names is not None:
+            names.check_agreement(before)
+            self.names = names
+        try:
+            yield
+        finally:
+            if self.step == step:
+                self.names = before
 
     @contextlib.contextmanager
     def _outside_of_epochs(self) -> Iterator[None]:
@@ -360,14 +382,14 @@ class Engine:
             Name and value of the best figure so far.
         """
         with self.lock.turn, self.lock.lock:
-            stored = to_checkpoint(self.parameters, optimizer=optimizer, table=table, best=best)
+            stored = to_checkpoint(self.parameters, self.names, optimizer=optimizer, table=table, best=best)
             checkpoint.write(path, stored)
 
     @classmethod
     def load(cls, path: str | Path, threads: int | None) -> tuple[Engine, str | None]:
         """Return the engine of the network in a file, and the JSON of its table's schema, if the file has one."""
         stored = checkpoint.read(path)
-        return cls(from_checkpoint(stored), threads), stored.table
+        return cls(from_checkpoint(stored), threads, stored.names), stored.table
 
 
 def engine_of(network: Network) -> Engine:

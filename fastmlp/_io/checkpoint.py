@@ -70,6 +70,7 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
         tensors[_TOTALS] = checkpoint.totals
     try:
         described, complete = _decode(model_file.VERSION, metadata)
+        description.decode_names(metadata, described.architecture)
         shapes = ((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items())
         _check_shapes(described.architecture, complete, shapes)
         _check_numbers(described.architecture.optimizer, tensors)
@@ -98,15 +99,21 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         _check_shapes(described.architecture, complete, tensors)
         found.append((described, complete))
 
-    tensors = model_file.read(path, accept).tensors
+    _, metadata, tensors = model_file.read(path, accept)
     ((described, complete),) = found
     architecture = described.architecture
     with model_file.naming(path):
         _check_numbers(architecture.optimizer, tensors)
+        names = description.decode_names(metadata, architecture)
     count, slots = len(architecture.layers), None
     if complete:
         slots = {slot: _layers(tensors, f"optimizer.{slot}.", count) for slot in architecture.optimizer.slots}
-    return Checkpoint(**vars(described), weights=_layers(tensors, "", count), slots=slots, totals=tensors.get(_TOTALS))
+    return Checkpoint(
+        **{**vars(described), "names": names},
+        weights=_layers(tensors, "", count),
+        slots=slots,
+        totals=tensors.get(_TOTALS),
+    )
 
 
 def best_of(path: str | os.PathLike[str], architecture: Architecture, monitor: str) -> float | None:

@@ -6,6 +6,7 @@
     optimizer  {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0, ...}
     training   {"optimizer_state": true, "epoch": 2, "batch": 0, "step": 12, ...}, the counters of `COUNTERS`
     best       {"monitor": "val_loss", "value": "0.25"}, optional
+    feature_names, classes   ["age", "fare", ...], the names of inputs and of classes, each optional
     table      the schema of the table whose columns are the inputs, optional; `fastmlp.tables` knows its content
 
 How the format may change
@@ -26,11 +27,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastmlp import architecture as architectures
+from fastmlp._data.names import Names, check_names, class_count
 from fastmlp._runtime.checks import whole_number
 from fastmlp.architecture import Architecture
 
@@ -66,6 +68,8 @@ class Description:
         Layers, loss, optimizer, dtype and seed.
     counters : mapping of str to int
         The values of `COUNTERS`.
+    names : Names
+        The names of inputs and classes that the network knows.
     table : str, optional
         The JSON of the schema of the table whose columns are the inputs. Its user must check it.
     best : tuple of str and float, optional
@@ -74,6 +78,7 @@ class Description:
 
     architecture: Architecture
     counters: Mapping[str, int]
+    names: Names = field(default_factory=Names)
     table: str | None = None
     best: tuple[str, float] | None = None
 
@@ -87,13 +92,19 @@ def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
     if description.best is not None:
         monitor, value = description.best
         metadata["best"] = json.dumps({"monitor": monitor, "value": repr(float(value))})  # JSON has no infinity
+    for key, names in zip(_NAMES, (description.names.features, description.names.classes), strict=True):
+        if names is not None:
+            metadata[key] = json.dumps(names)
     if description.table is not None:
         metadata["table"] = description.table
     return metadata
 
 
+_NAMES = ("feature_names", "classes")
+
+
 def decode(metadata: Mapping[str, str]) -> tuple[Description, bool]:
-    """Return the description and whether the file has the optimizer's tensors; the inverse of `encode`.
+    """Return the description without names, and whether the file has the optimizer's tensors; inverts `encode`.
 
     Raises
     ------
@@ -121,6 +132,36 @@ def describe(
     counters, best = _checked_counters({**COUNTERS, **training}), _decode_best(metadata)
     described = Description(architecture=architecture, counters=counters, table=metadata.get("table"), best=best)
     return described, optimizer_state
+
+
+def decode_names(metadata: Mapping[str, str], architecture: Architecture) -> Names:
+    """Return the names of inputs and classes, for all format versions.
+
+    All are checked before the first is kept, because Python's strings take up to 20 times the text of short names.
+
+    Raises
+    ------
+    ValueError
+        If something is not a JSON array of strings, or is nothing that a network of this architecture can have.
+    """
+    found = [_Strings(metadata[key], key) if key in metadata else None for key in _NAMES]
+    for names, what, count in zip(
+        found, ("columns", "classes"), (architecture.inputs, class_count(architecture)), strict=True
+    ):
+        if names is not None:
+            check_names(names, what, count)
+    return Names(*(None if names is None else tuple(names) for names in found))
+
+
+class _Strings:
+    """The strings of a JSON array, decoded each time when they are iterated over."""
+
+    def __init__(self, text: str, key: str) -> None:
+        self.text, self.key = text, key
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield one string after the other; raise ValueError for anything else."""
+        return _elements(self.text, self.key, "name", _decode_string)
 
 
 def decode_objects(metadata: Mapping[str, str], *keys: str) -> list[dict[str, Any]]:
@@ -172,25 +213,46 @@ def _decode_architecture(metadata: Mapping[str, str]) -> Architecture:
 
 
 def _decode_layers(text: str) -> Iterator[Any]:
-    """Decode the elements of a JSON array one after the other, so that only one is in memory.
+    """Decode the layers one after the other, so that only one is in memory."""
+    return _elements(text, "layers", "layer", _decode_layer)
 
-    The decoder gets at most `TEXT_LIMIT` characters at a time, which bounds the memory of a hostile element.
+
+def _decode_layer(text: str, begin: int) -> tuple[Any, int]:
+    """Return the value at a position, and its length.
+
+    The decoder gets at most `TEXT_LIMIT` characters, which bounds the memory of a hostile element.
     """
+    try:
+        return _DECODER.raw_decode(text[begin : begin + TEXT_LIMIT])
+    except ValueError as error:
+        raise ValueError(f"not JSON of at most {TEXT_LIMIT} characters: {error}") from None
+
+
+def _decode_string(text: str, begin: int) -> tuple[str, int]:
+    """Return the string at a position, and how many characters describe it."""
+    if text[begin : begin + 1] != '"':
+        raise ValueError("not a string")
+    value, end = _DECODER.raw_decode(text, begin)
+    return value, end - begin
+
+
+def _elements(text: str, key: str, what: str, decode: Callable[[str, int], tuple[Any, int]]) -> Iterator[Any]:
+    """Yield the elements of the JSON array under a key of the metadata; `decode` decodes one, which is a `what`."""
     mark = _MARK.match(text)
     if not mark or mark[1] != "[":
-        raise ValueError(f"'layers' must hold a JSON array, got {text[:40]!r}")
+        raise ValueError(f"{key!r} must hold a JSON array, got {text[:40]!r}")
     index = 0
     while mark[1] != "]":
         begin = mark.end()
         try:
-            layer, length = _DECODER.raw_decode(text[begin : begin + TEXT_LIMIT])
+            element, length = decode(text, begin)
         except ValueError as error:
-            raise ValueError(f"layer {index} is not JSON of at most {TEXT_LIMIT} characters: {error}") from None
-        yield layer
+            raise ValueError(f"{what} {index} is {error}") from None
+        yield element
         end = begin + length
         mark = _MARK.match(text, end)
         if not mark or mark[1] == "[":
-            raise ValueError(f"'layers' has {text[end : end + 20]!r} after layer {index}, expected ',' or ']'")
+            raise ValueError(f"{key!r} has {text[end : end + 20]!r} after {what} {index}, expected ',' or ']'")
         index += 1
     if mark.end() != len(text):
-        raise ValueError(f"'layers' has {text[mark.end() : mark.end() + 20]!r} after its end")
+        raise ValueError(f"{key!r} has {text[mark.end() : mark.end() + 20]!r} after its end")

@@ -34,6 +34,7 @@ from fastmlp._io import model_header
 from fastmlp._io.atomic import write_atomically
 from fastmlp._io.model_header import METADATA_LIMIT, NAME_LIMIT, Entry
 from fastmlp._runtime import memory
+from fastmlp._runtime.checks import repeated_name
 
 FORMAT = "fastmlp"
 VERSION = "2"  # the version that is written
@@ -241,19 +242,9 @@ def _check_entries(header: bytes, begin: int, length: int) -> None:
             raise ValueError(f"it is truncated: tensor {name!r} ends at byte {position} of {length}")
     if position != length:
         raise ValueError(f"its tensors take {position} bytes, but {length} follow the header")
-    _check_different(hashes, (name for name, _ in model_header.entries(header, begin)))
-
-
-def _check_different(hashes: array.array[int], names: Iterable[str]) -> None:
-    """Check that no name is repeated; a name is kept in memory only if another one has the same hash."""
-    ordered = np.sort(np.frombuffer(hashes, np.int64))
-    repeated = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
-    seen: set[str] = set()
-    for name in names if repeated else ():
-        if name in seen:
-            raise ValueError(f"its header names {name!r} twice")
-        if hash(name) in repeated:
-            seen.add(name)
+    repeated = repeated_name(hashes, (name for name, _ in model_header.entries(header, begin)))
+    if repeated is not None:
+        raise ValueError(f"its header names {repeated!r} twice")
 
 
 def _digest(header: bytes, parts: Iterable[memoryview]) -> str:

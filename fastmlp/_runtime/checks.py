@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -113,3 +114,25 @@ def number(value: object, what: str, minimum: float = 0.0, below: float = math.i
         limit = "finite" if below == math.inf else f"less than {below:g}"
         raise ValueError(f"{what} must be at least {minimum:g} and {limit}, got {value!r}")
     return result
+
+
+def repeated_name(hashes: array.array[int], names: Iterable[str]) -> str | None:
+    """Return a name that occurs twice, or None. A name is kept in memory only if another one has the same hash.
+
+    Parameters
+    ----------
+    hashes : array of int64
+        The hash of each name, which this function sorts.
+    names : iterable of str
+        The names, which are read again only if a hash is repeated.
+    """
+    ordered = np.frombuffer(hashes, np.int64)
+    ordered.sort()
+    repeated = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
+    seen: set[str] = set()
+    for name in names if repeated else ():
+        if name in seen:
+            return name
+        if hash(name) in repeated:
+            seen.add(name)
+    return None

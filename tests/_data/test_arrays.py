@@ -11,7 +11,7 @@ import pytest
 from array_cases import COLUMNS, DTYPES, LAYOUTS, ROWS, Frame, backwards, memmapped, numbers_of, strided, unaligned
 from behaviour import small_network
 
-from fastmlp._data import arrays
+from fastmlp._data import arrays, inputs
 from fastmlp._data.arrays import SelectedRows
 
 FLOAT32 = np.dtype(np.float32)
@@ -177,20 +177,20 @@ def test_what_does_not_hold_real_numbers_is_refused(given: Any, error: type[Exce
         arrays.real_array(given, "X")
 
 
-def test_names_in_y_may_become_labels() -> None:
-    with pytest.raises(TypeError, match=r"; np.unique\(y, return_inverse=True\)\[1\] turns names into labels"):
+def test_labels_need_a_cross_entropy() -> None:
+    with pytest.raises(TypeError, match="; labels need a network with a cross-entropy, such as output='softmax'"):
         arrays.real_array(["cat", "dog"], "y")
 
 
 # Inputs ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("check", [arrays.check_inputs, arrays.check_input_shape])
+@pytest.mark.parametrize("check", [inputs.check_inputs, inputs.check_input_shape])
 def test_inputs_are_not_copied(check: Any) -> None:
     assert check(VALUES, ARCHITECTURE) is VALUES
 
 
-@pytest.mark.parametrize("check", [arrays.check_inputs, arrays.check_input_shape])
+@pytest.mark.parametrize("check", [inputs.check_inputs, inputs.check_input_shape])
 def test_a_shape_that_does_not_suit_the_network_is_refused(check: Any) -> None:
     with pytest.raises(ValueError, match=r"^X must have shape \(n, 3\) for this network, got \(41, 2\)$"):
         check(VALUES[:, :2], ARCHITECTURE)
@@ -203,9 +203,9 @@ def test_a_shape_that_does_not_suit_the_network_is_refused(check: Any) -> None:
 def test_a_check_of_the_shape_does_not_read_values() -> None:
     wrong = VALUES.copy()
     wrong[3, 1] = np.nan
-    assert arrays.check_input_shape(wrong, ARCHITECTURE) is wrong
+    assert inputs.check_input_shape(wrong, ARCHITECTURE) is wrong
     with pytest.raises(ValueError, match=r"X must be finite, but X\[3, 1\] is nan; leave such rows out, or fill them"):
-        arrays.check_inputs(wrong, ARCHITECTURE)
+        inputs.check_inputs(wrong, ARCHITECTURE)
 
 
 @pytest.mark.parametrize("layout", ["C", "Fortran", "strided", "negative strides", "unaligned", "big-endian"])

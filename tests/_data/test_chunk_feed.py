@@ -17,6 +17,7 @@ from fastmlp import Callback, EarlyStopping, Network, NonFiniteLossError
 from fastmlp._data import arrays
 from fastmlp._data.batch_source import UNKNOWN_LENGTH
 from fastmlp._data.chunk_feed import ChunkData
+from fastmlp._data.names import Names
 from fastmlp._display.progress import ProgressLine
 from fastmlp._engine.records import new_record
 from fastmlp.kernels.tables import Plan, State
@@ -230,7 +231,7 @@ def test_batches_of_several_chunks_are_staged_in_sequence(shuffle: bool, monkeyp
     monkeypatch.setattr(arrays, "STAGE_BYTES", 1)  # one batch at a time
     record, state = new_record(Plan), new_record(State)
     state.seed, state.batch = 7, 5
-    chunks = ChunkData(cut([3, 30, 0, 7, 1], X, LABELS), 1, small_network().architecture, None, None, 0.0)
+    chunks = ChunkData(cut([3, 30, 0, 7, 1], X, LABELS), 1, small_network().architecture, Names(), None, None, 0.0)
     feed = chunks.feed(record, state, BATCH, shuffle)
     assert (record.batch_size, state.batch, feed.rows_per_epoch, feed.streamed) == (BATCH, 0, None, True)
     assert (record.samples, feed.steps_per_epoch) == (UNKNOWN_LENGTH, UNKNOWN_LENGTH)

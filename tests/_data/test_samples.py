@@ -40,7 +40,7 @@ def test_samples_hold_the_checked_arguments() -> None:
 @pytest.mark.parametrize("suffix", ["", " of validation_data"])
 def test_x_is_checked_first_then_y_then_the_weights(given: Any, message: str, suffix: str, size: str) -> None:
     with pytest.raises(ValueError, match=message.replace("{}", suffix)):
-        check_samples(*given, ARCHITECTURE, suffix)
+        check_samples(*given, ARCHITECTURE, suffix=suffix)
 
 
 @pytest.mark.parametrize("place", [0, 20, 40])

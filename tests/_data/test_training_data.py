@@ -13,7 +13,8 @@ from fastmlp._data import arrays
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.arrays import SelectedRows
 from fastmlp._data.chunk_feed import ChunkData
-from fastmlp._data.training_data import TrainingData, check_training_data, check_validation_data
+from fastmlp._data.names import Names
+from fastmlp._data.training_data import TrainingData, check_training_data
 
 ARCHITECTURE = small_network().architecture
 X, LABELS = small_data()
@@ -28,7 +29,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def checked(X: Any = X, y: Any = LABELS, **options: Any) -> TrainingData:
-    return check_training_data(X, y, ARCHITECTURE, **{**DEFAULTS, **options})
+    return check_training_data(X, y, ARCHITECTURE, Names(), **{**DEFAULTS, **options})
 
 
 def test_arrays_train_in_full_and_without_validation_by_default() -> None:
@@ -120,11 +121,10 @@ def test_validation_that_does_not_suit_is_refused(
     given: Any, split: float, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        check_validation_data(given, split, ARCHITECTURE)
+        checked(validation_data=given, validation_split=split)
 
 
 def test_validation_data_may_be_a_list() -> None:
-    assert check_validation_data(None, 0.5, ARCHITECTURE) is None
-    samples = check_validation_data([X, LABELS], 0.0, ARCHITECTURE)
+    _, samples = checked(validation_data=[X, LABELS])
     assert samples is not None
     assert samples.X is X

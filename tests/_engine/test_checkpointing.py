@@ -13,6 +13,7 @@ from cases import LEARNERS
 
 import fastmlp
 from fastmlp import Network
+from fastmlp._data.names import Names
 from fastmlp._engine import checkpointing
 from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
@@ -34,7 +35,7 @@ def test_a_checkpoint_holds_copies_of_everything(optimizer: Any) -> None:
     network = small_network(optimizer=optimizer)
     network.fit(X, LABELS, epochs=2, batch_size=8)
     before, parameters = bits(network), network._engine.parameters
-    stored = checkpointing.to_checkpoint(parameters, optimizer=True, table="{}", best=("loss", 0.5))
+    stored = checkpointing.to_checkpoint(parameters, Names(), optimizer=True, table="{}", best=("loss", 0.5))
     assert (stored.table, stored.best) == ("{}", ("loss", 0.5))
     assert (stored.counters["epoch"], stored.counters["step"]) == (2, 12)
     back = checkpointing.from_checkpoint(stored)
@@ -49,7 +50,7 @@ def test_a_checkpoint_holds_copies_of_everything(optimizer: Any) -> None:
 def test_without_the_optimizer_there_are_neither_slots_nor_totals() -> None:
     network = small_network()
     network.fit(X, LABELS, batch_size=8)
-    stored = checkpointing.to_checkpoint(network._engine.parameters, optimizer=False)
+    stored = checkpointing.to_checkpoint(network._engine.parameters, Names(), optimizer=False)
     assert (stored.slots, stored.totals) == (None, None)
     back = checkpointing.from_checkpoint(stored)
     assert not back.slots.any()
