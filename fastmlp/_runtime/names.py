@@ -15,7 +15,16 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _FIT_ARGUMENTS = (
-    *("epochs", "batch_size", "validation_data", "validation_split", "sample_weight", "class_weight", "shuffle"),
+    *(
+        "epochs",
+        "batch_size",
+        "validation_data",
+        "validation_split",
+        "sample_weight",
+        "class_weight",
+        "classes",
+        "shuffle",
+    ),
     *("metrics", "callbacks", "verbose"),
 )
 
@@ -111,6 +120,8 @@ _OTHERS = {
     "validation_data": "valdata evalset validationset xval valset testdata",
     "sample_weight": "weights sampleweights",
     "class_weight": "classweights",
+    "classes": "classnames labelnames",
+    "feature_names": "featurenamesin columns columnnames",
     # arguments and attributes of callbacks
     "network": "model net estimator",
     "patience": "wait niternochange earlystoppingrounds earlystoppingpatience stoppingrounds",
@@ -128,7 +139,7 @@ _OTHERS = {
     "save": "saveweights savemodel dump tofile",
     "fit": "fitgenerator learn",
     "predict": "forward transform predictgenerator predictproba call predictonbatch decisionfunction",
-    "predict_classes": "predictclass predictlabel classify",
+    "predict_classes": "predictclass classify",
     "evaluate": "score test testonbatch evaluategenerator",
     "train_on_batch": "partialfit trainbatch trainstep step",
     "loss_and_gradients": "backward gradients grad gradient backprop",
