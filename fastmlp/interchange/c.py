@@ -23,10 +23,12 @@ def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *
     """Export a network as a C99 header that predicts as `Network.predict` does.
 
     The header defines `void mlp_predict(const float *x, float *y)`, which predicts one row (double for a float64
-    network), and the macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. Headers with different names can be used in one
-    program; names may differ in case alone, but some systems do not distinguish such names of files. The weights are constants with enough digits to
+    network), and the macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. The weights are constants with enough digits to
     have the same bits as in the network. The function allocates no memory and is thread-safe. It uses MLP_SCRATCH
     numbers on the stack. Link with the mathematical library, `-lm`.
+
+    Headers with different names can be used in one program. The names may differ in case alone, but then give the files
+    other names, because Windows and macOS do not distinguish them.
 
     Parameters
     ----------
