@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FEW_DUPLICATES = 0.05  # of the test rows; fewer change their figures little
+
 
 def curve_hints(curves: Mapping[str, Sequence[float]]) -> list[str]:
     """Return what the losses of the epochs suggest.
@@ -34,6 +36,22 @@ def curve_hints(curves: Mapping[str, Sequence[float]]) -> list[str]:
         epochs = "1 epoch" if len(validation) == 1 else f"{len(validation)} epochs"
         hints.append(f"The last epoch was the best, so more than {epochs} may give a better model.")
     return hints
+
+
+def duplicate_hints(share: float | None) -> list[str]:
+    """Return whether many test rows are training rows or validation rows as well.
+
+    Parameters
+    ----------
+    share : float or None
+        The share of the test rows that are. None if it is unknown.
+    """
+    if share is None or share < FEW_DUPLICATES:
+        return []
+    return [
+        f"{100 * share:.3g} % of the test rows are equal to rows that trained the model or chose its epoch, so that "
+        "the test figures may be too good."
+    ]
 
 
 def class_hints(

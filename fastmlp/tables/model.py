@@ -193,7 +193,10 @@ class TabularModel(AttributeHints):
                 self.record, self.hints = begun, ()
         measured = (record.stored_figures(self.table_figures(table, part)) for part in ("validation", "test"))
         self.record = dataclasses.replace(begun, **dict(zip(("validation", "test"), measured, strict=True)))
-        self.hints = (*hints.curve_hints(history.history), *self._baseline_hints(table))
+        duplicates = SeenRowCounter(begun.seen)
+        duplicates.add(*table.part("test"))
+        found = [*hints.curve_hints(history.history), *self._baseline_hints(table)]
+        self.hints = (*found, *hints.duplicate_hints(duplicates.share()))
         return history
 
     def outputs(self, X: NDArray[np.float32]) -> NDArray[Any]:
