@@ -1,9 +1,12 @@
 """Train a network on a CSV file, and use it to predict the rows of other CSV files.
 
-A file passes through the modules of this package in this order:
+A DataFrame takes the same way: `frames` makes the texts of a CSV file of its values, and `sources` opens either. A file
+passes through the modules of this package in this order:
 
-1. `file_format` checks that a path is a text file and finds the character that separates its fields.
-2. `reader` yields the rows in blocks. `csv_file` opens the file; `faults` explains why a row cannot be read.
+1. `file_format` checks that a path is a text file, which `other_formats` names otherwise, and finds the character that
+   separates its fields.
+2. `reader` yields the rows in blocks. `csv_file` opens the file, `header` checks the names of its columns, and `faults`
+   explains why a row cannot be read.
 3. `values` converts the texts of a block to numbers or to category codes. `matching` decides which texts are one value.
 4. `collect` reads all columns of a training file, `columns` decides whether each holds numbers or categories, and
    `column_checks` rejects columns that hold neither.

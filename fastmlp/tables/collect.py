@@ -11,20 +11,28 @@ from collections.abc import Collection
 
 from fastmlp.tables.column_checks import ColumnOptions
 from fastmlp.tables.columns import ColumnReader, ColumnValues
-from fastmlp.tables.errors import TableError, missing_column_error
+from fastmlp.tables.errors import TableError, missing_column_error, warn
 from fastmlp.tables.file_format import SEPARATORS
+from fastmlp.tables.frames import FrameReader
+from fastmlp.tables.header import data_like
 from fastmlp.tables.reader import Reader
 
 
 def collect(
-    reader: Reader, target: str, *, categorical: Collection[str], ignore: Collection[str], decimal: str
-) -> list[ColumnValues]:
+    reader: Reader | FrameReader,
+    target: str,
+    *,
+    categorical: Collection[str],
+    ignore: Collection[str],
+    decimal: str,
+    skip_missing_target: bool = False,
+) -> tuple[list[ColumnValues], int]:
     """Read the columns of a training file.
 
     Parameters
     ----------
-    reader : Reader
-        The file.
+    reader : Reader or FrameReader
+        The file or frame.
     target : str
         The column to predict.
     categorical : collection of str
@@ -33,20 +41,33 @@ def collect(
         Columns to leave out.
     decimal : {".", ","}
         The decimal sign.
+    skip_missing_target : bool
+        Whether to leave out rows whose target is missing. Otherwise such a row is an error.
 
     Returns
     -------
-    list of ColumnValues
+    columns : list of ColumnValues
         All columns except the ignored ones, in the order of the file.
+    skipped : int
+        How many rows were left out.
+
+    Warns
+    -----
+    TableWarning
+        If the header looks like a row of data.
 
     Raises
     ------
     TableError
         If a column does not exist, or holds neither numbers nor categories.
     """
+    if isinstance(reader, Reader) and (text := data_like(reader.names)):
+        warn(reader.path, text, line=1)
     names = _names_to_read(reader, target, categorical=categorical, ignore=ignore)
     columns = {
-        name: ColumnReader(ColumnOptions(reader.path, name, decimal, name in categorical, name == target))
+        name: ColumnReader(
+            ColumnOptions(reader.path, name, decimal, name in categorical, name == target, skip_missing_target)
+        )
         for name in names
     }
     values = _read(reader, columns)
@@ -62,10 +83,26 @@ def collect(
         raise TableError(
             reader.path, "the file changed while it was read; try again when no other program writes to it"
         )
-    return collected
+    return _without_missing_target(reader.path, collected, target) if skip_missing_target else (collected, 0)
 
 
-def _names_to_read(reader: Reader, target: str, *, categorical: Collection[str], ignore: Collection[str]) -> list[str]:
+def _without_missing_target(path: str, columns: list[ColumnValues], target: str) -> tuple[list[ColumnValues], int]:
+    """Return the columns without the rows whose target is missing, and the number of these rows.
+
+    Raises
+    ------
+    TableError
+        If no rows are left.
+    """
+    missing = next(column.missing for column in columns if column.name == target)
+    if missing.all():
+        raise TableError(path, "the target is missing in every row; choose another --target", column=target)
+    return [column.take(~missing) for column in columns], int(missing.sum())
+
+
+def _names_to_read(
+    reader: Reader | FrameReader, target: str, *, categorical: Collection[str], ignore: Collection[str]
+) -> list[str]:
     """Return the names of the columns that are not ignored.
 
     Raises
@@ -81,6 +118,8 @@ def _names_to_read(reader: Reader, target: str, *, categorical: Collection[str],
             reader.path, "the target cannot be ignored; choose another --target, or do not ignore it", column=target
         )
     names = [name for name in reader.names if name not in ignore]
+    if len(reader.names) < 2 and isinstance(reader, FrameReader):
+        raise TableError(reader.path, "this is the only column; add columns to predict it from", column=target)
     if len(reader.names) < 2:
         separator = SEPARATORS.get(reader.separator, repr(reader.separator))
         raise TableError(
@@ -98,7 +137,7 @@ def _names_to_read(reader: Reader, target: str, *, categorical: Collection[str],
     return names
 
 
-def _read(reader: Reader, columns: dict[str, ColumnReader]) -> dict[str, ColumnValues | None]:
+def _read(reader: Reader | FrameReader, columns: dict[str, ColumnReader]) -> dict[str, ColumnValues | None]:
     """Read the file once. The value of a column that must be read again is None."""
     readers = [(reader.places[name], column) for name, column in columns.items()]
     for block in reader.blocks():

@@ -60,7 +60,9 @@ class ColumnOptions:
     categorical : bool
         Whether the user declared the column to hold categories, even if its values are numbers.
     is_target : bool
-        Whether it is the column to predict. Its values must not be missing.
+        Whether it is the column to predict. Its values must not be missing, unless `skip_missing` is true.
+    skip_missing : bool
+        Whether rows whose target is missing will be left out.
     """
 
     path: str
@@ -68,6 +70,7 @@ class ColumnOptions:
     decimal: str
     categorical: bool
     is_target: bool
+    skip_missing: bool = False
 
     def is_number(self, text: str) -> bool:
         """Return whether a text is a number or a missing value."""
@@ -97,7 +100,11 @@ class ColumnOptions:
 def check_target_present(column: ColumnOptions, text: str, line: int) -> None:
     """Raise TableError if the target of a row is a missing value."""
     if column.is_number(text):
-        raise column.error(f"the target is missing (found {quote_value(text)}); fill it in or remove the row", line)
+        raise column.error(
+            f"the target is missing (found {quote_value(text)}); fill it in or remove the row, or leave all such rows "
+            "out with --skip-missing-target",
+            line,
+        )
 
 
 def raise_mixed(column: ColumnOptions, first_text: FirstText, numbers: int, present: int) -> NoReturn:

@@ -79,12 +79,6 @@ def mean_and_deviation(path: str, name: str, values: Floats) -> tuple[float, flo
     return mean, deviation
 
 
-def count_missing(column: ColumnValues) -> int:
-    """Return how many values of a column are missing."""
-    missing = np.isnan(column.values) if column.categories is None else column.values == MISSING_CODE
-    return int(missing.sum())
-
-
 def is_constant(column: Column, values: NDArray[Any]) -> bool:
     """Return whether a column has the same value in all training rows, missing numbers excluded.
 

@@ -7,7 +7,7 @@ the rest of the file shows that this was wrong, the column is read again as cate
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -49,6 +49,16 @@ class ColumnValues:
     values: NDArray[Any]
     categories: tuple[str, ...] | None
     as_categories: ColumnValues | None = None
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """For each row, whether its value is missing."""
+        return np.isnan(self.values) if self.categories is None else self.values == MISSING_CODE
+
+    def take(self, rows: NDArray[np.bool_]) -> ColumnValues:
+        """Return the column in some rows."""
+        as_categories = None if self.as_categories is None else self.as_categories.take(rows)
+        return replace(self, values=self.values[rows], as_categories=as_categories)
 
 
 class ColumnReader:
@@ -98,7 +108,7 @@ class ColumnReader:
             missing = np.isnan(self._add_numbers(texts, lines))
         else:
             missing = self._add_codes(texts, lines) == MISSING_CODE
-        if self.options.is_target:
+        if self.options.is_target and not self.options.skip_missing:
             for row in np.flatnonzero(missing).tolist():
                 check_target_present(self.options, texts[row], lines[row])
 

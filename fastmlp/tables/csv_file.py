@@ -19,6 +19,24 @@ READ_ERRORS = (csv.Error, UnicodeDecodeError, NulByteError)
 """The exceptions that reading rows from `open_csv` may raise because of the file's content."""
 
 
+class NamedFile:
+    """The path of a file that messages call by another name, such as standard input that was copied to a file.
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    name : str
+        Its name in messages.
+    """
+
+    def __init__(self, path: str, name: str) -> None:
+        self.path, self.name = path, name
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
 class CountingFile(io.RawIOBase):
     """A binary file that counts the bytes read from it and raises `NulByteError` at a NUL byte.
 

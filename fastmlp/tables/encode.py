@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from fastmlp.tables.errors import (
     missing_column_error,
     quote_value,
 )
+from fastmlp.tables.frames import FrameReader
+from fastmlp.tables.header import data_like
 from fastmlp.tables.matching import CategoryIndex
 from fastmlp.tables.reader import Block, Reader
 from fastmlp.tables.schema import MAX_STANDARDISED, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
 from fastmlp.tables.unseen import UnseenCells
-from fastmlp.tables.values import Floats, parse_number, parse_numbers
+from fastmlp.tables.values import MISSING, Floats, parse_number, parse_numbers
 
 Matrix = NDArray[np.float32]
 
@@ -71,8 +74,8 @@ class Encoder:
     ----------
     schema : Schema
         The schema of the model.
-    reader : Reader
-        The file. The order of its columns may differ from the schema's, and it may have more columns.
+    reader : Reader or FrameReader
+        The file or frame. The order of its columns may differ from the schema's, and it may have more columns.
     with_target : bool
         Whether the file must have the target column.
 
@@ -87,7 +90,7 @@ class Encoder:
         If the file lacks a column.
     """
 
-    def __init__(self, schema: Schema, reader: Reader, *, with_target: bool) -> None:
+    def __init__(self, schema: Schema, reader: Reader | FrameReader, *, with_target: bool) -> None:
         self.schema, self.path = schema, reader.path
         _require_columns(schema, reader, with_target=with_target)
         target = schema.target
@@ -127,6 +130,16 @@ class Encoder:
         out = np.empty((len(block.lines), self.schema.width), np.float32)
         encode_columns(out, self.schema, columns)
         return out
+
+    def without_missing_target(self, block: Block) -> Block:
+        """Return the rows of a block whose target is not missing."""
+        present = [text.strip() not in MISSING for text in block.columns[self._target_place]]
+        if all(present):
+            return block
+        columns: list[Sequence[str]] = [()] * len(block.columns)
+        for place in (*self._column_places, self._target_place):
+            columns[place] = list(compress(block.columns[place], present))
+        return Block(columns, list(compress(block.lines, present)))
 
     def targets(self, block: Block) -> NDArray[Any]:
         """Return the true targets of a block.
@@ -183,20 +196,22 @@ class Encoder:
         raise AssertionError(f"{name}: parse_numbers rejects a block of finite numbers")
 
 
-def _require_columns(schema: Schema, reader: Reader, *, with_target: bool) -> None:
+def _require_columns(schema: Schema, reader: Reader | FrameReader, *, with_target: bool) -> None:
     """Raise TableError if the file lacks a column of the schema."""
     needed = [column.name for column in schema.columns]
     absent = [name for name in (*needed, schema.target.name) if name not in reader.places]
     if not with_target and schema.target.name in absent:
         absent.remove(schema.target.name)
     reason = ", which the model needs"
+    if isinstance(reader, Reader) and absent and (text := data_like(reader.names)):
+        reason += f" ({text})"
     if len(absent) == 1:
         what = "target" if absent[0] == schema.target.name else "column"
         raise missing_column_error(reader.path, absent[0], reader.names, what, reason)
     if absent:
         raise TableError(
             reader.path,
-            f"there are no columns {list_names(absent)}{reason}. {describe_columns(reader.names)}",
+            f"there are no columns {list_names(absent)}{reason}. {describe_columns(reader.names, reader.path)}",
         )
 
 

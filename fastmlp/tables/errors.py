@@ -13,6 +13,12 @@ _MAX_VALUE_LENGTH = 60  # characters of a value that a message quotes
 _MAX_NAMES = 20  # that a message lists
 
 
+class FrameName(str):
+    """The name of a frame, in place of the path of a file. Its rows are counted from 0, and are not lines of a file."""
+
+    __slots__ = ()
+
+
 class TableError(ValueError):
     """Raised when a file cannot be used as a table.
 
@@ -21,11 +27,11 @@ class TableError(ValueError):
     Parameters
     ----------
     path : str
-        Path of the file.
+        Path of the file, or the `FrameName` of a frame.
     text : str
         What was found and what to do about it.
     line : int, optional
-        Line of the file, counted from 1.
+        Line of the file, counted from 1; or row of the frame, counted from 0.
     column : str, optional
         Name of the column.
     """
@@ -45,7 +51,9 @@ def warn(path: str, text: str, *, line: int | None = None, column: str | None = 
 
 def _message(path: str, text: str, line: int | None, column: str | None) -> str:
     """Return a message that begins with the place that it is about."""
-    where = path if line is None else f"{path}:{line}"
+    where = path
+    if line is not None:
+        where = f"{path}, row {line}" if isinstance(path, FrameName) else f"{path}:{line}"
     return f"{where}: {text}" if column is None else f"{where}: column {column!r}: {text}"
 
 
@@ -83,13 +91,13 @@ def missing_column_error(
     similar = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
     similar = similar or [other for other in found if other.casefold() == name.casefold()]
     hint = f"; did you mean {similar[0]!r}?" if similar else "."
-    return TableError(path, f"there is no {what} {name!r}{reason}{hint} {describe_columns(found)}")
+    return TableError(path, f"there is no {what} {name!r}{reason}{hint} {describe_columns(found, path)}")
 
 
-def describe_columns(names: Iterable[str]) -> str:
-    """Return a sentence that lists the columns of a file, with advice if there is only one."""
+def describe_columns(names: Iterable[str], path: str = "") -> str:
+    """Return a sentence that lists the columns of a file or frame, with advice if a file has only one."""
     found = list(names)
-    if len(found) == 1:
+    if len(found) == 1 and not isinstance(path, FrameName):
         return (
             f"The only column is {quote_value(found[0])}; if the columns are separated by another character, give it "
             "with --separator"

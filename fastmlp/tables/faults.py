@@ -14,13 +14,15 @@ from fastmlp.tables.csv_file import READ_ERRORS, count_line_ends, open_csv
 from fastmlp.tables.errors import TableError
 
 
-def raise_fault(path: str, separator: str, error: Exception) -> NoReturn:
+def raise_fault(path: str, name: str, separator: str, error: Exception) -> NoReturn:
     """Raise the `TableError` that explains `error`.
 
     Parameters
     ----------
     path : str
         Path of the file.
+    name : str
+        Its name in messages.
     separator : str
         The character between its fields.
     error : Exception
@@ -34,14 +36,14 @@ def raise_fault(path: str, separator: str, error: Exception) -> NoReturn:
         `error` itself, if the fault is not found because the file has changed since.
     """
     if isinstance(error, csv.Error):
-        raise _syntax_error(path, separator, error) from None
-    fault = _undecodable_byte(path)
+        raise _syntax_error(path, name, separator, error) from None
+    fault = _undecodable_byte(path, name)
     if fault is None:
         raise error
     raise fault from None
 
 
-def _syntax_error(path: str, separator: str, error: csv.Error) -> TableError:
+def _syntax_error(path: str, name: str, separator: str, error: csv.Error) -> TableError:
     """Return the error for a row that breaks the rules of quoting. The line is the one in which the row begins."""
     end_of_last_row = 0
     with open_csv(path, separator) as (_, rows), contextlib.suppress(*READ_ERRORS):
@@ -56,10 +58,10 @@ def _syntax_error(path: str, separator: str, error: csv.Error) -> TableError:
         )
     else:
         text = 'a quote (") opens here and is never closed; close it, or double the quotes inside a quoted text'
-    return TableError(path, text, line=end_of_last_row + 1)
+    return TableError(name, text, line=end_of_last_row + 1)
 
 
-def _undecodable_byte(path: str) -> TableError | None:
+def _undecodable_byte(path: str, name: str) -> TableError | None:
     """Return the error for the first NUL byte or byte that is not UTF-8. None if there is neither."""
     number = 1
     with open(path, "rb") as file:
@@ -67,7 +69,7 @@ def _undecodable_byte(path: str) -> TableError | None:
             before, nul, _ = line.partition(b"\0")
             if nul:
                 return TableError(
-                    path,
+                    name,
                     "found a NUL byte, so this is a binary file; give a CSV file of text",
                     line=number + count_line_ends(before.decode("latin-1")),
                 )
@@ -75,9 +77,9 @@ def _undecodable_byte(path: str) -> TableError | None:
                 number += count_line_ends(line.decode("utf-8"))
             except UnicodeDecodeError as fault:
                 return TableError(
-                    path,
+                    name,
                     f"found byte 0x{line[fault.start]:02x}, which is not UTF-8; if the file is Latin-1, convert it: "
-                    f"iconv -f LATIN1 -t UTF-8 {os.path.basename(path)} > new.csv",
+                    f"iconv -f LATIN1 -t UTF-8 {os.path.basename(name)} > new.csv",
                     line=number + count_line_ends(line[: fault.start].decode("utf-8")),
                 )
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import difflib
 import io
 import os
 import stat
@@ -12,6 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from fastmlp.tables.errors import TableError
+from fastmlp.tables.other_formats import recognise
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 """The separators that are found without being given, and their names in messages."""
@@ -21,17 +23,6 @@ EMPTY_FILE = "the file is empty; give a CSV file with a header and rows"
 
 _SAMPLE_BYTES = 1 << 16  # from which the separator is found
 _SAMPLE_ROWS = 50
-_UTF32_ADVICE = "convert it: iconv -f UTF-32 -t UTF-8 {name} > new.csv"
-_UTF16_ADVICE = "convert it: iconv -f UTF-16 -t UTF-8 {name} > new.csv"
-_OTHER_FORMATS = {  # first bytes: what the file is, what to do
-    codecs.BOM_UTF32_LE: ("UTF-32 text", _UTF32_ADVICE),  # before UTF-16, whose mark is the beginning of this one
-    codecs.BOM_UTF32_BE: ("UTF-32 text", _UTF32_ADVICE),
-    codecs.BOM_UTF16_LE: ("UTF-16 text", _UTF16_ADVICE),
-    codecs.BOM_UTF16_BE: ("UTF-16 text", _UTF16_ADVICE),
-    b"PK\x03\x04": ("a zip archive or a workbook", "unzip it, or save the sheet as CSV"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save the sheet as CSV"),
-    b"\x1f\x8b": ("compressed by gzip", "decompress it first, with gunzip"),
-}
 
 
 class Sample(NamedTuple):
@@ -49,41 +40,59 @@ class Sample(NamedTuple):
     size: int
 
 
-def read_sample(path: str) -> Sample:
-    """Return the first lines of a file.
+def read_sample(path: str, name: str) -> Sample:
+    """Return the first lines of a file. `name` is its name in messages.
 
     Raises
     ------
     TableError
         If there is no such file, or if it is empty, not a regular file or not a text file.
     """
-    size = _size_of_regular_file(path)
+    size = _size_of_regular_file(path, name)
     with open(path, "rb") as file:
         start = file.read(_SAMPLE_BYTES)
     if not start.removeprefix(codecs.BOM_UTF8).strip():
-        raise TableError(path, EMPTY_FILE)
-    for first_bytes, (what, advice) in _OTHER_FORMATS.items():
-        if start.startswith(first_bytes):
-            advice = advice.format(name=os.path.basename(path))
-            raise TableError(path, f"the file is {what}, not CSV in UTF-8; {advice}")
+        raise TableError(name, EMPTY_FILE)
+    if recognised := recognise(start):
+        what, advice = recognised
+        advice = advice.format(name=os.path.basename(name))
+        raise TableError(name, f"the file is {what}, not CSV in UTF-8; {advice}")
     if len(start) == _SAMPLE_BYTES:
         end = max(start.rfind(b"\n"), start.rfind(b"\r")) + 1
         start = start[: end or _SAMPLE_BYTES]  # if the first row is longer than the sample, a part of it is enough
     return Sample(start.decode("utf-8-sig", errors="replace"), size)
 
 
-def _size_of_regular_file(path: str) -> int:
+def _size_of_regular_file(path: str, name: str) -> int:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise TableError(path, "there is no such file; check the path") from None
+        similar = similar_file(path)
+        hint = f"did you mean {similar!r}?" if similar else "check the path"
+        raise TableError(name, f"there is no such file; {hint}") from None
     if stat.S_ISDIR(status.st_mode):
-        raise TableError(path, "this is a folder; give a CSV file in it")
+        raise TableError(name, "this is a folder; give a CSV file in it")
     if not stat.S_ISREG(status.st_mode):
         raise TableError(
-            path, "this is not a regular file, and the data is read more than once; save the data to a file first"
+            name,
+            "this is not a regular file, and the data is read more than once; save the data to a file first, or give - "
+            "on the command line to read standard input",
         )
     return status.st_size
+
+
+def similar_file(path: str, suffix: str = "") -> str | None:
+    """Return the path of the file, in the same folder, whose name is most similar to that of a missing file.
+
+    Only names that end in `suffix` are considered. None if there is no similar one.
+    """
+    folder, name = os.path.split(path)
+    try:
+        names = {other.lower(): other for other in sorted(os.listdir(folder or ".")) if other.endswith(suffix)}
+    except OSError:
+        return None
+    similar = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)
+    return os.path.join(folder, names[similar[0]]) if similar else None
 
 
 def is_separator(text: object) -> bool:

@@ -23,12 +23,13 @@ from fastmlp.optimizers import Optimizer
 from fastmlp.tables import hints, record
 from fastmlp.tables import schema as schemas
 from fastmlp.tables.encode import Encoder
+from fastmlp.tables.errors import TableError
 from fastmlp.tables.evaluation import Evaluation
 from fastmlp.tables.preparing import Part, TrainingTable
-from fastmlp.tables.reader import Reader
 from fastmlp.tables.record import TrainingRecord
 from fastmlp.tables.schema import ClassTarget, NumberTarget, Schema, Target
 from fastmlp.tables.seen_rows import SeenRowCounter
+from fastmlp.tables.sources import Source, open_table
 from fastmlp.tables.target_losses import loss_units, resolve_loss
 
 _RESERVED_FOR_LAYERS = 1 << 20  # bytes of the file's header, enough for about 1,500 layers
@@ -219,7 +220,7 @@ class TabularModel(AttributeHints):
         return found.astype(np.float64) * target.deviation + target.mean
 
     def predictions(
-        self, path: str | os.PathLike[str], *, separator: str | None = None, verbose: bool | str = "auto"
+        self, data: Source, *, separator: str | None = None, verbose: bool | str = "auto"
     ) -> Iterator[NDArray[Any]]:
         """Yield the outputs for the rows of a file block by block, so that the file may be larger than memory.
 
@@ -228,8 +229,8 @@ class TabularModel(AttributeHints):
 
         Parameters
         ----------
-        path : path-like
-            A CSV file in UTF-8 with a header.
+        data : path-like, DataFrame, pyarrow.Table or pyarrow.RecordBatch
+            A CSV file in UTF-8 with a header; or a DataFrame of pandas or polars, or an Arrow table.
         separator : str, optional
             The character between the fields. By default it is found among comma, semicolon, tab and bar.
         verbose : bool or "auto"
@@ -250,19 +251,20 @@ class TabularModel(AttributeHints):
         TableError
             If the file cannot be used.
         """
-        reader = Reader(path, separator, verbose)
+        reader = open_table(data, separator, verbose, self.schema.decimal)
         encoder = Encoder(self.schema, reader, with_target=False)
         for block in reader.blocks():
             yield self.outputs(encoder.inputs(block))
         encoder.unseen.warn(reader.path)
 
-    def predict(self, path: str | os.PathLike[str], *, separator: str | None = None) -> NDArray[Any]:
+    def predict(self, data: Source, *, separator: str | None = None) -> NDArray[Any]:
         """Predict the target of each row of a file.
 
         Parameters
         ----------
-        path : path-like
-            A CSV file in UTF-8 with a header. It may lack the target.
+        data : path-like, DataFrame, pyarrow.Table or pyarrow.RecordBatch
+            A CSV file in UTF-8 with a header; or a DataFrame of pandas or polars, or an Arrow table. Its columns are
+            taken by name, and it may lack the target.
         separator : str, optional
             The character between the fields. By default it is found among comma, semicolon, tab and bar.
 
@@ -281,7 +283,7 @@ class TabularModel(AttributeHints):
         TableError
             If the file cannot be used.
         """
-        return self.named(np.concatenate(list(self.predictions(path, separator=separator))))
+        return self.named(np.concatenate(list(self.predictions(data, separator=separator))))
 
     def named(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return the predictions that `outputs` stand for.
@@ -304,28 +306,36 @@ class TabularModel(AttributeHints):
         return numbers
 
     def evaluate(
-        self, path: str | os.PathLike[str], *, separator: str | None = None, verbose: bool | str = "auto"
+        self,
+        data: Source,
+        *,
+        separator: str | None = None,
+        skip_missing_target: bool = False,
+        verbose: bool | str = "auto",
     ) -> dict[str, Any]:
-        """Compute the metrics of the predictions for a file that has the target column.
+        """Compute the metrics of the predictions for a file or DataFrame that has the target column.
 
         Parameters
         ----------
-        path : path-like
-            A CSV file in UTF-8 with a header.
+        data : path-like, DataFrame, pyarrow.Table or pyarrow.RecordBatch
+            A CSV file in UTF-8 with a header; or a DataFrame of pandas or polars, or an Arrow table.
         separator : str, optional
             The character between the fields. By default it is found among comma, semicolon, tab and bar.
+        skip_missing_target : bool
+            Whether to leave out rows whose target is missing. By default such a row is an error.
         verbose : bool or "auto"
             Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
         Returns
         -------
         dict
-            "rows", the number of rows, and the metrics. For classes: "accuracy"; "f1", the plain mean over the classes
-            that occur; with two classes "roc_auc", None if only one class occurs; and "confusion_matrix", whose rows
-            are the true classes. For numbers: "mean_absolute_error", "root_mean_squared_error" and "r2", None if all
-            true numbers are equal. "known_share" is the share of the rows that are among the training rows and
-            validation rows of the model, for which the figures are too good. It is None if the model has no record of
-            them, and an estimate if they were more than 12,000.
+            "rows", the number of rows; with `skip_missing_target` "skipped", how many were left out; and the metrics.
+            For classes: "accuracy"; "f1", the plain mean over the classes that occur; with two classes "roc_auc", None
+            if only one class occurs; and "confusion_matrix", whose rows are the true classes. For numbers:
+            "mean_absolute_error", "root_mean_squared_error" and "r2", None if all true numbers are equal. "known_share"
+            is the share of the rows that are among the training rows and validation rows of the model, for which the
+            figures are too good. It is None if the model has no record of them, and an estimate if they were more than
+            12,000.
 
         Warns
         -----
@@ -337,17 +347,23 @@ class TabularModel(AttributeHints):
         TableError
             If the file cannot be used, or contains a class that the model does not know.
         """
-        reader = Reader(path, separator, verbose)
+        reader = open_table(data, separator, verbose, self.schema.decimal)
         encoder = Encoder(self.schema, reader, with_target=True)
         evaluation = Evaluation(self.schema)
         counter = None if self.record is None else SeenRowCounter(self.record.seen)
+        skipped = 0
         for block in reader.blocks():
-            X, y = encoder.inputs(block), encoder.targets(block)
+            kept = encoder.without_missing_target(block) if skip_missing_target else block
+            skipped += len(block.lines) - len(kept.lines)
+            X, y = encoder.inputs(kept), encoder.targets(kept)
             evaluation.add(y, self.outputs(X))
             if counter is not None:
                 counter.add(X, _standardised(y, self.schema.target))
         encoder.unseen.warn(reader.path)
-        return {**evaluation.result(), "known_share": None if counter is None else counter.share()}
+        if not evaluation.rows:
+            raise TableError(reader.path, "the target is missing in every row", column=self.schema.target.name)
+        figures = {**evaluation.result(), "known_share": None if counter is None else counter.share()}
+        return figures | ({"skipped": skipped} if skip_missing_target else {})
 
     def table_figures(self, table: TrainingTable, part: Part = "validation") -> dict[str, Any] | None:
         """Compute the metrics of the predictions for the rows of a part of a table.

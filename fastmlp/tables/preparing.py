@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,12 +13,14 @@ from fastmlp._runtime.checks import number as checked_number
 from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.tables.collect import collect
-from fastmlp.tables.column_statistics import count_missing, is_constant, learn_column
+from fastmlp.tables.column_statistics import is_constant, learn_column
 from fastmlp.tables.encode import Matrix, encode_columns
 from fastmlp.tables.errors import TableError, missing_column_error
+from fastmlp.tables.frames import FrameReader
 from fastmlp.tables.identifiers import Identifier, find_identifiers
 from fastmlp.tables.reader import Reader
 from fastmlp.tables.schema import ClassTarget, NumberTarget, Schema
+from fastmlp.tables.sources import Source, open_table
 from fastmlp.tables.splitting import Rows, split
 from fastmlp.tables.targets import TASKS, Task, class_target, number_target
 
@@ -35,9 +36,9 @@ class TrainingTable(AttributeHints):
     Parameters
     ----------
     path : str
-        Path of the file.
+        Path of the file, or the name of the frame's type.
     separator : str
-        The character between the fields.
+        The character between the fields. Empty for a frame.
     schema : Schema
         The columns and the target, with the statistics of the training rows.
     missing : dict of str to int
@@ -48,6 +49,8 @@ class TrainingTable(AttributeHints):
         Columns that are left out because they hold identifiers.
     suspicious : tuple of Identifier
         Columns that are kept although they may hold identifiers.
+    skipped : int
+        How many rows were left out because their target is missing.
     chosen : bool
         Whether the values of the target allow both tasks, and were taken to choose one because "auto" was given.
     X, y : ndarray
@@ -66,6 +69,7 @@ class TrainingTable(AttributeHints):
     constant: tuple[str, ...]
     left_out: tuple[Identifier, ...]
     suspicious: tuple[Identifier, ...]
+    skipped: int
     chosen: bool
     X: Matrix
     y: NDArray[Any]
@@ -82,7 +86,7 @@ class TrainingTable(AttributeHints):
 
     @property
     def rows(self) -> int:
-        """Number of rows of the file."""
+        """Number of rows of the file, without those that were left out."""
         return len(self.X) + len(self.X_validation) + len(self.X_test)
 
     def part(self, name: Part) -> tuple[Matrix, NDArray[Any]]:
@@ -94,7 +98,7 @@ class TrainingTable(AttributeHints):
 
 @check_keywords
 def prepare(
-    path: str | os.PathLike[str],
+    data: Source,
     target: str,
     *,
     task: Task = "auto",
@@ -106,9 +110,10 @@ def prepare(
     keep: Collection[str] = (),
     separator: str | None = None,
     decimal: str = ".",
+    skip_missing_target: bool = False,
     verbose: bool | str = "auto",
 ) -> TrainingTable:
-    """Read a CSV file to train on.
+    """Read a CSV file or a DataFrame to train on.
 
     Medians, means, deviations and categories are those of the training rows alone. The validation rows and the test
     rows have no influence on them.
@@ -120,8 +125,9 @@ def prepare(
 
     Parameters
     ----------
-    path : path-like
-        A CSV file in UTF-8 with a header.
+    data : path-like, DataFrame, pyarrow.Table or pyarrow.RecordBatch
+        A CSV file in UTF-8 with a header; or a DataFrame of pandas or polars, or an Arrow table, which is read as the
+        CSV file that its library writes of it. The index of a pandas DataFrame is not read.
     target : str
         The column to predict.
     task : {"auto", "classification", "regression"}
@@ -144,7 +150,9 @@ def prepare(
     separator : str, optional
         The character between the fields. By default it is found among comma, semicolon, tab and bar.
     decimal : {".", ","}
-        The decimal sign.
+        The decimal sign of the texts. The numbers of a DataFrame need none.
+    skip_missing_target : bool
+        Whether to leave out rows whose target is missing. By default such a row is an error.
     verbose : bool or "auto"
         Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
@@ -166,11 +174,18 @@ def prepare(
     >>> table.X.shape, table.X_validation.shape, table.X_test.shape
     ((325, 12), (100, 12), (75, 12))
     """
-    _check_arguments(task, seed, categorical=categorical, ignore=ignore, keep=keep)
+    _check_arguments(task, seed, decimal, categorical=categorical, ignore=ignore, keep=keep)
     shares = _check_shares(validation, test)
-    reader = Reader(path, separator, verbose)
+    reader = open_table(data, separator, verbose, decimal)
     _check_kept(reader, target, keep, ignore)
-    columns = collect(reader, target, categorical=categorical, ignore=ignore, decimal=decimal)
+    columns, skipped = collect(
+        reader,
+        target,
+        categorical=categorical,
+        ignore=ignore,
+        decimal=decimal,
+        skip_missing_target=skip_missing_target,
+    )
     target_column = next(column for column in columns if column.name == target)
     columns.remove(target_column)
 
@@ -194,10 +209,11 @@ def prepare(
         path=reader.path,
         separator=reader.separator,
         schema=schema,
-        missing={column.name: count_missing(column) for column in columns},
+        missing={column.name: int(column.missing.sum()) for column in columns},
         constant=tuple(constant),
         left_out=left_out,
         suspicious=suspicious,
+        skipped=skipped,
         chosen=task == "auto" and target_column.categories is None,
         X=X[:begin],
         y=y[:begin],
@@ -208,11 +224,13 @@ def prepare(
     )
 
 
-def _check_arguments(task: object, seed: object, **columns: object) -> None:
-    """Check the task, the seed and the lists of column names."""
+def _check_arguments(task: object, seed: object, decimal: object, **columns: object) -> None:
+    """Check the task, the seed, the decimal sign and the lists of column names."""
     if task not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
     whole_number(seed, "seed", minimum=0)
+    if decimal not in (".", ","):
+        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}")
     for what, names in columns.items():
         if isinstance(names, str):
             raise TypeError(f"{what} must be a list of column names, got {names!r}")
@@ -229,7 +247,7 @@ def _check_shares(validation: object, test: object) -> tuple[float, float]:
     return shares
 
 
-def _check_kept(reader: Reader, target: str, keep: Collection[str], ignore: Collection[str]) -> None:
+def _check_kept(reader: Reader | FrameReader, target: str, keep: Collection[str], ignore: Collection[str]) -> None:
     """Raise TableError if a column to keep does not exist, is the target, or is to be ignored as well."""
     for name in keep:
         if name not in reader.names:

@@ -15,13 +15,19 @@ from itertools import islice
 from typing import Any
 
 from fastmlp._display.progress import ReadingLine
-from fastmlp.tables.csv_file import READ_ERRORS, count_line_ends, open_csv
-from fastmlp.tables.errors import TableError, list_names
+from fastmlp.tables.csv_file import READ_ERRORS, NamedFile, count_line_ends, open_csv
+from fastmlp.tables.errors import TableError
 from fastmlp.tables.faults import raise_fault
 from fastmlp.tables.file_format import EMPTY_FILE, SEPARATORS, find_separator, is_separator, read_sample
+from fastmlp.tables.header import index_names
 
 BLOCK_ROWS = 1024
 BLOCK_CELLS = 1 << 21  # at most, about 120 MB of texts: a block of a very wide table has fewer rows
+
+
+def block_rows(columns: int) -> int:
+    """Return the number of rows of a block of so many columns."""
+    return max(1, min(BLOCK_ROWS, BLOCK_CELLS // columns))
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,13 @@ class Block:
 
     Parameters
     ----------
-    columns : list of tuple of str
+    columns : sequence of sequence of str
         The texts of each column.
     lines : sequence of int
         For each row, the line of the file in which it begins, counted from 1.
     """
 
-    columns: list[tuple[str, ...]]
+    columns: Sequence[Sequence[str]]
     lines: Sequence[int]
 
 
@@ -54,6 +60,8 @@ class Reader:
 
     Attributes
     ----------
+    path : str
+        The name of the file in messages: its path, or the name of a `NamedFile`.
     names : tuple of str
         The column names, in the order of the file.
     places : dict of str to int
@@ -81,10 +89,11 @@ class Reader:
     def __init__(
         self, path: str | os.PathLike[str], separator: str | None = None, verbose: bool | str = "auto"
     ) -> None:
-        self.path, self.verbose = os.fspath(path), verbose
+        self._file, self.verbose = os.fspath(path), verbose
+        self.path = path.name if isinstance(path, NamedFile) else self._file
         if separator is not None and not is_separator(separator):
             raise ValueError(f"separator must be one character, and neither a quote nor a line end, got {separator!r}")
-        sample, self.size = read_sample(self.path)
+        sample, self.size = read_sample(self._file, self.path)
         self.separator = find_separator(sample) if separator is None else separator
         self.places = self._read_header()
         self.names = tuple(self.places)
@@ -110,15 +119,14 @@ class Reader:
 
     def _read_blocks(self) -> Iterator[tuple[Block, int]]:
         """Yield each block and the number of bytes read so far."""
-        block_rows = max(1, min(BLOCK_ROWS, BLOCK_CELLS // len(self.names)))
-        with open_csv(self.path, self.separator) as (file, reader):
+        with open_csv(self._file, self.separator) as (file, reader):
             self._next_row(reader)
             while True:
                 first = reader.line_num + 1
                 try:
-                    rows = list(islice(reader, block_rows))
+                    rows = list(islice(reader, block_rows(len(self.names))))
                 except READ_ERRORS as error:
-                    raise_fault(self.path, self.separator, error)
+                    raise_fault(self._file, self.path, self.separator, error)
                 if not rows:
                     return
                 block = self._make_block(rows, first, reader.line_num)
@@ -162,31 +170,18 @@ class Reader:
         Raises
         ------
         TableError
-            If a column has no name, two columns have the same name, or all names are numbers.
+            If the header is not valid.
         """
-        with open_csv(self.path, self.separator) as (_, reader):
+        with open_csv(self._file, self.separator) as (_, reader):
             names = [name.strip() for name in self._next_row(reader)]
-            line = reader.line_num
-        places: dict[str, int] = {}
-        for place, name in enumerate(names):
-            if not name:
-                text = f"column {place + 1} of {len(names)} has no name; {_missing_name_advice(place, names)}"
-                raise TableError(self.path, text, line=line)
-            first = places.setdefault(name, place)
-            if first != place:
-                text = f"columns {first + 1} and {place + 1} are both named {name!r}; rename one of them"
-                raise TableError(self.path, text, line=line)
-        if all(_is_number(name) for name in names):
-            text = f"found numbers instead of column names: {list_names(names, 3)}; add a first line with the names"
-            raise TableError(self.path, text, line=line)
-        return places
+            return index_names(self.path, names, reader.line_num)
 
     def _next_row(self, reader: Any) -> list[str]:
         """Return the first row that is not an empty line: the header."""
         try:
             row: list[str] = next((row for row in reader if row), [])
         except READ_ERRORS as error:
-            raise_fault(self.path, self.separator, error)
+            raise_fault(self._file, self.path, self.separator, error)
         if not row:  # the file holds nothing but a part of a byte order mark
             raise TableError(self.path, EMPTY_FILE)
         return row
@@ -199,22 +194,3 @@ def _first_lines(rows: list[list[str]], first: int) -> list[int]:
         lines.append(first)
         first += 1 + sum(map(count_line_ends, row))
     return lines
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _missing_name_advice(place: int, names: list[str]) -> str:
-    """Return what to do about the column at index `place`, which has no name."""
-    if names[0].startswith("sep="):
-        return "remove the first line, which only spreadsheets understand"
-    if place == 0:
-        return "if pandas wrote it as an index, write the file with index=False; otherwise add a name to the header"
-    if place == len(names) - 1:
-        return "remove the separators at the ends of the lines, or add a name to the header"
-    return "add one to the header"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 from fastmlp._runtime.checks import whole_number
 from fastmlp.tables.encode import Encoder, Matrix
 from fastmlp.tables.model import TabularModel
-from fastmlp.tables.reader import Reader
 from fastmlp.tables.schema import NumberTarget
+from fastmlp.tables.sources import Source, open_table
 
 
 def sample(
     model: TabularModel,
-    path: str | os.PathLike[str],
+    data: Source,
     rows: int = 100,
     *,
     seed: int = 0,
@@ -33,8 +32,8 @@ def sample(
     ----------
     model : TabularModel
         The model whose columns the file has.
-    path : path-like
-        A CSV file in UTF-8 with a header.
+    data : path-like, DataFrame, pyarrow.Table or pyarrow.RecordBatch
+        A CSV file in UTF-8 with a header; or a DataFrame of pandas or polars, or an Arrow table.
     rows : int
         Number of rows to draw. If the file has fewer, all are returned.
     seed : int
@@ -67,7 +66,7 @@ def sample(
     """
     whole_number(rows, "rows")
     whole_number(seed, "seed", minimum=0)
-    reader = Reader(path, separator, verbose)
+    reader = open_table(data, separator, verbose, model.schema.decimal)
     encoder, target = Encoder(model.schema, reader, with_target=True), model.schema.target
     generator = random.Random(seed)
     # Each row gets a random number. The sample are the rows with the smallest numbers.

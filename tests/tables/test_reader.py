@@ -10,6 +10,7 @@ import pytest
 from table_files import write
 
 from fastmlp.tables import TableError
+from fastmlp.tables.csv_file import NamedFile
 from fastmlp.tables.reader import BLOCK_ROWS, Reader
 
 
@@ -172,12 +173,22 @@ AFTER = 2 * BLOCK_ROWS + 2  # the line after the header and these rows
             "{file}: the file is UTF-32 text, not CSV in UTF-8; convert it: iconv -f UTF-32 -t UTF-8 a.csv > new.csv",
         ),
         (
-            b"PK\x03\x04rest",
-            "{file}: the file is a zip archive or a workbook, not CSV in UTF-8; unzip it, or save the sheet as CSV",
+            "a,b\n1,2\n".encode("utf-16-be"),
+            "{file}: the file is UTF-16 text, not CSV in UTF-8; convert it: iconv -f UTF-16BE -t UTF-8 a.csv > new.csv",
         ),
         (
-            b"\x1f\x8b\x08rest",
-            "{file}: the file is compressed by gzip, not CSV in UTF-8; decompress it first, with gunzip",
+            "a,b\n1,2\n".encode("utf-16-le"),
+            "{file}: the file is UTF-16 text, not CSV in UTF-8; convert it: iconv -f UTF-16LE -t UTF-8 a.csv > new.csv",
+        ),
+        (
+            "5,5,x\n1,2,3\n",
+            "{file}:1: columns 1 and 2 are both named '5'; rename one of them; or, if the first line is data, add a "
+            "line with the names before it",
+        ),
+        ("0,1\n1,2\n", "{file}:1: found numbers instead of column names: '0', '1'; add a first line with the names"),
+        (
+            "0,2,1\n1,2,3\n",
+            "{file}:1: found numbers instead of column names: '0', '2', '1'; add a first line with the names",
         ),
         (b"\xd0\xcf\x11\xe0", "{file}: the file is an old Excel workbook, not CSV in UTF-8; save the sheet as CSV"),
     ],
@@ -221,6 +232,32 @@ def test_a_folder_a_missing_file_and_a_pipe_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TableError, match="this is not a regular file, and the data is read more than once"):
         Reader(tmp_path / "pipe")
+
+
+def test_a_missing_file_leads_to_the_most_similar_name(tmp_path: Path) -> None:
+    write(tmp_path / "Flats.csv", "a,b\n1,2\n")
+    write(tmp_path / "other.csv", "a,b\n1,2\n")
+    for name in ("flat.csv", "flats.CSV", "flats_.csv"):
+        with pytest.raises(TableError) as error:
+            Reader(tmp_path / name)
+        assert str(error.value) == f"{tmp_path / name}: there is no such file; did you mean '{tmp_path / 'Flats.csv'}'?"
+    with pytest.raises(TableError, match="there is no such file; check the path"):
+        Reader(tmp_path / "no" / "flats.csv")
+
+
+def test_a_file_can_have_another_name_in_messages(tmp_path: Path) -> None:
+    for text, message in (
+        ("", "standard input: the file is empty; give a CSV file with a header and rows"),
+        (
+            'a,b\n1,"x',
+            'standard input:2: a quote (") opens here and is never closed; close it, or double the quotes inside',
+        ),
+        (b"a,b\n1,\xff\n", "standard input:2: found byte 0xff, which is not UTF-8; if the file is Latin-1, convert it"),
+        ("a,b\n1\n", "standard input:2: found 1 field, but the header has 2"),
+    ):
+        with pytest.raises(TableError) as error:
+            list(Reader(NamedFile(write(tmp_path / "a.csv", text), "standard input"), verbose=False).blocks())
+        assert str(error.value).startswith(message)
 
 
 def test_reading_shows_rows_and_the_share_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,14 +61,21 @@ def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_p
         (
             [0, 1] * 30 + [""],
             {},
-            "{file}:62: column 'y': the target is missing (found ''); fill it in or remove the row",
+            "{file}:62: column 'y': the target is missing (found ''); fill it in or remove the row, "
+            "or leave all such rows out with --skip-missing-target",
         ),
         (
             ["NA", "no"],
             {},
-            "{file}:2: column 'y': the target is missing (found 'NA'); fill it in or remove the row",
+            "{file}:2: column 'y': the target is missing (found 'NA'); fill it in or remove the row, "
+            "or leave all such rows out with --skip-missing-target",
         ),
-        ([""] * 3, {}, "{file}:2: column 'y': the target is missing (found ''); fill it in or remove the row"),
+        (
+            [""] * 3,
+            {},
+            "{file}:2: column 'y': the target is missing (found ''); fill it in or remove the row, "
+            "or leave all such rows out with --skip-missing-target",
+        ),
         (
             [*range(2000), "x"],
             {},
@@ -136,3 +143,28 @@ def test_one_class_alone_is_learned_with_a_warning_and_has_the_probability_1(tmp
     assert model.evaluate(path, verbose=False) == figures
     with pytest.raises(ValueError, match="the network's output must be sigmoid for the table's target, got linear"):
         TabularModel(Network([found.schema.width, 2, 1], output="linear"), found.schema)
+
+
+def test_rows_without_a_target_can_be_left_out(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'ab'[i % 2]},{'' if i % 10 == 3 else i % 3}\n" for i in range(100)]
+    path = write(tmp_path / "a.csv", "x,z,y\n" + "".join(rows))
+    found = table(path, skip_missing_target=True)
+    assert (found.skipped, found.rows) == (10, 90)
+    kept = write(tmp_path / "kept.csv", "x,z,y\n" + "".join(row for i, row in enumerate(rows) if i % 10 != 3))
+    expected = table(kept, skip_missing_target=True)
+    assert (expected.skipped, expected.rows) == (0, 90)
+    assert found.schema == expected.schema
+    assert found.X.tobytes() == expected.X.tobytes()
+    assert found.y.tobytes() == expected.y.tobytes()
+    model = TabularModel.for_table(found, (3,))
+    with pytest.raises(TableError, match=r"a\.csv:5: column 'y': found '', but the target must be one of the model's"):
+        model.evaluate(path, verbose=False)
+    figures = model.evaluate(path, skip_missing_target=True, verbose=False)
+    assert figures == {**model.evaluate(kept, verbose=False), "skipped": 10}
+
+
+@pytest.mark.parametrize("value", ["", "NA"])
+def test_a_target_that_is_missing_everywhere_is_refused(tmp_path: Path, value: str) -> None:
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i in range(60)))
+    with pytest.raises(TableError, match=r"a\.csv: column 'y': the target is missing in every row; choose another"):
+        table(path, skip_missing_target=True)
