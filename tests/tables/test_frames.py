@@ -136,9 +136,7 @@ def test_a_model_of_a_file_with_decimal_commas_predicts_frames(tmp_path: Path, n
     small = pd.DataFrame({**data, "single": np.asarray(data["single"], np.float32)})
     small.to_csv(path, sep=";", decimal=",", index=False)
     model = TabularModel.for_table(prepare(path, "label", decimal=",", verbose=False), ())
-    again = prepare(
-        frame if name == "batch" else frame, "label", decimal=",", ignore=set(frame_names(frame)) - set(names)
-    )
+    again = prepare(frame, "label", decimal=",", ignore=set(frame_names(frame)) - set(names))
     assert again.schema == model.schema
     assert model.predict(frame).tolist() == model.predict(path).tolist()
 

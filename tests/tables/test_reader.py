@@ -262,6 +262,7 @@ def test_a_file_can_have_another_name_in_messages(tmp_path: Path) -> None:
 
 def test_reading_shows_rows_and_the_share_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stderr", stream)
     path = write(tmp_path / "a.csv", "a,b\n" + GOOD)
     list(Reader(path, verbose=True).blocks())
