@@ -113,7 +113,7 @@ def test_the_columns_of_a_frame_are_the_kinds_that_they_look_like() -> None:
     assert kinds == {"boolean", "bool", "object", "string", "category", "mixed"}
     single = schema.columns[2]
     assert isinstance(single, NumberColumn)
-    order = prepare(PANDAS, "label", validation=0).schema.columns[2]
+    order = prepare(PANDAS, "label", validation=0, test=0).schema.columns[2]
     assert isinstance(order, NumberColumn)
     assert order.mean == pytest.approx(float(X.astype(np.float32).astype(float).mean()), rel=1e-6)
 
