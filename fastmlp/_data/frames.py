@@ -93,16 +93,17 @@ def frame_array(frame: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def series_array(series: Any) -> Any:
+def series_array(series: Any) -> NDArray[Any]:
     """Return a column, or another argument, as NumPy reads it: an array with None for the missing values of Arrow.
 
     NumPy's array of a chunked Arrow array with a dictionary holds a value of the dictionary where none is.
     """
     if str(getattr(series, "type", "")).startswith("dictionary") and hasattr(series, "to_pylist"):
-        array = np.empty(len(series), object)
+        array: NDArray[Any] = np.empty(len(series), object)
         array[:] = series.to_pylist()
-        return array
-    return np.asanyarray(series)
+    else:
+        array = np.asanyarray(series)
+    return array
 
 
 def is_missing(value: Any) -> bool:

@@ -455,3 +455,59 @@ def test_a_file_of_another_version_is_refused(path: Path, version: str) -> None:
         f"{str(path)!r} is not a valid fastmlp model: its format version is {version!r}, but this fastmlp reads '1' "
         "and '2'; a newer fastmlp may have written it: update fastmlp"
     )
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+WRONG_NAMES: dict[str, tuple[str, str, str]] = {
+    "an object": ("feature_names", "{}", "'feature_names' must hold a JSON array, got '{}'"),
+    "no names": ("classes", "[]", "name 0 is not a string"),
+    "numbers": ("classes", "[1, 2, 3]", "name 0 is not a string"),
+    "a list within": ("classes", '["a", ["b"], "c"]', "name 1 is not a string"),
+    "too few": ("feature_names", '["a", "b"]', "columns must have 3 names for this network, got 2: 'a', 'b'$"),
+    "too many": (
+        "classes",
+        '["a"' + ', "b"' * 100_000 + "]",
+        r"classes must have 3 names .*, got 100001: 'a', .*, \.\.\.$",
+    ),
+    "repeated": ("feature_names", '["a", "b", "a"]', "columns must have different names, but 'a' is there twice"),
+    "NUL": ("classes", '["a", "b", "c\\u0000"]', "classes must have names that do not end with NUL"),
+    "no end": ("classes", '["a", "b", "c', "name 2 is Unterminated string"),
+    "more": ("classes", '["a", "b", "c"] 1', r"'classes' has '1' after its end"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_NAMES)
+def test_wrong_names_are_refused(path: Path, case: str) -> None:
+    key, text, message = WRONG_NAMES[case]
+    trained().save(path)
+    _, metadata, tensors = model_file.read(path)
+    written(path, "2", metadata | {key: text}, tensors)
+    with pytest.raises(ModelFormatError, match=message):
+        Network.load(path)
+
+
+def test_classes_of_a_network_without_classes_are_refused(path: Path) -> None:
+    Network([3, 3], seed=0).save(path)
+    _, metadata, tensors = model_file.read(path)
+    written(path, "2", metadata | {"classes": '["a", "b", "c"]'}, tensors)
+    with pytest.raises(ModelFormatError, match="classes need a softmax, or one sigmoid or hinge output; this network"):
+        Network.load(path)
+
+
+def test_wrong_names_take_little_memory(path: Path) -> None:
+    inputs = 100_000
+    Network([inputs, 1], seed=0).save(path, optimizer=False)
+    _, metadata, tensors = model_file.read(path)
+    names = [f"{number:x}" for number in range(inputs - 1)]
+    written(path, "2", metadata | {"feature_names": json.dumps([*names, "0"])}, tensors)
+    del names, tensors
+    size = path.stat().st_size
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFormatError, match="columns must have different names, but '0' is there twice"):
+            Network.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 2 * size + 2 * header
+    finally:
+        tracemalloc.stop()

@@ -33,6 +33,7 @@ from fastmlp import (
     Warmup,
 )
 from fastmlp._engine import checkpointing
+from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
 from fastmlp.activations import ACTIVATIONS
 from fastmlp.initializers import INITIALIZERS
@@ -57,8 +58,9 @@ def _write_good_files(folder: Path) -> list[Path]:
         seed=7,
     )
     X, y = data_for(within, 20, "float32")
+    engine_of(within).names.features = ("größe", "b", 'c"')
     with contextlib.suppress(KeyboardInterrupt):
-        within.fit(X, y, epochs=2, batch_size=4, callbacks=[Interruption(7)])
+        within.fit(X, y, epochs=2, batch_size=4, callbacks=[Interruption(7)], classes=["no", "yes", "?"])
     within.save(folder / "within")
 
     double = Network(
