@@ -89,7 +89,8 @@ def table_facts(path: Path, folder: Path) -> dict[str, Any]:
     csv.write_text(table())
     model = TabularModel.load(path)
     outputs = np.concatenate(list(model.predictions(csv, verbose=False)))
-    figures = {name: value for name, value in model.evaluate(csv, verbose=False).items() if name != "rows"}
+    figures = model.evaluate(csv, verbose=False)
+    del figures["rows"], figures["known_share"]  # files of version 2 and earlier do not know their rows
     return {"outputs": outputs.tolist(), "names": model.predict(csv).tolist(), **figures}
 
 
