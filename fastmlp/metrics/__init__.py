@@ -1,14 +1,14 @@
 """Metrics: how good predictions are, for classes and for numbers, weighted, as scikit-learn defines them.
 
-The weights w are at least 0, and sums and means run over the samples. A quotient 0 / 0 counts as 0, as with weights
-that are all zero.
+The weights w are at least 0 and not all 0, and sums and means run over the samples. Where a metric is undefined, it is
+NaN or 0 as in scikit-learn, with an `UndefinedMetricWarning`.
 
 To add a metric, touch these places:
 
 1. A function in `classification`, `probabilities` or `regression`. It takes the true values, the predicted values and
    `sample_weight`, and returns a float. `checks` has the checks of its arguments, `averages` the weighted sums.
-2. `METRICS` in `registry`: an entry with the function, the input that it reads and whether larger is better. From then
-   on `evaluate`, `fit(metrics=[...])`, `EarlyStopping` and the plots know the name.
+2. `METRICS` in `registry`: an entry with the function, the input that it reads, whether larger is better, and for which
+   samples it is undefined. From then on `evaluate`, `fit(metrics=[...])`, `EarlyStopping` and the plots know the name.
 3. `working_memory` in `evaluation`: only if the metric needs more bytes for each prediction than the figure of its
    input.
 4. This module: an import and a name in `__all__`.
@@ -22,9 +22,11 @@ from fastmlp.metrics.evaluation import evaluate
 from fastmlp.metrics.probabilities import log_loss, roc_auc, roc_curve, top_k_accuracy
 from fastmlp.metrics.registry import METRICS
 from fastmlp.metrics.regression import mean_absolute_error, mean_squared_error, pearson, r2, root_mean_squared_error
+from fastmlp.metrics.undefined import UndefinedMetricWarning
 
 __all__ = [
     "METRICS",
+    "UndefinedMetricWarning",
     "accuracy",
     "confusion_matrix",
     "evaluate",

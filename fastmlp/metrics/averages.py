@@ -1,4 +1,4 @@
-"""Weighted sums, weighted means and quotients. A quotient 0 / 0 counts as 0, as with weights that are all zero."""
+"""Weighted sums, weighted means and quotients."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ def weighted_sum(values: NDArray[Any], weights: Floats) -> Any:
 
 
 def weighted_mean(values: NDArray[Any], weights: Floats) -> Any:
-    """Return `sum w v / sum w` over the samples, and 0 if all weights are 0.
+    """Return `sum w v / sum w` over the samples, where the sum of the weights is greater than 0.
 
     The result is a number for values (n,) and an array (outputs,) for values (n, outputs).
     """
-    total = weights.sum()
-    return weighted_sum(values, weights) / total if total else np.zeros(values.shape[1:])
+    return weighted_sum(values, weights) / weights.sum()
 
 
 def divide_or_zero(numerator: Floats, denominator: Floats) -> Floats:

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.metrics.averages import Floats
 
+MIN_SUM = float(np.finfo(np.float64).tiny)  # a quotient by a smaller sum of weights has lost its digits
+
 
 def check_labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the true and the predicted labels as two arrays of shape (n,).
@@ -55,7 +57,7 @@ def check_weights(sample_weight: ArrayLike | None, samples: int) -> Floats:
     Raises
     ------
     ValueError
-        If the number of weights is not the number of samples, or a weight is negative or not finite.
+        If the number of weights is not the number of samples, a weight is negative or not finite, or all are 0.
     """
     if sample_weight is None:
         return np.ones(samples)
@@ -65,4 +67,7 @@ def check_weights(sample_weight: ArrayLike | None, samples: int) -> Floats:
     wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
     if len(wrong):
         raise ValueError(f"sample_weight must be finite and at least 0, got {wrong[0]:g}")
+    total = weights.sum()
+    if total < MIN_SUM:
+        raise ValueError(f"sample_weight must have a weight greater than 0, got {samples} weights with the sum {total:g}")
     return weights

@@ -6,13 +6,14 @@ other classes that were predicted as c, and `FN` the weight of the samples of cl
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.metrics.averages import Floats, divide_or_zero, weighted_mean, weighted_sum
 from fastmlp.metrics.checks import check_labels, check_weights
+from fastmlp.metrics.undefined import Undefined, warn_undefined
 
 Average = Literal["binary", "macro"]
 
@@ -25,18 +26,18 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | No
     y_true, y_pred : array-like of shape (n,)
         True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        From 0 to 1; 0 if all weights are 0.
+        From 0 to 1.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, one array holds names and the other numbers, or a weight is negative
-        or not finite.
+        If there are no samples, the shapes differ, one array holds names and the other numbers, or the weights are
+        invalid.
 
     Examples
     --------
@@ -58,7 +59,7 @@ def confusion_matrix(
     y_true, y_pred : array-like of shape (n,)
         True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None counts samples.
+        Weights of the samples, finite, at least 0 and not all 0; None counts samples.
     labels : array-like of shape (k,), optional
         The classes in the order of rows and columns; None takes the labels that occur, in ascending order.
 
@@ -70,8 +71,8 @@ def confusion_matrix(
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
-        not finite, or `labels` names a label twice or lacks a label that occurs.
+        If there are no samples, the shapes differ, one array holds names and the other numbers, the weights are
+        invalid, or `labels` names a label twice or lacks a label that occurs.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def precision(
     y_true, y_pred : array-like of shape (n,)
         True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
     pos_label : int or str
         The positive class; used only with `average="binary"`.
     average : {"binary", "macro"}
@@ -122,17 +123,17 @@ def precision(
     Returns
     -------
     float
-        From 0 to 1; a quotient 0 / 0 counts as 0.
+        From 0 to 1; a quotient 0 / 0 counts as 0, with an `UndefinedMetricWarning`.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
-        not finite, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
+        If there are no samples, the shapes differ, one array holds names and the other numbers, the weights are
+        invalid, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
         which neither is `pos_label`.
     """
-    true_positives, predicted_positives, _ = _totals(y_true, y_pred, sample_weight, pos_label, average)
-    return float(divide_or_zero(true_positives, predicted_positives).mean())
+    totals = _totals(y_true, y_pred, sample_weight, pos_label, average)
+    return _mean_quotient("precision", totals.true_positives, totals.predicted, totals.classes, "predicted as class")
 
 
 def recall(
@@ -153,7 +154,7 @@ def recall(
     y_true, y_pred : array-like of shape (n,)
         True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
     pos_label : int or str
         The positive class; used only with `average="binary"`.
     average : {"binary", "macro"}
@@ -162,17 +163,17 @@ def recall(
     Returns
     -------
     float
-        From 0 to 1; a quotient 0 / 0 counts as 0.
+        From 0 to 1; a quotient 0 / 0 counts as 0, with an `UndefinedMetricWarning`.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
-        not finite, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
+        If there are no samples, the shapes differ, one array holds names and the other numbers, the weights are
+        invalid, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
         which neither is `pos_label`.
     """
-    true_positives, _, positives = _totals(y_true, y_pred, sample_weight, pos_label, average)
-    return float(divide_or_zero(true_positives, positives).mean())
+    totals = _totals(y_true, y_pred, sample_weight, pos_label, average)
+    return _mean_quotient("recall", totals.true_positives, totals.true, totals.classes, "of class")
 
 
 def f1(
@@ -193,7 +194,7 @@ def f1(
     y_true, y_pred : array-like of shape (n,)
         True and predicted class labels: both numbers or both names.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
     pos_label : int or str
         The positive class; used only with `average="binary"`.
     average : {"binary", "macro"}
@@ -202,23 +203,33 @@ def f1(
     Returns
     -------
     float
-        From 0 to 1; a quotient 0 / 0 counts as 0.
+        From 0 to 1; a quotient 0 / 0 counts as 0, with an `UndefinedMetricWarning`.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, one array holds names and the other numbers, a weight is negative or
-        not finite, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
+        If there are no samples, the shapes differ, one array holds names and the other numbers, the weights are
+        invalid, or `average` is unknown. With "binary" also if there are more than two classes, or two classes of
         which neither is `pos_label`.
     """
-    true_positives, predicted_positives, positives = _totals(y_true, y_pred, sample_weight, pos_label, average)
-    return float(divide_or_zero(2 * true_positives, predicted_positives + positives).mean())
+    totals = _totals(y_true, y_pred, sample_weight, pos_label, average)
+    both = totals.predicted + totals.true
+    return _mean_quotient("f1", 2 * totals.true_positives, both, totals.classes, "of, or predicted as, class")
+
+
+class _Totals(NamedTuple):
+    """`TP`, `TP + FP` and `TP + FN` of each class that the average takes."""
+
+    true_positives: Floats
+    predicted: Floats
+    true: Floats
+    classes: NDArray[Any]
 
 
 def _totals(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None, pos_label: int | str, average: str
-) -> tuple[Floats, Floats, Floats]:
-    """Return `TP`, `TP + FP` and `TP + FN`, each with one element for each class that the average takes."""
+) -> _Totals:
+    """Check the arguments, and sum the weights of each class that the average takes."""
     true, pred = check_labels(y_true, y_pred)
     weights = check_weights(sample_weight, len(true))
     classes = np.unique(np.concatenate([true, pred]))
@@ -231,7 +242,18 @@ def _totals(
     elif average != "macro":
         raise ValueError(f"average must be 'binary' or 'macro', got {average!r}")
     is_true, is_predicted = true[:, None] == classes, pred[:, None] == classes
-    true_positives, predicted_positives, positives = (
-        weighted_sum(members, weights) for members in (is_true & is_predicted, is_predicted, is_true)
-    )
-    return true_positives, predicted_positives, positives
+    sums = (weighted_sum(members, weights) for members in (is_true & is_predicted, is_predicted, is_true))
+    return _Totals(*sums, classes)
+
+
+def _mean_quotient(name: str, numerators: Floats, denominators: Floats, classes: NDArray[Any], what: str) -> float:
+    """Return the plain mean of the quotients. A quotient 0 / 0 counts as 0, with a warning that names its class."""
+    if not denominators.all():
+        missing = ", ".join(map(repr, classes[denominators == 0].tolist()))
+        warn_undefined(name, f"no sample of positive weight is {what} {missing}", 0.0)
+    return float(divide_or_zero(numerators, denominators).mean())
+
+
+def undefined_without_positives(true: NDArray[Any], pred: NDArray[Any], weights: Floats) -> Undefined | None:
+    """Return why no predictions of these samples have true positives, None if some have."""
+    return None if weights[true == 1].any() else Undefined("no sample of positive weight is of class 1", 0.0)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastmlp import losses
 from fastmlp._runtime.checks import lookup
 from fastmlp.losses import Loss
-from fastmlp.metrics.checks import check_outputs
+from fastmlp.metrics.checks import check_outputs, check_weights
 from fastmlp.metrics.registry import (
     METRICS,
     TARGET_KINDS,
@@ -28,6 +28,7 @@ from fastmlp.metrics.registry import (
     TargetKind,
     at_least_half,
 )
+from fastmlp.metrics.undefined import Undefined
 
 SelectedMetrics: TypeAlias = Mapping[str, Metric | MetricFunction]
 """The metrics to measure, by name: entries of `METRICS` and functions of the user."""
@@ -57,7 +58,7 @@ def evaluate(
     predictions : array-like of shape (n, outputs)
         The result of `Network.predict`.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
     metrics : iterable of str or function, optional
         Names of `METRICS`, functions of this package, or functions of your own. `f(y, predictions)` gets y and the
         predictions read-only and returns a finite number; its `__name__` is the key in the result. If it has a
@@ -167,6 +168,40 @@ def measure(
     return values
 
 
+def undefined_metrics(
+    selected: SelectedMetrics, loss: Loss, y: NDArray[Any], outputs: int, sample_weight: NDArray[Any] | None
+) -> dict[str, Undefined]:
+    """Return the selected metrics of `METRICS` that cannot tell good predictions of these samples from bad ones.
+
+    A metric that is a mean over the outputs is undefined if it is NaN for one output, or undefined for all of them.
+
+    Parameters
+    ----------
+    selected : mapping
+        The result of `select_metrics`.
+    loss : Loss
+        The loss of the network. It determines what y means.
+    y : array of shape (n,) or (n, outputs)
+        Targets: labels or rows.
+    outputs : int
+        The number of outputs of the network.
+    sample_weight : array of shape (n,) or None
+        Weights of the samples; None gives all samples the same weight.
+    """
+    kind, weights = TARGET_KINDS[loss.targets], check_weights(sample_weight, len(y))
+    predictions = np.broadcast_to(np.float64(0), (len(y), outputs))
+    undefined: dict[str, Undefined] = {}
+    for name, metric in built_in_metrics(selected).items():
+        if metric.undefined is None or (metric.macro and _has_several_classes(kind, predictions)):
+            continue
+        found = [metric.undefined(*pair, weights) for pair in _inputs(metric.reads, kind, y, predictions)]
+        reasons = [each for each in found if each is not None]
+        without_value = [each for each in reasons if math.isnan(each.value)]
+        if without_value or len(reasons) == len(found):
+            undefined[name] = (without_value or reasons)[0]
+    return undefined
+
+
 def predicted_classes(predictions: NDArray[Any], loss: Loss) -> NDArray[np.intp]:
     """Return the predicted class of each row of `predictions` (n, outputs).
 
@@ -224,11 +259,15 @@ def _value(
     metric: Metric, kind: TargetKind, y: NDArray[Any], predictions: NDArray[Any], weights: NDArray[Any] | None
 ) -> float:
     """Return a metric of `METRICS`: its plain mean over the outputs if each output is a decision of its own."""
-    several_classes = kind.positive is None and predictions.shape[1] > 2
-    options = {"average": "macro"} if metric.macro and several_classes else {}
+    options = {"average": "macro"} if metric.macro and _has_several_classes(kind, predictions) else {}
     inputs = _inputs(metric.reads, kind, y, predictions)
     with np.errstate(all="ignore"):  # predictions may be huge; infinity and NaN are valid results
         return float(np.mean([metric.function(true, pred, weights, **options) for true, pred in inputs]))
+
+
+def _has_several_classes(kind: TargetKind, predictions: NDArray[Any]) -> bool:
+    """Return whether the outputs are more than two classes of which exactly one is right."""
+    return kind.positive is None and predictions.shape[1] > 2
 
 
 def _inputs(

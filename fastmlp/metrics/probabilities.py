@@ -11,6 +11,7 @@ from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.plain_math import logarithm
 from fastmlp.metrics.averages import Floats, weighted_mean
 from fastmlp.metrics.checks import check_weights
+from fastmlp.metrics.undefined import Undefined, warn_undefined
 
 
 def top_k_accuracy(
@@ -25,14 +26,14 @@ def top_k_accuracy(
     scores : array-like of shape (n, classes)
         A higher score means a more likely class. Among equal scores the higher label comes first, as in scikit-learn.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
     k : int
         At least 1 and less than the number of classes.
 
     Returns
     -------
     float
-        From 0 to 1; 0 if all weights are 0.
+        From 0 to 1.
 
     Raises
     ------
@@ -72,20 +73,25 @@ def roc_auc(y_true: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | Non
     scores : array-like of shape (n,) or (n, k)
         The scores of class 1, or of each class. A higher score means a more likely class.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        From 0 to 1; 1/2 for scores that do not depend on the class.
+        From 0 to 1; 1/2 for scores that do not depend on the class. NaN, with an `UndefinedMetricWarning`, if a class
+        has no samples of positive weight, or has all of them.
 
     Raises
     ------
     ValueError
-        If there are no samples, shapes do not match, a label is out of range, a score is NaN, a weight is negative or
-        not finite, or a class has no samples of positive weight, or has all of them.
+        If there are no samples, shapes do not match, a label is out of range, a score is NaN, or the weights are
+        invalid.
     """
     true, values, weights = _check_scores(y_true, scores, sample_weight)
+    undefined = undefined_roc_auc(true, values, weights)
+    if undefined is not None:
+        warn_undefined("roc_auc", *undefined)
+        return undefined.value
     if values.ndim == 1:
         return _area(true == 1, values, weights)
     return float(np.mean([_area(true == c, column, weights) for c, column in enumerate(values.T)]))
@@ -103,29 +109,28 @@ def roc_curve(
     scores : array-like of shape (n,)
         The scores of class 1. A higher score means that class 1 is more likely.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     false_positive_rate, true_positive_rate, thresholds : arrays of shape (points,)
         The first point is 0, 0 at a threshold of infinity; the last point is 1, 1. Between them is one point for each
-        distinct score of the samples with positive weight, in descending order.
+        distinct score of the samples with positive weight, in descending order. The rate of a class without samples of
+        positive weight is NaN, with an `UndefinedMetricWarning`.
 
     Raises
     ------
     ValueError
-        If there are no samples, shapes do not match, a label is out of range, a score is NaN, a weight is negative or
-        not finite, a class has no samples of positive weight, or the scores have several columns.
+        If there are no samples, shapes do not match, a label is out of range, a score is NaN, the weights are invalid,
+        or the scores have several columns.
     """
     true, values, weights = _check_scores(y_true, scores, sample_weight)
     if values.ndim != 1:
         raise ValueError(f"roc_curve needs scores of shape (n,), got {values.shape}; give it one column at a time")
     counted = weights > 0
-    if len(np.unique(true[counted])) < 2:
-        raise ValueError("roc_curve needs samples of positive weight in the class and outside of it")
     true_positives, false_positives = _cumulated(true[counted] == 1, values[counted], weights[counted])
     thresholds = np.append(np.inf, np.unique(values[counted])[::-1])
-    return false_positives / false_positives[-1], true_positives / true_positives[-1], thresholds
+    return _rate(false_positives, "false positive", 0), _rate(true_positives, "true positive", 1), thresholds
 
 
 def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -142,18 +147,18 @@ def log_loss(y_true: ArrayLike, probabilities: ArrayLike, sample_weight: ArrayLi
     probabilities : array-like of shape (n,) or (n, k)
         Predicted probabilities: of class 1, or of each class. Rows of several classes sum to 1.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        At least 0, in nats; 0 if all weights are 0.
+        At least 0, in nats.
 
     Raises
     ------
     ValueError
         If there are no samples, shapes do not match, a label is out of range, a probability is not from 0 to 1, a row
-        of probabilities does not sum to 1, or a weight is negative or not finite.
+        of probabilities does not sum to 1, or the weights are invalid.
 
     Examples
     --------
@@ -208,11 +213,28 @@ def _check_range(true: NDArray[Any], classes: int) -> None:
         raise ValueError(f"y_true must hold labels from 0 to {classes - 1}, got {unknown.tolist()}")
 
 
+def _rate(weights: Floats, name: str, label: int) -> Floats:
+    """Return cumulated weights of the samples of a class as shares of all of them, NaN if the class has none."""
+    if weights[-1] <= 0:
+        warn_undefined(f"the {name} rate", f"no sample of positive weight is of class {label}", np.nan)
+        return np.full(len(weights), np.nan)
+    return weights / weights[-1]
+
+
+def undefined_roc_auc(true: NDArray[Any], scores: NDArray[Any], weights: Floats) -> Undefined | None:
+    """Return why no scores of these samples have an area under the ROC curve, None if they have one."""
+    counted = true[weights > 0]
+    for label in (1,) if scores.ndim == 1 else range(scores.shape[1]):
+        members = np.count_nonzero(counted == label)
+        if not 0 < members < len(counted):
+            share = "all samples" if members else "no samples"
+            return Undefined(f"{share} of positive weight are of class {label}", np.nan)
+    return None
+
+
 def _area(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> float:
     """Return the area under the ROC curve, the sum of the trapezoids between the distinct scores."""
     true_positives, false_positives = _cumulated(positive, scores, weights)
-    if true_positives[-1] <= 0 or false_positives[-1] <= 0:
-        raise ValueError("roc_auc needs samples of positive weight in the class and outside of it")
     return float(np.trapezoid(true_positives, false_positives) / (true_positives[-1] * false_positives[-1]))
 
 

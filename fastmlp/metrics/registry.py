@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp.metrics import classification, probabilities, regression
+from fastmlp.metrics.averages import Floats
+from fastmlp.metrics.undefined import Undefined
 
 MetricFunction: TypeAlias = Callable[..., float]
 MetricInput: TypeAlias = Literal["labels", "ranking", "scores", "probabilities", "numbers"]
@@ -36,12 +38,16 @@ class Metric:
         Whether larger is better.
     macro : bool
         Whether the function gets `average="macro"` if there are more than two classes.
+    undefined : function or None
+        Takes the true values, an array of the shape of the predictions, and the sample weights; returns why the metric
+        cannot tell good predictions of these samples from bad ones, or None if it can. None if it always can.
     """
 
     function: MetricFunction
     reads: MetricInput
     rises: bool = False
     macro: bool = False
+    undefined: Callable[[NDArray[Any], NDArray[Any], Floats], Undefined | None] | None = None
 
     @property
     def name(self) -> str:
@@ -54,16 +60,16 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric(classification.accuracy, "labels", rises=True),
         Metric(probabilities.top_k_accuracy, "ranking", rises=True),
-        Metric(classification.precision, "labels", rises=True, macro=True),
-        Metric(classification.recall, "labels", rises=True, macro=True),
-        Metric(classification.f1, "labels", rises=True, macro=True),
-        Metric(probabilities.roc_auc, "scores", rises=True),
+        Metric(classification.precision, "labels", True, True, classification.undefined_without_positives),
+        Metric(classification.recall, "labels", True, True, classification.undefined_without_positives),
+        Metric(classification.f1, "labels", True, True, classification.undefined_without_positives),
+        Metric(probabilities.roc_auc, "scores", rises=True, undefined=probabilities.undefined_roc_auc),
         Metric(probabilities.log_loss, "probabilities"),
         Metric(regression.mean_squared_error, "numbers"),
         Metric(regression.root_mean_squared_error, "numbers"),
         Metric(regression.mean_absolute_error, "numbers"),
-        Metric(regression.r2, "numbers", rises=True),
-        Metric(regression.pearson, "numbers", rises=True),
+        Metric(regression.r2, "numbers", rises=True, undefined=regression.undefined_r2),
+        Metric(regression.pearson, "numbers", rises=True, undefined=regression.undefined_pearson),
     )
 }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fastmlp.metrics.averages import Floats, divide_or_zero, weighted_mean, weighted_sum
 from fastmlp.metrics.checks import check_outputs, check_weights
+from fastmlp.metrics.undefined import Undefined, warn_undefined
 
 
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -17,17 +20,17 @@ def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: Arra
     y_true, y_pred : array-like of shape (n,) or (n, outputs)
         True and predicted numbers.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        At least 0, in the units of y squared; 0 if all weights are 0.
+        At least 0, in the units of y squared.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, or a weight is negative or not finite.
+        If there are no samples, the shapes differ, or the weights are invalid.
     """
     true, pred = check_outputs(y_true, y_pred)
     return float(weighted_mean(((true - pred) ** 2).mean(axis=1), check_weights(sample_weight, len(true))))
@@ -43,17 +46,17 @@ def root_mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight:
     y_true, y_pred : array-like of shape (n,) or (n, outputs)
         True and predicted numbers.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        At least 0, in the units of y; 0 if all weights are 0.
+        At least 0, in the units of y.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, or a weight is negative or not finite.
+        If there are no samples, the shapes differ, or the weights are invalid.
     """
     true, pred = check_outputs(y_true, y_pred)
     return float(np.sqrt(weighted_mean((true - pred) ** 2, check_weights(sample_weight, len(true)))).mean())
@@ -67,17 +70,17 @@ def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: Arr
     y_true, y_pred : array-like of shape (n,) or (n, outputs)
         True and predicted numbers.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        At least 0, in the units of y; 0 if all weights are 0.
+        At least 0, in the units of y.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, or a weight is negative or not finite.
+        If there are no samples, the shapes differ, or the weights are invalid.
     """
     true, pred = check_outputs(y_true, y_pred)
     return float(weighted_mean(np.abs(true - pred).mean(axis=1), check_weights(sample_weight, len(true))))
@@ -95,17 +98,18 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     y_true, y_pred : array-like of shape (n,) or (n, outputs)
         True and predicted numbers.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        At most 1; 0 for predictions that are no better than the mean, negative for worse ones; 0 if all weights are 0.
+        At most 1; 0 for predictions that are no better than the mean, negative for worse ones. With less than two
+        samples it is NaN, with an `UndefinedMetricWarning`.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, or a weight is negative or not finite.
+        If there are no samples, the shapes differ, or the weights are invalid.
 
     Examples
     --------
@@ -115,8 +119,9 @@ def r2(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = N
     """
     true, pred = check_outputs(y_true, y_pred)
     weights = check_weights(sample_weight, len(true))
-    if not weights.any():
-        return 0.0
+    if len(true) < 2:
+        warn_undefined("r2", _TOO_FEW, np.nan)
+        return np.nan
     residual = weighted_sum((true - pred) ** 2, weights)
     total = weighted_sum(_centred(true, weights) ** 2, weights)
     return float(np.where(total > 0, 1.0 - divide_or_zero(residual, total), residual == 0).mean())
@@ -127,30 +132,56 @@ def pearson(y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | Non
 
     For one output, with the weighted means t of the true and p of the predicted values, it is
     `sum w (true - t)(pred - p) / sqrt(sum w (true - t)^2 sum w (pred - p)^2)`. With several outputs the result is the
-    plain mean over them. An output whose true or predicted values are all equal counts as 0.
+    plain mean over them.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,) or (n, outputs)
         True and predicted numbers.
     sample_weight : array-like of shape (n,), optional
-        Weights of the samples, finite and at least 0; None gives all samples the same weight.
+        Weights of the samples, finite, at least 0 and not all 0; None gives all samples the same weight.
 
     Returns
     -------
     float
-        From -1 to 1; 0 if all weights are 0.
+        From -1 to 1; NaN, with an `UndefinedMetricWarning`, if the true or the predicted values of an output are all
+        equal.
 
     Raises
     ------
     ValueError
-        If there are no samples, the shapes differ, or a weight is negative or not finite.
+        If there are no samples, the shapes differ, or the weights are invalid.
     """
     true, pred = check_outputs(y_true, y_pred)
     weights = check_weights(sample_weight, len(true))
     true, pred = _centred(true, weights), _centred(pred, weights)
     deviations = np.sqrt(weighted_sum(true**2, weights)) * np.sqrt(weighted_sum(pred**2, weights))
-    return float(np.clip(divide_or_zero(weighted_sum(true * pred, weights), deviations), -1.0, 1.0).mean())
+    if not deviations.all():
+        warn_undefined("pearson", "the true or the predicted values of an output are all equal", np.nan)
+        return np.nan
+    return float(np.clip(weighted_sum(true * pred, weights) / deviations, -1.0, 1.0).mean())
+
+
+_TOO_FEW = "it needs at least two samples, got 1"
+
+
+def undefined_r2(true: NDArray[Any], pred: NDArray[Any], weights: Floats) -> Undefined | None:
+    """Return why R² is the same for all predictions of these samples but exact ones, None if it is not."""
+    if len(true) < 2:
+        return Undefined(_TOO_FEW, np.nan)
+    return Undefined("all true values are equal", 0.0) if _equal_outputs(true, weights).all() else None
+
+
+def undefined_pearson(true: NDArray[Any], pred: NDArray[Any], weights: Floats) -> Undefined | None:
+    """Return why no predictions of these samples have a correlation, None if some have."""
+    return Undefined("the true values of an output are all equal", np.nan) if _equal_outputs(true, weights).any() else None
+
+
+def _equal_outputs(true: NDArray[Any], weights: Floats) -> NDArray[np.bool_]:
+    """Return for which outputs all true values of positive weight are equal."""
+    counted = true[weights > 0].reshape(-1, true[:1].size)
+    equal: NDArray[np.bool_] = (counted == counted[0]).all(axis=0)
+    return equal
 
 
 def _centred(values: Floats, weights: Floats) -> Floats:
