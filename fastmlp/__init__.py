@@ -23,6 +23,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
         "ProgressBar",
         "ReduceLROnPlateau",
         "TimeLimit",
+        "UndefinedScoreError",
     ),
     "datasets": (),
     "gradient_check": ("check_gradients",),

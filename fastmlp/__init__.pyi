@@ -33,6 +33,7 @@ from fastmlp.callbacks import ModelCheckpoint as ModelCheckpoint
 from fastmlp.callbacks import ProgressBar as ProgressBar
 from fastmlp.callbacks import ReduceLROnPlateau as ReduceLROnPlateau
 from fastmlp.callbacks import TimeLimit as TimeLimit
+from fastmlp.callbacks import UndefinedScoreError as UndefinedScoreError
 from fastmlp.gradient_check import check_gradients as check_gradients
 from fastmlp.history import History as History
 from fastmlp.initializers import Constant as Constant

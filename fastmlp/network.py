@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from fastmlp._data.layer_weights import check_layer_weights
 from fastmlp._data.samples import Samples, check_samples
 from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
-from fastmlp._engine.engine import Engine, FitJob, LayerWeights, Validation
+from fastmlp._engine.engine import Engine, FitJob, LayerWeights, plan_validation
 from fastmlp._runtime.checks import check_bool, optional_whole_number, whole_number
 from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.activations import Activation
@@ -27,7 +27,7 @@ from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
 from fastmlp.layers import Dense
 from fastmlp.losses import Loss
-from fastmlp.metrics.evaluation import built_in_metrics, predicted_classes, select_metrics
+from fastmlp.metrics.evaluation import predicted_classes, select_metrics
 from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
 from fastmlp.schedules import Schedule
@@ -398,7 +398,7 @@ class Network(AttributeHints):
         validation_data: Sequence[Any] | None = None,
         validation_split: float = 0.0,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | Mapping[str, float] | None = None,
+        class_weight: Mapping[int, float] | Mapping[str, float] | Literal["balanced"] | None = None,
         classes: Iterable[str] | None = None,
         shuffle: bool = True,
         metrics: Iterable[str | MetricFunction] | None = None,
@@ -425,9 +425,11 @@ class Network(AttributeHints):
             evaluated. It cannot be used with chunks.
         sample_weight : array-like of shape (n,), optional
             The weight of each row in the mean of the losses. Chunks contain their own weights.
-        class_weight : mapping, optional
+        class_weight : mapping or "balanced", optional
             From class label to a factor of the weights of its rows in training. Classes that are left out have the
-            factor 1.
+            factor 1. "balanced" gives all classes the same weight in total: n / (classes * rows of the class), as in
+            scikit-learn, where n and the rows are training rows and count by their `sample_weight`. Chunks need a
+            mapping.
         classes : iterable of str, optional
             The label of each class, in the order of the outputs; with one output that of class 0, then that of class 1.
             None sorts the different strings in y. Chunks whose labels are strings need it.
@@ -514,8 +516,7 @@ class Network(AttributeHints):
         )
         if metrics is not None and held_out is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
-        requested = {} if metrics is None else built_in_metrics(selected)
-        validation = None if held_out is None else Validation(held_out, selected, requested)
+        validation = None if held_out is None else plan_validation(held_out, selected, metrics is not None)
         job = FitJob(data, epochs, batch_size, bool(shuffle), listeners, verbose, validation)
         return self._engine.fit(self, job, names)
 

@@ -332,7 +332,7 @@ FIT_CASES: list[tuple[str, dict[str, Any], Any, str]] = [
     ("class NaN", {"class_weight": {0: NAN}}, ValueError, r"class_weight\[0\] must be at least 0 and finite, got nan"),
     ("class weight str", {"class_weight": {0: "big"}}, TypeError, r"class_weight\[0\] must be a number, got 'big'"),
     ("class list", {"class_weight": [1.0, 2.0, 3.0]}, TypeError, "class_weight must be a .*, got"),
-    ("class balanced", {"class_weight": "balanced"}, TypeError, "class_weight must be a .*, got 'balanced'"),
+    ("class balance", {"class_weight": "balance"}, TypeError, "or 'balanced', got 'balance'"),
     (
         "callback class",
         {"callbacks": [EarlyStopping]},

@@ -426,13 +426,6 @@ def test_evaluation_names_what_suits_the_loss() -> None:
     assert list(regression.evaluate(X, X[:, 0])) == ["loss", "mean_absolute_error", "r2"]
 
 
-def test_zero_weights_evaluate_to_the_penalties() -> None:
-    weights = np.zeros(len(X))
-    plain = Network([3, 6, 3], output="softmax", seed=0)
-    assert plain.evaluate(X, LABELS, weights)["loss"] == 0
-    assert small_network().evaluate(X, LABELS, weights)["loss"] > 0
-
-
 # Memory and threads ----------------------------------------------------------------------------------------------
 
 

@@ -15,8 +15,9 @@ from fastmlp._data.order import shuffle_epoch
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import StagingBuffer
 from fastmlp._data.targets import check_targets
-from fastmlp._data.weights import apply_class_factors, check_weights
+from fastmlp._data.weights import apply_class_factors, check_weights, weight_to_divide_by
 from fastmlp.architecture import Architecture
+from fastmlp.kernels.layout import MIN_WEIGHT_SUM
 
 Chunk = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
 """X (n, inputs), y and, if given, the weights of the rows (n,), as `Network.fit` takes them; chunks may differ in n."""
@@ -179,7 +180,7 @@ class ChunkFeed:
         Raises
         ------
         TypeError, ValueError
-            If a chunk does not suit the network, or the epoch has no rows.
+            If a chunk does not suit the network, or the epoch has no rows or only rows of the weight 0.
         """
         if self.state.epoch != self._epoch:
             self._begin_epoch(int(self.state.epoch))
@@ -190,6 +191,7 @@ class ChunkFeed:
 
     def _begin_epoch(self, epoch: int) -> None:
         self._epoch, self._number, self._ended, self._weighted = epoch, -1, False, False
+        self._weight = 0.0  # of the rows so far, or as much of it as suffices
         self._staged_from = self._staged_to = 0  # places in the epoch of the first row in the buffer, and past the last
         self.steps_per_epoch = self.record.samples = UNKNOWN_LENGTH
         self._iterator = self.data.iterate()
@@ -235,6 +237,11 @@ class ChunkFeed:
                 self._use(samples)
                 return
             del chunk, samples
+        if self._staged_to and self._weight < MIN_WEIGHT_SUM:
+            raise ValueError(
+                f"the chunks of epoch {self._epoch} must give a row a weight greater than 0, got a sum of "
+                f"{self._weight:g} over {self._staged_to} rows; without weight nothing is learned"
+            )
         self._ended = True
         self.rows_per_epoch = self.record.samples = self._staged_to
         self.steps_per_epoch = -(-self._staged_to // self.batch_size)
@@ -251,6 +258,8 @@ class ChunkFeed:
                 f"{kinds[has_labels]}"
             )
         self._samples, self._taken = samples, 0
+        if self._weight < MIN_WEIGHT_SUM:
+            self._weight += weight_to_divide_by(samples.weights, len(samples.X))
         if self.shuffle:
             self._order = np.arange(len(samples.X))
             shuffle_epoch(self._order, int(self.state.seed), self._epoch, self._number)

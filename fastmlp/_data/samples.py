@@ -12,7 +12,7 @@ from fastmlp._data.arrays import FLOAT64, RowArray, converted, select_rows
 from fastmlp._data.inputs import check_inputs
 from fastmlp._data.names import Names
 from fastmlp._data.targets import Targets, check_targets
-from fastmlp._data.weights import Weights, check_weights, select_weights
+from fastmlp._data.weights import Weights, check_weights, require_weight, select_weights
 from fastmlp.architecture import Architecture
 
 
@@ -73,10 +73,12 @@ def check_samples(
     TypeError
         If an argument does not hold real numbers, or labels.
     ValueError
-        If a shape, a value or a name does not suit the network, or X has no rows.
+        If a shape, a value or a name does not suit the network, X has no rows, or all weights are 0.
     """
     inputs = check_inputs(X, architecture, f"X{suffix}", names)
     if not len(inputs):
         raise ValueError(f"X{suffix} must have at least one row, got none")
     targets = check_targets(y, len(inputs), architecture, f"y{suffix}", names)
-    return Samples(inputs, targets, check_weights(sample_weight, len(inputs), suffix))
+    weights = check_weights(sample_weight, len(inputs), suffix)
+    require_weight(weights, len(inputs), f"sample_weight{suffix}")
+    return Samples(inputs, targets, weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -12,7 +12,12 @@ from fastmlp._data.chunk_feed import ChunkData, ChunkSource
 from fastmlp._data.names import Names
 from fastmlp._data.order import split_rows
 from fastmlp._data.samples import Samples, check_samples
-from fastmlp._data.weights import apply_class_factors, check_class_weight
+from fastmlp._data.weights import (
+    apply_class_factors,
+    balanced_class_factors,
+    check_class_weight,
+    require_weight,
+)
 from fastmlp._runtime.checks import number
 from fastmlp.architecture import Architecture
 
@@ -41,7 +46,7 @@ def check_training_data(
     epochs: int,
     classes: Iterable[str] | None = None,
     sample_weight: ArrayLike | None,
-    class_weight: Mapping[Any, float] | None,
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None,
     validation_data: Sequence[Any] | None,
     validation_split: float,
 ) -> TrainingData:
@@ -74,16 +79,30 @@ def check_training_data(
         names.learn_features(held_out[0], architecture, "X of validation_data")
     y = names.learn(X, y, architecture, classes)
     validation = None if held_out is None else check_samples(*held_out, architecture, names, " of validation_data")
-    class_factors = check_class_weight(names.class_weight_by_index(class_weight), architecture)
+    balanced = isinstance(class_weight, str) and class_weight == "balanced"
+    class_factors = None
+    if not balanced:
+        class_factors = check_class_weight(names.class_weight_by_index(class_weight), architecture)
     if y is None:
+        if balanced:
+            raise ValueError(
+                "class_weight='balanced' needs the labels of all rows before training, but chunks come one after the "
+                "other; count the classes in a first pass, and give a dict from label to weight"
+            )
         chunks = ChunkData(X, epochs, architecture, names, class_factors, sample_weight, validation_split)
         return TrainingData(chunks, validation)
     samples, training_rows = check_samples(X, y, sample_weight, architecture, names), None
     if validation_split:
         training_rows, validation_rows = split_rows(len(samples.X), validation_split, architecture.seed)
         validation = samples.select(validation_rows)
+        require_weight(validation.weights, len(validation_rows), "sample_weight of the rows of validation_split")
+    if balanced:
+        trained = samples if training_rows is None else samples.select(training_rows)
+        class_factors = balanced_class_factors(trained.targets, trained.weights)
     weights = apply_class_factors(samples.weights, class_factors, samples.targets)
-    return TrainingData(ArrayData(samples._replace(weights=weights), training_rows), validation)
+    data = ArrayData(samples._replace(weights=weights), training_rows)
+    require_weight(weights, data.rows_per_epoch, "sample_weight and class_weight of the training rows", training_rows)
+    return TrainingData(data, validation)
 
 
 def check_validation_arguments(

@@ -22,6 +22,7 @@ from fastmlp._data.arrays import (
 from fastmlp._data.targets import Targets
 from fastmlp._runtime.checks import number
 from fastmlp.architecture import Architecture
+from fastmlp.kernels.layout import MIN_WEIGHT_SUM
 
 MAX_WEIGHT = 1e100  # sums of weights times losses must not overflow
 _ROWS_PER_SUM = 1 << 17  # weights are summed in parts of this length, whatever the layout, so that the bits are equal
@@ -91,6 +92,43 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, suffix: str = "") 
     return converted(array, FLOAT64) if is_small(rows, FLOAT64.itemsize) else array
 
 
+def weight_to_divide_by(weights: Weights | None, count: int, rows: NDArray[np.int64] | None = None) -> float:
+    """Return the sum of the weights of `count` rows, or a part of the sum that is large enough to divide by.
+
+    The rows are those whose numbers are given, or all if `rows` is None.
+    """
+    if weights is None:
+        return float(count)
+    total = 0.0
+    for piece in row_slices(count, FLOAT64.itemsize):
+        total += float(converted(weights[piece if rows is None else rows[piece]], FLOAT64).sum())
+        if total >= MIN_WEIGHT_SUM:
+            break
+    return total
+
+
+def require_weight(weights: Weights | None, count: int, name: str, rows: NDArray[np.int64] | None = None) -> None:
+    """Raise ValueError if the weights of the rows sum to 0: the mean of their losses would be 0 / 0.
+
+    Parameters
+    ----------
+    weights : Weights, or None
+        The weights.
+    count : int
+        The number of rows.
+    name : str
+        The arguments that decide the weights, and which rows these are, for the message.
+    rows : ndarray of int64, optional
+        The numbers of the rows; None means all.
+    """
+    total = weight_to_divide_by(weights, count, rows)
+    if total < MIN_WEIGHT_SUM:
+        raise ValueError(
+            f"{name} must give a row a weight greater than 0, got a sum of {total:g} over {count} rows; without weight "
+            "nothing is learned or measured"
+        )
+
+
 def check_class_weight(
     class_weight: Mapping[int, float] | None, architecture: Architecture
 ) -> NDArray[np.float64] | None:
@@ -106,7 +144,7 @@ def check_class_weight(
     if class_weight is None:
         return None
     if not isinstance(class_weight, Mapping):
-        raise TypeError(f"class_weight must be a dict from label to weight, got {class_weight!r}")
+        raise TypeError(f"class_weight must be a dict from label to weight, or 'balanced', got {class_weight!r}")
     factors = np.ones(max(architecture.outputs, 2))
     for label, weight in class_weight.items():
         if isinstance(label, bool) or label not in range(len(factors)):
@@ -123,6 +161,29 @@ def _refuse_enormous(weight: float, name: str) -> None:
             f"{name} must be less than {MAX_WEIGHT:g}, got {weight:g}; only the ratios of weights count, so divide "
             "all weights by the same number"
         )
+
+
+def balanced_class_factors(targets: Targets, weights: Weights | None) -> NDArray[np.float64]:
+    """Return the weights with which all classes of some rows count the same, 1 for a class without rows.
+
+    The weight of a class is the weight of all rows, divided by that of the rows of the class and by the number of
+    classes that have rows, as `sklearn.utils.class_weight.compute_class_weight` computes it.
+
+    Raises
+    ------
+    ValueError
+        If the targets of a row do not name a single class, or the weight of a class is too small beside the others.
+    """
+    sums = np.zeros(max(targets.architecture.outputs, 2))
+    for rows in row_slices(len(targets), max(targets.row_bytes, FLOAT64.itemsize)):
+        piece = None if weights is None else converted(weights[rows], FLOAT64)
+        sums += np.bincount(_classes(targets.take(rows)), piece, len(sums))
+    occurs = sums > 0
+    factors = np.ones(len(sums))
+    with np.errstate(over="ignore"):
+        factors[occurs] = sums.sum() / (np.count_nonzero(occurs) * sums[occurs])
+    _refuse_enormous(float(factors.max()), "the weight of a class by class_weight='balanced'")
+    return factors
 
 
 def apply_class_factors(

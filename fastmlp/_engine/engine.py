@@ -24,7 +24,7 @@ from fastmlp._data.samples import Samples
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
 from fastmlp._engine.few_rows import FewRowsPredictor
-from fastmlp._engine.fit_loop import FitJob, FitLoop, Validation
+from fastmlp._engine.fit_loop import FitJob, FitLoop, plan_validation
 from fastmlp._engine.parameters import LayerWeights, Parameters
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
@@ -42,7 +42,7 @@ from fastmlp.schedules import Schedule
 if TYPE_CHECKING:
     from fastmlp.network import Network
 
-__all__ = ["Engine", "EpochLosses", "FitJob", "LayerWeights", "NonFiniteLossError", "Validation", "engine_of"]
+__all__ = ["Engine", "EpochLosses", "FitJob", "LayerWeights", "NonFiniteLossError", "engine_of", "plan_validation"]
 
 
 class Engine:
@@ -291,8 +291,7 @@ class Engine:
             feed = job.data.feed(plan.record, self.parameters.state, job.batch_size, job.shuffle)
             self._resume_or_begin_epoch(*job.data.identity(job.batch_size))
             runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
-            history = network.history = History()
-            network.stop_training = network.stop_at_once = False
+            history = History()
             with self._learned(names):
                 FitLoop(network, self.evaluate, job, runner, history, progress, signals).run()
             return history
@@ -319,7 +318,7 @@ class Engine:
         validation = job.validation
         if validation is not None:
             rows = len(validation.samples.X)
-            self._require_memory_to_evaluate(rows, validation.metrics)
+            self._require_memory_to_evaluate(rows, validation.measured)
             inference.prepare(self.plans, rows)
             if validation.requested:
                 self.evaluate(validation.samples, validation.requested)  # an error is raised now, not after an epoch

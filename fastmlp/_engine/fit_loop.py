@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastmlp._data.array_feed import ArrayData
+from fastmlp._data.arrays import FLOAT64, converted
 from fastmlp._data.chunk_feed import ChunkData
 from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
@@ -28,7 +29,8 @@ from fastmlp._engine.step_runner import (
 from fastmlp._runtime.checks import whole_number
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.metrics.evaluation import SelectedMetrics
+from fastmlp.metrics.evaluation import SelectedMetrics, built_in_metrics, undefined_metrics
+from fastmlp.metrics.undefined import Undefined, warn_undefined
 
 if TYPE_CHECKING:
     from fastmlp.callbacks import Callback
@@ -36,11 +38,67 @@ if TYPE_CHECKING:
 
 
 class Validation(NamedTuple):
-    """The samples and metrics that are evaluated after each epoch, and the built-in metrics that the user requested."""
+    """What is evaluated after each epoch, as `plan_validation` returns it.
+
+    Parameters
+    ----------
+    samples : Samples
+        The validation rows.
+    metrics : mapping
+        The metrics that are in the history, by name.
+    requested : mapping
+        Those of `fastmlp.metrics.METRICS` that the user requested.
+    undefined : mapping
+        Those that cannot tell good predictions of these rows from bad ones. They are not measured if they are NaN.
+    """
 
     samples: Samples
     metrics: SelectedMetrics
     requested: SelectedMetrics
+    undefined: Mapping[str, Undefined]
+
+    @property
+    def measured(self) -> SelectedMetrics:
+        """The metrics that have a value for these rows."""
+        return {name: metric for name, metric in self.metrics.items() if name not in _without_value(self.undefined)}
+
+
+def plan_validation(samples: Samples, metrics: SelectedMetrics, requested: bool) -> Validation:
+    """Return the validation of a fit.
+
+    A default metric that has no value for the validation rows is NaN in the history, with a warning.
+
+    Parameters
+    ----------
+    samples : Samples
+        The validation rows.
+    metrics : mapping
+        The metrics to measure, by name.
+    requested : bool
+        Whether the user requested these metrics, else they are the defaults.
+
+    Raises
+    ------
+    ValueError
+        If a requested metric has no value for these rows, whatever is predicted.
+    """
+    built_in = built_in_metrics(metrics)
+    undefined: dict[str, Undefined] = {}
+    if any(metric.undefined for metric in built_in.values()):
+        architecture, weights = samples.targets.architecture, samples.weights
+        sample_weight = None if weights is None else converted(weights[:], FLOAT64)
+        y, outputs = samples.targets.as_array(), architecture.outputs
+        undefined = undefined_metrics(built_in, architecture.loss, y, outputs, sample_weight)
+    for name, reason in _without_value(undefined).items():
+        if requested:
+            raise ValueError(f"metric {name!r} has no value for the validation rows: {reason}")
+        warn_undefined(f"val_{name}", reason, math.nan)
+    return Validation(samples, metrics, built_in if requested else {}, undefined)
+
+
+def _without_value(undefined: Mapping[str, Undefined]) -> dict[str, str]:
+    """Return the reasons of the undefined metrics that are NaN, by name."""
+    return {name: each.reason for name, each in undefined.items() if math.isnan(each.value)}
 
 
 @dataclass
@@ -129,18 +187,20 @@ class FitLoop:
         self.by_epoch = bool(callbacks) or job.validation is not None or runner.feed.streamed
         measured = () if job.validation is None else ("loss", *job.validation.metrics)
         self.validated = tuple(f"val_{name}" for name in measured)
+        undefined = {} if job.validation is None else job.validation.undefined
         for callback in callbacks:
             callback.network, callback.entries = network, ("loss", *self.validated)
+            callback.undefined = {f"val_{name}": each.reason for name, each in undefined.items()}
             whole_number(callback.every_steps, f"every_steps of {type(callback).__name__}", minimum=0)
 
     def run(self) -> None:
         """Train for the epochs of the job. An interrupted epoch is finished as the first of them."""
+        self._begin()
         state = self.state
         first, last = state.epoch, state.epoch + self.job.epochs
         self.progress.begin(("loss", "val_loss") if self.validated else ("loss",))
         started = time.perf_counter()
         try:
-            self._notify("on_train_begin")
             while state.epoch < last and not self._is_stopped():
                 if self.by_epoch and state.batch == 0:
                     self._notify("on_epoch_begin", state.epoch)
@@ -151,6 +211,16 @@ class FitLoop:
             raise
         finally:
             self.history.seconds = time.perf_counter() - started
+
+    def _begin(self) -> None:
+        """Replace the history, and call `on_train_begin`. If that raises an error, the earlier history comes back."""
+        network, earlier = self.network, self.network.history
+        network.history, network.stop_training, network.stop_at_once = self.history, False, False
+        try:
+            self._notify("on_train_begin")
+        except BaseException:
+            network.history = earlier
+            raise
 
     def _is_stopped(self) -> bool:
         """Return whether a callback ends the fit now. If weights overflowed, the next steps restore them first."""
@@ -214,7 +284,7 @@ class FitLoop:
     def _validate(self) -> dict[str, float]:
         validation = self.job.validation
         assert validation is not None
-        measured = self.signals.released(self.evaluate, validation.samples, validation.metrics)
+        measured = self.signals.released(self.evaluate, validation.samples, validation.measured)
         return {f"val_{name}": self._in_unit(name, value) for name, value in measured.items()}
 
     def _show(self, entries: Sequence[dict[str, float]], epochs: int, finished: bool) -> None:

@@ -6,6 +6,7 @@ The kernels read X a piece at a time, so that no buffer grows with the number of
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import Any
 
@@ -167,7 +168,7 @@ def _mean_loss(plan: Plan, X: RowArray, targets: Targets, weights: Weights | Non
             _run(plan, "gradients_region", flops)
         with np.errstate(all="ignore"):  # infinity and NaN are valid results
             losses += float(plan.buffer("row_losses")[: len(piece)].sum())
-    return losses / sum_of_weights if sum_of_weights > 0 else 0.0
+    return losses / sum_of_weights if sum_of_weights > 0 else math.nan
 
 
 def _penalties(plan: Plan) -> float:

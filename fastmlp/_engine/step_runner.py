@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -221,12 +222,12 @@ def epoch_losses(results: NDArray[Any], first_batch: int, steps_per_epoch: int) 
     """Return the losses of the epochs that end within these results; `first_batch` is the batch of the first row."""
     ends = results[steps_per_epoch - 1 - first_batch :: steps_per_epoch]
     weights = ends["epoch_weight_sum"]
-    data = np.divide(ends["epoch_loss_sum"], weights, out=np.zeros(len(ends)), where=weights > 0)
+    data = np.divide(ends["epoch_loss_sum"], weights, out=np.full(len(ends), np.nan), where=weights > 0)
     losses: list[float] = (data + ends["epoch_penalty_sum"] / steps_per_epoch).tolist()
     return losses
 
 
 def batch_loss(result: Any) -> float:
-    """Return the loss of one step, penalties included."""
+    """Return the loss of one step, penalties included; NaN if all rows of the batch have the weight 0."""
     weight = result["weight_sum"]
-    return float((result["loss_sum"] / weight if weight > 0 else 0.0) + result["penalty"])
+    return float((result["loss_sum"] / weight if weight > 0 else math.nan) + result["penalty"])

@@ -25,6 +25,7 @@ from fastmlp.callbacks.early_stopping import EarlyStopping
 from fastmlp.callbacks.gradient_monitor import GradientMonitor
 from fastmlp.callbacks.lambda_callback import LambdaCallback
 from fastmlp.callbacks.model_checkpoint import ModelCheckpoint
+from fastmlp.callbacks.monitoring import UndefinedScoreError
 from fastmlp.callbacks.progress_bar import ProgressBar
 from fastmlp.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from fastmlp.callbacks.time_limit import TimeLimit
@@ -39,4 +40,5 @@ __all__ = [
     "ProgressBar",
     "ReduceLROnPlateau",
     "TimeLimit",
+    "UndefinedScoreError",
 ]

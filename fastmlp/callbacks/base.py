@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fastmlp._runtime.names import AttributeHints
@@ -22,6 +23,9 @@ class Callback(AttributeHints):
         set `learning_rate`, `stop_training` and `stop_at_once`. Another fit of it raises RuntimeError.
     entries : tuple of str
         The keys of `logs` at the end of an epoch, set before `on_train_begin`.
+    undefined : mapping of str to str
+        The entries that cannot tell good epochs from bad ones, because of the validation rows, and why; set before
+        `on_train_begin`. Recall without positive rows, for example, is always 0.
     every_steps : int
         `on_train_batch_end` is called after each step whose number, counted since the network was created, is a
         multiple of this. The default 1 means every step, 0 means no step.
@@ -83,6 +87,7 @@ class Callback(AttributeHints):
     _shows_progress: bool = False  # whether a fit with this callback shows its progress line in any case
     network: Network
     entries: tuple[str, ...] = ()
+    undefined: Mapping[str, str] = MappingProxyType({})
     every_steps: int = 1
 
     def __repr__(self) -> str:

@@ -85,9 +85,10 @@ class EarlyStopping(Callback):
         Raises
         ------
         ValueError
-            If `monitor` is not an entry of this fit, or `mode` is "auto" and the direction of `monitor` is unknown.
+            If `monitor` is not an entry of this fit or the validation rows cannot measure it, or `mode` is "auto" and
+            the direction of `monitor` is unknown.
         """
-        self._monitor.begin(self.entries, "EarlyStopping")
+        self._monitor.begin(self)
         self._reset()
 
     def _reset(self) -> None:
@@ -98,8 +99,15 @@ class EarlyStopping(Callback):
         self.best_weights: list[LayerWeights] | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Compare the value with the best: store the weights if it is better, stop if patience is exhausted."""
-        value = logs[self.monitor]
+        """Compare the value with the best: store the weights if it is better, stop if patience is exhausted.
+
+        Raises
+        ------
+        UndefinedScoreError
+            If the value is NaN.
+        """
+        kept = "" if self.best_weights is None else f"; best_weights has the weights of epoch {self.best_epoch}"
+        value = self._monitor.value(epoch, logs, kept)
         if self._monitor.better(value, None if self.best_epoch is None else self.best, self.min_delta):
             weights = self.network.get_weights() if self.restore_best_weights else None
             self.best, self.best_epoch, self.best_weights = value, epoch, weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -108,12 +109,13 @@ class ModelCheckpoint(Callback):
         Raises
         ------
         ValueError
-            If `monitor` or a field of `filepath` is not an entry of this fit, or a field has an invalid format.
+            If `monitor` or a field of `filepath` is not an entry of this fit, the validation rows cannot measure
+            `monitor`, or a field has an invalid format.
         OSError
             If the folder cannot be created or the file cannot be written.
         """
         if self.save_best_only:
-            self._monitor.begin(self.entries, "ModelCheckpoint")
+            self._monitor.begin(self)
         known = dict.fromkeys(self._numbers(), 1) | dict.fromkeys(("loss",) if self.every_steps else self.entries, 0.5)
         unknown = (_fields(self._name) or set()) - known.keys()
         if unknown:
@@ -130,15 +132,23 @@ class ModelCheckpoint(Callback):
         self.best = self._best_so_far() if self.save_best_only and self.network.step else None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Save the network, with `save_best_only` only if the epoch is the best so far."""
+        """Save the network, with `save_best_only` only if the epoch is the best so far.
+
+        Raises
+        ------
+        UndefinedScoreError
+            With `save_best_only`, if the value of `monitor` is NaN. The file has the best earlier epoch.
+        """
         if self.every_steps:
             return
         path = self._path({**logs, "epoch": epoch + 1, "step": self.network.step})
         if not self.save_best_only:
             self.network.save(path)
-        elif self._monitor.better(logs[self.monitor], self.best):
-            engine_of(self.network).save(path, optimizer=True, best=(self.monitor, logs[self.monitor]))
-            self.best = logs[self.monitor]
+            return
+        value = self._monitor.value(epoch, logs)
+        if self._monitor.better(value, self.best):
+            engine_of(self.network).save(path, optimizer=True, best=(self.monitor, value))
+            self.best = value
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Save the network, unless the step has left NaN or infinity in the weights; the next step reports these."""
@@ -161,7 +171,8 @@ class ModelCheckpoint(Callback):
         for path in sorted(self._folder.iterdir()):
             if re.fullmatch(pattern, path.name, re.DOTALL) and path.is_file():
                 found = checkpoint.best_of(path, self.network.architecture, self.monitor)
-                best = found if found is not None and self._monitor.better(found, best) else best
+                if found is not None and not math.isnan(found) and self._monitor.better(found, best):
+                    best = found
         return best
 
 

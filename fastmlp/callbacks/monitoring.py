@@ -6,9 +6,14 @@ import math
 from typing import Literal
 
 from fastmlp._runtime.names import nearest
+from fastmlp.callbacks.base import Callback
 from fastmlp.metrics import METRICS
 
 Mode = Literal["auto", "min", "max"]
+
+
+class UndefinedScoreError(ValueError):
+    """Raised when a score that decides about the fit becomes NaN, since no epoch is better or worse than NaN."""
 
 
 class Monitor:
@@ -36,27 +41,32 @@ class Monitor:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.name, self.mode = name, mode
-        self._sign = 1.0
+        self._sign, self._owner = 1.0, ""
 
-    def begin(self, entries: tuple[str, ...], callback_name: str) -> None:
+    def begin(self, callback: Callback) -> None:
         """Check that a fit has this entry, and determine whether smaller or larger values are better.
 
         Parameters
         ----------
-        entries : tuple of str
-            The entries of the history of the fit.
-        callback_name : str
-            The class of the callback, for the message.
+        callback : Callback
+            The callback that compares the entry, whose attributes tell the entries of the fit.
 
         Raises
         ------
         ValueError
-            If the fit does not have this entry, or the mode is "auto" and the direction is unknown.
+            If the fit does not have this entry, the validation rows cannot measure it, or the mode is "auto" and the
+            direction is unknown.
         """
-        if self.name not in entries:
+        self._owner = type(callback).__name__
+        if self.name not in callback.entries:
             raise ValueError(
-                f"{callback_name} monitors {self.name!r}, but this fit has only {', '.join(entries)}"
-                f"{self._hint(entries)}"
+                f"{self._owner} monitors {self.name!r}, but this fit has only {', '.join(callback.entries)}"
+                f"{self._hint(callback.entries)}"
+            )
+        if self.name in callback.undefined:
+            raise ValueError(
+                f"{self._owner} monitors {self.name!r}, which is undefined for the validation rows: "
+                f"{callback.undefined[self.name]}"
             )
         self._sign = -1.0 if larger_is_better(self.name, self.mode) else 1.0
 
@@ -71,11 +81,34 @@ class Monitor:
             return f"; did you mean {name!r}?{f' Then {advice}' if advice else ''}"
         return f"; {advice}" if advice else ""
 
+    def value(self, epoch: int, logs: dict[str, float], kept: str = "") -> float:
+        """Return the value of the entry after an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            The number of the epoch.
+        logs : dict of str to float
+            The entries of the epoch.
+        kept : str
+            What the callback has kept of earlier epochs, for the message.
+
+        Raises
+        ------
+        UndefinedScoreError
+            If the value is NaN.
+        """
+        value = logs[self.name]
+        if math.isnan(value):
+            raise UndefinedScoreError(
+                f"{self._owner} monitors {self.name!r}, which is NaN after epoch {epoch}; the network has the weights "
+                f"of that epoch, and its history all epochs{kept}"
+            )
+        return value
+
     def better(self, value: float, best: float | None, by_more_than: float = 0.0) -> bool:
-        """Return whether `value` is better than `best`. Any value is better than None, a number is better than NaN."""
-        if best is None or math.isnan(best):
-            return best is None or not math.isnan(value)
-        return self._sign * value < self._sign * best - by_more_than
+        """Return whether `value` is better than `best`. Any value is better than None."""
+        return best is None or self._sign * value < self._sign * best - by_more_than
 
 
 def larger_is_better(monitor: str, mode: Mode) -> bool:

@@ -89,10 +89,10 @@ class ReduceLROnPlateau(Callback):
         Raises
         ------
         ValueError
-            If `monitor` is not an entry of this fit, `mode` is "auto" and the direction of `monitor` is unknown, or the
-            learning rate follows a schedule.
+            If `monitor` is not an entry of this fit or the validation rows cannot measure it, `mode` is "auto" and the
+            direction of `monitor` is unknown, or the learning rate follows a schedule.
         """
-        self._monitor.begin(self.entries, "ReduceLROnPlateau")
+        self._monitor.begin(self)
         rate = self.network.architecture.optimizer.learning_rate
         if isinstance(rate, Schedule):
             raise ValueError(
@@ -107,12 +107,19 @@ class ReduceLROnPlateau(Callback):
         self._epochs_without_improvement = self._cooldown_left = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Compare the value with the best, and lower the rate if patience is exhausted."""
+        """Compare the value with the best, and lower the rate if patience is exhausted.
+
+        Raises
+        ------
+        UndefinedScoreError
+            If the value is NaN.
+        """
+        value = self._monitor.value(epoch, logs)
         if self._cooldown_left:
             self._cooldown_left -= 1
             self._epochs_without_improvement = 0
-        if self._monitor.better(logs[self.monitor], self.best, self.min_delta):
-            self.best, self._epochs_without_improvement = logs[self.monitor], 0
+        if self._monitor.better(value, self.best, self.min_delta):
+            self.best, self._epochs_without_improvement = value, 0
         elif not self._cooldown_left:
             self._epochs_without_improvement += 1
             if self._epochs_without_improvement >= self.patience:

@@ -67,7 +67,6 @@ def check_weights(sample_weight: ArrayLike | None, samples: int) -> Floats:
     wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
     if len(wrong):
         raise ValueError(f"sample_weight must be finite and at least 0, got {wrong[0]:g}")
-    total = weights.sum()
-    if total < MIN_SUM:
-        raise ValueError(f"sample_weight must have a weight greater than 0, got {samples} weights with the sum {total:g}")
+    if weights.sum() < MIN_SUM:
+        raise ValueError(f"sample_weight must have a weight greater than 0, got a sum of {weights.sum():g}")
     return weights

@@ -133,7 +133,7 @@ def precision(
         which neither is `pos_label`.
     """
     totals = _totals(y_true, y_pred, sample_weight, pos_label, average)
-    return _mean_quotient("precision", totals.true_positives, totals.predicted, totals.classes, "predicted as class")
+    return _mean_quotient("precision", totals.true_positives, totals.predicted, totals.classes, "predicted as")
 
 
 def recall(
@@ -173,7 +173,7 @@ def recall(
         which neither is `pos_label`.
     """
     totals = _totals(y_true, y_pred, sample_weight, pos_label, average)
-    return _mean_quotient("recall", totals.true_positives, totals.true, totals.classes, "of class")
+    return _mean_quotient("recall", totals.true_positives, totals.true, totals.classes, "of")
 
 
 def f1(
@@ -214,7 +214,7 @@ def f1(
     """
     totals = _totals(y_true, y_pred, sample_weight, pos_label, average)
     both = totals.predicted + totals.true
-    return _mean_quotient("f1", 2 * totals.true_positives, both, totals.classes, "of, or predicted as, class")
+    return _mean_quotient("f1", 2 * totals.true_positives, both, totals.classes, "of or predicted as")
 
 
 class _Totals(NamedTuple):
@@ -247,9 +247,13 @@ def _totals(
 
 
 def _mean_quotient(name: str, numerators: Floats, denominators: Floats, classes: NDArray[Any], what: str) -> float:
-    """Return the plain mean of the quotients. A quotient 0 / 0 counts as 0, with a warning that names its class."""
+    """Return the plain mean of the quotients. A quotient 0 / 0 counts as 0, with a warning.
+
+    The warning does not name one class of several: its text is then the same in all epochs of a fit, and Python shows
+    it once.
+    """
     if not denominators.all():
-        missing = ", ".join(map(repr, classes[denominators == 0].tolist()))
+        missing = f"class {classes.tolist()[0]!r}" if len(classes) == 1 else "some class"
         warn_undefined(name, f"no sample of positive weight is {what} {missing}", 0.0)
     return float(divide_or_zero(numerators, denominators).mean())
 

@@ -234,7 +234,9 @@ def undefined_roc_auc(true: NDArray[Any], scores: NDArray[Any], weights: Floats)
 
 def _area(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> float:
     """Return the area under the ROC curve, the sum of the trapezoids between the distinct scores."""
-    true_positives, false_positives = _cumulated(positive, scores, weights)
+    _, exponent = np.frexp(weights.max())
+    near_1 = np.ldexp(weights, -exponent)  # exact; products of huge or tiny weights would overflow or become 0
+    true_positives, false_positives = _cumulated(positive, scores, near_1)
     return float(np.trapezoid(true_positives, false_positives) / (true_positives[-1] * false_positives[-1]))
 
 

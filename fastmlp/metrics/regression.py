@@ -174,7 +174,9 @@ def undefined_r2(true: NDArray[Any], pred: NDArray[Any], weights: Floats) -> Und
 
 def undefined_pearson(true: NDArray[Any], pred: NDArray[Any], weights: Floats) -> Undefined | None:
     """Return why no predictions of these samples have a correlation, None if some have."""
-    return Undefined("the true values of an output are all equal", np.nan) if _equal_outputs(true, weights).any() else None
+    if not _equal_outputs(true, weights).any():
+        return None
+    return Undefined("the true values of an output are all equal", np.nan)
 
 
 def _equal_outputs(true: NDArray[Any], weights: Floats) -> NDArray[np.bool_]:

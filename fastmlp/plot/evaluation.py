@@ -357,16 +357,18 @@ def _roc_curves(y_true: ArrayLike, scores: ArrayLike, display_labels: Sequence[o
             wrong = true[~np.isin(true, (0, 1))][0]
             raise ValueError(f"y_true of shape {true.shape} must hold 0 or 1 for each output, got {wrong}")
         columns = list(zip(true.T, values.T, strict=True))
+        names = display_names(display_labels, len(columns), "classes")
     elif true.ndim == 1 and values.ndim == 2 and values.shape[1] > 2:
         unknown = np.setdiff1d(true, np.arange(values.shape[1]))
         if len(unknown):
             raise ValueError(f"y_true must hold labels from 0 to {values.shape[1] - 1}, got {unknown.tolist()}")
         columns = [((true == label).astype(int), column) for label, column in enumerate(values.T)]
+        names = display_names(display_labels, len(columns), "classes")
     else:
         name = "" if display_labels is None else display_names(display_labels, 2, "classes")[1]
         positive_scores = values[:, 1] if values.ndim == 2 and values.shape[1] == 2 else values
-        return [_roc_curve(name, true.ravel() if true.shape[1:] == (1,) else true, positive_scores)]
-    names = display_names(display_labels, len(columns), "classes")
+        columns = [(true.ravel() if true.shape[1:] == (1,) else true, positive_scores)]
+        names = [name]
     curves = [_roc_curve_if_any(name, *column) for name, column in zip(names, columns, strict=True)]
     if not any(curve.exists for curve in curves):
         raise ValueError(

@@ -40,8 +40,6 @@ def epochs_until_stop(stopping: EarlyStopping, values: list[float]) -> int:
         ("accuracy", {"patience": 1}, [0.5, 0.6], 3, 1),
         ("val_r2", {"patience": 1, "min_delta": 0.25}, [-1, 0, 0.125, 1], 3, 1),
         ("val_mean_absolute_error", {"patience": 1}, [3, 2, 2.5], 3, 1),
-        ("val_loss", {"patience": 2}, [float("nan"), 3, 2, 2.5], 5, 2),
-        ("val_loss", {"patience": 2}, [3, float("nan"), float("nan"), 1], 3, 0),
     ],
 )
 def test_the_fit_stops_after_patience_epochs_without_improvement(

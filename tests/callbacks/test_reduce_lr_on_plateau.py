@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,6 @@ from fastmlp import SGD, Adam, Callback, CosineDecay, ModelCheckpoint, Network, 
         ({"patience": 1, "min_lr": 0.375}, [1, 1, 1, 1], [1, 0.5, 0.375, 0.375]),
         ({"patience": 1, "min_lr": 2}, [1, 1, 1], [1, 1, 1]),
         ({"patience": 1, "mode": "max"}, [1, 2, 2, 3, 1], [1, 1, 0.5, 0.5, 0.25]),
-        ({"patience": 1}, [math.nan, 2, math.nan, 1], [1, 1, 0.5, 0.5]),
     ],
 )
 def test_the_rate_is_lowered_without_improvement(

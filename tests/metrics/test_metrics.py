@@ -1,4 +1,4 @@
-"""Metrics agree with scikit-learn, with and without weights; values that it leaves undefined are defined here."""
+"""Metrics agree with scikit-learn, with and without weights; `test_undefined.py` has those that are undefined."""
 
 import numpy as np
 import pytest
@@ -57,15 +57,11 @@ def test_with_two_classes_the_positive_class_is_measured(name, weights, positive
 
 @weighted
 @of_classes
+@pytest.mark.filterwarnings("ignore::fastmlp.metrics.UndefinedMetricWarning")
 def test_macro_is_the_plain_mean_over_the_classes_that_occur(name, weights):
     true, pred = CLASSES[0], np.where(CLASSES[1] == 2, 7, CLASSES[1])  # 2 is never predicted, 7 is never true
     expected = getattr(peer, f"{name}_score")(true, pred, sample_weight=weights, average="macro", zero_division=0)
     assert getattr(metrics, name)(true, pred, weights, average="macro") == close(expected)
-
-
-@of_classes
-def test_a_class_that_is_neither_true_nor_predicted_counts_as_0(name):
-    assert getattr(metrics, name)([0, 0], [0, 0]) == 0.0
 
 
 @weighted
@@ -205,28 +201,11 @@ def test_pearson_of_a_line_is_1_or_minus_1_and_never_beyond(rng, weights):
         assert np.abs(found).max() <= 1
 
 
-@weighted
-def test_pearson_of_equal_values_is_0(rng, weights):
-    values, equal = rng.normal(size=60), np.full(60, 0.1)
-    assert metrics.pearson(equal, values, weights) == metrics.pearson(values, equal, weights) == 0.0
-    assert metrics.pearson(np.stack([equal, values], 1), np.stack([values, values], 1), weights) == close(0.5)
-    if weights is not None:
-        assert metrics.pearson(np.where(weights > 0, equal, values), values, weights) == 0.0
-
-
 def test_r2_of_equal_values_is_1_if_predictions_are_exact_and_0_if_not():
     weights = np.array([1.0, 0.1, 0.7])
     assert metrics.r2([0.1] * 3, [0.1] * 3, weights) == 1.0
     assert metrics.r2([0.1] * 3, [0.1, 0.1, 0.2], weights) == 0.0
     assert metrics.r2([[0.1, 0], [0.1, 1]], [[0.1, 0], [0.2, 1]]) == 0.5
-
-
-ZERO = ["accuracy", "precision", "recall", "f1", "log_loss", "mean_absolute_error", "mean_squared_error"]
-
-
-@pytest.mark.parametrize("name", [*ZERO, "root_mean_squared_error", "r2", "pearson"])
-def test_weights_that_are_all_zero_give_0(name):
-    assert getattr(metrics, name)([0, 1], [0, 1], [0.0, 0.0]) == 0.0
 
 
 @weighted
@@ -274,13 +253,7 @@ def test_evaluate_of_numbers_gives_mean_absolute_error_and_r2(rng, weights):
         (lambda: metrics.precision([0, 1, 2], [0, 1, 2]), "use average='macro'"),
         (lambda: metrics.recall([0, 2], [0, 2]), r"pos_label must be one of \[0, 2\], got 1"),
         (lambda: metrics.f1([0, 1], [0, 1], average="micro"), "'binary' or 'macro', got 'micro'"),
-        (lambda: metrics.roc_auc([1, 1], [0.1, 0.2]), "in the class and outside"),
-        (lambda: metrics.roc_auc([0, 1], [0.1, 0.2], [0.0, 1.0]), "in the class and outside"),
         (lambda: metrics.roc_auc([0, 1], [0.1, np.nan]), "NaN"),
-        (
-            lambda: metrics.roc_curve([1, 1], [0.1, 0.2]),
-            "roc_curve needs samples of positive weight in the class and outside",
-        ),
         (lambda: metrics.roc_curve([0, 1], np.eye(2)), r"needs scores of shape \(n,\), got \(2, 2\)"),
         (lambda: metrics.roc_auc([0, 2], [0.1, 0.2]), r"from 0 to 1, got \[2\]"),
         (lambda: metrics.roc_auc([0, 1], [0.1]), r"got \(2,\) and \(1,\)"),

@@ -458,7 +458,7 @@ def test_of_many_points_some_are_drawn_and_r2_is_that_of_all():
         ("roc_curves", ([0, 3], np.ones((2, 3))), r"y_true must hold labels from 0 to 2, got \[3\]"),
         ("roc_curves", (["a", "b"], np.ones((2, 3))), "y_true must hold labels from 0 to 2"),
         ("roc_curves", ([[0.5, 0.5]], [[0.5, 0.5]]), "must hold 0 or 1 for each output, got 0.5"),
-        ("roc_curves", ([0, 0], [0.1, 0.2]), "needs samples of positive weight in the class and outside of it"),
+        ("roc_curves", ([0, 0], [0.1, 0.2]), "needs rows inside and outside at least one class"),
         ("roc_curves", ([[0, 0, 0]], [[1, 1, 1]]), "needs rows inside and outside at least one class"),
         ("roc_curves", ([0, 1], [0.1, NAN]), "scores must be numbers, got NaN"),
         ("predicted_versus_true", ([1.0], [1.0, 2.0]), "y_true and y_pred must both have shape"),
