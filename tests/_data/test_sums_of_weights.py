@@ -12,6 +12,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from fastmlp import Network
 from fastmlp._data import arrays
+from fastmlp._data.names import Names
 from fastmlp._data.targets import check_targets
 from fastmlp._data.training_data import check_training_data
 from fastmlp._data.weights import balanced_class_factors
@@ -76,7 +77,7 @@ def held_out(network: Network) -> Any:
 
 def checked(X: Any, y: Any, network: Network, **options: Any) -> Any:
     none = {"sample_weight": None, "class_weight": None, "validation_data": None, "validation_split": 0.0}
-    return check_training_data(X, y, network.architecture, epochs=1, **{**none, **options})
+    return check_training_data(X, y, network.architecture, Names(), epochs=1, **{**none, **options})
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=list(REFUSED))
@@ -182,6 +183,9 @@ def test_a_balanced_fit_is_one_with_the_weights_of_the_training_rows(
     other.fit(X, RARE, class_weight=dict(zip(classes.tolist(), factors.tolist(), strict=True)), **options)
     if weights is None:
         assert bits(one) == bits(other)
+        named = softmax()
+        named.fit(X, np.array(["ant", "bee", "cat"])[RARE], class_weight="balanced", **options)
+        assert bits(named) == bits(one)
     for (W, b), (expected_W, expected_b) in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_allclose(W, expected_W, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(b, expected_b, rtol=1e-5, atol=1e-7)
