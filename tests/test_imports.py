@@ -53,7 +53,7 @@ ORDER = [
         "interchange", "networks to and from other formats and frameworks", "NumPy, onnx, skl2onnx, scikit-learn, torch"
     ),
     Row("tables", "networks of the columns of a CSV file"),
-    Row("sklearn", "`MLPClassifier` and `MLPRegressor`", "NumPy, scikit-learn, SciPy"),
+    Row("sklearn", "`MLPClassifier` and `MLPRegressor`", "NumPy, joblib, scikit-learn, SciPy"),
     Row("reference", "the same networks in plain NumPy, which prove the kernels", only=f"_runtime, {SPECIFICATIONS}"),
     Row("gradient_check", "gradients against central differences and against the reference"),
     Row("cli, __main__", "the command `fastmlp`"),

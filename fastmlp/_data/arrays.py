@@ -101,8 +101,14 @@ class SelectedColumns:
 # Checks ---------------------------------------------------------------------------------------------------------------
 
 
-def check_finite(array: RowArray, dtype: np.dtype[Any], name: str, columns: Sequence[Any] | None = None) -> None:
-    """Check that all values are finite, also after conversion to `dtype`.
+def check_finite(
+    array: RowArray,
+    dtype: np.dtype[Any],
+    name: str,
+    columns: Sequence[Any] | None = None,
+    hint: str = "; leave such rows out, or fill them in",
+) -> None:
+    """Check that all values are finite, also after conversion to `dtype`; `hint` says what to do with NaN and infinity.
 
     Raises
     ------
@@ -124,9 +130,9 @@ def check_finite(array: RowArray, dtype: np.dtype[Any], name: str, columns: Sequ
             where = f"{name}[{', '.join(str(i) for i in [row, *place[1:]])}]"
             if columns is not None:
                 where = f"row {row}, counted from 0, of column {columns[place[1]]!r}"
-            what = f"{value!s}; leave such rows out, or fill them in"
+            what = f"{value!s}{hint}"
             if np.isfinite(value):
-                wider = ", or take dtype='float64'" if dtype.itemsize == 4 and abs(value) < 1e308 else ""
+                wider = ", or compute in float64" if dtype.itemsize == 4 and abs(value) < 1e308 else ""
                 what = f"{value!s}, which {dtype.name} cannot hold; scale it down{wider}"
             raise ValueError(f"{name} must be finite, but {where} is {what}")
 
@@ -161,9 +167,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     """
     if type(given) is np.ndarray and given.dtype.kind in _REAL_KINDS:
         return given
-    if isinstance(given, list | tuple):
-        for row in given:
-            refuse_masked(row, name)
+    refuse_masked(given, name)
     try:
         array = series_array(given)
     except ValueError as error:
@@ -179,8 +183,9 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def refuse_masked(given: Any, name: str) -> None:
-    """Raise ValueError if an array has masked values: the numbers below the mask mean nothing."""
-    if isinstance(given, MaskedArray) and np.ma.is_masked(given):
+    """Raise ValueError if an array, or a row of a list, has masked values: the numbers below the mask mean nothing."""
+    rows = given if isinstance(given, list | tuple) else [given]
+    if any(isinstance(row, MaskedArray) and np.ma.is_masked(row) for row in rows):
         raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
 
 

@@ -51,5 +51,5 @@ def _check_array(values: Any, shape: tuple[int, ...], name: str, architecture: A
     array = real_array(values, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    check_finite(array, architecture.dtype, name)
+    check_finite(array, architecture.dtype, name, hint="")
     return array

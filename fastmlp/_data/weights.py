@@ -83,7 +83,7 @@ def check_weights(sample_weight: ArrayLike | None, rows: int, suffix: str = "") 
     array = real_array(sample_weight, name)
     if array.shape != (rows,):
         raise ValueError(f"{name} must have shape ({rows},), one weight for each row, got {array.shape}")
-    check_finite(array, FLOAT64, name)
+    check_finite(array, FLOAT64, name, hint="; the weight of a row that does not count is 0")
     ranges = [(array[piece].min(), array[piece].max()) for piece in row_slices(rows, array.itemsize)]
     minimum = min((low for low, _ in ranges), default=0)
     if minimum < 0:

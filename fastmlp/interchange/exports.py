@@ -33,6 +33,8 @@ def weighted_layers(network: object, function: str) -> list[WeightedLayer]:
     if not isinstance(network, Network):
         kind = type(network)
         hint = "; give its attribute `network`" if isinstance(getattr(network, "network", None), Network) else ""
+        if hasattr(network, "coefs_"):
+            hint = "; fastmlp.from_sklearn(estimator) makes one of a fitted estimator"
         raise TypeError(f"{function} needs a fastmlp.Network, got {kind.__module__}.{kind.__qualname__}{hint}")
     pairs = zip(network.architecture.layers, network.get_weights(), strict=True)
     return [WeightedLayer(layer, W, b) for layer, (W, b) in pairs]

@@ -63,7 +63,7 @@ def from_sklearn(
     -------
     Network
         A network that predicts what `predict_proba` of a classifier returns (for two classes, its second column), or
-        `predict` of a regressor. It has the dtype of `coefs_`.
+        `predict` of a regressor. It has the dtype of `coefs_`, or float64 if they are no float32 or float64.
 
     Raises
     ------
@@ -96,11 +96,13 @@ def from_sklearn(
     if not hasattr(estimator, "coefs_"):
         raise ValueError(f"this {type(estimator).__name__} is not fitted; call fit first")
     coefs = estimator.coefs_
-    names = [*_hidden_activations(estimator.activation, len(coefs) - 1), estimator.out_activation_]
+    activation = getattr(estimator, "hidden_activations_", estimator.activation)  # scikit-learn uses its parameter
+    names = [*_hidden_activations(activation, len(coefs) - 1), estimator.out_activation_]
     layers = [Dense(W.shape[1], _resolve_activation(name)) for W, name in zip(coefs, names, strict=True)]
     if loss is None and _classifies_by_sign(estimator):
         loss = "hinge"
-    network = Network([len(coefs[0]), *layers], loss=loss, optimizer=optimizer, seed=seed, dtype=coefs[0].dtype)
+    dtype = coefs[0].dtype if coefs[0].dtype in (np.float32, np.float64) else np.float64
+    network = Network([len(coefs[0]), *layers], loss=loss, optimizer=optimizer, seed=seed, dtype=dtype)
     network.set_weights(list(zip(coefs, estimator.intercepts_, strict=True)))
     return network
 
@@ -326,28 +328,38 @@ def register_with_skl2onnx() -> None:
 
 
 def _checked(convert: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:
-    """Return a converter that checks the estimator first."""
+    """Return a converter that checks the estimator first, and reads the activation of its last fit."""
 
     def checked(scope: Any, operator: Any, container: Any) -> None:
-        _require_convertible(operator.raw_operator)
-        convert(scope, operator, container)
+        estimator = operator.raw_operator
+        parameter, estimator.activation = estimator.activation, _convertible_activation(estimator)
+        try:
+            convert(scope, operator, container)
+        finally:
+            estimator.activation = parameter
 
     return checked
 
 
-def _require_convertible(estimator: Any) -> None:
-    """Raise ValueError for an estimator that skl2onnx 1.20 fails to convert or converts wrongly."""
+def _convertible_activation(estimator: Any) -> str:
+    """Return scikit-learn's name of the hidden activation of the last fit.
+
+    Raises
+    ------
+    ValueError
+        If skl2onnx 1.20 fails to convert the estimator or converts it wrongly.
+    """
     from sklearn.base import is_classifier
 
     kind, classifies = type(estimator).__name__, is_classifier(estimator)
     outputs, output = estimator.n_outputs_, estimator.out_activation_
-    supported = {
-        "activation": [*_HIDDEN_ACTIVATIONS.values()],
-        "out_activation_": ["logistic", "softmax"] if classifies else ["identity"],
-    }
-    for what, names in supported.items():
-        given = getattr(estimator, what)
-        if not isinstance(given, str) or given not in names:
+    hidden = [_HIDDEN_ACTIVATIONS.get(each.name, each.label) for each in estimator.hidden_activations_]
+    activation = hidden[0] if len({*hidden}) == 1 else hidden or "identity"
+    for what, given, names in (
+        ("activation", activation, [*_HIDDEN_ACTIVATIONS.values()]),
+        ("out_activation_", output, ["logistic", "softmax"] if classifies else ["identity"]),
+    ):
+        if given not in names:
             limits = f"skl2onnx supports {', '.join(names)}"
             raise ValueError(f"{kind} cannot be converted with {what}={given!r:.200}, {limits}; {_ALTERNATIVE}")
     # skl2onnx merges the outputs of a regressor into one column, and takes the first of two labels for the absence of
@@ -356,3 +368,5 @@ def _require_convertible(estimator: Any) -> None:
         raise ValueError(
             f"{kind} cannot be converted with {outputs} outputs, which skl2onnx converts wrongly; {_ALTERNATIVE}"
         )
+    assert isinstance(activation, str)
+    return activation

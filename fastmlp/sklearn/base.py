@@ -11,6 +11,7 @@ import warnings
 from numbers import Integral, Real
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier
@@ -21,7 +22,7 @@ from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptr
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, BaseOptimizer, SGDOptimizer
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.samples import Samples
@@ -29,16 +30,17 @@ from fastmlp._data.targets import Targets, check_targets
 from fastmlp._data.weights import check_weights
 from fastmlp._engine.engine import FitJob, NonFiniteLossError, engine_of
 from fastmlp.activations import Activation
-from fastmlp.callbacks import Callback
+from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
-from fastmlp.sklearn import networks
+from fastmlp.sklearn import nested, networks
 from fastmlp.sklearn.conventions import Conventions, EpochLoss
 from fastmlp.sklearn.lbfgs import Objective, minimise
 from fastmlp.sklearn.networks import EstimatorNetwork
+from fastmlp.sklearn.refusals import refuse_masked_arguments, unchanged_if_refused
 from fastmlp.sklearn.sparse import SparseRows
 
 PARAMETERS: dict[str, list[Any]] = {
@@ -71,6 +73,7 @@ Validation = tuple[Any, Any, NDArray[Any] | None]
 class CompiledMLP(BaseMultilayerPerceptron):
     """Base class of both estimators; it overrides methods of scikit-learn's class, which follows it among the bases."""
 
+    _training_began = False
     _given_validation: tuple[Any, Any, Any] = (None, None, None)
     _best_coefs: list[NDArray[Any]]
     _best_intercepts: list[NDArray[Any]]
@@ -114,11 +117,13 @@ class CompiledMLP(BaseMultilayerPerceptron):
             If a parameter or an argument is invalid, or the weights become NaN or infinite. In the latter case the
             estimator has the weights from the beginning of that epoch.
         """
-        self._given_validation = (X_val, y_val, sample_weight_val)
-        try:
-            return super().fit(X, y, sample_weight)
-        finally:
-            self.__dict__.pop("_given_validation", None)  # a nested fit, called by a callback, may have removed it
+        validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        with unchanged_if_refused(self, X=X, y=y, sample_weight=sample_weight, **validation):
+            self._given_validation = (X_val, y_val, sample_weight_val)
+            try:
+                return super().fit(X, y, sample_weight)
+            finally:
+                self.__dict__.pop("_given_validation", None)  # a nested fit, called by a callback, may have removed it
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
         """Return the checked X and y; `reset` is False if the fit continues from the current weights."""
@@ -129,7 +134,24 @@ class CompiledMLP(BaseMultilayerPerceptron):
                 "restore hidden_layer_sizes, or fit with warm_start=False"
             )
         self._check_parameters(incremental, len(sizes))
-        return super()._validate_input(X, y, incremental, reset)
+        X, y = super()._validate_input(X, y, incremental, reset)
+        if not reset:
+            self._check_continued_outputs(1 if y.ndim == 1 else y.shape[1])
+        return X, y
+
+    def _check_continued_outputs(self, outputs: int) -> None:
+        """Check that a fit that continues from the current weights has their number of outputs and their activation."""
+        fitted = len(self.intercepts_[-1])
+        if outputs != fitted:
+            raise ValueError(
+                f"y has {outputs} outputs, but this fit would continue with a network of {fitted} outputs; "
+                "fit with warm_start=False"
+            )
+        if (activation := self._output_activation()) != self.out_activation_:
+            raise ValueError(
+                f"loss={self.loss!r} needs the output activation {activation!r}, but this fit would continue with "
+                f"{self.out_activation_!r}; restore loss, or fit with warm_start=False"
+            )
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         """Check the parameters before the fit replaces the weights of an earlier fit."""
@@ -143,15 +165,76 @@ class CompiledMLP(BaseMultilayerPerceptron):
                 if np.any(given) if name == "dropout" else given:
                     raise ValueError(f"{name} needs the solver 'sgd' or 'adam', got {name}={given!r} with 'lbfgs'")
         self._check_validation()
-        check_callbacks(self.callbacks or ())
+        self._check_callbacks()
         networks.hidden_activations(self.activation, hidden)
         networks.dropout_rates(self.dropout, hidden)
         networks.optimizer_for(self)
 
+    def _check_callbacks(self) -> None:
+        """Check that the callbacks are some, and that none monitors what a fit of an estimator does not record."""
+        for callback in check_callbacks(self.callbacks or ()):
+            monitors = isinstance(callback, (EarlyStopping, ReduceLROnPlateau)) or (
+                isinstance(callback, ModelCheckpoint) and callback.save_best_only
+            )
+            if monitors and callback.monitor.startswith("val_"):
+                raise ValueError(
+                    f"{type(callback).__name__} monitors {callback.monitor!r}, but an estimator gives callbacks only "
+                    "the loss; monitor 'loss', or set early_stopping=True, which scores rows that are not trained on"
+                )
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state, without the validation data of a running fit (a callback may pickle the estimator)."""
+        """Return the state, without what belongs to a running fit (a callback may pickle the estimator)."""
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_given_validation"}
+        return {name: value for name, value in state.items() if name not in ("_given_validation", "_training_began")}
+
+    # Parameters ------------------------------------------------------------------------------------------------------
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to add the numbers of activation, loss and optimizer, as `optimizer__learning_rate`.
+
+        Returns
+        -------
+        dict
+            From name to value.
+        """
+        found: dict[str, Any] = super().get_params(deep=deep)
+        return nested.numbers_of_all(found) | found if deep else found
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters of the estimator. If one of them is invalid, none is set.
+
+        Parameters
+        ----------
+        **params : dict
+            The parameters. `optimizer__learning_rate=0.01` puts a copy of the optimizer with this learning rate in the
+            place of `optimizer`, and likewise the numbers of a schedule, an activation or a loss. What the last fit
+            has learned, and what it predicts, does not change.
+
+        Returns
+        -------
+        self : MLPClassifier or MLPRegressor
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or a number is out of range for its object.
+        """
+        own, numbers = nested.split(params)
+        before = dict(vars(self))
+        try:
+            super().set_params(**own)
+            for name, changes in numbers.items():
+                setattr(self, name, nested.with_numbers(self, name, changes))
+        except BaseException:
+            vars(self).update(before)
+            raise
+        return self
 
     # Fitting ---------------------------------------------------------------------------------------------------------
 
@@ -164,10 +247,13 @@ class CompiledMLP(BaseMultilayerPerceptron):
         compiled = self._network_for_training(incremental)
         architecture = compiled.network.architecture
         samples = Samples(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)))
+        if validation is not None and self.scoring == "loss":
+            self._network_targets(self._encoded_targets(validation[1]), architecture, "y_val")
         data = ArrayData(samples, rows)
         callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
         epochs = 1 if incremental else self.max_iter
         losses = EpochLoss(len(rows), batch_size, self._loss_factor())
+        self._begin_scores(validation)
         self.n_iter_ = 0
         try:
             self.history_ = self._run(compiled, data, epochs, batch_size, callbacks, losses)
@@ -181,6 +267,28 @@ class CompiledMLP(BaseMultilayerPerceptron):
                 engine_of(compiled.network).discard_training_buffers()
         if self.early_stopping or self.restore_best_weights:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+
+    def _begin_scores(self, validation: Validation | None) -> None:
+        """Reset the best loss or score, unless this fit continues that of the last fit.
+
+        A best score continues if the last fit had the same scoring and the same given rows, and ended with its weights.
+        As in scikit-learn, it also continues if both fits held out rows of their own.
+        """
+        early, last = validation is not None, getattr(self, "_measured", None)
+        given = early and self._given_validation[0] is not None
+        measured = (str(self.scoring), joblib.hash(validation) if given else "rows that were held out")
+        self._measured = measured
+        if not hasattr(self, "loss_curve_"):
+            self.loss_curve_ = []
+        scored = getattr(self, "validation_scores_", None) is not None
+        if not hasattr(self, "_no_improvement_count") or scored != early:
+            self.best_loss_ = None if early else np.inf
+            self.validation_scores_ = [] if early else None
+        elif not early or (measured == last and self.coefs_ is self._best_coefs):
+            return
+        self._no_improvement_count = 0
+        self.best_validation_score_ = -np.inf if early else None
+        self._store_best_weights()
 
     def _run(
         self,
@@ -272,15 +380,20 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _checked_validation(self, dtype: Any) -> Validation:
         """Return the given validation data, checked and with the dtype of X."""
         X_val, y_val, weights_val = self._given_validation
-        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+        try:
+            X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+        except ValueError as error:
+            raise ValueError(f"in X_val: {error}") from None
         y_val = self._checked_targets(y_val)
         check_consistent_length(X_val, y_val)
         one = is_classifier(self) and not self._label_binarizer.y_type_.startswith("multilabel")
         columns = 1 if one else self.n_outputs_
-        if y_val.size != len(y_val) * columns:
+        if columns != (1 if y_val.ndim == 1 else y_val.shape[1]):
             plural = "s" if columns > 1 else ""
             raise ValueError(f"y_val must have {columns} column{plural}, as y has, got shape {y_val.shape}")
-        return X_val, y_val, None if weights_val is None else _check_sample_weight(weights_val, X_val)
+        if np.ndim(weights_val) == 0 and weights_val is not None:  # one weight for all rows, as scikit-learn takes it
+            weights_val = np.full(X_val.shape[0], weights_val)
+        return X_val, y_val, check_weights(weights_val, X_val.shape[0], "_val")
 
     def _checked_batch_size(self, samples: int) -> int:
         """Return the number of rows of a batch, clipped to the number of samples as in scikit-learn."""
@@ -292,11 +405,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
             )
         return min(int(self.batch_size), samples)
 
-    def _network_targets(self, y: NDArray[Any], architecture: Any) -> Targets:
+    def _network_targets(self, y: NDArray[Any], architecture: Any, name: str = "y") -> Targets:
         """Return the targets for the loss of the network; `y` has shape (n_samples, n_outputs)."""
         if architecture.loss.targets == "classes":
             y = np.asarray(y).argmax(axis=1)
-        return check_targets(y, len(y), architecture)
+        return check_targets(y, len(y), architecture, name)
 
     def _loss_factor(self) -> float:
         """Return the factor between the learned loss and the loss that scikit-learn reports.
@@ -305,6 +418,10 @@ class CompiledMLP(BaseMultilayerPerceptron):
         """
         return 1.0 / self.n_outputs_ if self.loss == "squared_error" else 1.0
 
+    def _output_activation(self) -> str:
+        """Return scikit-learn's name of the output activation that the loss needs."""
+        raise NotImplementedError
+
     # The network -----------------------------------------------------------------------------------------------------
 
     def _network_for_training(self, incremental: bool) -> EstimatorNetwork:
@@ -312,19 +429,32 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
         `partial_fit` continues with the state of its optimizer. `fit` gets a new network with a new optimizer.
         """
-        if not incremental or not hasattr(self, "_optimizer"):
+        current: EstimatorNetwork | None = getattr(self, "_compiled", None)
+        if current is None or not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = self._sklearn_optimizer()
             self._compiled = self._new_network(keep_optimizer=False)
+        elif current.parameters != self._network_parameters():
+            self._compiled = self._new_network(keep_optimizer=current.has_shapes_of(self.coefs_))
         return self._current_network()
 
     def _current_network(self) -> EstimatorNetwork:
-        """Return the network with the current weights and parameters of the estimator, a new one if necessary."""
+        """Return the network of the last fit, with the current weights.
+
+        Parameters that were set after that fit have no effect, except `n_threads`, which changes no result.
+        """
         current: EstimatorNetwork | None = getattr(self, "_compiled", None)
-        fits = current is not None and current.has_shapes_of(self.coefs_)
-        if current is None or not fits or current.parameters != self._network_parameters():
-            current = self._compiled = self._new_network(keep_optimizer=fits)
+        if current is None:  # the fitted attributes were set by hand
+            current = self._compiled = self._new_network(keep_optimizer=False)
+        if not current.has_shapes_of(self.coefs_) or not current.has_threads(self.n_threads):
+            current = self._compiled = current.adapted(self.coefs_, self.n_threads)
         current.set_weights(self.coefs_, self.intercepts_)
         return current
+
+    @property
+    def hidden_activations_(self) -> list[Activation]:
+        """The activation of each hidden layer in the last fit, which `activation` may no longer be."""
+        check_is_fitted(self)
+        return [layer.activation for layer in self._current_network().network.architecture.layers[:-1]]
 
     def _new_network(self, keep_optimizer: bool) -> EstimatorNetwork:
         """Return a new network for the current weights, with the optimizer of the current network or a new one."""
@@ -336,7 +466,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
             networks.layers_for(coefs, activations, rates, float(self.alpha)),
             loss=self._network_loss(),
             optimizer=self._compiled.network.architecture.optimizer if keep_optimizer else networks.optimizer_for(self),
-            dtype=coefs[0].dtype,
+            dtype=networks.dtype_of(coefs),
             seed=int(self._random_state.randint(np.iinfo(np.int32).max)) if any(rates) else 0,
             threads=self.n_threads,
         )
@@ -347,7 +477,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     def _network_parameters(self) -> tuple[Any, ...]:
         """Return the parameters whose change between two calls of `partial_fit` has an effect, as in scikit-learn."""
-        return float(self.alpha), repr(self.activation), repr(self.dropout), self.n_threads
+        return float(self.alpha), repr(self.activation), repr(self.dropout), repr(self.loss)
 
     def _network_loss(self) -> Loss:
         """Return the loss of the network."""
@@ -377,13 +507,34 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> NDArray[Any]:
         """Return the activations of the output layer, shape (n_samples, n_outputs)."""
         if check_input:
+            refuse_masked_arguments(X=X)
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._current_network().predict(_as_table(X))
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of a classifier, or R² of a regressor.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_outputs)
+            The true labels or numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample in the score.
+
+        Returns
+        -------
+        float
+            The score.
+        """
+        refuse_masked_arguments(X=X, y=y, sample_weight=sample_weight)
+        return float(super().score(X, y, sample_weight))
 
     def _score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score that early stopping maximises."""
         if self.scoring is None:
-            predicted = np.asarray(self._predict(X, check_input=False))
+            predicted = self._predict(X, check_input=False)  # a sparse matrix if the labels of the fit were sparse
             if predicted.dtype.kind == "f" and not np.isfinite(predicted).all():
                 return float("nan")
             metric = accuracy_score if is_classifier(self) else r2_score
@@ -408,8 +559,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
         """Return the user's targets as an array of shape (n_samples, n_outputs)."""
         return np.asarray(y).reshape(len(y), -1)
 
-    def _checked_targets(self, y: Any) -> NDArray[Any]:
-        """Return the user's validation targets, checked."""
+    def _checked_targets(self, y: Any) -> Any:
+        """Return the user's validation targets, checked; those of a classifier may be a sparse matrix of labels."""
         raise NotImplementedError
 
 

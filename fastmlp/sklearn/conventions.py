@@ -77,6 +77,7 @@ class Conventions(Callback):
 
     def on_epoch_begin(self, epoch: int) -> None:
         """Shuffle the rows, beginning with the last order, with the draws of `sklearn.utils.shuffle`."""
+        self.estimator._training_began = True
         if self.estimator.shuffle:
             permutation = np.arange(len(self.rows))
             self.estimator._random_state.shuffle(permutation)

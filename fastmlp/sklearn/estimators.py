@@ -6,27 +6,37 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn import neural_network
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
+from fastmlp._data.weights import check_weights
 from fastmlp.callbacks import Callback
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
 from fastmlp.sklearn import networks
 from fastmlp.sklearn.base import PARAMETERS, CompiledMLP
+from fastmlp.sklearn.refusals import unchanged_if_refused
+
+
+def _has_scores(estimator: MLPClassifier) -> bool:
+    """Return whether the outputs are scores, as the last fit has learned them; before a fit, whether they will be."""
+    fitted = getattr(estimator, "out_activation_", None)
+    return networks.is_margin(estimator.loss) if fitted is None else fitted == "identity"
 
 
 def _gives_probabilities(estimator: MLPClassifier) -> bool:
     """Return True, or raise AttributeError if the loss is a hinge loss, with which the outputs are scores."""
-    if networks.is_margin(estimator.loss):
+    if _has_scores(estimator):
         raise AttributeError(
-            f"an estimator with loss={estimator.loss!r} has scores and no probabilities; use decision_function, or fit "
-            "with loss='log_loss'"
+            "an estimator with a hinge loss has scores and no probabilities; use decision_function, or fit with "
+            "loss='log_loss'"
         )
     return True
 
@@ -85,6 +95,8 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         As in scikit-learn. The solver 'lbfgs' sets `loss_curve_`, too.
     history_ : History
         The history of the last fit with the solver 'sgd' or 'adam'.
+    hidden_activations_ : list of Activation
+        The activation of each hidden layer in the last fit.
 
     See Also
     --------
@@ -96,7 +108,10 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
     The differences from scikit-learn are:
 
     - With warm_start and early stopping, a second fit that finds no better score restores the best weights of the first
-      fit. scikit-learn 1.9 keeps its latest weights.
+      fit, unless `scoring` or `X_val` has changed. scikit-learn 1.9 keeps its latest weights.
+    - Parameters that are set after a fit have no effect before the next fit, except `n_threads`. A call that is refused
+      changes nothing.
+    - Masked arrays with masked values are refused.
     - If X is not scaled, a logarithmic loss can be larger than scikit-learn's, which limits the loss of a sample to 36.
       The learned weights are the same.
     - Sparse data becomes dense in chunks, and the results are those of dense data.
@@ -193,12 +208,43 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
     def _initialize(self, y: Any, layer_units: Any, dtype: Any) -> None:
         """Set the attributes of a first fit. The output activation is linear for a hinge loss."""
         super()._initialize(y, layer_units, dtype)
+        self.out_activation_ = self._output_activation()
+
+    def _output_activation(self) -> str:
         if networks.is_margin(self.loss):
-            self.out_activation_ = "identity"
+            return "identity"
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    @available_if(lambda estimator: estimator._check_solver())
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> MLPClassifier:
+        """Run one iteration over the given data, from the current weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : {array-like, sparse matrix} of shape (n_samples,) or (n_samples, n_outputs)
+            The class labels.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample in the mean of the losses.
+        classes : array-like of shape (n_classes,), optional
+            All classes that any call will be given; needed in the first call.
+
+        Returns
+        -------
+        self : MLPClassifier
+            The estimator.
+        """
+        with unchanged_if_refused(self, X=X, y=y, sample_weight=sample_weight, classes=classes):
+            super().partial_fit(X, y, sample_weight, classes)
+        return self
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         super()._check_parameters(incremental, hidden)
-        networks.is_margin(self.loss)  # raises ValueError for an unknown loss
+        networks.classification_loss(self.loss, "softmax")  # raises ValueError for an unknown loss
+        networks.check_class_weight(self.class_weight)
 
     def _network_loss(self) -> Loss:
         return networks.classification_loss(self.loss, self.out_activation_)
@@ -213,7 +259,10 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
                 "dict, for example from sklearn.utils.class_weight.compute_class_weight"
             )
         weights: NDArray[Any] = compute_sample_weight(self.class_weight, self._user_targets(y))
-        return weights if sample_weight is None else weights * sample_weight
+        if sample_weight is None:
+            return weights
+        check_weights(sample_weight, len(y))
+        return check_weights(weights * sample_weight, len(y), " times class_weight")
 
     def _user_targets(self, y: NDArray[Any]) -> Any:
         return self._label_binarizer.inverse_transform(y)
@@ -222,21 +271,25 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         encoded: NDArray[Any] = self._label_binarizer.transform(y)
         return encoded
 
-    def _checked_targets(self, y: Any) -> NDArray[Any]:
-        y = check_array(y, ensure_2d=False, dtype=None, input_name="y_val")
+    def _checked_targets(self, y: Any) -> Any:
+        y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y_val")
         y = column_or_1d(y, warn=True) if y.ndim == 1 or y.shape[1] == 1 else y
         if y.ndim == 1 and (unknown := np.setdiff1d(y, self.classes_)).size:
             raise ValueError(f"y_val has classes that y does not have: {unknown}; y has {self.classes_}")
-        return np.asarray(y)
+        if y.ndim == 1 or y.shape[1] != self.n_outputs_ or not self._label_binarizer.y_type_.startswith("multilabel"):
+            return y
+        if (kind := type_of_target(y, input_name="y_val")) != "multilabel-indicator":
+            raise ValueError(f"y_val must hold 0 and 1 for each label, as y does, got {kind} values")
+        return self._user_targets(self._encoded_targets(y).astype(bool))
 
     def _predict(self, X: Any, check_input: bool = True) -> Any:
         """Return the predicted classes; with a hinge loss the threshold of the scores is 0."""
-        if not networks.is_margin(self.loss):
+        if not _has_scores(self):
             return super()._predict(X, check_input=check_input)
         scores = self._forward_pass_fast(X, check_input=check_input)
         return self._label_binarizer.inverse_transform(scores.ravel() if self.n_outputs_ == 1 else scores, threshold=0)
 
-    @available_if(lambda estimator: networks.is_margin(estimator.loss))
+    @available_if(_has_scores)
     def decision_function(self, X: Any) -> NDArray[Any]:
         """Return the scores of an estimator with a hinge loss.
 
@@ -341,6 +394,8 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
         As in scikit-learn. The solver 'lbfgs' sets `loss_curve_`, too.
     history_ : History
         The history of the last fit with the solver 'sgd' or 'adam'.
+    hidden_activations_ : list of Activation
+        The activation of each hidden layer in the last fit.
 
     See Also
     --------
@@ -352,7 +407,10 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
     The differences from scikit-learn are:
 
     - With warm_start and early stopping, a second fit that finds no better score restores the best weights of the first
-      fit. scikit-learn 1.9 keeps its latest weights.
+      fit, unless `scoring` or `X_val` has changed. scikit-learn 1.9 keeps its latest weights.
+    - Parameters that are set after a fit have no effect before the next fit, except `n_threads`. A call that is refused
+      changes nothing.
+    - Masked arrays with masked values are refused.
     - Sparse data becomes dense in chunks, and the results are those of dense data.
     - A fit that diverges ends when the loss becomes NaN or infinite, with the weights from the beginning of that
       iteration.
@@ -444,8 +502,44 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
     def _initialize(self, y: Any, layer_units: Any, dtype: Any) -> None:
         """Set the attributes of a first fit. The output activation follows from the loss."""
         super()._initialize(y, layer_units, dtype)
-        partner = self._network_loss().partner
-        self.out_activation_ = networks.sklearn_name(networks.resolve_activation(partner or "linear"))
+        self.out_activation_ = self._output_activation()
+
+    def _output_activation(self) -> str:
+        return networks.sklearn_name(networks.resolve_activation(self._network_loss().partner or "linear"))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPRegressor:
+        """Run one iteration over the given data, from the current weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The input data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample in the mean of the losses.
+
+        Returns
+        -------
+        self : MLPRegressor
+            The estimator.
+        """
+        with unchanged_if_refused(self, X=X, y=y, sample_weight=sample_weight):
+            super().partial_fit(X, y, sample_weight)
+        return self
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> Any:
+        if issparse(y):
+            raise TypeError("y must be a dense array for a regressor, got a sparse matrix; use y.toarray()")
+        X, y = super()._validate_input(X, y, incremental, reset)
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"y must hold numbers for a regressor, got {y.dtype}; an MLPClassifier learns labels")
+        if self._network_loss().targets == "classes" and (y.ndim == 1 or y.shape[1] == 1):
+            raise ValueError(
+                f"loss={self.loss!r} needs shares of at least 2 classes in each row of y, got 1 column; an "
+                "MLPClassifier learns labels"
+            )
+        return X, y
 
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         super()._check_parameters(incremental, hidden)

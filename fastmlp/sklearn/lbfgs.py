@@ -83,6 +83,7 @@ def minimise(objective: Objective, estimator: Any) -> NDArray[np.float64]:
     estimator.loss_curve_ = []
 
     def record(intermediate_result: Any) -> None:
+        estimator._training_began = True
         estimator.coefs_, estimator.intercepts_ = objective.unpack(intermediate_result.x)
         estimator.loss_ = float(intermediate_result.fun)
         estimator.loss_curve_.append(estimator.loss_)

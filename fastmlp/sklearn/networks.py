@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import activations, losses, optimizers
+from fastmlp._data.weights import MAX_WEIGHT
 from fastmlp._engine.engine import engine_of
 from fastmlp._runtime.checks import number
 from fastmlp.activations import Activation
@@ -49,6 +51,7 @@ class EstimatorNetwork:
         """Copy weights into the network, unless they equal the snapshot."""
         given = [*coefs, *intercepts]
         if len(given) != len(self._snapshot) or not all(map(_equal, given, self._snapshot)):
+            _check_finite(coefs, intercepts)
             self.network.set_weights(list(zip(coefs, intercepts, strict=True)))
             self._snapshot = [array.copy() for array in given]
 
@@ -71,7 +74,37 @@ class EstimatorNetwork:
         """Return whether the layers of the network have the shapes and the dtype of `coefs`."""
         architecture = self.network.architecture
         shapes = [(layer.inputs, layer.units) for layer in architecture.layers]
-        return [w.shape for w in coefs] == shapes and coefs[0].dtype == architecture.dtype
+        return [w.shape for w in coefs] == shapes and dtype_of(coefs, architecture.dtype) == architecture.dtype
+
+    def has_threads(self, n_threads: Any) -> bool:
+        """Return whether the network uses so many threads. A value that no fit would accept is ignored."""
+        valid = n_threads is None or (isinstance(n_threads, Integral) and n_threads >= 1)
+        return not valid or n_threads == engine_of(self.network).threads
+
+    def adapted(self, coefs: Sequence[NDArray[Any]], n_threads: Any) -> EstimatorNetwork:
+        """Return a network that differs in the shapes and the dtype of its weights, or in the number of threads.
+
+        The optimizer keeps its state if the shapes are the same.
+        """
+        architecture = self.network.architecture
+        if len(coefs) != len(architecture.layers):
+            raise ValueError(f"coefs_ has {len(coefs)} layers, but the last fit had {len(architecture.layers)}")
+        layers = [
+            Dense(w.shape[1], layer.activation, dropout=layer.dropout, l2=layer.l2, weight_init="zeros")
+            for w, layer in zip(coefs, architecture.layers, strict=True)
+        ]
+        network = Network(
+            [coefs[0].shape[0], *layers],
+            loss=architecture.loss,
+            optimizer=architecture.optimizer,
+            dtype=dtype_of(coefs, architecture.dtype),
+            seed=architecture.seed,
+            threads=engine_of(self.network).threads if self.has_threads(n_threads) else n_threads,
+        )
+        other = EstimatorNetwork(network, self.parameters)
+        if self.has_shapes_of(coefs):
+            other.copy_optimizer_state(self)
+        return other
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the activations of the output layer, shape (n, outputs); X is an array or `SparseRows`."""
@@ -88,12 +121,26 @@ class EstimatorNetwork:
         self.__init__(state["network"], state["parameters"])  # type: ignore[misc]
 
 
+def _check_finite(coefs: Sequence[NDArray[Any]], intercepts: Sequence[NDArray[Any]]) -> None:
+    """Raise ValueError if weights that the user has replaced are NaN or infinite."""
+    for name, arrays in (("coefs_", coefs), ("intercepts_", intercepts)):
+        for index, array in enumerate(arrays):
+            if len(wrong := np.argwhere(~np.isfinite(array))):
+                place = f"{name}[{index}]{[int(i) for i in wrong[0]]}"
+                raise ValueError(f"{name} must be finite, but {place} is {array[tuple(wrong[0])]}")
+
+
 def _equal(new: NDArray[Any], old: NDArray[Any]) -> bool:
     """Return whether two arrays are equal.
 
     Each prediction calls this. The checks of `np.array_equal` would take a tenth of the time of a one-row prediction.
     """
     return new.shape == old.shape and bool((new == old).all())
+
+
+def dtype_of(coefs: Sequence[NDArray[Any]], other: Any = np.float64) -> np.dtype[Any]:
+    """Return the dtype of a network with these weights: theirs, or `other` if no network has their dtype."""
+    return coefs[0].dtype if coefs[0].dtype in (np.float32, np.float64) else np.dtype(other)
 
 
 def layers_for(
@@ -171,7 +218,22 @@ def classification_loss(given: str | Loss, output: str) -> Loss:
 
 def is_margin(given: str | Loss) -> bool:
     """Return whether the loss is a margin loss: the outputs are scores, and their sign decides the class."""
-    return given != "log_loss" and losses.resolve(given).targets == "signs"
+    loss = losses.LOSSES.get(given) if isinstance(given, str) else given
+    return isinstance(loss, Loss) and loss.targets == "signs"
+
+
+def check_hidden_sizes(given: Any) -> None:
+    """Raise TypeError if the size of a hidden layer is no whole number; scikit-learn checks the rest."""
+    for size in given if isinstance(given, Iterable) and not isinstance(given, str) else ():
+        if not isinstance(size, Integral):
+            raise TypeError(f"hidden_layer_sizes must be whole numbers, one for each hidden layer, got {given!r}")
+
+
+def check_class_weight(given: Any) -> None:
+    """Raise ValueError or TypeError if a weight in a dict, or in one dict of a list, is negative or not finite."""
+    for each in given if isinstance(given, list) else [given]:
+        for label, weight in each.items() if isinstance(each, Mapping) else ():
+            number(weight, f"class_weight[{label!r}]", below=MAX_WEIGHT)
 
 
 def optimizer_for(estimator: Any) -> Optimizer:

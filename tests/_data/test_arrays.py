@@ -225,6 +225,6 @@ def test_the_first_value_that_is_not_finite_is_found(
 def test_a_value_must_be_finite_in_the_dtype_of_the_network() -> None:
     large = np.array([[1.0, 1e39]])
     arrays.check_finite(large, np.dtype(np.float64), "X")
-    with pytest.raises(ValueError, match=r"X\[0, 1\] is 1e\+39, which float32 cannot hold; scale it down, or take"):
+    with pytest.raises(ValueError, match=r"X\[0, 1\] is 1e\+39, which float32 cannot hold; scale it down, or compute"):
         arrays.check_finite(large, FLOAT32, "X")
     arrays.check_finite(np.array([2**63], np.uint64), FLOAT32, "X")  # whole numbers of 64 bits always suit
