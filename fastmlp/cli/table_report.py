@@ -230,9 +230,10 @@ def seen_line(model: TabularModel, share: float | None) -> str:
         return ""
     if share is None:
         return "These are too few rows to tell whether they trained the model."
+    exact = model.record.seen.is_complete
     if not share:
-        return "None of these rows trained the model or chose its epoch."
-    about = "" if model.record.seen.is_complete else "about "
+        return f"{'None' if exact else 'Probably none'} of these rows trained the model or chose its epoch."
+    about = "" if exact else "about "
     return (
         f"Warning: {about}{100 * share:.3g} % of these rows trained the model or chose its epoch, so that the figures "
         "are too good for new rows."

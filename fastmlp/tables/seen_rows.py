@@ -26,6 +26,9 @@ Hashes = NDArray[np.uint32]
 MAX_HASHES = 12_000
 """At most so many hashes are kept. In base64 they take 64,000 bytes."""
 
+MIN_SAMPLE = 20
+"""From so many rows on, the share of a sample of rows is an estimate of the share of all."""
+
 _ALL = 1 << 32  # every hash is below
 _ROWS = 4096  # hashed at a time
 
@@ -93,8 +96,9 @@ class SeenRowCounter:
             self._known += int(np.isin(sampled, self._seen.hashes).sum())
 
     def share(self) -> float | None:
-        """Return the share of the rows that the model was trained on. None if no row is in the sample."""
-        return self._known / self._sampled if self._sampled else None
+        """Return the share of the rows that the model was trained on. None if too few rows are in the sample."""
+        enough = 1 if self._seen.is_complete else MIN_SAMPLE
+        return self._known / self._sampled if self._sampled >= enough else None
 
 
 def from_dict(stored: dict[str, Any]) -> SeenRows:
