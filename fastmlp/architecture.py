@@ -282,6 +282,11 @@ def _check_layers(layers: Sequence[int | Dense]) -> tuple[int, list[Dense]]:
     inputs = whole_number(layers[0], "the number of inputs, layers[0],")
     dense = []
     for position, layer in enumerate(layers[1:], 1):
+        if isinstance(layer, (str, Activation)):
+            raise TypeError(
+                f"layers[{position}] must be a whole number, got {layer!r} of type {type(layer).__name__}; write an "
+                f"activation into its layer: Dense(16, {layer!r})"
+            )
         dense.append(layer if isinstance(layer, Dense) else Dense(whole_number(layer, f"layers[{position}]")))
     if dense[-1].dropout:
         raise ValueError("the last layer cannot have dropout: it would drop the prediction itself")

@@ -73,6 +73,7 @@ class Dense(AttributeHints):
         weight_init: str | Initializer | None = None,
         bias_init: str | Initializer = "zeros",
     ) -> None:
+        units = whole_number(units, "units of a layer")
         if activation is not None:
             activations.resolve(activation)
         if weight_init is not None:
@@ -81,7 +82,7 @@ class Dense(AttributeHints):
         if not isinstance(use_bias, (bool, np.bool_)):
             raise TypeError(f"use_bias must be True or False, got {use_bias!r}")
         values = {
-            "units": whole_number(units, "units of a layer"),
+            "units": units,
             "activation": activation,
             "use_bias": bool(use_bias),
             "dropout": number(dropout, "dropout", below=1.0),

@@ -19,7 +19,7 @@ from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
 from fastmlp._engine.engine import Engine, FitJob, LayerWeights, plan_validation
 from fastmlp._runtime.checks import check_bool, optional_whole_number, whole_number
-from fastmlp._runtime.names import AttributeHints, check_keywords
+from fastmlp._runtime.names import AttributeHints, check_keywords, refuse_other_name
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
@@ -117,6 +117,12 @@ class Network(AttributeHints):
         self._engine = engine
         self.history: History | None = None
         self.stop_training = self.stop_at_once = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; refuse names such as `lr` or `optimizer`, which would change nothing."""
+        if type(self) is Network and name not in self.__dict__:
+            refuse_other_name(self, name)
+        super().__setattr__(name, value)
 
     # Properties ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 import operator
+import os
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -39,7 +40,7 @@ def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T
     if isinstance(given, kind):
         return given
     if not isinstance(given, str):
-        got = f"{given!r} of type {type(given).__name__}{_instead(given, kind, what)}"
+        got = f"{shown(given)} of type {type(given).__name__}{_instead(given, kind, what)}"
         raise TypeError(f"{what} must be a name or an instance of {kind.__name__}, got {got}")
     if given in table:
         return table[given]
@@ -50,9 +51,17 @@ def _instead(given: object, kind: type, what: str) -> str:
     """Return what to write in place of a class or a function, as the end of a message."""
     if isinstance(given, type) and issubclass(given, kind):
         return f"; write {given.__name__}()"
+    if what == "optimizer" and isinstance(given, (int, float)):
+        return f"; write Adam({given!r}) or SGD({given!r})"
     if callable(given) and what in ("activation", "loss"):
         return f"; to use a function of your own, register it with fastmlp.register_{what} and give its name"
     return ""
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: its repr in one line, cut to 80 characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def whole_number(value: object, what: str, minimum: int = 1) -> int:
@@ -70,10 +79,24 @@ def whole_number(value: object, what: str, minimum: int = 1) -> int:
             raise TypeError
         result = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{what} must be a whole number, got {value!r} of type {type(value).__name__}") from None
+        raise TypeError(f"{what} must be a whole number, got {shown(value)} of type {type(value).__name__}") from None
     if result < minimum:
         raise ValueError(f"{what} must be at least {minimum}, got {result}")
     return result
+
+
+def path_text(value: object, what: str) -> str:
+    """Return a path as a string.
+
+    Raises
+    ------
+    TypeError
+        If it is no path.
+    """
+    try:
+        return os.fsdecode(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} must be a path, got {shown(value)}") from None
 
 
 def optional_whole_number(value: object, what: str, minimum: int = 1) -> int | None:
@@ -90,7 +113,7 @@ def check_bool(value: object, what: str) -> bool:
         If the value is no bool.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{what} must be True or False, got {value!r}")
+        raise TypeError(f"{what} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -105,7 +128,7 @@ def number(value: object, what: str, minimum: float = 0.0, below: float = math.i
         If it is outside [minimum, below).
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{what} must be a number, got {value!r} of type {type(value).__name__}")
+        raise TypeError(f"{what} must be a number, got {shown(value)} of type {type(value).__name__}")
     try:
         result = float(value)
     except OverflowError:  # an int beyond 1e308

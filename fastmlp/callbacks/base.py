@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastmlp._runtime.names import AttributeHints
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
+
+
+_EVENTS_ELSEWHERE = ("on_test_", "on_predict_", "on_validation_", "on_fit_")  # of Keras and Lightning
 
 
 class Callback(AttributeHints):
@@ -89,6 +94,19 @@ class Callback(AttributeHints):
     entries: tuple[str, ...] = ()
     undefined: Mapping[str, str] = MappingProxyType({})
     every_steps: int = 1
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Warn of a method that is named almost as an event, because it would never be called."""
+        super().__init_subclass__(**options)
+        for name in vars(cls):
+            if name.startswith("on_") and not hasattr(Callback, name):
+                events = [event for event in vars(Callback) if event.startswith("on_")]
+                if difflib.get_close_matches(name, events, cutoff=0.75) or name.startswith(_EVENTS_ELSEWHERE):
+                    warnings.warn(
+                        f"{cls.__name__}.{name} is not called: fastmlp has no such event. The events are: "
+                        f"{', '.join(events)}",
+                        stacklevel=2,
+                    )
 
     def __repr__(self) -> str:
         """Return the class, and the numbers and texts among its arguments that differ from their defaults."""

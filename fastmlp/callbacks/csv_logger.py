@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from fastmlp._io.atomic import require_regular
+from fastmlp._runtime.checks import path_text
 from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks.base import Callback
 
@@ -51,7 +52,7 @@ class CSVLogger(Callback):
 
     @check_keywords
     def __init__(self, filename: str | os.PathLike[str], *, separator: str = ",", append: bool = False) -> None:
-        self.filename = os.fspath(filename)
+        self.filename = path_text(filename, "filename")
         if not Path(self.filename).name:
             raise ValueError(f"filename must be the path of a file, got {self.filename!r}")
         if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':

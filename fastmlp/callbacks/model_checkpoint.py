@@ -12,8 +12,8 @@ from typing import Any, Literal
 from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
 from fastmlp._io.atomic import require_writable
-from fastmlp._runtime.checks import whole_number
-from fastmlp._runtime.names import check_keywords
+from fastmlp._runtime.checks import path_text, whole_number
+from fastmlp._runtime.names import check_keywords, hint
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.monitoring import Mode, Monitor
 
@@ -89,7 +89,7 @@ class ModelCheckpoint(Callback):
         mode: Mode = "auto",
         save_freq: Literal["epoch"] | int = "epoch",
     ) -> None:
-        self.filepath = os.fspath(filepath)
+        self.filepath = path_text(filepath, "filepath")
         self._folder, self._name = Path(self.filepath).parent, Path(self.filepath).name
         if not self._name or _fields(self._name) is None or _fields(str(self._folder)) != set():
             raise ValueError(
@@ -121,7 +121,7 @@ class ModelCheckpoint(Callback):
         if unknown:
             raise ValueError(
                 f"filepath {self.filepath!r} has the field {', '.join(sorted(unknown)) or '{} without a name'}, "
-                f"but this fit provides only {', '.join(known)}"
+                f"but this fit provides only {', '.join(known)}{hint(min(unknown), known)}"
             )
         try:
             path = self._path(known)

@@ -37,7 +37,8 @@ class Monitor:
 
     def __init__(self, name: str, mode: Mode) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"monitor must be the name of a loss or metric such as 'val_loss', got {name!r}")
+            hint = f"; write numbers by name, such as patience={name}" if isinstance(name, int) else ""
+            raise TypeError(f"monitor must be the name of a loss or metric such as 'val_loss', got {name!r}{hint}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.name, self.mode = name, mode

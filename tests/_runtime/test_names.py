@@ -178,6 +178,52 @@ def test_an_attribute_error_within_a_property_is_not_hidden() -> None:
         Network.__new__(Network).architecture  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: Network(30, 16, 2),
+            r"takes only layers without a name, got 3 .* one list.*: Network\(\[30, 16, 2\]",
+        ),
+        (lambda: NET.fit([], [], 10), "takes only X and y without a name, got 3 such arguments; .* such as epochs=10$"),
+        (
+            lambda: Dense(3, "relu", 0.1),
+            "takes only units and activation without a name, got 3 .* such as use_bias=",
+        ),
+        (lambda: load_breast_cancer(True), r"load_breast_cancer\(\) takes no argument without a name, got 1 such"),
+    ],
+)
+def test_too_many_arguments_without_a_name_are_told_their_names(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lr", "; did you mean 'learning_rate'\\?$"),
+        ("optimizer", "; it is decided when the Network is created$"),
+        ("weights", "; did you mean 'get_weights'\\?$"),
+    ],
+)
+def test_setting_an_attribute_of_another_library_is_refused(name: str, message: str) -> None:
+    with pytest.raises(AttributeError, match=f"setting '{name}' of a Network has no effect{message}"):
+        setattr(NET, name, 0.1)
+    assert name not in vars(NET)
+
+
+def test_networks_and_their_subclasses_take_attributes_of_their_own() -> None:
+    class Own(Network):
+        pass
+
+    network = Own([2, 1])
+    network.lr = 0.1  # type: ignore[attr-defined]
+    assert network.lr == 0.1  # type: ignore[attr-defined]
+    plain = Network([2, 1])
+    plain.label = "first"  # type: ignore[attr-defined]
+    assert plain.label == "first"  # type: ignore[attr-defined]
+
+
 ENTRIES = ("loss", "val_loss", "val_accuracy")
 
 

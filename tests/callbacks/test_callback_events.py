@@ -31,6 +31,16 @@ from fastmlp._engine.step_runner import StepRunner
 # Order -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["on_epoch_ends", "on_batch_end", "on_test_end", "on_train_batch_begin"])
+def test_a_method_named_almost_as_an_event_is_told(name: str) -> None:
+    with pytest.warns(UserWarning, match=f"Own.{name} is not called: .* The events are: on_train_begin, "):
+        type("Own", (Callback,), {name: lambda self: None})
+
+
+def test_other_methods_may_begin_as_events_do() -> None:
+    assert type("Own", (Callback,), {"on_improvement": lambda self: None})
+
+
 def test_all_callbacks_receive_an_event_before_the_next_event() -> None:
     received: list[Any] = []
     fitted(recorder("a", received), recorder("b", received), epochs=2)
