@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from fastmlp.cli import convert, options
-from fastmlp.cli.paths import find_model
+from fastmlp.cli.paths import data_source, find_model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,9 @@ def add_to(commands: Any) -> None:
         "check", help="check the gradients of a network on your data", description=_DESCRIPTION
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="model file that `fastmlp train DATA.csv` wrote")
-    parser.add_argument("data", nargs="?", metavar="DATA.csv", help="CSV file with the model's columns and its target")
+    parser.add_argument(
+        "data", nargs="?", metavar="DATA.csv", help=f"{options.DATA_HELP}, with the model's columns and its target"
+    )
     parser.add_argument(
         "--rows", type=convert.whole_number(1), default=100, metavar="N", help="number of rows (default: %(default)s)"
     )
@@ -73,14 +75,15 @@ def _users_network(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any]
     from fastmlp.tables import TabularModel, sample
 
     model = TabularModel.load(find_model(arguments.model))
-    X, y = sample(
-        model,
-        arguments.data,
-        arguments.rows,
-        seed=arguments.seed,
-        separator=arguments.separator,
-        verbose=options.verbose(arguments),
-    )
+    with data_source(arguments.data) as data:
+        X, y = sample(
+            model,
+            data,
+            arguments.rows,
+            seed=arguments.seed,
+            separator=arguments.separator,
+            verbose=options.verbose(arguments),
+        )
     return model.network, X, y
 
 

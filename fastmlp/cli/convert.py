@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 _SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " "}
+_DECIMALS = {"point": ".", "dot": ".", "comma": ","}
 
 
 def whole_number(least: int) -> Callable[[str], int]:
@@ -93,6 +94,14 @@ def separator(text: str) -> str:
     character = _SEPARATORS.get(text, text)
     if not is_separator(character):
         raise argparse.ArgumentTypeError(f"must be one character, or {', '.join(_SEPARATORS)}, got {text!r}")
+    return character
+
+
+def decimal(text: str) -> str:
+    """Return a decimal sign, from the character itself or its name."""
+    character = _DECIMALS.get(text, text)
+    if character not in (".", ","):
+        raise argparse.ArgumentTypeError(f"must be . or , or one of {', '.join(_DECIMALS)}, got {text!r}")
     return character
 
 

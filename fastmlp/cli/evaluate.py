@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from fastmlp.cli import notices, options
-from fastmlp.cli.paths import find_model
+from fastmlp.cli.paths import data_source, find_model
 
 _DESCRIPTION = """
 Compare the predictions of a model with the target column of a CSV file. For classes, print accuracy, F1, the confusion
@@ -22,7 +22,10 @@ def add_to(commands: Any) -> None:
         "evaluate", help="compare predictions with the target column of a CSV file", description=_DESCRIPTION
     )
     parser.add_argument("model", metavar="MODEL", help="model file that `fastmlp train DATA.csv` wrote")
-    parser.add_argument("data", metavar="DATA.csv", help="CSV file with the model's columns and its target")
+    parser.add_argument(
+        "data", metavar="DATA.csv", help=f"{options.DATA_HELP}, with the model's columns and its target"
+    )
+    options.add_skip_missing_target(parser)
     options.add_data_options(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -34,13 +37,19 @@ def run(arguments: argparse.Namespace) -> None:
 
     path = find_model(arguments.model)
     model = TabularModel.load(path)
-    with notices.shown(arguments) as found:
-        metrics = model.evaluate(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
+    with data_source(arguments.data) as data, notices.shown(arguments) as found:
+        metrics = model.evaluate(
+            data,
+            separator=arguments.separator,
+            skip_missing_target=bool(arguments.skip_missing_target),
+            verbose=options.verbose(arguments),
+        )
     if arguments.json:
-        about = {"model": path, "data": arguments.data, "target": model.schema.to_dict()["target"]}
+        about = {"model": path, "data": str(data), "target": model.schema.to_dict()["target"]}
         print(json.dumps({**about, **metrics, "warnings": found}))
         return
-    print(f"{path} on the {metrics['rows']:,} rows of {arguments.data}, target {model.schema.target.name}:\n")
+    skipped = f" ({metrics['skipped']:,} left out, because the target is missing)" if metrics.get("skipped") else ""
+    print(f"{path} on the {metrics['rows']:,} rows of {data}{skipped}, target {model.schema.target.name}:\n")
     print(table_report.metrics_table({"": metrics}, model.schema))
     line = table_report.seen_line(model, metrics["known_share"])
     if line:

@@ -6,6 +6,8 @@ import argparse
 
 from fastmlp.cli import convert
 
+DATA_HELP = "CSV file in UTF-8 with a header, or - for standard input"
+
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that takes a model and a CSV file."""
@@ -20,6 +22,16 @@ def add_separator(parser: argparse._ActionsContainer) -> None:
         type=convert.separator,
         metavar="X",
         help="character between the fields, or one of comma, semicolon, tab, bar, space (default: detected)",
+    )
+
+
+def add_skip_missing_target(parser: argparse._ActionsContainer) -> None:
+    """Add --skip-missing-target. It is None if it is not given."""
+    parser.add_argument(
+        "--skip-missing-target",
+        action="store_true",
+        default=None,
+        help="leave out rows whose target is missing (default: such a row is an error)",
     )
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fastmlp._io import atomic
+
+if TYPE_CHECKING:
+    from fastmlp.tables.csv_file import NamedFile
 
 SUFFIX = ".safetensors"
 """The suffix of model files."""
@@ -31,11 +40,38 @@ def find_model(text: str) -> str:
                     "CSV file"
                 )
             return path
+    from fastmlp.tables.file_format import similar_file
+
+    similar = similar_file(text.removesuffix(SUFFIX) + SUFFIX, SUFFIX)
+    hint = "check the path" if similar is None else f"did you mean {similar!r}? Check the path"
     raise FileNotFoundError(
         errno.ENOENT,
-        "there is no such model; check the path, or write a model with `fastmlp train data.csv --target COLUMN`",
+        f"there is no such model; {hint}, or write a model with `fastmlp train data.csv --target COLUMN`",
         text,
     )
+
+
+@contextlib.contextmanager
+def data_source(data: str) -> Iterator[str | NamedFile]:
+    """Yield the path of a CSV file. Standard input, "-", is copied to a file, because data is read more than once.
+
+    Raises
+    ------
+    OSError
+        If there is no standard input.
+    """
+    if data != "-":
+        yield data
+        return
+    from fastmlp.tables.csv_file import NamedFile
+
+    if sys.stdin is None:
+        raise OSError("- stands for standard input, but there is none; give a CSV file")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "input.csv")
+        with open(path, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield NamedFile(path, "standard input")
 
 
 def require_writable(path: str, *inputs: str, option: str = "--out") -> None:

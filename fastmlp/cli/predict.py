@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from fastmlp.cli import convert, notices, options
 from fastmlp.cli.interrupts import watch_files
-from fastmlp.cli.paths import SUFFIX, find_model, require_writable
+from fastmlp.cli.paths import SUFFIX, data_source, find_model, require_writable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from fastmlp.tables import TabularModel
+    from fastmlp.tables.csv_file import NamedFile
 
 _MAX_IN_MEMORY = 1 << 24  # bytes of output; more goes to a temporary file
 _PRINTED_AT_ONCE = 1 << 16  # characters
@@ -35,7 +36,7 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("predict", help="predict the rows of a CSV file", description=_DESCRIPTION)
     parser.add_argument("model", metavar="MODEL", help="model file that `fastmlp train DATA.csv` wrote")
-    parser.add_argument("data", metavar="DATA.csv", help="CSV file with the columns that the model was trained on")
+    parser.add_argument("data", metavar="DATA.csv", help=f"{options.DATA_HELP}, with the model's columns")
     parser.add_argument(
         "--out",
         type=convert.file_path,
@@ -57,18 +58,18 @@ def run(arguments: argparse.Namespace) -> None:
     with watch_files(*filter(None, [arguments.out])):
         if arguments.out is not None:
             require_writable(arguments.out, arguments.data, arguments.model, arguments.model + SUFFIX)
-        with notices.shown(arguments) as found:
-            _predict(arguments, found)
+        path = find_model(arguments.model)
+        with data_source(arguments.data) as data, notices.shown(arguments) as found:
+            _predict(arguments, path, data, found)
 
 
-def _predict(arguments: argparse.Namespace, warnings: list[str]) -> None:
+def _predict(arguments: argparse.Namespace, path: str, data: str | NamedFile, warnings: list[str]) -> None:
     """Predict and write. `warnings` fills while the file is read."""
     from fastmlp.tables import TabularModel
 
-    path = find_model(arguments.model)
     model = TabularModel.load(path)
-    outputs = model.predictions(arguments.data, separator=arguments.separator, verbose=options.verbose(arguments))
-    about = {"model": path, "data": arguments.data, "target": model.schema.to_dict()["target"]}
+    outputs = model.predictions(data, separator=arguments.separator, verbose=options.verbose(arguments))
+    about = {"model": path, "data": str(data), "target": model.schema.to_dict()["target"]}
     if arguments.out is None:
         _print_all_or_nothing(_json(model, outputs, about, warnings) if arguments.json else _csv(model, outputs))
         return

@@ -97,14 +97,21 @@ def column_rows(schema: Schema, missing: Mapping[str, int] | None = None) -> lis
 
 
 def plan_lines(table: TrainingTable, seed: int, batch_size: int) -> list[str]:
-    """Return sentences on identifiers, constant columns, the target and the split."""
+    """Return sentences on what was left out, constant columns, the target and the split."""
     constant = [f"Constant, so nothing can be learned from them: {_join(table.constant)}."] if table.constant else []
     validation, test = (f"{len(X):,}" if len(X) else "no" for X in (table.X_validation, table.X_test))
     split = (
         f"With seed {seed}: {len(table.X):,} training rows in batches of {batch_size}, {validation} validation rows, "
         f"{test} test rows."
     )
-    return [*identifier_lines(table), *constant, _target_line(table), split]
+    return [*left_out_lines(table), *constant, _target_line(table), split]
+
+
+def left_out_lines(table: TrainingTable) -> list[str]:
+    """Return sentences on the rows without a target and the columns of identifiers that were left out."""
+    rows = "1 row" if table.skipped == 1 else f"{table.skipped:,} rows"
+    skipped = [f"Left out, because the target is missing: {rows}."] if table.skipped else []
+    return [*skipped, *identifier_lines(table)]
 
 
 def identifier_lines(table: TrainingTable) -> list[str]:

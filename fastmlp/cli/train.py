@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from fastmlp.cli import demo, notices, options, train_options
 from fastmlp.cli.interrupts import watch_files
-from fastmlp.cli.paths import SUFFIX, require_writable
+from fastmlp.cli.paths import SUFFIX, data_source, require_writable
 
 if TYPE_CHECKING:
     from fastmlp.callbacks import GradientMonitor
     from fastmlp.cli.html_report import ReportError
     from fastmlp.history import History
     from fastmlp.tables import TabularModel, TrainingTable
+    from fastmlp.tables.csv_file import NamedFile
     from fastmlp.tables.preparing import Part
 
 
@@ -51,15 +52,15 @@ def run(arguments: argparse.Namespace) -> None:
             from fastmlp.cli import html_report
 
             html_report.check_possible(arguments.report, arguments.data)
-        with notices.shown(arguments) as found:
-            _train(arguments, path, found)
+        with data_source(arguments.data) as data, notices.shown(arguments) as found:
+            _train(arguments, data, path, found)
 
 
-def _train(arguments: argparse.Namespace, path: str, warnings: list[str]) -> None:
+def _train(arguments: argparse.Namespace, data: str | NamedFile, path: str, warnings: list[str]) -> None:
     """Read the file, train, save the model, and print the results. `warnings` fills while the file is read."""
     from fastmlp.cli import table_report
 
-    table = _read_table(arguments)
+    table = _read_table(arguments, data)
     model = _make_model(arguments, table)
     batch_size = train_options.batch_size(arguments, len(table.X))
     if not (arguments.json or arguments.quiet):
@@ -67,7 +68,7 @@ def _train(arguments: argparse.Namespace, path: str, warnings: list[str]) -> Non
         model.network.summary()
         print(flush=True)
     elif not arguments.json:
-        print("".join(f"{line}\n" for line in table_report.identifier_lines(table)), end="")
+        print("".join(f"{line}\n" for line in table_report.left_out_lines(table)), end="")
     monitor = _make_monitor(arguments, table)
     history = _fit(arguments, model, table, batch_size, monitor)
     parts: tuple[Part, ...] = ("validation", "test")
@@ -84,14 +85,15 @@ def _train(arguments: argparse.Namespace, path: str, warnings: list[str]) -> Non
     if failure is not None:
         raise failure
     if not arguments.json:
-        print(f"next: fastmlp predict {table_report.quote(path)} {table_report.quote(arguments.data)}")
+        new = "DATA.csv" if arguments.data == "-" else table_report.quote(arguments.data)
+        print(f"next: fastmlp predict {table_report.quote(path)} {new}")
 
 
-def _read_table(arguments: argparse.Namespace) -> TrainingTable:
+def _read_table(arguments: argparse.Namespace, data: str | NamedFile) -> TrainingTable:
     from fastmlp.tables import prepare
 
     return prepare(
-        arguments.data,
+        data,
         arguments.target,
         task=arguments.task,
         validation=arguments.validation,
@@ -102,6 +104,7 @@ def _read_table(arguments: argparse.Namespace) -> TrainingTable:
         keep=arguments.keep,
         separator=arguments.separator,
         decimal=arguments.decimal,
+        skip_missing_target=arguments.skip_missing_target,
         verbose=options.verbose(arguments),
     )
 
@@ -192,6 +195,7 @@ def _to_dict(table: TrainingTable, history: History) -> dict[str, Any]:
     return {
         "data": table.path,
         "rows": {"training": len(table.X), "validation": len(table.X_validation), "test": len(table.X_test)},
+        "skipped": table.skipped,
         "columns": schema["columns"],
         "target": schema["target"],
         "constant": list(table.constant),

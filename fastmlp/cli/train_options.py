@@ -48,6 +48,7 @@ _DATA_DEFAULTS: dict[str, Any] = {  # the options that need DATA.csv
     "test": 0.15,
     "separator": None,
     "decimal": ".",
+    "skip_missing_target": False,
     "layers": [64, 32],
     "activation": "relu",
     "dropout": 0.0,
@@ -63,7 +64,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "data",
         nargs="?",
         metavar="DATA.csv",
-        help="CSV file in UTF-8 with a header; without it, the breast-cancer data of the package",
+        help=f"{options.DATA_HELP}; without it, the breast-cancer data of the package",
     )
     _add_data_options(parser.add_argument_group("data (only with DATA.csv)"))
     _add_network_options(parser.add_argument_group("network (only with DATA.csv)"))
@@ -98,7 +99,10 @@ def _add_data_options(group: argparse._ArgumentGroup) -> None:
         help="share of the rows kept out of training and of every choice, 0 for none (default: 0.15)",
     )
     options.add_separator(group)
-    group.add_argument("--decimal", choices=[".", ","], metavar="X", help="decimal sign, . or , (default: .)")
+    group.add_argument(
+        "--decimal", type=convert.decimal, metavar="X", help="decimal sign: . or , or point or comma (default: .)"
+    )
+    options.add_skip_missing_target(group)
 
 
 def _add_network_options(group: argparse._ArgumentGroup) -> None:
@@ -195,8 +199,9 @@ def complete(arguments: argparse.Namespace) -> None:
     given = [name for name in _DATA_DEFAULTS if getattr(arguments, name) is not None]
     if arguments.data is None:
         if given:
+            option = given[0].replace("_", "-")
             arguments.parser.error(
-                f"--{given[0]} needs a file, but no DATA.csv is given: fastmlp train DATA.csv --target COLUMN"
+                f"--{option} needs a file, but no DATA.csv is given: fastmlp train DATA.csv --target COLUMN"
             )
         arguments.batch_size = arguments.batch_size or USUAL_BATCH
         arguments.learning_rate = arguments.learning_rate or demo.LEARNING_RATE

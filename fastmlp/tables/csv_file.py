@@ -36,6 +36,9 @@ class NamedFile:
     def __fspath__(self) -> str:
         return self.path
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class CountingFile(io.RawIOBase):
     """A binary file that counts the bytes read from it and raises `NulByteError` at a NUL byte.

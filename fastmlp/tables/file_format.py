@@ -84,15 +84,19 @@ def _size_of_regular_file(path: str, name: str) -> int:
 def similar_file(path: str, suffix: str = "") -> str | None:
     """Return the path of the file, in the same folder, whose name is most similar to that of a missing file.
 
-    Only names that end in `suffix` are considered. None if there is no similar one.
+    Names are compared without their extensions. Only names that end in `suffix` are considered. None if there is no
+    similar one.
     """
     folder, name = os.path.split(path)
+    stem, extension = os.path.splitext(name.lower())
     try:
-        names = {other.lower(): other for other in sorted(os.listdir(folder or ".")) if other.endswith(suffix)}
+        others = [other for other in sorted(os.listdir(folder or ".")) if other.endswith(suffix)]
     except OSError:
         return None
-    similar = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)
-    return os.path.join(folder, names[similar[0]]) if similar else None
+    others.sort(key=lambda other: other.lower().endswith(extension))  # of two files with one stem, the last one counts
+    stems = {os.path.splitext(other.lower())[0]: os.path.join(folder, other) for other in others}
+    similar = difflib.get_close_matches(stem, stems, n=1, cutoff=0.7)
+    return stems[similar[0]] if similar else None
 
 
 def is_separator(text: object) -> bool:

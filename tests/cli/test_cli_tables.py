@@ -365,6 +365,65 @@ def test_warnings_of_tables_are_lines_on_standard_error_and_in_json(
     assert run_json(capsys, "predict", "model", "one.csv")["warnings"] == []
 
 
+def typed(monkeypatch: pytest.MonkeyPatch, content: str | bytes) -> None:
+    """Let commands find this content on standard input."""
+    data = content if isinstance(content, bytes) else content.encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_data_comes_from_standard_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (folder / "flats.csv").read_bytes()
+    run(capsys, "train", "flats.csv", "--target", "sold", "--out", "file", *QUICK)
+    typed(monkeypatch, content)
+    shown = run(capsys, "train", "-", "--target", "sold", "--out", "input", *QUICK)
+    assert shown.startswith("standard input: 120 rows, 6 columns (separator: comma)\n")
+    assert shown.endswith("next: fastmlp predict input.safetensors DATA.csv\n")
+    assert (folder / "input.safetensors").read_bytes() == (folder / "file.safetensors").read_bytes()
+    expected = run(capsys, "predict", "file", "flats.csv")
+    typed(monkeypatch, content)
+    assert run(capsys, "predict", "file", "-") == expected
+    typed(monkeypatch, content)
+    assert "on the 120 rows of standard input, target sold:" in run(capsys, "evaluate", "file", "-")
+    typed(monkeypatch, content)
+    assert run_json(capsys, "evaluate", "file", "-")["data"] == "standard input"
+    typed(monkeypatch, content)
+    assert run_json(capsys, "check", "file", "-", "--rows", "5")["ok"]
+    typed(monkeypatch, "rooms\nx\n")
+    assert main(["predict", "file", "-"]) == 1
+    assert capsys.readouterr().err.startswith("fastmlp: standard input: there are no columns 'area', ")
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["predict", "file", "-"]) == 1
+    assert capsys.readouterr().err == "fastmlp: - stands for standard input, but there is none; give a CSV file\n"
+    assert written(folder) == ["file.safetensors", "flats.csv", "input.safetensors"]
+
+
+def test_rows_without_a_target_are_left_out_and_counted_if_asked_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(folder / "a.csv", "x,y\n" + "".join(f"{i % 7},{'' if i % 30 == 5 else i % 2}\n" for i in range(120)))
+    assert main(["train", "a.csv", "--target", "y"]) == 1
+    assert "remove the row, or leave all such rows out with --skip-missing-target" in capsys.readouterr().err
+    shown = run(capsys, "train", "a.csv", "--target", "y", "--skip-missing-target", *QUICK)
+    assert "a.csv: 116 rows, 2 columns" in shown
+    assert "\nLeft out, because the target is missing: 4 rows.\n" in shown
+    found = run_json(capsys, "train", "a.csv", "--target", "y", "--skip-missing-target", *QUICK)
+    assert sum(found["rows"].values()) == 116
+    assert found["skipped"] == 4
+    assert main(["evaluate", "model", "a.csv"]) == 1
+    capsys.readouterr()
+    shown = run(capsys, "evaluate", "model", "a.csv", "--skip-missing-target")
+    assert "on the 116 rows of a.csv (4 left out, because the target is missing), target y:" in shown
+    assert run_json(capsys, "evaluate", "model", "a.csv", "--skip-missing-target")["skipped"] == 4
+
+
+def test_the_decimal_sign_can_be_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder / "a.csv", "x;y\n" + "".join(f"{i % 7},5;{i % 2}\n" for i in range(60)))
+    run(capsys, "train", "a.csv", "--target", "y", "--decimal", "comma", *QUICK)
+    assert TabularModel.load("model.safetensors").schema.decimal == ","
+
+
 def test_summary_of_a_plain_network_shows_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
     Network([3, 2], seed=0).save("plain.safetensors")
     assert run(capsys, "summary", "plain").startswith("layer ")
@@ -395,6 +454,12 @@ def test_a_wide_table_is_shown_in_part(folder: Path, capsys: pytest.CaptureFixtu
             "folder.safetensors: --out is a folder; give a file",
         ),
         ("train flats.csv --target price --learning-rate 1e30 --optimizer sgd", "the loss became NaN or infinite"),
+        ("train flat.csv --target y", "flat.csv: there is no such file; did you mean 'flats.csv'?"),
+        ("evaluate sold flats.cvs", "flats.cvs: there is no such file; did you mean 'flats.csv'?"),
+        (
+            "predict sald flats.csv",
+            "sald: there is no such model; did you mean 'sold.safetensors'? Check the path, or write a",
+        ),
         ("predict no flats.csv", "no: there is no such model; check the path, or write a model with `fastmlp train "),
         ("evaluate no flats.csv", "no: there is no such model"),
         ("check no flats.csv", "no: there is no such model"),
@@ -445,6 +510,7 @@ def test_unusable_files_end_with_1_and_one_line_that_says_what_to_do(
         ("train flats.csv", "--target COLUMN is needed: the column to predict. The columns are: 'rooms', 'area', "),
         ("train no.csv", "--target COLUMN is needed: the column to predict.\n"),
         ("train --target y", "--target needs a file, but no DATA.csv is given: fastmlp train DATA.csv --target COLUMN"),
+        ("train --skip-missing-target", "--skip-missing-target needs a file, but no DATA.csv is given"),
         ("train --layers 3", "--layers needs a file, but no DATA.csv is given"),
         ("train flats.csv --target sold --layers 3,0", "--layers: must be whole numbers such as 64,32, or none"),
         ("train flats.csv --target sold --layers wide", "--layers: must be whole numbers"),
@@ -459,7 +525,7 @@ def test_unusable_files_end_with_1_and_one_line_that_says_what_to_do(
         ("train flats.csv --target sold --l2 much", "--l2: must be a number of at least 0, got 'much'"),
         ("train flats.csv --target sold --task guess", "--task: invalid choice: 'guess'"),
         ("train flats.csv --target sold --separator ab", "--separator: must be one character, or comma, "),
-        ("train flats.csv --target sold --decimal ;", "--decimal: invalid choice"),
+        ("train flats.csv --target sold --decimal ;", "--decimal: must be . or , or one of point, dot, comma, got ';'"),
         ("train flats.csv --target sold --out folder/", "--out: must name a file, got 'folder/'"),
         ("predict model flats.csv --out folder/", "--out: must name a file, got 'folder/'"),
         ("train flats.csv --target sold --epochs 0", "--epochs: must be a whole number of at least 1"),
