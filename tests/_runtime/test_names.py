@@ -32,7 +32,6 @@ from fastmlp import (
 from fastmlp._runtime import names
 from fastmlp._runtime.names import ADVICE, hint, nearest
 from fastmlp.activations import ACTIVATIONS
-from fastmlp.callbacks.monitoring import Monitor
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.initializers import INITIALIZERS
 from fastmlp.losses import LOSSES
@@ -242,8 +241,10 @@ ENTRIES = ("loss", "val_loss", "val_accuracy")
     ],
 )
 def test_a_monitor_of_a_wrong_entry_leads_to_the_right_one(name: str, entries: int, message: str) -> None:
-    with pytest.raises(ValueError, match=f"monitors '{name}', but this fit has only loss.*{message}"):
-        Monitor(name, "auto").begin(ENTRIES[:entries], "EarlyStopping")
+    stopping = EarlyStopping(name)
+    stopping.entries = ENTRIES[:entries]
+    with pytest.raises(ValueError, match=f"EarlyStopping monitors '{name}', but this fit has only loss.*{message}"):
+        stopping.on_train_begin()
 
 
 @pytest.mark.parametrize("kind", [Network, Dense, Adam, LeakyReLU, ExponentialDecay, EarlyStopping])
