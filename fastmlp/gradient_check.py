@@ -14,8 +14,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastmlp._data.samples import check_samples
+from fastmlp._engine.engine import engine_of
 from fastmlp._runtime.checks import number, whole_number
 from fastmlp.metrics.checks import check_weights
+from fastmlp.network import Network as CompiledNetwork
 from fastmlp.reference import Network, activations, data, losses
 from fastmlp.reference.activations import Array
 from fastmlp.reference.network import NetworkLike, Parameters, Samples, flat
@@ -165,6 +168,9 @@ def check_gradients(
     >>> print(report)
     """
     step, samples = number(step, "step", minimum=1e-12), whole_number(samples, "samples")
+    if isinstance(network, CompiledNetwork):  # it takes columns by name and labels, the reference does not
+        given = check_samples(X, y, sample_weight, network.architecture, engine_of(network).names)
+        X, y = given.X[:], given.targets.as_array()
     reference = Network.like(network, dtype="float64")
     rows = _samples_in_float64(network, X, y, sample_weight)
     loss, gradients = reference.loss_and_gradients(*rows)

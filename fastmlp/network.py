@@ -236,16 +236,16 @@ class Network(AttributeHints):
     # Display ---------------------------------------------------------------------------------------------------------
 
     def summary(self) -> None:
-        """Print a table of the layers: units, activation, regularisation and number of parameters."""
-        print(summary.text_table(self.architecture))
+        """Print a table of the layers: units, activation, regularisation, number of parameters, and names."""
+        print(summary.text_table(self.architecture, self._engine.names))
 
     def __repr__(self) -> str:
-        """Return layers, loss, optimizer, dtype and seed in one line."""
-        return summary.one_line(self.architecture)
+        """Return layers, loss, optimizer, dtype, seed and classes in one line."""
+        return summary.one_line(self.architecture, self._engine.names)
 
     def _repr_html_(self) -> str:
         """Return the table of `summary` as HTML, for notebooks."""
-        return notebook.network_table(self.architecture)
+        return notebook.network_table(self.architecture, self._engine.names)
 
     def memory(self, batch_size: int = 32) -> int:
         """Return the number of bytes that a fit takes for parameters, moments, buffers and tables.

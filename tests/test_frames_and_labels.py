@@ -449,3 +449,17 @@ def test_a_step_that_is_undone_teaches_nothing() -> None:
         with pytest.raises(NonFiniteLossError):
             call(frame(values=X * 1e15), LABELS.astype(float) * 1e15)
         assert network.feature_names is None
+
+
+def test_names_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    network = small_network()
+    engine_of(network).names = names.Names(("age", "b\n" * 30, "c"), CLASSES)
+    network.summary()
+    table = capsys.readouterr().out
+    assert "input        3              age, b b b b b b b b b..., c" in table
+    assert "high, low, middle" in table
+    assert "high, low, middle" in network._repr_html_()
+    assert repr(network).endswith("seed=7, classes='high, low, middle')")
+    many = Network([6, 2], seed=0)
+    engine_of(many).names = names.Names(tuple("abcdef"))
+    assert "a, b, c, d, ...<" in many._repr_html_()

@@ -172,3 +172,13 @@ def test_a_report_prints_one_line_for_each_tensor() -> None:
 def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_gradients(tanh_network(), *toy(), **options)
+
+
+def test_columns_are_taken_by_name_and_labels_may_be_strings() -> None:
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(rng.normal(size=(20, 3)), columns=["a", "b", "c"])
+    labels = np.array(["no", "yes"])[rng.integers(0, 2, 20)]
+    network = fastmlp.Network([3, 4, 2], output="softmax", seed=0)
+    network.fit(frame, labels)
+    assert check_gradients(network, frame[["c", "a", "b"]], labels).ok

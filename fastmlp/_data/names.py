@@ -77,9 +77,7 @@ class Names:
         if self.features is None and is_frame(X):
             names = column_names(X, name)
             if names is not None and len(names) == architecture.inputs:
-                check_names(names, "columns", architecture.inputs)
-                _check_size(names, self.classes)
-                self.features = names
+                self.set_features(names, architecture)
 
     def learn_classes(self, y: Any, architecture: Architecture, name: str = "y") -> Any:
         """Learn the classes, in alphabetical order, if y holds strings and no classes are known.
@@ -136,6 +134,12 @@ class Names:
                 f"classes must be those that the network was trained on, {_shown(self.classes)}, got {_shown(names)}"
             )
         self._set_classes(names, architecture)
+
+    def set_features(self, names: tuple[str, ...], architecture: Architecture) -> None:
+        """Take the names of the inputs; raise ValueError if a network of this architecture cannot have them."""
+        check_names(names, "columns", architecture.inputs)
+        _check_size(names, self.classes)
+        self.features = names
 
     def _set_classes(self, names: tuple[str, ...], architecture: Architecture) -> None:
         check_names(names, "classes", class_count(architecture))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from fastmlp._data.names import Names
 from fastmlp._display import summary
 from fastmlp._display.texts import printable_name
 from fastmlp.architecture import Architecture
@@ -14,9 +15,9 @@ CURVE_WIDTH, CURVE_HEIGHT = 120, 24  # pixels
 MAX_CURVE_POINTS = 240  # two a pixel
 
 
-def network_table(architecture: Architecture) -> str:
+def network_table(architecture: Architecture, names: Names | None = None) -> str:
     """Return the table of `Network.summary` as HTML."""
-    rows, totals = summary.layer_rows(architecture), summary.totals(architecture)
+    rows, totals = summary.layer_rows(architecture, names or Names()), summary.totals(architecture)
     return html_table(summary.COLUMNS, rows, summary.NUMERIC_COLUMNS, totals)
 
 

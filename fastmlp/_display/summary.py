@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from fastmlp._data.names import Names
+from fastmlp._display.texts import printable_name
 from fastmlp.architecture import Architecture, Layer
 
 COLUMNS = ("layer", "units", "activation", "options", "parameters")
 NUMERIC_COLUMNS = ("units", "parameters")
+_SHOWN_NAMES = 4  # of inputs and of classes
 
 
-def layer_rows(architecture: Architecture) -> list[tuple[str, ...]]:
-    """Return the rows of the table under `COLUMNS`: one for the input, and one for each layer."""
-    first = ("input", str(architecture.inputs), "", "", "")
-    return [first, *(_layer_row(index, layer) for index, layer in enumerate(architecture.layers, 1))]
+def layer_rows(architecture: Architecture, names: Names) -> list[tuple[str, ...]]:
+    """Return the rows of the table under `COLUMNS`: one for the input, and one for each layer.
+
+    The names of the inputs are an option of the input, and those of the classes of the last layer.
+    """
+    rows = [["input", str(architecture.inputs), "", _listed(names.features), ""]]
+    rows += [_layer_row(index, layer) for index, layer in enumerate(architecture.layers, 1)]
+    rows[-1][3] = ", ".join(filter(None, (rows[-1][3], _listed(names.classes))))
+    return [tuple(row) for row in rows]
 
 
 def totals(architecture: Architecture) -> str:
@@ -23,9 +33,9 @@ def totals(architecture: Architecture) -> str:
     )
 
 
-def text_table(architecture: Architecture) -> str:
+def text_table(architecture: Architecture, names: Names) -> str:
     """Return a text table with a line for each layer, and the totals below."""
-    cells = [COLUMNS, *layer_rows(architecture)]
+    cells = [COLUMNS, *layer_rows(architecture, names)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     alignments = [str.rjust if name in NUMERIC_COLUMNS else str.ljust for name in COLUMNS]
     lines = [
@@ -36,17 +46,24 @@ def text_table(architecture: Architecture) -> str:
     return "\n".join(line.rstrip() for line in [lines[0], rule, *lines[1:], rule, totals(architecture)])
 
 
-def one_line(architecture: Architecture) -> str:
-    """Return the sizes, output activation, loss, optimizer, dtype and seed of a network in one line."""
+def one_line(architecture: Architecture, names: Names) -> str:
+    """Return the sizes, output activation, loss, optimizer, dtype, seed and classes of a network in one line."""
     sizes = "-".join(str(size) for size in [architecture.inputs, *(layer.units for layer in architecture.layers)])
     output = architecture.layers[-1].activation.label
+    classes = "" if names.classes is None else f", classes={_listed(names.classes)!r}"
     return (
         f"Network({sizes}, output={output!r}, loss={architecture.loss.label!r}, optimizer={architecture.optimizer}, "
-        f"dtype={architecture.dtype.name!r}, seed={architecture.seed})"
+        f"dtype={architecture.dtype.name!r}, seed={architecture.seed}{classes})"
     )
 
 
-def _layer_row(index: int, layer: Layer) -> tuple[str, str, str, str, str]:
+def _listed(names: Sequence[str] | None) -> str:
+    """Return the first names as one line."""
+    shown = [printable_name(name, 20) for name in (names or ())[:_SHOWN_NAMES]]
+    return ", ".join([*shown, *(["..."] if len(names or ()) > _SHOWN_NAMES else [])])
+
+
+def _layer_row(index: int, layer: Layer) -> list[str]:
     options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
     options += [] if layer.use_bias else ["no bias"]
-    return f"dense {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}"
+    return [f"dense {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}"]

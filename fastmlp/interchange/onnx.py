@@ -8,6 +8,7 @@ attributes are float32.
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 from collections.abc import Callable
@@ -18,7 +19,6 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 import fastmlp
-from fastmlp._display import summary
 from fastmlp._io.atomic import write_atomically
 from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.extras import needed_by
@@ -63,7 +63,8 @@ def to_onnx(
     -------
     onnx.ModelProto
         The model; `model.SerializeToString()` is the content of its file. The parameters have the names that they have
-        in a model file of fastmlp, `layers.0.W` and so on.
+        in a model file of fastmlp, `layers.0.W` and so on. The names of inputs and classes, if the network knows them,
+        are JSON under "feature_names" and "classes" of the metadata.
 
     Raises
     ------
@@ -95,11 +96,18 @@ def to_onnx(
     graph = _Graph(architecture.dtype, input_name, output_name)
     for index, layer in enumerate(layers):
         graph.add_layer(index, layer, last=index == len(layers) - 1)
-    model = graph.model(version, (architecture.inputs, architecture.outputs), summary.one_line(architecture))
+    model = graph.model(version, (architecture.inputs, architecture.outputs), repr(network))
+    onnx.helper.set_model_props(model, _names_of(network))
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
         write_atomically(path, [model.SerializeToString()])
     return model
+
+
+def _names_of(network: fastmlp.Network) -> dict[str, str]:
+    """Return the names that the network knows, as JSON, by the names of its attributes."""
+    names = {"feature_names": network.feature_names, "classes": network.classes}
+    return {key: json.dumps(value) for key, value in names.items() if value is not None}
 
 
 def _check_opset(opset: int, newest: int) -> int:

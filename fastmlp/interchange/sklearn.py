@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import activations
+from fastmlp._data.names import Names, class_count
+from fastmlp._engine.engine import engine_of
 from fastmlp._runtime.extras import needed_by
 from fastmlp.activations import Activation
 from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
@@ -63,7 +65,8 @@ def from_sklearn(
     -------
     Network
         A network that predicts what `predict_proba` of a classifier returns (for two classes, its second column), or
-        `predict` of a regressor. It has the dtype of `coefs_`, or float64 if they are no float32 or float64.
+        `predict` of a regressor. It has the dtype of `coefs_`, or float64 if they are no float32 or float64, the names
+        in `feature_names_in_`, and those in `classes_` if they are strings.
 
     Raises
     ------
@@ -104,7 +107,19 @@ def from_sklearn(
     dtype = coefs[0].dtype if coefs[0].dtype in (np.float32, np.float64) else np.float64
     network = Network([len(coefs[0]), *layers], loss=loss, optimizer=optimizer, seed=seed, dtype=dtype)
     network.set_weights(list(zip(coefs, estimator.intercepts_, strict=True)))
+    engine_of(network).names = _names_of(estimator, network)
     return network
+
+
+def _names_of(estimator: Any, network: Network) -> Names:
+    """Return the names of columns, if they differ from each other, and the classes, if they are strings."""
+    names, architecture = Names(), network.architecture
+    columns, classes = (list(getattr(estimator, name, ())) for name in ("feature_names_in_", "classes_"))
+    if columns and len(set(columns)) == len(columns):
+        names.set_features(tuple(columns), architecture)
+    if class_count(architecture) == len(classes) and all(isinstance(label, str) for label in classes):
+        names.set_classes(classes, architecture)
+    return names
 
 
 def _classifies_by_sign(estimator: Any) -> bool:
@@ -137,10 +152,11 @@ def to_sklearn(network: Network, classes: ArrayLike | None = None, feature_names
         The network. All hidden layers must have the same activation: linear, relu, tanh or sigmoid. The output
         activation and the loss decide which estimator it becomes, see the table below.
     classes : array-like, optional
-        The label of each output; for a single sigmoid output, the labels of 0 and of 1. None gives whole numbers from
-        0. scikit-learn sorts labels, and the outputs are sorted with them.
+        The label of each output; for a single sigmoid output, the labels of 0 and of 1. None takes those of the
+        network or, if it knows none, whole numbers from 0. scikit-learn sorts labels, and the outputs are sorted with
+        them.
     feature_names : sequence of str of length `inputs`, optional
-        The names of the columns of X, for `feature_names_in_`.
+        The names of the columns of X, for `feature_names_in_`. None takes those of the network, if it knows any.
 
     Returns
     -------
@@ -187,6 +203,8 @@ def to_sklearn(network: Network, classes: ArrayLike | None = None, feature_names
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     layers = weighted_layers(network, "to_sklearn")
     output = _output_activation(network)
+    classes = network.classes if classes is None else classes
+    feature_names = network.feature_names if feature_names is None else feature_names
     names = None if feature_names is None else _check_feature_names(feature_names, network.architecture.inputs)
     sizes = tuple(each.layer.units for each in layers[:-1])
     parameters = {"hidden_layer_sizes": sizes, "activation": _hidden_activation(layers)}

@@ -448,3 +448,26 @@ def test_the_network_of_a_refused_estimator_can_be_converted() -> None:
     model = to_onnx(from_sklearn(estimator))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     assert difference(session.run(None, {"X": data})[0], outputs(estimator, data)) <= TOLERANCE["float32"]
+
+
+@pytest.mark.parametrize("layers", [[3, 4, 3], [3, 4, 2], [3, 4, 1]])
+def test_names_of_columns_and_classes_go_both_ways(layers: list[int]) -> None:
+    pandas = pytest.importorskip("pandas")
+    network = Network(layers, output="sigmoid" if layers[-1] == 1 else "softmax", seed=0)
+    labels = np.array(["red", "blue", "green"])[np.arange(30) % max(layers[-1], 2)]
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=["a", "b", "c"])
+    network.fit(frame, labels)
+    estimator = to_sklearn(network)
+    assert estimator.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert estimator.classes_.tolist() == list(network.classes or ())
+    assert estimator.predict(frame).tolist() == network.predict_labels(frame).tolist()
+    back = from_sklearn(estimator)
+    assert (back.feature_names, back.classes) == (network.feature_names, network.classes)
+    assert back.predict_labels(frame[["c", "a", "b"]]).tolist() == network.predict_labels(frame).tolist()
+
+
+def test_names_that_a_network_cannot_have_are_left_out() -> None:
+    estimator = fitted("counts")
+    estimator.feature_names_in_ = np.array(["a"] * X.shape[1], object)
+    assert from_sklearn(estimator).feature_names is None
+    assert from_sklearn(fitted("labels")).classes is None

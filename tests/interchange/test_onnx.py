@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network
 
 from fastmlp import Dense, Network, __version__, to_onnx
 from fastmlp import reference as plain
+from fastmlp._data.names import Names
+from fastmlp._engine.engine import engine_of
 from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.interchange import onnx as exporter
 
@@ -134,6 +137,14 @@ def test_a_registered_activation_with_the_name_of_a_formula_is_refused() -> None
 def test_bad_arguments_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         to_onnx(network(ACTIVATIONS["relu"]), **options)
+
+
+def test_the_metadata_have_the_names_of_inputs_and_classes() -> None:
+    net = Network([2, 2], output="softmax", seed=0)
+    assert not to_onnx(net).metadata_props
+    engine_of(net).names = Names(("größe", "b"), ("no", "yes"))
+    found = {entry.key: json.loads(entry.value) for entry in to_onnx(net).metadata_props}
+    assert found == {"feature_names": ["größe", "b"], "classes": ["no", "yes"]}
 
 
 def test_other_objects_than_networks_are_refused() -> None:
