@@ -50,20 +50,39 @@ closable = pytest.mark.skipif(
 )
 
 
+OTHER_SHAPES = """
+network.predict(np.ones((70, 2)))
+before = len(recorder.buffer)
+wide = Network([40, 33, 17, 9, 1], seed=1)
+wide.fit(np.ones((70, 40), np.float32), np.ones(70), batch_size=20)
+wide.predict(np.ones((70, 40), np.float32))
+wide.predict(np.ones((1, 40), np.float32))
+print(len(recorder.buffer) - before)
+for _, pass_ in recorder.buffer:
+    if pass_.is_start and pass_.data["name"].startswith("native_lowering"):
+        print(pass_.data["module"], pass_.data["qualname"], pass_.data["args"])
+"""
+
+
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a cache that a training has filled. Tests copy it."""
+def first_process(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Return a cache that a training has filled, and the lines that the training printed."""
     root = tmp_path_factory.mktemp("cache")
-    said, warned = run_python(TRAIN, FASTMLP_CACHE_DIR=str(root))
+    said, warned = run_python(COUNT_COMPILED + TRAIN + OTHER_SHAPES, FASTMLP_CACHE_DIR=str(root))
     assert warned == ""
-    assert len(said.split()) == 2
-    return root
+    return root, said.splitlines()
 
 
 @pytest.fixture(scope="session")
-def outputs(warm: Path) -> list[str]:
+def warm(first_process: tuple[Path, list[str]]) -> Path:
+    """Return a cache that a training has filled. Tests copy it."""
+    return first_process[0]
+
+
+@pytest.fixture(scope="session")
+def outputs(first_process: tuple[Path, list[str]]) -> list[str]:
     """Return the output of TRAIN."""
-    return run_python(TRAIN, FASTMLP_CACHE_DIR=str(warm))[0].split()
+    return first_process[1][:2]
 
 
 @pytest.fixture
@@ -102,32 +121,13 @@ def test_a_second_process_compiles_and_writes_nothing(cache: Path, outputs: list
     assert kernels(cache) == before
 
 
-def test_a_first_process_compiles_nothing_twice(tmp_path: Path) -> None:
+def test_a_first_process_compiles_nothing_twice(first_process: tuple[Path, list[str]]) -> None:
     """No function is compiled twice, even if several kernels call it or networks differ in shape."""
-    other = """
-network.predict(np.ones((70, 2)))
-before = len(recorder.buffer)
-wide = Network([40, 33, 17, 9, 1], seed=1)
-wide.fit(np.ones((70, 40), np.float32), np.ones(70), batch_size=20)
-wide.predict(np.ones((70, 40), np.float32))
-wide.predict(np.ones((1, 40), np.float32))
-print(len(recorder.buffer) - before)
-for _, pass_ in recorder.buffer:
-    if pass_.is_start and pass_.data["name"].startswith("native_lowering"):
-        print(pass_.data["module"], pass_.data["qualname"], pass_.data["args"])
-"""
-    said, _ = run_python(COUNT_COMPILED + TRAIN + other, FASTMLP_CACHE_DIR=str(tmp_path))
-    _, _, anew, *functions = said.splitlines()
+    _, _, anew, *functions = first_process[1]
     own = [function for function in functions if function.startswith("fastmlp.")]
     assert anew == "0"
     assert len(own) > 30
     assert sorted(own) == sorted(set(own))
-
-
-def test_the_counter_of_compilations_counts(cache: Path) -> None:
-    shutil.rmtree(folder_in(cache))
-    said, _ = run_python(COUNT_COMPILED + TINY + REPORT_COMPILED, FASTMLP_CACHE_DIR=str(cache))
-    assert int(said.split()[-1]) > 0
 
 
 @unix
@@ -300,12 +300,13 @@ MAY_NOT_WRITE = "import cache_places; cache_places.unprivileged()\n"
 
 
 @closable
-def test_a_training_without_a_place_to_write(tmp_path: Path, outputs: list[str], tried: Tried) -> None:
+@pytest.mark.parametrize("code", [TINY, pytest.param(TRAIN, marks=pytest.mark.heavy)], ids=["predict", "train"])
+def test_a_network_without_a_place_to_write(code: str, tmp_path: Path, outputs: list[str], tried: Tried) -> None:
     root = tmp_path / "closed"
     root.mkdir()
     root.chmod(0o500)
-    said, warned = run_python(MAY_NOT_WRITE + TRAIN, FASTMLP_CACHE_DIR=str(root))
-    assert said.split() == outputs
+    said, warned = run_python(MAY_NOT_WRITE + code, FASTMLP_CACHE_DIR=str(root))
+    assert said.split() == outputs[: len(said.split())]
     assert warnings_in(warned) == 1
     assert "FASTMLP_CACHE_DIR" in warned
     assert list(root.iterdir()) == []
