@@ -100,4 +100,5 @@ def _learn_numbers(path: str, name: str, values: Floats) -> NumberColumn:
     if not len(present):
         return NumberColumn(name, 0.0, 0.0, 1.0)
     mean, deviation = mean_and_deviation(path, name, present)
-    return NumberColumn(name, float(np.median(present)), mean, deviation)
+    truth = bool(((present == 0) | (present == 1)).all())
+    return NumberColumn(name, float(np.median(present)), mean, deviation, truth)

@@ -146,7 +146,10 @@ class ColumnReader:
         self._is_numeric = sum(value is not None for value in present) >= MAJORITY * len(present)
         if self._undecided_rows:
             rows = self._undecided_rows
-            self._parts.append(np.full(rows, np.nan) if self._is_numeric else np.full(rows, MISSING_CODE, np.int32))
+            codes = np.full(rows, MISSING_CODE, np.int32)
+            self._parts.append(np.full(rows, np.nan) if self._is_numeric else codes)
+            if self._codes is not None:
+                self._codes.append(codes)
 
     def _add_numbers(self, texts: Sequence[str], lines: Sequence[int]) -> Floats:
         """Collect and return the numbers of a block. Texts are counted, and become NaN."""

@@ -20,7 +20,7 @@ from fastmlp.tables.errors import (
 )
 from fastmlp.tables.frames import FrameReader
 from fastmlp.tables.header import data_like
-from fastmlp.tables.matching import CategoryIndex
+from fastmlp.tables.matching import CategoryIndex, truth_as_numbers
 from fastmlp.tables.reader import Block, Reader
 from fastmlp.tables.schema import MAX_STANDARDISED, CategoryColumn, ClassTarget, NumberColumn, NumberTarget, Schema
 from fastmlp.tables.unseen import UnseenCells
@@ -123,7 +123,8 @@ class Encoder:
                 self.unseen.add(column.name, texts, indices)
                 columns.append(indices)
                 continue
-            values = self._parse(column.name, texts, block.lines)
+            is_truth = isinstance(column, NumberColumn) and column.truth
+            values = self._parse(column.name, texts, block.lines, is_truth=is_truth)
             if isinstance(column, NumberColumn):
                 check_magnitude(self.path, column, values, block.lines)
             columns.append(values)
@@ -176,9 +177,12 @@ class Encoder:
             )
         return values
 
-    def _parse(self, name: str, texts: Sequence[str], lines: Sequence[int]) -> Floats:
-        """Return the numbers of a column, NaN where missing."""
+    def _parse(self, name: str, texts: Sequence[str], lines: Sequence[int], *, is_truth: bool = False) -> Floats:
+        """Return the numbers of a column, NaN where missing. With `is_truth`, true is 1 and false is 0."""
         values = parse_numbers(texts, self.schema.decimal)
+        if values is None and is_truth:
+            texts = truth_as_numbers(texts)
+            values = parse_numbers(texts, self.schema.decimal)
         if values is not None:
             return values
         advice = correction_advice(is_target=name == self.schema.target.name)

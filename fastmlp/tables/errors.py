@@ -6,8 +6,9 @@ A message names the file and, where known, the line and the column. It says what
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Iterable
+
+from fastmlp._runtime.user_warnings import warn_user
 
 _MAX_VALUE_LENGTH = 60  # characters of a value that a message quotes
 _MAX_NAMES = 20  # that a message lists
@@ -46,7 +47,7 @@ class TableWarning(UserWarning):
 
 def warn(path: str, text: str, *, line: int | None = None, column: str | None = None) -> None:
     """Issue a `TableWarning`. The arguments are those of `TableError`."""
-    warnings.warn(_message(path, text, line, column), TableWarning, stacklevel=3)
+    warn_user(_message(path, text, line, column), TableWarning)
 
 
 def _message(path: str, text: str, line: int | None, column: str | None) -> str:

@@ -124,6 +124,12 @@ class CategoryIndex(dict[str, int]):
         return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
 
 
+def truth_as_numbers(texts: Iterable[str]) -> list[str]:
+    """Return texts in which the words of true and false are replaced by 1 and 0."""
+    numbers = {truth: str(int(truth)) for truth in (True, False)}
+    return [numbers.get(_TRUTH.get(text.strip().lower()), text) for text in texts]
+
+
 def finite_number(text: str, decimal: str) -> float | None:
     """Return the finite number that a text stands for, or None. A missing value is not a number."""
     value = parse_number(text, decimal)

@@ -36,18 +36,22 @@ class NumberColumn:
     median, mean, deviation : float
         Median, mean and standard deviation of the numbers in the training rows, missing ones excluded. The deviation is
         1 if all numbers are equal.
+    truth : bool
+        Whether all numbers in the training rows are 0 or 1, so that words of true and false are read as 1 and 0.
     """
 
     name: str
     median: float
     mean: float
     deviation: float
+    truth: bool = False
 
     def __post_init__(self) -> None:
         _check_name(self.name)
         for what in ("median", "mean", "deviation"):
             object.__setattr__(self, what, _finite(getattr(self, what), f"{what} of column {self.name!r}"))
         _check_deviation(self.deviation, self.name)
+        _check_flag(self.truth, f"truth of column {self.name!r}")
         # The median of real data is within one deviation of the mean.
         if abs(self.median - self.mean) / self.deviation > MAX_STANDARDISED:
             raise ValueError(
@@ -168,7 +172,7 @@ Column = NumberColumn | CategoryColumn
 Target = ClassTarget | NumberTarget
 
 _KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {  # "kind" in JSON: its class, and its other keys
-    "number": (NumberColumn, ("name", "median", "mean", "deviation")),
+    "number": (NumberColumn, ("name", "median", "mean", "deviation", "truth")),
     "category": (CategoryColumn, ("name", "categories", "missing", "match")),
     "classes": (ClassTarget, ("name", "classes", "match")),
     "numbers": (NumberTarget, ("name", "mean", "deviation")),
@@ -256,6 +260,9 @@ def from_dict(stored: Any) -> Schema:
 def _from_version_1(stored: Any) -> Any:
     """Return a column or target of version 1 as version 2 describes it, with the rule by which it was compared."""
     kind = stored.get("kind") if isinstance(stored, dict) else None
+    if kind == "number":
+        _check_keys(stored, ("kind", "name", "median", "mean", "deviation"), "kind 'number'")
+        return {**stored, "truth": False}
     if kind == "category":
         _check_keys(stored, ("kind", "name", "categories", "missing"), "kind 'category'")
         return {**stored, "match": "text"}

@@ -143,6 +143,20 @@ def test_a_category_is_the_same_in_every_spelling_of_its_value(
     assert (first.tobytes() == second.tobytes()) == same
 
 
+def test_a_column_of_the_numbers_0_and_1_reads_words_of_truth(tmp_path: Path) -> None:
+    schema = table(tmp_path, [0, 1, 1, ""], ["a", "b"], validation=0, test=0).schema
+    assert isinstance(schema.columns[0], NumberColumn)
+    assert schema.columns[0].truth
+    first = encoded(schema, tmp_path, [0, 1, "", 1.0])
+    assert encoded(schema, tmp_path, ["False", "true", "NA", " T"]).tobytes() == first.tobytes()
+    with pytest.raises(TableError, match=r"new\.csv:3: column 'x': found 'yes', but the model expects numbers in this"):
+        encoded(schema, tmp_path, ["True", "yes"])
+    other = table(tmp_path, [0, 1, 2], ["a", "b"]).schema
+    with pytest.raises(TableError, match="found 'True', but the model expects numbers"):
+        encoded(other, tmp_path, ["True"])
+    assert from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
 def test_training_on_another_spelling_gives_the_same_bits(tmp_path: Path) -> None:
     first = table(tmp_path, ["True", "False", ""], [0, 1])
     second = table(tmp_path, ["t", "FALSE", "NA"], ["false", "TRUE"])
@@ -248,6 +262,7 @@ def test_a_schema_of_version_1_keeps_its_rule() -> None:
         (("columns", 0, "match"), "text"),
         (("columns", 0, "missing"), 1),
         (("columns", 0), None),
+        (("columns", 0), {"kind": "number", "name": "x", "median": 0, "mean": 0, "deviation": 1, "truth": False}),
     ],
 )
 def test_a_broken_schema_of_version_1_is_refused(place: tuple[Any, ...], value: Any) -> None:

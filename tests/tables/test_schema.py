@@ -68,6 +68,8 @@ def changed(schema: Schema, place: tuple[Any, ...], value: Any) -> Any:
         (("columns", 0, "deviation"), 0.0),
         (("columns", 0, "deviation"), -1.0),
         (("columns", 0, "deviation"), KeyError),
+        (("columns", 0, "truth"), 1),
+        (("columns", 0, "truth"), KeyError),
         (("columns", 1, "categories"), "Bonn"),
         (("columns", 1, "categories"), ["Bonn", "Bonn"]),
         (("columns", 1, "categories"), ["Bonn", 1]),

@@ -163,6 +163,14 @@ def test_rows_without_a_target_can_be_left_out(tmp_path: Path) -> None:
     assert figures == {**model.evaluate(kept, verbose=False), "skipped": 10}
 
 
+def test_rows_without_a_target_at_the_beginning_of_a_large_file_are_left_out(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'' if i < 2500 else i % 3}\n" for i in range(4000)]
+    found = table(write(tmp_path / "a.csv", "x,y\n" + "".join(rows)), skip_missing_target=True)
+    assert (found.skipped, found.rows) == (2500, 1500)
+    assert found.schema.target == ClassTarget("y", ("0", "1", "2"), "value")
+    assert np.bincount(found.y).min() > 300
+
+
 @pytest.mark.parametrize("value", ["", "NA"])
 def test_a_target_that_is_missing_everywhere_is_refused(tmp_path: Path, value: str) -> None:
     path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i in range(60)))
