@@ -284,7 +284,7 @@ class Network(AttributeHints):
         """
         rows = optional_whole_number(batch_size, "batch_size")
         engine = self._engine
-        inputs = check_input_shape(X, engine.architecture, names=engine.names)  # the kernels check that X is finite
+        inputs = check_input_shape(X, engine.architecture, "X", engine.names)  # the kernels check that X is finite
         return engine.predict(inputs, rows)
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:

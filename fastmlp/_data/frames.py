@@ -44,7 +44,7 @@ _TEXT_HINT = f"astype(float) turns texts such as '1.5' into numbers; {_ONE_FOR_E
 
 def is_frame(given: Any) -> bool:
     """Return whether an argument is a frame: an object with `__array__`, and columns with names and dtypes."""
-    if type(given) is np.ndarray or not hasattr(given, "__array__"):
+    if not hasattr(given, "__array__"):
         return False
     return hasattr(given, "column_names") or (hasattr(given, "columns") and hasattr(given, "dtypes"))
 

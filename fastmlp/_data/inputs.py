@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._data.arrays import SelectedColumns, check_finite, real_array
@@ -58,13 +59,16 @@ def check_input_shape(
     ValueError
         If the shape or the names of columns do not suit the network, or a value of a frame is not finite.
     """
-    return _check_frame(X, architecture, name, names) if is_frame(X) else _check_array(X, architecture, name)
+    if type(X) is not np.ndarray and is_frame(X):
+        return _check_frame(X, architecture, name, names)
+    return _check_array(X, architecture, name)
 
 
 def _check_frame(X: Any, architecture: Architecture, name: str, names: Names | None) -> NDArray[Any] | SelectedColumns:
     columns = column_names(X, name)
     array = (names or Names()).arrange(frame_array(X, name), columns, name)
-    _check_shape(array, X, architecture, name)
+    if len(array.shape) != 2 or array.shape[1] != architecture.inputs:
+        _raise_wrong_shape(array, X, architecture.inputs, name)
     known = names.features if names is not None and columns is not None else None
     check_finite(array, architecture.dtype, name, known or columns)
     return array
@@ -77,14 +81,12 @@ def _check_array(X: Any, architecture: Architecture, name: str) -> NDArray[Any]:
             "called for each chunk"
         )
     array = real_array(X, name)
-    _check_shape(array, X, architecture, name)
+    if array.ndim != 2 or array.shape[1] != architecture.inputs:
+        _raise_wrong_shape(array, X, architecture.inputs, name)
     return array
 
 
-def _check_shape(array: NDArray[Any] | SelectedColumns, X: Any, architecture: Architecture, name: str) -> None:
-    inputs = architecture.inputs
-    if len(array.shape) == 2 and array.shape[1] == inputs:
-        return
+def _raise_wrong_shape(array: NDArray[Any] | SelectedColumns, X: Any, inputs: int, name: str) -> NoReturn:
     hint = ""
     if array.shape == (inputs,):
         can_reshape = name.isidentifier() and not hasattr(X, "dtypes")  # a Series cannot
