@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.names import module_attributes
 from fastmlp._runtime.settings import Settings, find, require
 
 
@@ -312,3 +313,7 @@ def resolve(activation: str | Activation) -> Activation:
         If `activation` is neither a name nor an `Activation`.
     """
     return lookup(activation, Activation, ACTIVATIONS, "activation")
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

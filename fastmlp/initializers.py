@@ -26,10 +26,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmlp._runtime import settings
 from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.names import module_attributes
 from fastmlp._runtime.settings import Settings, require
 
 LARGEST = 1e30
@@ -409,3 +410,7 @@ def from_dict(stored: Any) -> Initializer:
         If the name is unknown, or a number is missing, unknown or out of range.
     """
     return settings.from_dict(stored, INITIALIZERS, "initializer")
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastmlp import activations, initializers
 from fastmlp._runtime.checks import number, whole_number
-from fastmlp._runtime.names import AttributeHints, check_keywords
+from fastmlp._runtime.names import AttributeHints, check_keywords, module_attributes
 from fastmlp.activations import Activation
 from fastmlp.initializers import Initializer
 
@@ -93,3 +94,7 @@ class Dense(AttributeHints):
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.names import module_attributes
 from fastmlp._runtime.settings import Settings, find, require
 
 Targets = Literal["classes", "binary", "signs", "counts", "values"]
@@ -268,3 +269,7 @@ def resolve(loss: str | Loss) -> Loss:
         If `loss` is neither a name nor a `Loss`.
     """
     return lookup(loss, Loss, LOSSES, "loss")
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -70,6 +71,11 @@ class ChunkData:
         sample_weight: object,
         validation_split: float,
     ) -> None:
+        if isinstance(chunks, (str, os.PathLike)):
+            raise TypeError(
+                f"X must be an array or chunks, got the path {os.fspath(chunks)!r}; fastmlp.tables.prepare reads CSV "
+                "files, numpy.load arrays"
+            )
         if hasattr(chunks, "__array__") or not isinstance(chunks, Iterable | Callable):
             raise TypeError(
                 "y is missing; without it, fit takes chunks: an iterable of tuples (X, y) or (X, y, sample_weight), or "

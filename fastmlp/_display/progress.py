@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Literal, TextIO, TypeAlias
 
-INTERVALS = {"terminal": 0.1, "notebook": 0.25, "file": 10.0}  # seconds between two updates of the line
+INTERVAL, NOTEBOOK_INTERVAL, FILE_INTERVAL = 0.1, 0.25, 10.0  # seconds between two updates of the line
 NOTEBOOK_WIDTH = 99  # characters; the width of the terminal that started the notebook says nothing
 SHORTEST_BAR, LONGEST_BAR = 8, 24  # characters; a bar that would be shorter is omitted, because it shows too little
 TYPICAL_SPEED_AND_TIME = "896k samples/s 12.3 s left"  # space reserved after the bar, until a text is longer
@@ -41,7 +41,7 @@ class StatusLine:
         in_place = self.output != "file"
         self.shown = self.stream is not None and (in_place if verbose == "auto" else bool(verbose))
         self.started = time.perf_counter()
-        self._interval = INTERVALS[self.output]
+        self._interval = {"terminal": INTERVAL, "notebook": NOTEBOOK_INTERVAL, "file": FILE_INTERVAL}[self.output]
         self._last_update = -self._interval if in_place else 0.0  # seconds after the start
         self._is_open = False  # whether the line has to be ended
 

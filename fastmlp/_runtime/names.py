@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -27,6 +29,8 @@ _FIT_ARGUMENTS = (
     ),
     *("metrics", "callbacks", "verbose"),
 )
+
+_DATA_SETS_ELSEWHERE = ("load_iris", "load_digits", "load_wine", "load_diabetes", "fetch_openml")
 
 # From names here to names that Keras, PyTorch, scikit-learn and others use for the same thing. The names of others are
 # written in lower case and without underscores, as `_key` returns them.
@@ -77,6 +81,7 @@ _OTHERS = {
     "threads": "njobs nthreads numthreads workers",
     "optimizer": "solver optim",
     "output": "outputactivation outactivation lastactivation finalactivation",
+    "hidden": "layers hiddenlayersizes hiddenlayers hiddensizes units",
     "units": "outfeatures outputdim nunits numunits neurons nneurons size",
     "use_bias": "bias fitintercept",
     "dropout": "rate p dropoutrate dropoutprob",
@@ -278,8 +283,9 @@ ADVICE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("Dropout",), "write Dense(16, dropout=0.1)"),
         **dict.fromkeys(("Linear", "Layer"), "write fastmlp.Dense"),
         **dict.fromkeys(("Activation",), "write Dense(16, activation='relu')"),
-        **dict.fromkeys(("load_iris", "load_digits", "load_wine", "load_diabetes"), "scikit-learn has this data set"),
+        **dict.fromkeys(_DATA_SETS_ELSEWHERE, "scikit-learn has this data set"),
     },
+    "fastmlp.datasets": dict.fromkeys(_DATA_SETS_ELSEWHERE, "scikit-learn has this data set"),
 }
 
 
@@ -382,7 +388,7 @@ def parameters_of(function: Any) -> frozenset[str]:
 def check_keywords(function: Callable[P, R]) -> Callable[P, R]:
     """Return a function whose TypeError for an unknown argument has a hint. The check costs 0.1 microseconds."""
     known = parameters_of(function)
-    limit = function.__code__.co_argcount  # type: ignore[attr-defined]
+    limit = function.__code__.co_argcount
     owner = function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
@@ -404,7 +410,8 @@ def _too_many_arguments(function: Any, owner: str, given: int) -> TypeError:
     named = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     advice = ADVICE.get(f"{owner}()", {}).get("*", f"write the others by name, such as {named[0]}=..." if named else "")
     taken = f"only {' and '.join(positional)}" if positional else "no argument"
-    return TypeError(f"{owner}() takes {taken} without a name, got {given} such arguments{'; ' * bool(advice)}{advice}")
+    such = "such argument" if given == 1 else "such arguments"
+    return TypeError(f"{owner}() takes {taken} without a name, got {given} {such}{'; ' * bool(advice)}{advice}")
 
 
 class AttributeHints:
@@ -417,6 +424,28 @@ class AttributeHints:
             if isinstance(getattr(type(self), name, None), property):
                 object.__getattribute__(self, name)  # raises the AttributeError of the property again
             raise unknown_attribute(self, name)
+
+
+def module_attributes(module: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a public module. Its AttributeError for an unknown name has a hint.
+
+    Parameters
+    ----------
+    module : str
+        The name of the module, which is being imported.
+    """
+
+    def missing(name: str) -> Any:
+        found = "" if name.startswith("_") else hint(name, _public_names(sys.modules[module]), module)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}{found}", name=name)
+
+    return missing
+
+
+def _public_names(module: ModuleType) -> list[str]:
+    """Return the names that a module offers: those of `__all__`, or those that it defines."""
+    defined = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    return [name for name in getattr(module, "__all__", defined) if not name.startswith("_")]
 
 
 def refuse_other_name(owner: object, name: str) -> None:

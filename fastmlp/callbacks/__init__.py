@@ -19,6 +19,9 @@ the network, `logs` holds the loss and the metrics of the epoch::
 `LambdaCallback` makes a callback from functions.
 """
 
+from typing import TYPE_CHECKING
+
+from fastmlp._runtime.names import module_attributes
 from fastmlp.callbacks.base import Callback
 from fastmlp.callbacks.csv_logger import CSVLogger
 from fastmlp.callbacks.early_stopping import EarlyStopping
@@ -42,3 +45,6 @@ __all__ = [
     "TimeLimit",
     "UndefinedScoreError",
 ]
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._runtime.names import AttributeHints, check_keywords
+from fastmlp._runtime.names import AttributeHints, check_keywords, module_attributes
 
 __all__ = ["Dataset", "load_breast_cancer"]
 
@@ -72,3 +73,7 @@ def load_breast_cancer() -> Dataset:
         target_names=("benign", columns[-1]),
         description=folder.joinpath("breast_cancer.md").read_text(encoding="utf-8"),
     )
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

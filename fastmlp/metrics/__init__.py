@@ -17,6 +17,9 @@ To add a metric, touch these places:
 6. `docs/metrics.md`: the name in its table.
 """
 
+from typing import TYPE_CHECKING
+
+from fastmlp._runtime.names import module_attributes
 from fastmlp.metrics.classification import accuracy, confusion_matrix, f1, precision, recall
 from fastmlp.metrics.evaluation import evaluate
 from fastmlp.metrics.probabilities import log_loss, roc_auc, roc_curve, top_k_accuracy
@@ -43,3 +46,6 @@ __all__ = [
     "root_mean_squared_error",
     "top_k_accuracy",
 ]
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

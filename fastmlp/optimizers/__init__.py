@@ -22,11 +22,12 @@ The model file, checkpoints, schedules and clipping then work without further ch
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmlp import schedules
 from fastmlp._runtime import settings
 from fastmlp._runtime.checks import lookup
+from fastmlp._runtime.names import module_attributes
 from fastmlp.optimizers.adam import Adam, AdamW, Nadam
 from fastmlp.optimizers.adaptive import Adadelta, Adagrad, RMSprop
 from fastmlp.optimizers.base import Optimizer
@@ -79,3 +80,7 @@ def from_dict(stored: dict[str, Any]) -> Optimizer:
     if isinstance(numbers.get("learning_rate"), dict):
         numbers["learning_rate"] = schedules.from_dict(numbers["learning_rate"])
     return settings.from_dict(numbers, OPTIMIZERS, "optimizer")
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -14,6 +14,9 @@ The figures do not use pyplot: drawing selects no backend, and figures need not 
 >>> fastmlp.plot.confusion_matrix(labels, net.predict_classes(X), "confusion.svg", theme="auto")
 """
 
+from typing import TYPE_CHECKING
+
+from fastmlp._runtime.names import module_attributes
 from fastmlp.plot.evaluation import confusion_matrix, predicted_versus_true, roc_curves
 from fastmlp.plot.network_diagram import network
 from fastmlp.plot.themes import Theme
@@ -28,3 +31,6 @@ __all__ = [
     "predicted_versus_true",
     "roc_curves",
 ]
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -20,9 +20,10 @@ Optimizers, the model file and checkpoints then work without further changes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastmlp._runtime import settings
+from fastmlp._runtime.names import module_attributes
 from fastmlp.schedules.base import ConstantRate, Schedule, resolve
 from fastmlp.schedules.cosines import CosineDecay, CosineDecayRestarts, OneCycle
 from fastmlp.schedules.decays import ExponentialDecay, InverseScaling, InverseTimeDecay, PolynomialDecay, StepDecay
@@ -74,3 +75,7 @@ def from_dict(stored: Any) -> Schedule:
     if isinstance(stored, dict) and isinstance(stored.get("schedule"), dict):
         stored = {**stored, "schedule": from_dict(stored["schedule"])}
     return settings.from_dict(stored, SCHEDULES, "schedule")
+
+
+if not TYPE_CHECKING:  # type checkers shall report unknown names
+    __getattr__ = module_attributes(__name__)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastmlp._engine.engine import Engine, engine_of
 from fastmlp._io.model_file import HEADER_LIMIT, ModelFormatError
+from fastmlp._runtime.checks import shown
 from fastmlp._runtime.names import AttributeHints, check_keywords
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
@@ -127,7 +128,9 @@ class TabularModel(AttributeHints):
         ValueError, TypeError
             If an argument is unknown or out of range.
         """
-        schema = table.schema
+        schema = _require_table(table).schema
+        if isinstance(hidden, (int, str)):
+            raise TypeError(f"hidden must be a list of the units of each hidden layer, such as [64], got {hidden!r}")
         output = _output_activation(schema)
         layers: list[int | Dense] = [Dense(units, activation, dropout=dropout, l2=l2) for units in hidden]
         layers = [schema.width, *layers, Dense(schema.target.outputs, output, l2=l2)]
@@ -502,8 +505,8 @@ class TabularModel(AttributeHints):
         return hints.number_hints(part, y, outputs[:, 0], target.mean)
 
     def _require_own(self, table: TrainingTable) -> None:
-        """Raise ValueError if a table was prepared with another schema."""
-        if table.schema != self.schema:
+        """Raise ValueError if a table was prepared with another schema, and TypeError if it is none."""
+        if _require_table(table).schema != self.schema:
             raise ValueError(
                 f"{table.path} was prepared with other columns, means or categories than the model's; create a model "
                 "for it with TabularModel.for_table"
@@ -516,6 +519,13 @@ class TabularModel(AttributeHints):
             return y
         numbers: NDArray[np.float64] = y.astype(np.float64) * target.deviation + target.mean
         return numbers
+
+
+def _require_table(table: TrainingTable) -> TrainingTable:
+    """Return the table, and raise TypeError if it is something else, such as a path."""
+    if not isinstance(table, TrainingTable):
+        raise TypeError(f"table must be what fastmlp.tables.prepare(path, target) returns, got {shown(table)}")
+    return table
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[Network, Schema | None, TrainingRecord | None]:

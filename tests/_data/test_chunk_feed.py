@@ -399,6 +399,11 @@ def test_arguments_that_cannot_be_used_with_chunks_are_refused() -> None:
     chunks = [(X, LABELS)]
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
         (lambda: network.fit(X), TypeError, "y is missing; without it, fit takes chunks"),
+        (
+            lambda: network.fit("a.csv"),
+            TypeError,
+            "chunks, got the path 'a.csv'; fastmlp.tables.prepare reads CSV",
+        ),
         (lambda: network.fit(5), TypeError, "without it, fit takes chunks: .* got X of type int"),
         (lambda: network.fit(chunks, validation_split=0.5), ValueError, "validation_split cannot be used with chunks"),
         (

@@ -151,6 +151,10 @@ ATTRIBUTES: list[tuple[object, str, str]] = [
     (load_breast_cancer(), "data", "write X"),
     (load_breast_cancer(), "target", "write y"),
     (fastmlp, "Sequential", r"write fastmlp.Network\(\[30, 16, 2\]\)"),
+    (fastmlp.metrics, "f1_score", "did you mean 'f1'?"),
+    (fastmlp.losses, "mse", "did you mean 'MeanSquaredError'?"),
+    (fastmlp.datasets, "load_iris", "scikit-learn has this data set"),
+    (fastmlp.callbacks, "EarlyStop", "did you mean 'EarlyStopping'?"),
     (fastmlp, "EarlyStoping", "did you mean 'EarlyStopping'?"),
 ]
 
@@ -265,7 +269,12 @@ def test_every_name_and_every_owner_of_the_tables_exists() -> None:
     """A name here that is renamed must not stay in the tables."""
     classes = [getattr(fastmlp, name) for name in dir(fastmlp) if isinstance(getattr(fastmlp, name, None), type)]
     classes += [fastmlp.tables.TabularModel, fastmlp.datasets.Dataset, fastmlp.optimizers.Optimizer]
-    functions = [Network.fit, fastmlp.tables.prepare, *(kind.__init__ for kind in classes)]
+    functions = [
+        Network.fit,
+        fastmlp.tables.prepare,
+        fastmlp.tables.TabularModel.for_table,
+        *(kind.__init__ for kind in classes),
+    ]
     known = {parameter for each in functions for parameter in inspect.signature(each).parameters}
     known |= {name for kind in classes for name in [*dir(kind), *getattr(kind, "__annotations__", ())]}
     known |= {*ACTIVATIONS, *LOSSES, *METRICS, *INITIALIZERS, *OPTIMIZERS, *ENTRIES}

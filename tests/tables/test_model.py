@@ -63,6 +63,16 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tmp_path: P
     assert first == again != other
 
 
+def test_what_is_no_table_is_told(files: Path) -> None:
+    model, path = load(files, "sold"), "flats.csv"
+    for call in (lambda: model.fit(path), lambda: TabularModel.for_table(path)):
+        with pytest.raises(TypeError, match=r"table must be what fastmlp.tables.prepare\(path, target\) returns, got"):
+            call()
+    table = prepare(str(files / "flats.csv"), "sold")
+    with pytest.raises(TypeError, match=r"hidden must be a list of the units of each hidden layer, .*, got 64"):
+        TabularModel.for_table(table, 64)
+
+
 def test_models_learn(files: Path) -> None:
     path = str(files / "flats.csv")
     assert load(files, "sold").evaluate(path, verbose=False)["accuracy"] > 0.9
