@@ -27,12 +27,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.samples import Samples
 from fastmlp._data.targets import Targets, check_targets
-from fastmlp._data.weights import check_weights
+from fastmlp._data.weights import check_weights, require_weight
 from fastmlp._engine.engine import FitJob, NonFiniteLossError, engine_of
 from fastmlp.activations import Activation
-from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
+from fastmlp.architecture import Architecture
+from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, UndefinedScoreError
 from fastmlp.callbacks.base import check_callbacks
-from fastmlp.history import History
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
@@ -115,7 +115,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
         ------
         ValueError
             If a parameter or an argument is invalid, or the weights become NaN or infinite. In the latter case the
-            estimator has the weights from the beginning of that epoch.
+            estimator has the weights from the beginning of that epoch. Also if the weights of the samples sum to 0, or
+            the score that early stopping watches is NaN.
         """
         validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         with unchanged_if_refused(self, X=X, y=y, sample_weight=sample_weight, **validation):
@@ -247,26 +248,32 @@ class CompiledMLP(BaseMultilayerPerceptron):
         compiled = self._network_for_training(incremental)
         architecture = compiled.network.architecture
         samples = Samples(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)))
-        if validation is not None and self.scoring == "loss":
-            self._network_targets(self._encoded_targets(validation[1]), architecture, "y_val")
+        require_weight(samples.weights, len(rows), "sample_weight and class_weight of the training samples", rows)
+        self._check_scoring(validation, architecture)
         data = ArrayData(samples, rows)
         callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
         epochs = 1 if incremental else self.max_iter
         losses = EpochLoss(len(rows), batch_size, self._loss_factor())
         self._begin_scores(validation)
         self.n_iter_ = 0
+        undefined_score = None
         try:
-            self.history_ = self._run(compiled, data, epochs, batch_size, callbacks, losses)
+            self._run(compiled, data, epochs, batch_size, callbacks, losses)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except NonFiniteLossError as error:
             self._diverge(error)
+        except UndefinedScoreError as error:
+            undefined_score = error
         finally:
             self._refresh_weights()
+            self.history_ = compiled.network.history
             if not incremental:
                 engine_of(compiled.network).discard_training_buffers()
         if self.early_stopping or self.restore_best_weights:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
+        if undefined_score is not None:
+            raise undefined_score
 
     def _begin_scores(self, validation: Validation | None) -> None:
         """Reset the best loss or score, unless this fit continues that of the last fit.
@@ -298,12 +305,12 @@ class CompiledMLP(BaseMultilayerPerceptron):
         batch_size: int,
         callbacks: list[Callback],
         losses: EpochLoss,
-    ) -> History:
+    ) -> None:
         network = compiled.network
         engine = engine_of(network)
         engine.drop_epoch_under_way()
         job = FitJob(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), losses=losses)
-        return engine.fit(network, job)
+        engine.fit(network, job)
 
     def _diverge(self, error: NonFiniteLossError) -> None:
         """End a fit whose loss is NaN or infinite: raise ValueError, or with early stopping warn."""
@@ -335,6 +342,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
         targets = self._network_targets(y, compiled.network.architecture)
         factor, alpha = self._loss_factor(), float(self.alpha)
         samples = Samples(_as_table(X), targets, check_weights(weights, len(y)))
+        require_weight(samples.weights, len(y), "sample_weight and class_weight")
         return Objective(compiled, samples, factor, alpha)
 
     # The data of a fit -----------------------------------------------------------------------------------------------
@@ -375,6 +383,26 @@ class CompiledMLP(BaseMultilayerPerceptron):
             raise ValueError(
                 "X_val and y_val need early_stopping=True and solver='sgd' or 'adam', got "
                 f"early_stopping={self.early_stopping!r} and solver={self.solver!r}"
+            )
+
+    def _check_scoring(self, validation: Validation | None, architecture: Architecture) -> None:
+        """Check that the rows that early stopping scores have a score.
+
+        A scorer is tried on the initial weights, so that an error of the scorer is raised now, too.
+        """
+        if validation is None:
+            return
+        X, y, weights = validation
+        require_weight(check_weights(weights, len(y)), len(y), "sample_weight of the validation samples")
+        if self.scoring is None and not is_classifier(self) and len(y) < 2:
+            raise ValueError("early stopping scores R², which needs at least two validation samples, got 1")
+        if self.scoring == "loss":
+            self._network_targets(self._encoded_targets(y), architecture, "y_val")
+        elif self.scoring is not None and np.isnan(self._score(X, y, weights)):
+            classes = f" of the classes {np.unique(y).tolist()}" if is_classifier(self) else ""
+            raise ValueError(
+                f"scoring={self.scoring!r} is NaN for the {len(y)} validation samples{classes}, so that early stopping "
+                "cannot compare iterations; give other validation samples or another scoring"
             )
 
     def _checked_validation(self, dtype: Any) -> Validation:

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp.callbacks import Callback
+from fastmlp.callbacks import Callback, UndefinedScoreError
 
 
 class EpochLoss:
     """The loss that scikit-learn reports: the mean of the losses of the batches, weighted by their number of rows.
+
+    Batches without weight have no loss and do not count.
 
     Parameters
     ----------
@@ -31,18 +33,19 @@ class EpochLoss:
 
     def __init__(self, samples: int, batch_size: int, loss_factor: float) -> None:
         self.samples, self.batch_size, self.loss_factor = samples, batch_size, loss_factor
-        self._sum = 0.0  # over the steps of the epoch so far
+        self._sum, self._rows = 0.0, 0  # over the steps of the epoch so far
 
     def __call__(self, results: NDArray[Any], first_batch: int, steps_per_epoch: int) -> list[float]:
         """Return the loss of the epoch that ends with these steps, an empty list if none does."""
-        last, total = steps_per_epoch - 1, self._sum if first_batch else 0.0
+        last, (total, counted) = steps_per_epoch - 1, (self._sum, self._rows) if first_batch else (0.0, 0)
         columns = [results[name].tolist() for name in ("loss_sum", "weight_sum", "penalty")]
         for batch, (loss_sum, weight_sum, penalty) in enumerate(zip(*columns, strict=True), first_batch):
             rows = self.batch_size if batch < last else self.samples - last * self.batch_size
-            data_loss = loss_sum / weight_sum if weight_sum > 0 else 0.0
-            total += rows * (self.loss_factor * data_loss + penalty)
-        self._sum = total
-        return [total / self.samples] if first_batch + len(results) == steps_per_epoch else []
+            if weight_sum > 0:
+                total += rows * (self.loss_factor * (loss_sum / weight_sum) + penalty)
+                counted += rows
+        self._sum, self._rows = total, counted
+        return [total / counted if counted else np.nan] if first_batch + len(results) == steps_per_epoch else []
 
 
 class Conventions(Callback):
@@ -96,6 +99,9 @@ class Conventions(Callback):
         if self.validation is not None or self._stores_best or estimator.callbacks:  # callbacks may copy the estimator
             estimator._refresh_weights()
         estimator._update_no_improvement_count(self.validation is not None, *(self.validation or (None, None, None)))
+        if self.validation is not None and np.isnan(estimator.validation_scores_[-1]):
+            self._end_without_score(self.validation[0])
+            return
         if self._stores_best and estimator.loss_ < self._lowest_loss:
             self._lowest_loss = estimator.loss_
             estimator._store_best_weights()
@@ -109,6 +115,19 @@ class Conventions(Callback):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+
+    def _end_without_score(self, X: Any) -> None:
+        """Stop the fit with a warning if the predictions have diverged; otherwise the score is undefined, an error."""
+        estimator = self.estimator
+        kept = "the estimator has the weights of the best iteration before it"
+        if np.isfinite(estimator._forward_pass_fast(X, check_input=False)).all():
+            raise UndefinedScoreError(f"the validation score is NaN after iteration {estimator.n_iter_}; {kept}")
+        warnings.warn(
+            f"The predictions of validation samples became NaN or infinite in iteration {estimator.n_iter_}; {kept}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+        self.network.stop_training = True
 
     def _stop(self) -> bool:
         """Return whether scikit-learn's optimizer stops the fit; otherwise it may lower its learning rate."""
