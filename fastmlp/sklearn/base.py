@@ -388,21 +388,22 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _check_scoring(self, validation: Validation | None, architecture: Architecture) -> None:
         """Check that the rows that early stopping scores have a score.
 
-        A scorer is tried on the initial weights, so that an error of the scorer is raised now, too.
+        A scorer that is given by name is tried on the initial weights, so that its errors are raised now, too.
         """
         if validation is None:
             return
         X, y, weights = validation
-        require_weight(check_weights(weights, len(y)), len(y), "sample_weight of the validation samples")
-        if self.scoring is None and not is_classifier(self) and len(y) < 2:
+        samples = X.shape[0]
+        require_weight(check_weights(weights, samples), samples, "sample_weight of the validation samples")
+        if self.scoring is None and not is_classifier(self) and samples < 2:
             raise ValueError("early stopping scores R², which needs at least two validation samples, got 1")
         if self.scoring == "loss":
             self._network_targets(self._encoded_targets(y), architecture, "y_val")
-        elif self.scoring is not None and np.isnan(self._score(X, y, weights)):
-            classes = f" of the classes {np.unique(y).tolist()}" if is_classifier(self) else ""
+        elif isinstance(self.scoring, str) and np.isnan(self._score(X, y, weights)):
+            classes = f" of the classes {np.unique(np.asarray(y)).tolist()}" if is_classifier(self) else ""
             raise ValueError(
-                f"scoring={self.scoring!r} is NaN for the {len(y)} validation samples{classes}, so that early stopping "
-                "cannot compare iterations; give other validation samples or another scoring"
+                f"scoring={self.scoring!r} is NaN for the {samples} validation samples{classes}, and early stopping "
+                "cannot compare iterations by it; give other validation samples or another scoring"
             )
 
     def _checked_validation(self, dtype: Any) -> Validation:

@@ -119,7 +119,7 @@ class Conventions(Callback):
     def _end_without_score(self, X: Any) -> None:
         """Stop the fit with a warning if the predictions have diverged; otherwise the score is undefined, an error."""
         estimator = self.estimator
-        kept = "the estimator has the weights of the best iteration before it"
+        kept = "the best weights before it are kept"
         if np.isfinite(estimator._forward_pass_fast(X, check_input=False)).all():
             raise UndefinedScoreError(f"the validation score is NaN after iteration {estimator.n_iter_}; {kept}")
         warnings.warn(
