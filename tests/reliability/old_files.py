@@ -34,6 +34,7 @@ from fastmlp import (
     Orthogonal,
     Warmup,
 )
+from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
 from fastmlp.tables import TabularModel, prepare
 
@@ -69,6 +70,8 @@ def facts(path: Path) -> dict[str, Any]:
     network = Network.load(path)
     X, y = data(network)
     found = {"epoch": network.epoch, "step": network.step, "predictions": network.predict(X).tolist()}
+    if network.feature_names is not None and network.classes is not None:
+        found["names"] = [list(network.feature_names), list(network.classes)]
     history = network.fit(X, y, batch_size=BATCH)
     digest = hashlib.sha256()
     for w, b in network.get_weights():
@@ -115,6 +118,11 @@ def write_models(folder: Path) -> None:
     best = Network([3, Dense(6, "tanh"), 3], output="softmax", optimizer="rmsprop", seed=9)
     watched = ModelCheckpoint(folder / "best.safetensors", "loss", save_best_only=True)
     best.fit(*data(best), epochs=2, batch_size=BATCH, callbacks=[watched])
+
+    named = Network([3, 4, 2], output="softmax", seed=10)
+    engine_of(named).names.features = ("größe", "b", 'c"')
+    named.fit(*data(named), batch_size=BATCH, classes=["no", "yes"])
+    named.save(folder / "names.safetensors")
 
     csv = folder / "table.csv"
     csv.write_text(table())
