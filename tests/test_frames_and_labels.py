@@ -175,6 +175,11 @@ def test_labels_may_be_strings_of_every_kind(kind: str) -> None:
     assert network.evaluate(X, labels) == expected.evaluate(X, LABELS)
 
 
+def test_balanced_weights_of_labels_are_those_of_their_numbers() -> None:
+    balanced = trained(X, NAMES, class_weight="balanced", validation_split=0.25)
+    assert same_weights(balanced, trained(class_weight="balanced", validation_split=0.25))
+
+
 def test_labels_are_taken_by_every_method() -> None:
     network, expected = trained(X, NAMES), trained()
     assert network.evaluate(X[:9], NAMES[:9]) == expected.evaluate(X[:9], LABELS[:9])
@@ -253,6 +258,8 @@ WRONG_LABELS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         TypeError,
         r"column 'k' of y must .*; labels are one column, y\['k'\]",
     ),
+    "no rows": ({"X": X[:0], "y": NAMES[:0]}, ValueError, "X must have at least one row, got none"),
+    "bytes": ({"y": NAMES.astype("S")}, TypeError, r"y must .* array of |S6; y.astype\(str\) makes labels of them"),
     "rows": ({"y": NAMES[1:]}, ValueError, "X and y must have the same number of rows, got 41 and y of shape"),
     "validation": (
         {"validation_data": (X[:2], ["low", "new"])},
@@ -297,7 +304,7 @@ def test_labels_that_do_not_suit_are_refused_and_nothing_is_learned(kind: str) -
     network = small_network()
     before = everything(network)
     with pytest.raises(error, match=f"^{message}"):
-        network.fit(frame(), **{"y": NAMES, **given})
+        network.fit(**{"X": frame(), "y": NAMES, **given})
     assert everything(network) == before
     assert (network.feature_names, network.classes) == (None, None)
 

@@ -199,6 +199,8 @@ def _float64_of_objects(given: Any, array: NDArray[Any], name: str) -> NDArray[n
             hint = _hint(np.dtype(str), name)
         elif array.ndim and is_missing(wrong[0]):
             hint = "; leave such rows out, or fill them in"
+        elif hasattr(wrong[0], "timestamp"):  # with a time zone
+            hint = _hint(np.dtype("datetime64"), name)
         raise TypeError(f"{name} must hold real numbers, got objects such as {wrong[0]!r}{hint}")
     memory.require(array.size * FLOAT64.itemsize, f"{name}, whose Python objects become float64,")
     try:
@@ -212,6 +214,8 @@ def _float64_of_objects(given: Any, array: NDArray[Any], name: str) -> NDArray[n
 def _hint(dtype: np.dtype[Any], name: str) -> str:
     """Return the end of a message: how to make real numbers of an array of that dtype."""
     if dtype.kind in "UST":
+        if name.startswith("y") and dtype.kind == "S":
+            return f"; {name}.astype(str) makes labels of them"
         if name.startswith("y"):
             return "; labels need a network with a cross-entropy, such as output='softmax'"
         return (

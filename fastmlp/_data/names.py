@@ -97,7 +97,7 @@ class Names:
         labels = label_array(y)
         if labels is None:
             return y
-        if self.classes is not None:
+        if self.classes is not None or not len(labels):
             return labels
         count = _check_labels(labels, architecture, name)
         found: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,12 @@ def test_lists_and_objects_become_arrays(given: Any) -> None:
 def test_what_does_not_hold_real_numbers_is_refused(given: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         arrays.real_array(given, "X")
+
+
+def test_times_with_a_zone_get_the_hint_of_times() -> None:
+    time = datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)
+    with pytest.raises(TypeError, match=r"got objects such as datetime.datetime\(2020, .*; convert it to a number of"):
+        arrays.real_array(np.array([time]), "y")
 
 
 def test_labels_need_a_cross_entropy() -> None:
