@@ -1,4 +1,4 @@
-"""Show the warnings of tables as lines of a command, and collect them for --json."""
+"""Show the warnings of tables and metrics as lines of a command, and collect them for --json."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from typing import Any
 
 @contextlib.contextmanager
 def shown(arguments: argparse.Namespace) -> Iterator[list[str]]:
-    """Show each `TableWarning` as a line on standard error, or with --json not at all.
+    """Show each warning of tables and metrics as a line on standard error, or with --json not at all.
 
     Yields
     ------
     list of str
         The messages so far, for --json.
     """
+    from fastmlp.metrics import UndefinedMetricWarning
     from fastmlp.tables import TableWarning
 
     found: list[str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("always", TableWarning)
+        for kind in (TableWarning, UndefinedMetricWarning):
+            warnings.simplefilter("always", kind)
         show = warnings.showwarning
 
         def show_or_keep(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, TableWarning):
+            if not issubclass(category, (TableWarning, UndefinedMetricWarning)):
                 show(message, category, *where)
                 return
             found.append(str(message))
