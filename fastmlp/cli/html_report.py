@@ -123,12 +123,15 @@ def from_table(
 ) -> Training:
     """Return the content of the report of a training on a CSV file."""
     parts: tuple[Part, ...] = ("validation", "test")
-    rows = {part: len(table.part(part)[0]) for part in parts}
+    rows: dict[Part, int] = {part: len(table.part(part)[0]) for part in parts}
     measured: list[Part] = [part for part in parts if rows[part]] or ["training"]
     figures = [model.table_figures(table, part) or {} for part in measured]
-    y, outputs = model.answers(table, measured[-1])
+    pictured = next(
+        (part for part in reversed(measured) if rows.get(part, 0) > 1), "training"
+    )  # one point is no picture
+    y, outputs = model.answers(table, pictured)
     target = model.schema.target
-    shown = f"The pictures show the {len(y):,} {measured[-1]} rows."
+    shown = f"The pictures show the {len(y):,} {pictured} rows."
     return Training(
         title=f"{table.path}: {target.name}",
         command=arguments.command,

@@ -99,11 +99,11 @@ def column_rows(schema: Schema, missing: Mapping[str, int] | None = None) -> lis
 def plan_lines(table: TrainingTable, seed: int, batch_size: int) -> list[str]:
     """Return sentences on what was left out, constant columns, the target and the split."""
     constant = [f"Constant, so nothing can be learned from them: {_join(table.constant)}."] if table.constant else []
-    validation, test = (f"{len(X):,}" if len(X) else "no" for X in (table.X_validation, table.X_test))
-    split = (
-        f"With seed {seed}: {len(table.X):,} training rows in batches of {batch_size}, {validation} validation rows, "
-        f"{test} test rows."
+    validation, test = (
+        f"{f'{len(X):,}' if len(X) else 'no'} {part} row{'' if len(X) == 1 else 's'}"
+        for X, part in ((table.X_validation, "validation"), (table.X_test, "test"))
     )
+    split = f"With seed {seed}: {len(table.X):,} training rows in batches of {batch_size}, {validation}, {test}."
     return [*left_out_lines(table), *constant, _target_line(table), split]
 
 
@@ -196,7 +196,9 @@ def kept_out_line(rows: Mapping[str, int]) -> str:
         The number of "validation" and of "test" rows, if there are any.
     """
     chose = {"validation": "which chose the best epoch", "test": "which chose nothing"}
-    parts = [f"{count:,} {part} rows, {chose[part]}" for part, count in rows.items() if count]
+    parts = [
+        f"{count:,} {part} {'row' if count == 1 else 'rows'}, {chose[part]}" for part, count in rows.items() if count
+    ]
     if not parts:
         return "No rows were kept out of training, so nothing is known of new rows."
     worth = "The test figures are those to expect of new rows."

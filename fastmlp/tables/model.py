@@ -33,6 +33,7 @@ from fastmlp.tables.seen_rows import SeenRowCounter
 from fastmlp.tables.sources import Source, open_table
 from fastmlp.tables.target_losses import loss_units, resolve_loss
 
+_ROWS_TO_JUDGE = 20  # validation rows
 _RESERVED_FOR_LAYERS = 1 << 20  # bytes of the file's header, enough for about 1,500 layers
 
 
@@ -188,6 +189,7 @@ class TabularModel(AttributeHints):
                 epochs=epochs,
                 batch_size=batch_size,
                 validation_data=table.part("validation") if len(table.X_validation) else None,
+                metrics=self._validation_metrics(table),
                 callbacks=callbacks,
                 verbose=verbose,
             )
@@ -495,9 +497,17 @@ class TabularModel(AttributeHints):
         _check_size(self.schema, begun)
         return begun
 
+    def _validation_metrics(self, table: TrainingTable) -> list[str] | None:
+        """Return the metrics of the validation rows, None for the default: R squared of one number is undefined."""
+        is_number = isinstance(self.schema.target, NumberTarget)
+        return ["mean_absolute_error"] if is_number and len(table.X_validation) == 1 else None
+
     def _baseline_hints(self, table: TrainingTable) -> list[str]:
-        """Return whether the model is no better on the validation rows than a constant, or on the training rows."""
-        part: Part = "validation" if len(table.X_validation) else "training"
+        """Return whether the model is no better than a constant: on the validation rows, or on the training rows.
+
+        A few validation rows would tell nothing.
+        """
+        part: Part = "validation" if len(table.X_validation) >= _ROWS_TO_JUDGE else "training"
         y, outputs = self.answers(table, part)
         target = self.schema.target
         if isinstance(target, ClassTarget):

@@ -192,3 +192,19 @@ def test_a_training_ends_with_a_hint(
     hints = run_json(capsys, *arguments)["hints"]
     assert [f"Hint: {each}" for each in hints] == [line for line in shown.splitlines() if line.startswith("Hint: ")]
     assert not [line for line in shown.splitlines() if line.startswith("Hint: ") and line[6:] not in hints]
+
+
+@pytest.mark.parametrize(("target", "undefined"), [("y", "r2"), ("kind", "roc_auc")])
+def test_parts_of_one_row_have_the_figures_that_can_be_measured(
+    folder: Path, capsys: pytest.CaptureFixture[str], target: str, undefined: str
+) -> None:
+    write(folder / "a.csv", "x,kind,y\n" + "".join(f"{i % 4},{'pq'[i % 2]},{i / 3:.2f}\n" for i in range(5)))
+    pytest.importorskip("matplotlib")
+    shown = run(capsys, "train", "a.csv", "--target", target, "--epochs", "2", "--report", "report.html")
+    assert "training rows in batches of 32, 1 validation row, 1 test row.\n" in shown
+    assert "Kept out of training: 1 validation row, which chose the best epoch, and 1 test row, which chose" in shown
+    assert "Figures of fewer than 20 rows are rough." in shown
+    assert ("R squared" in shown) is ("ROC AUC" in shown) is False
+    assert "The pictures show the 3 training rows." in (folder / "report.html").read_text()
+    found = run_json(capsys, "train", "a.csv", "--target", target, "--epochs", "2")
+    assert found["test"][undefined] is None
