@@ -76,6 +76,11 @@ _OTHERS = {
     "random_uniform": "uniform",
     # optimizers
     "sgd": "momentum gd nesterov",
+    # commands, and options of the command line
+    "train": "fit learn",
+    "summary": "countparams nparams numparams nparameters describe show inspect",
+    "out": "output save model",
+    "layers": "hidden hiddenlayersizes hiddenlayers hiddensizes",
     # arguments of Network and Dense
     "seed": "randomstate randomseed rngseed",
     "threads": "njobs nthreads numthreads workers",
@@ -152,7 +157,6 @@ _OTHERS = {
     "reinitialize": "reset reinit initialize resetparameters",
     "epoch": "epochs niter niterations",
     "step": "steps iterations nsteps",
-    "summary": "countparams nparams numparams nparameters describe info",
     "feature_names": "columns columnnames features featurenamesin",
     "target_names": "classes labels",
     "description": "descr",
@@ -329,7 +333,7 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
             return names[candidate]
     prefix = "val_" if plain != key else ""
     endings = [name.removeprefix(prefix) for name in names.values() if name.startswith(prefix)]
-    near = difflib.get_close_matches(given.lower().replace("-", "_").removeprefix(prefix), endings, n=1)
+    near = difflib.get_close_matches(given.lower().removeprefix(prefix), endings, n=1)
     return prefix + near[0] if near else None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import shlex
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
+
+from fastmlp._runtime.names import nearest
 
 
 class ParagraphFormatter(argparse.HelpFormatter):
@@ -68,8 +69,8 @@ class Parser(argparse.ArgumentParser):
         names = list(self._commands.choices)
         if word in names:
             return
-        similar = difflib.get_close_matches(word, names, n=1)
-        hint = f"; did you mean {similar[0]!r}?" if similar else "."
+        similar = nearest(word, names)
+        hint = f"; did you mean {similar!r}?" if similar else "."
         if os.path.isfile(word):
             hint = f"; to train on this file, type: fastmlp train {shlex.quote(word)} --target COLUMN."
         self.error(f"there is no command {word!r}{hint} The commands are: {', '.join(names)}")
@@ -78,7 +79,7 @@ class Parser(argparse.ArgumentParser):
         """Return what to do about unknown arguments: the most similar option, or where all options are listed."""
         options = sorted(set(re.findall(r"--([a-z][a-z0-9-]*)", self.format_help())))
         for word in unknown:
-            similar = difflib.get_close_matches(word.strip("-").partition("=")[0], options, n=1)
-            if word.startswith("--") and similar:
-                return f"; did you mean --{similar[0]}?"
+            similar = nearest(word.strip("-").partition("=")[0], options) if word.startswith("--") else None
+            if similar:
+                return f"; did you mean --{similar}?"
         return f"; `{self.prog} --help` lists all arguments"
