@@ -306,7 +306,7 @@ def test_reinitializing_resets_the_sum_of_adagrad() -> None:
 # Limits of the gradient ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def breaking_loss() -> Iterator[str]:
     """Register a loss whose gradient is NaN for outputs above 50, though the loss itself is finite."""
     register_loss("breaking", lambda a, y: abs(a - y), lambda a, y: math.nan if a > 50 else 1.0 if a > y else -1.0)
