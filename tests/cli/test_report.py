@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import json
 import re
 import shutil
@@ -23,8 +26,9 @@ VOID = {"meta", "br"}
 class Page(HTMLParser):
     """The elements, texts and attributes of an HTML page. Every element must be closed in order."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, printed: str) -> None:
         super().__init__()
+        self.text, self.printed = text, printed
         self.open: list[str] = []
         self.seen: list[str] = []
         self.texts: list[str] = []
@@ -63,9 +67,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@functools.cache
+def trained(folder: Path | None, *arguments: str) -> tuple[str, str]:
+    """Return the report of a training, and what it printed. Trainings on flats.csv are run once for all tests."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["train", *arguments, "--report", "report.html", "--quiet"]) == 0
+    return Path("report.html").read_text("utf-8"), printed.getvalue()
+
+
 def reported(*arguments: str) -> Page:
-    assert main(["train", *arguments, "--report", "report.html", "--quiet"]) == 0
-    return Page(Path("report.html").read_text("utf-8"))
+    return Page(*trained(None if arguments[0] == "flats.csv" else Path.cwd(), *arguments))
 
 
 def pictures(page: Page) -> list[str | None]:
@@ -82,10 +94,10 @@ CLASSES = [
 NUMBERS = [*CLASSES[:2], "Predicted against true numbers", CLASSES[-1]]
 
 
-def test_a_report_of_classes_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_of_classes_is_complete() -> None:
     page = reported("flats.csv", "--target", "sold", *QUICK)
     assert pictures(page) == CLASSES
-    assert capsys.readouterr().out.count("wrote report.html\nnext: ") == 1
+    assert page.printed.count("wrote report.html\nnext: ") == 1
     for fact in (
         "flats.csv: sold",
         "fastmlp train flats.csv --target sold --epochs 3 --layers 5,4 --report report.html --quiet",
@@ -108,13 +120,12 @@ def test_a_report_of_classes_is_complete(capsys: pytest.CaptureFixture[str]) -> 
     assert "categorical_crossentropy; Adam(0.001); seed 0" in page.words
 
 
-def test_its_metrics_are_those_that_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_metrics_are_those_that_are_printed() -> None:
     page = reported("flats.csv", "--target", "sold", *QUICK)
-    printed = capsys.readouterr().out
     for name in ("accuracy", "F1 (mean of the classes)", "ROC AUC"):
-        [values] = re.findall(rf"  {re.escape(name)} +(\S+) +(\S+)\n", printed)
+        [values] = re.findall(rf"  {re.escape(name)} +(\S+) +(\S+)\n", page.printed)
         assert "\n".join([name, *values]) in page.words
-    matrix = re.findall(r"late +(\d+) +(\d+)\n +soon +(\d+) +(\d+)", printed)[0]
+    matrix = re.findall(r"late +(\d+) +(\d+)\n +soon +(\d+) +(\d+)", page.printed)[0]
     assert "\n".join(matrix) in page.words
 
 
@@ -147,20 +158,19 @@ def test_columns_that_were_left_out_are_named(folder: Path) -> None:
     assert "Left out as an identifier: id (integers that fill a range without gaps). --keep id takes it." in words
 
 
-def test_the_training_without_a_file_has_a_report_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_training_without_a_file_has_a_report_too() -> None:
     page = reported("--epochs", "2")
     assert pictures(page) == CLASSES
     assert "113 validation rows, which chose the best epoch, and 113 test rows, which chose nothing." in page.words
-    [recall] = re.findall(r"recall +(\S+) +(\S+)\n", capsys.readouterr().out)
+    [recall] = re.findall(r"recall +(\S+) +(\S+)\n", page.printed)
     assert "\n".join(["recall", *recall]) in page.words
 
 
 def test_the_page_needs_nothing_but_itself_and_runs_nothing() -> None:
     page = reported("flats.csv", "--target", "sold", *QUICK)
-    text = Path("report.html").read_text("utf-8")
     assert not {"script", "link", "img", "image", "iframe", "object", "embed", "base", "form"} & set(page.seen)
     assert not [name for name, _ in page.attributes if name.startswith("on")]
-    assert not re.search(r"https?:|//|@import|url\((?!#)|javascript:|data:", text)
+    assert not re.search(r"https?:|//|@import|url\((?!#)|javascript:|data:", page.text)
     links = [value for name, value in page.attributes if name in ("href", "src", "xlink:href")]
     assert links
     assert all(value is not None and value.startswith("#") for value in links)
@@ -179,8 +189,8 @@ def test_element_ids_are_unique_and_references_exist() -> None:
 
 
 def test_it_follows_the_readers_choice_of_light_or_dark() -> None:
-    reported("flats.csv", "--target", "sold", *QUICK)
-    [style] = re.findall(r"<style>(.*?)</style>", Path("report.html").read_text("utf-8"), re.DOTALL)
+    page = reported("flats.csv", "--target", "sold", *QUICK)
+    [style] = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
     assert style.count("@media (prefers-color-scheme: dark)") == 2
     assert "color-scheme:light dark" in style
 
