@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from behaviour import everything, small_data, small_network
+from behaviour import Interruption, everything, small_data, small_network
 
 from fastmlp import Callback, ModelCheckpoint, Network, NonFiniteLossError
 from fastmlp._data import arrays, names
@@ -416,6 +416,18 @@ def test_names_are_copied_pickled_and_saved(way: str, tmp_path: Path) -> None:
     assert np.array_equal(other.predict_labels(frame(other.feature_names)), network.predict_labels(X))
     with pytest.raises(ValueError, match="which is none of the network's classes"):
         other.fit(X[:1], ["new"])
+
+
+def test_an_interrupted_epoch_is_finished_with_columns_in_another_order(tmp_path: Path) -> None:
+    expected = trained(frame(), NAMES, batch_size=8)
+    network = small_network()
+    with pytest.raises(KeyboardInterrupt):
+        network.fit(frame(), NAMES, batch_size=8, callbacks=[Interruption(2)])
+    network.save(tmp_path / "model.safetensors")
+    resumed = Network.load(tmp_path / "model.safetensors")
+    resumed.fit(frame("cab", SWAPPED), NAMES.tolist(), batch_size=8)
+    assert (resumed.epoch, resumed.step) == (1, 6)
+    assert same_weights(resumed, expected)
 
 
 def test_a_reset_network_knows_no_names() -> None:

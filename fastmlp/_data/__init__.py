@@ -7,8 +7,9 @@ does not import the engine: a feed is given the record of a plan and the state o
 X goes from `Network.fit` to a kernel in this order:
 
 1. `training_data` checks all arguments about data in one call, and selects the validation samples.
-2. `arrays` checks X, `targets` checks y and `weights` checks the weights of rows and classes. `samples` holds the three
-   together; nothing large has been copied so far.
+2. `names` learns the names of the columns of a frame and of labels that are strings. `inputs` checks X, `targets`
+   checks y and `weights` checks the weights of rows and classes, by the functions of `arrays` and `frames`. `samples`
+   holds the three together; nothing large has been copied so far.
 3. `order` splits the rows into those that train and those that validate, and shuffles the order of each epoch.
 4. `array_feed`, or `chunk_feed` if X gives chunks, provides the rows of the next steps, as a `batch_source`.
 5. `staging` writes the addresses of the user's arrays into the plan's record if kernels can read them in place. Else it

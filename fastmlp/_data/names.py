@@ -43,7 +43,7 @@ class Names:
 
     def copy(self) -> Names:
         """Return a copy, which can learn without changing these names."""
-        return dataclasses.replace(self)
+        return Names(self.features, self.classes)
 
     def check_agreement(self, others: Names) -> None:
         """Raise RuntimeError if other names, which another thread may have set meanwhile, differ from these."""
@@ -246,7 +246,7 @@ def label_array(y: Any) -> NDArray[Any] | None:
         array = np.empty(len(y), object)  # NumPy would turn numbers, None and NaN beside strings into strings
         array[:] = y
         return array
-    if is_frame(y) or not hasattr(y, "__array__"):
+    if (type(y) is np.ndarray and y.dtype.kind in "fiub") or is_frame(y) or not hasattr(y, "__array__"):
         return None
     array = series_array(y)
     if array.dtype.kind == "O" and any(isinstance(label, str) for label in array.flat):
