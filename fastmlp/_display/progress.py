@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Literal, TextIO, TypeAlias
 
+from fastmlp._display.texts import printable_name
+
 INTERVAL, NOTEBOOK_INTERVAL, FILE_INTERVAL = 0.1, 0.25, 10.0  # seconds between two updates of the line
 NOTEBOOK_WIDTH = 99  # characters; the width of the terminal that started the notebook says nothing
 SHORTEST_BAR, LONGEST_BAR = 8, 24  # characters; a bar that would be shorter is omitted, because it shows too little
@@ -60,12 +62,14 @@ class StatusLine:
 
     def _write(self, line: str) -> None:
         """Replace the line by another one; in a file, write one more line."""
+        if not self.shown:
+            return
         width = _line_width(self.output)
         self._write_text(f"{line}\n" if self.output == "file" else "\r" + line[:width].ljust(width))
         self._is_open = self.output != "file"
 
     def _write_text(self, text: str) -> None:
-        if not self.shown or self.stream is None:
+        if self.stream is None:
             return
         try:
             self.stream.write(text)
@@ -89,7 +93,7 @@ class ReadingLine(StatusLine):
 
     def __init__(self, verbose: bool | int | str, name: str, size: int) -> None:
         super().__init__(verbose)
-        self.name, self.size = name, size
+        self.name, self.size = printable_name(name, 60), size
 
     def update(self, rows: int, bytes_read: int, finished: bool = False) -> None:
         """Show the number of rows, and the share of bytes, that have been read."""
@@ -149,13 +153,14 @@ class ProgressLine(StatusLine):
         self.epochs, self.samples = epochs, samples
         self._longest_text = len(TYPICAL_SPEED_AND_TIME)  # to the right of the bar
         self._last_epoch = 0  # that a file has a line of
+        self._resumed_at = 0.0  # the share of the first epoch that an earlier fit has done
 
     def prepare(self) -> None:
         """Show that kernels are being loaded. The first time they are compiled, which takes some seconds."""
         if self.output != "file":
             self._write("preparing the kernels, which are compiled once and then kept ...")
 
-    def begin(self, names: Sequence[str] = ()) -> None:
+    def begin(self, names: Sequence[str] = (), done: float = 0.0) -> None:
         """Start the clock of the fit.
 
         Parameters
@@ -163,7 +168,11 @@ class ProgressLine(StatusLine):
         names : sequence of str
             The keys of `logs` in later updates. Space is reserved for their values, so that the width of the bar does
             not change when they arrive.
+        done : float
+            The share of the first epoch that an earlier fit has done. It counts neither for the speed nor for the
+            remaining time.
         """
+        self._resumed_at = done
         self.started = time.perf_counter()
         self._longest_text = len(" ".join([*(f"{name} 0.0000" for name in names), TYPICAL_SPEED_AND_TIME]))
 
@@ -215,11 +224,12 @@ class ProgressLine(StatusLine):
         epoch = int(done) if finished else min(int(done) + 1, self.epochs)  # the current epoch counts from 1
         head = f"epoch {epoch:{len(str(self.epochs))}d}/{self.epochs}"
         values = [f"{name} {_format_value(value)}" for name, value in logs.items()]
-        samples_done = rows if self.samples is None else done * self.samples
+        epochs_here = done - self._resumed_at
+        samples_done = rows if self.samples is None else epochs_here * self.samples
         speed = f"{_format_count(samples_done / seconds) if seconds > 0 else '-'} samples/s"
         if self.samples is None:
             return " ".join([head, f"{rows:,} samples", *values, speed, _format_time(seconds)])[:width]
-        left = (self.epochs - done) * seconds / done if done else 0.0
+        left = (self.epochs - done) * seconds / epochs_here if epochs_here > 0 else 0.0
         text = " ".join([*values, speed, _format_time(seconds) if finished else f"{_format_time(left)} left"])
         self._longest_text = max(self._longest_text, len(text))
         cells = min(LONGEST_BAR, width - len(f"{head} [] ") - self._longest_text)

@@ -198,7 +198,7 @@ class FitLoop:
         self._begin()
         state = self.state
         first, last = state.epoch, state.epoch + self.job.epochs
-        self.progress.begin(("loss", "val_loss") if self.validated else ("loss",))
+        self.progress.begin(("loss", "val_loss") if self.validated else ("loss",), self._share_of_epoch())
         started = time.perf_counter()
         try:
             while state.epoch < last and not self._is_stopped():
@@ -297,9 +297,14 @@ class FitLoop:
         feed = self.runner.feed
         rows = self.state.batch * feed.batch_size
         entry = {name: values[-1] for name, values in self.history.history.items() if name in ("loss", "val_loss")}
-        self.progress.samples = total = feed.rows_per_epoch
-        share = min(rows / total, 1.0) if total else 0.0  # the epochs of a stream may differ in length
-        self.signals.released(self.progress.update, epochs + share, entry, finished, rows)
+        self.progress.samples = feed.rows_per_epoch
+        self.signals.released(self.progress.update, epochs + self._share_of_epoch(), entry, finished, rows)
+
+    def _share_of_epoch(self) -> float:
+        """Return the share of the rows of the current epoch that have been used; 0 if their number is unknown."""
+        feed = self.runner.feed
+        total = feed.rows_per_epoch
+        return min(self.state.batch * feed.batch_size / total, 1.0) if total else 0.0  # a stream's epochs may differ
 
     def _notify(self, event: str, *arguments: Any) -> None:
         """Call the method of an event of every callback."""

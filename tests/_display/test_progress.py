@@ -58,6 +58,33 @@ def test_the_last_line_of_a_stopped_fit_shows_the_epochs_done_and_the_time_taken
     assert line.endswith(" 500 samples/s 10.0 s")
 
 
+def test_what_an_earlier_fit_has_done_of_an_epoch_counts_neither_for_speed_nor_for_time() -> None:
+    progress = ProgressLine(False, 2, 1000)
+    progress.begin(("loss",), 0.9)
+    assert progress.line(1.0, {"loss": 0.5}, 1.0, 79).endswith(" loss 0.5000 100 samples/s 10.0 s left")
+    assert " - samples/s" not in progress.line(0.9, {}, 1.0, 79)
+
+
+def test_a_resumed_fit_begins_where_the_epoch_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupt(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            self.network.stop_at_once = batch == 2
+
+    network, shares = small_network(), []
+    network.fit(X, LABELS, batch_size=8, callbacks=[Interrupt()])
+    monkeypatch.setattr(ProgressLine, "begin", lambda self, names, done: shares.append(done))
+    network.fit(X, LABELS, batch_size=8)
+    network.fit(X, LABELS, batch_size=8)
+    assert shares == [24 / len(X), 0.0]
+
+
+def test_the_name_of_a_file_stays_in_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    ReadingLine(True, "a\nb\r\x1b.csv", 10).update(1, 10, finished=True)
+    assert stream.getvalue() == "reading a b \ufffd.csv: 1 rows, 100% of the file, 0.0 s\n"
+
+
 @pytest.mark.parametrize("width", [79, 85, 99, 200])
 def test_the_width_of_the_bar_is_constant(width: int) -> None:
     progress, lines = ProgressLine(False, 200, 3410), []
