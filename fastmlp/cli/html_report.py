@@ -19,6 +19,7 @@ from fastmlp.callbacks import GradientMonitor
 from fastmlp.cli import paths, table_report
 from fastmlp.cli.html_page import Page
 from fastmlp.plot.canvas import require_matplotlib
+from fastmlp.tables.preparing import KEPT_OUT
 from fastmlp.tables.schema import ClassTarget
 
 if TYPE_CHECKING:
@@ -122,13 +123,12 @@ def from_table(
     monitor: GradientMonitor,
 ) -> Training:
     """Return the content of the report of a training on a CSV file."""
-    parts: tuple[Part, ...] = ("validation", "test")
-    rows: dict[Part, int] = {part: len(table.part(part)[0]) for part in parts}
-    measured: list[Part] = [part for part in parts if rows[part]] or ["training"]
+    rows: dict[str, int] = {part: len(table.part(part)[0]) for part in KEPT_OUT}
+    measured: list[Part] = [part for part in KEPT_OUT if rows[part]] or ["training"]
     figures = [model.table_figures(table, part) or {} for part in measured]
-    pictured = next(
-        (part for part in reversed(measured) if rows.get(part, 0) > 1), "training"
-    )  # one point is no picture
+    # One point is no picture.
+    drawable: list[Part] = ["training", *(part for part in measured if rows.get(part, 0) > 1)]
+    pictured = drawable[-1]
     y, outputs = model.answers(table, pictured)
     target = model.schema.target
     shown = f"The pictures show the {len(y):,} {pictured} rows."

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fastmlp.history import History
     from fastmlp.tables import TabularModel, TrainingTable
     from fastmlp.tables.csv_file import NamedFile
-    from fastmlp.tables.preparing import Part
 
 
 def add_to(commands: Any) -> None:
@@ -59,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace, data: str | NamedFile, path: str, warnings: list[str]) -> None:
     """Read the file, train, save the model, and print the results. `warnings` fills while the file is read."""
     from fastmlp.cli import table_report
+    from fastmlp.tables.preparing import KEPT_OUT
 
     table = _read_table(arguments, data)
     model = _make_model(arguments, table)
@@ -71,8 +71,7 @@ def _train(arguments: argparse.Namespace, data: str | NamedFile, path: str, warn
         print("".join(f"{line}\n" for line in table_report.left_out_lines(table)), end="")
     monitor = _make_monitor(arguments, table)
     history = _fit(arguments, model, table, batch_size, monitor)
-    parts: tuple[Part, ...] = ("validation", "test")
-    figures = {part: model.table_figures(table, part) for part in parts}
+    figures: dict[str, dict[str, Any] | None] = {part: model.table_figures(table, part) for part in KEPT_OUT}
     model.save(path)
     if not arguments.json:
         print(table_report.after_training(history, figures, model))
@@ -80,7 +79,7 @@ def _train(arguments: argparse.Namespace, data: str | NamedFile, path: str, warn
     failure = _write_report(arguments, model, table, batch_size, history, monitor)
     if arguments.json:
         files = {"model": path, "report": None if failure is not None else arguments.report}
-        results = {**figures, "hints": list(model.hints), "warnings": warnings}
+        results: dict[str, Any] = {**figures, "hints": list(model.hints), "warnings": warnings}
         print(json.dumps(_to_dict(table, history) | results | files | {"seed": arguments.seed}))
     if failure is not None:
         raise failure

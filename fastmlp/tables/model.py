@@ -26,7 +26,7 @@ from fastmlp.tables import schema as schemas
 from fastmlp.tables.encode import Encoder
 from fastmlp.tables.errors import TableError
 from fastmlp.tables.evaluation import Evaluation
-from fastmlp.tables.preparing import Part, TrainingTable
+from fastmlp.tables.preparing import KEPT_OUT, Part, TrainingTable
 from fastmlp.tables.record import TrainingRecord
 from fastmlp.tables.schema import ClassTarget, NumberTarget, Schema, Target
 from fastmlp.tables.seen_rows import SeenRowCounter
@@ -197,8 +197,8 @@ class TabularModel(AttributeHints):
             engine.units = {}
             if self.network.step != first_step:
                 self.record, self.hints = begun, ()
-        measured = (record.stored_figures(self.table_figures(table, part)) for part in ("validation", "test"))
-        self.record = dataclasses.replace(begun, **dict(zip(("validation", "test"), measured, strict=True)))
+        validation, test = (record.stored_figures(self.table_figures(table, part)) for part in KEPT_OUT)
+        self.record = dataclasses.replace(begun, validation=validation, test=test)
         duplicates = SeenRowCounter(begun.seen)
         duplicates.add(*table.part("test"))
         found = [*hints.curve_hints(history.history), *self._baseline_hints(table)]

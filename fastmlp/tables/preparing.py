@@ -25,6 +25,8 @@ from fastmlp.tables.splitting import Rows, split
 from fastmlp.tables.targets import TASKS, Task, class_target, number_target
 
 Part = Literal["training", "validation", "test"]
+KEPT_OUT: tuple[Part, ...] = ("validation", "test")
+"""The parts of the rows that do not train."""
 
 _ROWS = 4096  # encoded at a time, so that all columns of a row are written while the row is in the cache
 
