@@ -157,8 +157,9 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _check_parameters(self, incremental: bool, hidden: int) -> None:
         """Check the parameters before the fit replaces the weights of an earlier fit."""
         if incremental:
+            self._validate_params()  # scikit-learn checks them in the first call alone
             for name in ("early_stopping", "restore_best_weights"):
-                if getattr(self, name):
+                if getattr(self, name) and self.solver != "lbfgs":
                     raise ValueError(f"partial_fit does not support {name}=True")
         if self.solver == "lbfgs":
             for name in STOCHASTIC_ONLY:

@@ -58,10 +58,10 @@ def learned(model: Any, y: Any) -> dict[str, Any]:
 
 
 def state(model: Any) -> dict[str, bytes]:
-    """Return the attributes as bytes, for the network those of its weights, its optimizer and its counters."""
+    """Return the attributes as bytes, for the network those of its optimizer and its counters."""
     attributes = {name: pickle.dumps(value) for name, value in vars(model).items() if name != "_compiled"}
     if "_compiled" in vars(model):
-        stored = {k: v for k, v in model._compiled.network.__getstate__().items() if k != "history"}
+        stored = {k: v for k, v in model._compiled.network.__getstate__().items() if k not in ("history", "weights")}
         attributes["_compiled"] = pickle.dumps(stored)
     return attributes
 
