@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,30 @@ _WITH_SYMBOL = re.compile(rf"[(]?[+-]? ?[{_SYMBOLS}]? ?[+-]?\d[\d.,' ]*[{_SYMBOL
 _WITH_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}([.' ]\d{3})+|\d{1,3}(,\d{3})*),\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
+class NumberTexts(Sequence[str]):
+    """The texts of numbers that are already there. The texts are made when one of them is needed.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,)
+        The numbers that the texts stand for, float64, NaN where missing.
+    make_texts : callable
+        Return the texts.
+    """
+
+    def __init__(self, numbers: Floats, make_texts: Callable[[], Sequence[str]]) -> None:
+        self.numbers, self._make_texts = numbers, make_texts
+        self._texts: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, row: Any) -> Any:
+        if self._texts is None:
+            self._texts = self._make_texts()
+        return self._texts[row]
+
+
 def parse_number(text: str, decimal: str = ".") -> float | None:
     """Return the number that a text stands for: NaN for a missing value, None if the text is not a number."""
     text = text.strip()
@@ -51,6 +76,8 @@ def parse_numbers(texts: Sequence[str], decimal: str = ".") -> Floats | None:
     In the case of None, `parse_number` finds the text at fault. Most of the time that reading a table takes is spent
     here. A block of finite numbers therefore runs through `map` alone: 0.23 us a number, against 0.35 us one by one.
     """
+    if isinstance(texts, NumberTexts):
+        return None if np.isinf(texts.numbers).any() else texts.numbers
     if "_" in "".join(texts):
         return None
     if decimal == ",":

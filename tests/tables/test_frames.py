@@ -63,6 +63,8 @@ POLARS = pl.DataFrame(
         "single": pl.Series(X, dtype=pl.Float32),
         "tiny": X * 1e-9,
         "int": pl.Series(np.arange(ROWS) % 11, dtype=pl.Int8),
+        "int with null": holes(np.arange(ROWS) % 13),
+        "large int": pl.Series([2**63 - 1 - i**2 for i in range(ROWS)], dtype=pl.Int64),
         "bool": holes([True, False] * (ROWS // 2)),
         "word": holes(WORDS),
         "category": pl.Series(holes(WORDS), dtype=pl.Categorical),
@@ -230,7 +232,16 @@ def test_dates_are_refused_as_in_files(make: Any) -> None:
         ),
         (
             pl.DataFrame({"x": [[1], [2]], "y": [1, 2]}),
-            "DataFrame: column 'x': the values cannot be written as texts (InvalidOperationError); convert them to",
+            "DataFrame: column 'x': values of the type List(Int64) cannot be written as texts; convert them to numbers",
+        ),
+        (
+            pl.DataFrame({"x": [1.0, np.inf], "y": [1, 2]}),
+            "DataFrame, row 1: column 'x': found 'inf', which is not finite",
+        ),
+        (pa.table({"x": [1, np.inf], "y": [1, 2]}), "Table, row 1: column 'x': found 'inf', which is not finite"),
+        (
+            pl.DataFrame({"x": [datetime.timedelta(1), None], "y": [1, 2]}),
+            "DataFrame: column 'x': values of the type Duration(time_unit='us') cannot be written as texts; convert",
         ),
         (pd.DataFrame({"x": [1, 2], "y": [1, None]}), "DataFrame, row 1: column 'y': the target is missing (found '')"),
     ],
