@@ -7,7 +7,7 @@ from typing import Any
 from cases import tensors
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case, answers, cases
+from networks import Case, answers, cases, metrics_of
 
 from fastmlp import EarlyStopping
 
@@ -42,7 +42,8 @@ def test_results_are_copies(case: Case) -> None:
 def test_early_stopping_leaves_the_weights_of_the_best_epoch(case: Case, patience: int, mode: Any) -> None:
     """To the bit: the weights of a fit of as many epochs as the best one needs, and its loss."""
     data = case.data()
-    fit = {**data, "validation_data": tuple(data.values()), "batch_size": 16, "verbose": False}
+    validated = {"validation_data": tuple(data.values()), "metrics": metrics_of(case.loss)}
+    fit = {**data, **validated, "batch_size": 16, "verbose": False}
     stopped, short = case.network(), case.network()
     stopping = EarlyStopping("val_loss", patience=patience, mode=mode)
     stopped.fit(**fit, epochs=6, callbacks=[stopping])

@@ -125,3 +125,37 @@ def test_kinds_of_X_and_copies_change_nothing(drawn: Any, kind: str) -> None:
     for copied in (pickle.loads(pickle.dumps(plain)), copy.deepcopy(plain)):
         assert predictions(copied, X) == expected
         assert str(copied.get_params()) == str(plain.get_params())
+
+
+CHANGES: dict[str, list[Any]] = {
+    "hidden_layer_sizes": [(4,), (2, 2, 2), ()],
+    "activation": ["relu", "tanh", "softmax", "no such activation"],
+    "solver": ["lbfgs", "adam", "no such solver"],
+    "alpha": [10.0, -1.0],
+    "batch_size": [1, "auto", 0],
+    "learning_rate_init": [5.0, -1.0],
+    "max_iter": [1, -1],
+    "random_state": [99],
+    "warm_start": [True],
+    "early_stopping": [True, False],
+    "validation_fraction": [0.1, 2.0],
+    "dropout": [0.5, [0.1, 0.2, 0.3, 0.4], -1.0],
+    "optimizer": ["lion", "no such optimizer"],
+    "clipvalue": [0.1, -1.0],
+    "n_threads": [1, 2, 0],
+    "callbacks": [[]],
+    "loss": ["hinge", "log_loss", "squared_error", "poisson", "mean_absolute_error"],
+}
+"""Values to set after a fit, valid and invalid ones."""
+
+
+@given(estimators(), st.dictionaries(st.sampled_from(sorted(CHANGES)), st.integers(0, 3), min_size=1, max_size=4))
+def test_parameters_set_after_a_fit_change_no_prediction(drawn: Any, changes: dict[str, int]) -> None:
+    """To the bit: predictions depend on what was learned. A copy and a pickle of the changed estimator agree."""
+    estimator, X, y = drawn
+    learned = fitted(estimator, X, y)
+    expected = predictions(learned, X)
+    learned.set_params(**{name: CHANGES[name][place % len(CHANGES[name])] for name, place in changes.items()})
+    assert predictions(learned, X) == expected
+    assert predictions(pickle.loads(pickle.dumps(learned)), X) == expected
+    assert predictions(copy.deepcopy(learned), X) == expected
