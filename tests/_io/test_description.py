@@ -467,8 +467,8 @@ WRONG_NAMES: dict[str, tuple[str, str, str]] = {
     "too few": ("feature_names", '["a", "b"]', "columns must have 3 names for this network, got 2: 'a', 'b'$"),
     "too many": (
         "classes",
-        '["a"' + ', "b"' * 100_000 + "]",
-        r"classes must have 3 names .*, got 100001: 'a', .*, \.\.\.$",
+        '["a"' + ', "b"' * 1_000 + "]",
+        r"classes must have 3 names .*, got 1001: 'a', .*, \.\.\.$",
     ),
     "repeated": ("feature_names", '["a", "b", "a"]', "columns must have different names, but 'a' is there twice"),
     "NUL": ("classes", '["a", "b", "c\\u0000"]', "classes must have names that do not end with NUL"),
@@ -496,7 +496,7 @@ def test_classes_of_a_network_without_classes_are_refused(path: Path) -> None:
 
 
 def test_wrong_names_take_little_memory(path: Path) -> None:
-    inputs = 100_000
+    inputs = 10_000
     Network([inputs, 1], seed=0).save(path, optimizer=False)
     _, metadata, tensors = model_file.read(path)
     names = [f"{number:x}" for number in range(inputs - 1)]
