@@ -7,7 +7,7 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TextIO
 
 
 @contextlib.contextmanager
@@ -28,9 +28,16 @@ def shown(arguments: argparse.Namespace) -> Iterator[list[str]]:
             warnings.simplefilter("always", kind)
         show = warnings.showwarning
 
-        def show_or_keep(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        def show_or_keep(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if not issubclass(category, (TableWarning, UndefinedMetricWarning)):
-                show(message, category, *where)
+                show(message, category, filename, lineno, file, line)
                 return
             found.append(str(message))
             if not arguments.json:

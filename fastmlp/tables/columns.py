@@ -53,7 +53,8 @@ class ColumnValues:
     @property
     def missing(self) -> NDArray[np.bool_]:
         """For each row, whether its value is missing."""
-        return np.isnan(self.values) if self.categories is None else self.values == MISSING_CODE
+        missing: NDArray[np.bool_] = np.isnan(self.values) if self.categories is None else self.values == MISSING_CODE
+        return missing
 
     def take(self, rows: NDArray[np.bool_]) -> ColumnValues:
         """Return the column in some rows."""

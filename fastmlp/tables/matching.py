@@ -126,8 +126,8 @@ class CategoryIndex(dict[str, int]):
 
 def truth_as_numbers(texts: Iterable[str]) -> list[str]:
     """Return texts in which the words of true and false are replaced by 1 and 0."""
-    numbers = {truth: str(int(truth)) for truth in (True, False)}
-    return [numbers.get(_TRUTH.get(text.strip().lower()), text) for text in texts]
+    numbers = {word: str(int(truth)) for word, truth in _TRUTH.items()}
+    return [numbers.get(text.strip().lower(), text) for text in texts]
 
 
 def finite_number(text: str, decimal: str) -> float | None:
