@@ -252,13 +252,23 @@ WRONG_LABELS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "numbers too": ({"y": [*NAMES[1:], 7]}, TypeError, "y must hold strings or numbers, got both: '.*' and 7"),
     "masked": ({"y": np.ma.array(NAMES, mask=LABELS == 1)}, ValueError, "y must have a value in every place, but some"),
-    "a column": ({"y": NAMES.reshape(-1, 1)}, ValueError, r"y must have one dimension if it holds labels, got shape"),
+    "a column": (
+        {"y": NAMES.reshape(-1, 1)},
+        ValueError,
+        r"y must have one dimension .*got shape \(41, 1\); np.ravel\(y\) has one",
+    ),
     "a frame": (
         {"y": pd.DataFrame({"k": NAMES})},
         TypeError,
         r"column 'k' of y must .*; labels are one column, y\['k'\]",
     ),
     "no rows": ({"X": X[:0], "y": NAMES[:0]}, ValueError, "X must have at least one row, got none"),
+    "no labels": ({"y": NAMES[:0]}, ValueError, "y holds labels such as '', but the network knows the names of no"),
+    "long labels": (
+        {"y": ["x" * 1000, *NAMES[1:]]},
+        ValueError,
+        r"y has 4 different labels \('high', 'low', 'middle', 'x+\.\.\.x+'\), but the network has 3 classes$",
+    ),
     "bytes": ({"y": NAMES.astype("S")}, TypeError, r"y must .* array of |S6; y.astype\(str\) makes labels of them"),
     "rows": ({"y": NAMES[1:]}, ValueError, "X and y must have the same number of rows, got 41 and y of shape"),
     "validation": (

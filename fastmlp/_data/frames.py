@@ -129,14 +129,14 @@ def _plain(dtype: str) -> str:
 
 def _numbers(series: Any, dtype: str, name: str, column: Any) -> NDArray[Any]:
     """Return the numbers of one column; `name` and `column` are those of the frame and of the column in messages."""
-    what = f"column {column!r} of {name} must hold real numbers"
+    what, expression = f"column {column!r} of {name} must hold real numbers", f"{name.split()[0]}[{column!r}]"
     for pattern, hint in _HINTS.items():
         if re.match(pattern, dtype.lower()):
-            raise TypeError(f"{what}, got {dtype}; {hint.format(column=f'{name}[{column!r}]')}")
+            raise TypeError(f"{what}, got {dtype}; {hint.format(column=expression)}")
     array = series_array(series)
     if array.dtype.kind in "fiub":
         return array
-    of_labels = f"labels are one column, {name}[{column!r}], and no frame" if name.startswith("y") else ""
+    of_labels = f"labels are one column, {expression}, and no frame" if name.startswith("y") else ""
     if _CATEGORIES.match(dtype.lower()):
         raise TypeError(f"{what}, got {dtype}; {of_labels or _CATEGORY_HINT}")
     for row, value in enumerate(array.tolist()):

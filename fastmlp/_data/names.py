@@ -9,6 +9,7 @@ import array
 import dataclasses
 import itertools
 import json
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,6 +24,8 @@ from fastmlp.architecture import Architecture
 
 MAX_BYTES = 4 << 20  # of all names in the header of a model file
 SHOWN = 5  # names in a message
+_REPR = reprlib.Repr()
+_REPR.maxstring = 60
 _LABEL_BYTES = 64  # of a label as a Python object, about: labels are read in slices
 
 
@@ -197,7 +200,7 @@ class Names:
         _check_labels(labels, architecture, name)
         if self.classes is None:
             raise ValueError(
-                f"{name} holds labels such as {_first_text(labels)!r}, but the network knows the names of no classes "
+                f"{name} holds labels such as {_first_text(labels)}, but the network knows the names of no classes "
                 "yet; fit takes them from y, or from classes=[...], which chunks need"
             )
         index = {label: place for place, label in enumerate(self.classes)}
@@ -208,7 +211,8 @@ class Names:
             except (KeyError, TypeError):  # not hashable
                 new = sorted(_texts(labels, rows, name) - index.keys())
                 raise ValueError(
-                    f"{name} has the label {new[0]!r}, which is none of the network's classes: {_shown(self.classes)}"
+                    f"{name} has the label {_brief(new[0])}, which is none of the network's classes: "
+                    f"{_shown(self.classes)}"
                 ) from None
         return found
 
@@ -226,7 +230,7 @@ class Names:
         for label in class_weight:
             if label not in index:
                 known = f"the labels are {_shown(self.classes)}" if self.classes else "the labels of y are numbers"
-                raise ValueError(f"class_weight has the label {label!r}, but {known}")
+                raise ValueError(f"class_weight has the label {_brief(label)}, but {known}")
         return {index[label]: weight for label, weight in class_weight.items()}
 
 
@@ -259,13 +263,14 @@ def _check_labels(labels: NDArray[Any], architecture: Architecture, name: str) -
     count = class_count(architecture)
     if count is None:
         raise TypeError(
-            f"{name} holds texts such as {_first_text(labels)!r}, but {architecture.loss.name} of "
+            f"{name} holds texts such as {_first_text(labels)}, but {architecture.loss.name} of "
             f"{architecture.outputs} outputs takes numbers; labels need a softmax with an output for each class, or "
             "one sigmoid for two classes"
         )
     refuse_masked(labels, name)
     if labels.ndim != 1:
-        raise ValueError(f"{name} must have one dimension if it holds labels, got shape {labels.shape}")
+        hint = f"; np.ravel({name}) has one dimension" if labels.shape[1:] == (1,) else ""
+        raise ValueError(f"{name} must have one dimension if it holds labels, got shape {labels.shape}{hint}")
     return count
 
 
@@ -279,12 +284,12 @@ def _texts(labels: NDArray[Any], rows: slice, name: str) -> set[str]:
                     f"{name} must have a label in every row, got {label} in row {row}, counted from 0; leave such rows "
                     "out"
                 )
-            raise TypeError(f"{name} must hold strings or numbers, got both: {_first_text(labels)!r} and {label!r}")
+            raise TypeError(f"{name} must hold strings or numbers, got both: {_first_text(labels)} and {_brief(label)}")
     return set(map(str, values))
 
 
 def _first_text(labels: NDArray[Any]) -> str:
-    return str(next(label for label in labels.flat if isinstance(label, str)))
+    return _brief(str(next((label for label in labels.flat if isinstance(label, str)), "")))
 
 
 def check_names(names: Iterable[str], what: str, count: int | None) -> None:
@@ -310,13 +315,15 @@ def check_names(names: Iterable[str], what: str, count: int | None) -> None:
     for name in names:
         hashes.append(hash(name))
         if name.endswith("\0"):
-            raise ValueError(f"{what} must have names that do not end with NUL, which NumPy removes, got {name!r}")
+            raise ValueError(
+                f"{what} must have names that do not end with NUL, which NumPy removes, got {_brief(name)}"
+            )
     if len(hashes) != count:
         raise ValueError(f"{what} must have {count} names for this network, got {len(hashes)}: {_shown(names)}")
     repeated = repeated_name(hashes, names)
     if repeated is not None:
         hint = "; rename one, or give an array, such as X.to_numpy()" if what == "columns" else ""
-        raise ValueError(f"{what} must have different names, but {repeated!r} is there twice{hint}")
+        raise ValueError(f"{what} must have different names, but {_brief(repeated)} is there twice{hint}")
 
 
 def _check_size(*names: tuple[str, ...] | None) -> None:
@@ -332,4 +339,9 @@ def _check_size(*names: tuple[str, ...] | None) -> None:
 def _shown(names: Iterable[str]) -> str:
     """Return the first names for a message."""
     first = list(itertools.islice(names, SHOWN + 1))
-    return ", ".join(map(repr, first[:SHOWN])) + (", ..." if len(first) > SHOWN else "")
+    return ", ".join(map(_brief, first[:SHOWN])) + (", ..." if len(first) > SHOWN else "")
+
+
+def _brief(name: object) -> str:
+    """Return `repr(name)`, with the middle of a long string left out."""
+    return _REPR.repr(name)
