@@ -43,6 +43,7 @@ def add_to(commands: Any) -> None:
         metavar="N",
         help="seed of the random choice of rows (default: %(default)s)",
     )
+    options.add_skip_missing_target(parser)
     options.add_data_options(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -82,6 +83,7 @@ def _users_network(arguments: argparse.Namespace) -> tuple[Network, NDArray[Any]
             arguments.rows,
             seed=arguments.seed,
             separator=arguments.separator,
+            skip_missing_target=bool(arguments.skip_missing_target),
             verbose=options.verbose(arguments),
         )
     return model.network, X, y

@@ -115,8 +115,8 @@ class FrameReader:
                 kind = column.dtype if hasattr(column, "dtype") else column.type
                 raise TableError(
                     self.path,
-                    f"values of the type {kind} cannot be written as texts; convert them to numbers or strings, or leave "
-                    "the column out",
+                    f"values of the type {kind} cannot be written as texts; convert them to numbers or strings, or "
+                    "leave the column out",
                     column=self.names[place],
                 ) from error
             return ["" if text is None else text for text in texts]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from fastmlp.tables.errors import TableError, list_names
-from fastmlp.tables.values import parse_number
+from fastmlp.tables.values import has_comma, parse_number
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 _YEARS = range(1900, 2101)
@@ -61,7 +61,7 @@ def data_like(names: Sequence[str]) -> str | None:
 
 def _is_number(name: str) -> bool:
     value = parse_number(name)
-    return value is not None and value == value
+    return (value is not None and value == value) or has_comma(name)
 
 
 def _are_counted(numbers: Sequence[str]) -> bool:

@@ -22,6 +22,7 @@ def sample(
     *,
     seed: int = 0,
     separator: str | None = None,
+    skip_missing_target: bool = False,
     verbose: bool | str = "auto",
 ) -> tuple[Matrix, NDArray[Any]]:
     """Draw random rows from a file that has the target column. Every row is equally likely.
@@ -40,6 +41,8 @@ def sample(
         Seed of the random numbers.
     separator : str, optional
         The character between the fields. By default it is found among comma, semicolon, tab and bar.
+    skip_missing_target : bool
+        Whether to leave out rows whose target is missing. By default such a row is an error.
     verbose : bool or "auto"
         Whether to show a progress line while reading. "auto" shows it in a terminal or notebook.
 
@@ -71,7 +74,8 @@ def sample(
     generator = random.Random(seed)
     # Each row gets a random number. The sample are the rows with the smallest numbers.
     X, y, numbers = np.empty((0, model.schema.width), np.float32), np.empty(0), np.empty(0)
-    for block in reader.blocks():
+    for read in reader.blocks():
+        block = encoder.without_missing_target(read) if skip_missing_target else read
         numbers = np.concatenate([numbers, np.array([generator.random() for _ in block.lines])])
         drawn = np.sort(np.argsort(numbers, kind="stable")[:rows])
         X = np.concatenate([X, encoder.inputs(block)])[drawn]

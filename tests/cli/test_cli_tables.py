@@ -416,6 +416,7 @@ def test_rows_without_a_target_are_left_out_and_counted_if_asked_for(
     shown = run(capsys, "evaluate", "model", "a.csv", "--skip-missing-target")
     assert "on the 116 rows of a.csv (4 left out, because the target is missing), target y:" in shown
     assert run_json(capsys, "evaluate", "model", "a.csv", "--skip-missing-target")["skipped"] == 4
+    assert run_json(capsys, "check", "model", "a.csv", "--skip-missing-target")["rows"] == 100
 
 
 def test_the_decimal_sign_can_be_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,11 @@ def test_numbers_among_the_names_look_like_data(names: str, like: bool) -> None:
     assert (data_like(names.split(",")) is not None) == like
 
 
+def test_numbers_with_a_decimal_comma_look_like_data() -> None:
+    assert data_like(["5,1", "setosa"]) is not None
+    assert data_like(["a,b", "c"]) is None
+
+
 ROWS = "".join(f"{i % 10 / 10 + 5},{i % 3},{'ab'[i % 2]}\n" for i in range(60))
 
 

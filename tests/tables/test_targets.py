@@ -10,7 +10,7 @@ import pytest
 from table_files import write
 
 from fastmlp import Network
-from fastmlp.tables import TableError, TableWarning, TabularModel, TrainingTable, prepare
+from fastmlp.tables import TableError, TableWarning, TabularModel, TrainingTable, prepare, sample
 from fastmlp.tables.schema import ClassTarget, NumberTarget
 
 
@@ -176,3 +176,14 @@ def test_a_target_that_is_missing_everywhere_is_refused(tmp_path: Path, value: s
     path = write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{value}\n" for i in range(60)))
     with pytest.raises(TableError, match=r"a\.csv: column 'y': the target is missing in every row; choose another"):
         table(path, skip_missing_target=True)
+
+
+def test_a_whole_block_of_rows_without_a_target_is_left_out_of_figures_and_samples(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'' if i < 2500 else i % 3}\n" for i in range(4000)]
+    path = write(tmp_path / "a.csv", "x,y\n" + "".join(rows))
+    model = TabularModel.for_table(table(path, skip_missing_target=True), ())
+    kept = write(tmp_path / "kept.csv", "x,y\n" + "".join(rows[2500:]))
+    figures = model.evaluate(path, skip_missing_target=True, verbose=False)
+    assert figures == {**model.evaluate(kept, verbose=False), "skipped": 2500}
+    X, _ = sample(model, path, 20, skip_missing_target=True, verbose=False)
+    assert X.tobytes() == sample(model, kept, 20, verbose=False)[0].tobytes()
