@@ -379,11 +379,15 @@ for names in eval(input_):
 # Races and versions -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(8, marks=pytest.mark.heavy)])
+SMALL = "import cache_places\n_, warned = cache_places.run_kernels()\nassert warned == []\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "code"), [(3, SMALL), pytest.param(8, TRAIN, marks=pytest.mark.heavy)], ids=["kernels", "trainings"]
+)
 def test_processes_that_start_cold_at_once_all_succeed(
-    count: int, tmp_path: Path, outputs: list[str], tried: Tried
+    count: int, code: str, tmp_path: Path, outputs: list[str], tried: Tried
 ) -> None:
-    code = TINY if count < 8 else TRAIN
     root = str(tmp_path / "cache")
     found = results([start_python(code, "-W", "error", FASTMLP_CACHE_DIR=root) for _ in range(count)])
     assert found == [(outputs[: len(found[0][0])], "")] * count
