@@ -1,8 +1,9 @@
 """Fixtures and hooks of all tests.
 
 Property tests run 200 examples each, the same ones in every run. `--hypothesis-profile=heavy` runs 20,000 random ones.
-With FASTMLP_TEST_COLD=1, compiled code is cached in a new folder for this session. A test can report the number of its
-cases, `tried("a save killed at every system call", 87)`. A table at the end shows these numbers.
+`-n auto` (pytest-xdist) runs whole files in as many processes as there are cores. With FASTMLP_TEST_COLD=1, compiled
+code is cached in a new folder for this session. A test can report the number of its cases,
+`tried("a save killed at every system call", 87)`. A table at the end shows these numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import shutil
 import signal
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -31,9 +32,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TRIED = pytest.StashKey[dict[str, int]]()
-_COLD = tempfile.mkdtemp(prefix="fastmlp-tests-") if os.environ.get("FASTMLP_TEST_COLD") == "1" else ""
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+_COLD = tempfile.mkdtemp(prefix="fastmlp-tests-") if os.environ.get("FASTMLP_TEST_COLD") == "1" and not _WORKER else ""
 if _COLD:
     os.environ["FASTMLP_CACHE_DIR"] = _COLD  # before any test imports the kernels, and for its subprocesses
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _share_of_compilation() -> None:
+    """Compile the kernels of one dtype in each of two workers, which would otherwise both compile all that they need.
+
+    The workers end at about the same time, and load the kernels of the other dtype from the cache: 40 s earlier.
+    """
+    dtype = {"gw0": "float32", "gw1": "float64"}.get(_WORKER)
+    if dtype is not None:
+        from fastmlp._engine.warmup import kernel_versions
+
+        for kernel, version in kernel_versions():
+            if version == dtype:
+                kernel.address(version)
 
 
 @pytest.fixture
@@ -45,6 +62,19 @@ def tried(request: pytest.FixtureRequest) -> Tried:
         table[what] = table.get(what, 0) + cases
 
     return count
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _WORKER:
+        session.config.workeroutput["cases tried"] = session.config.stash.get(_TRIED, {})  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add the cases that a worker tried."""
+    table = node.config.stash.setdefault(_TRIED, {})
+    for what, cases in getattr(node, "workeroutput", {}).get("cases tried", {}).items():
+        table[what] = table.get(what, 0) + cases
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

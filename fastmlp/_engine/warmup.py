@@ -8,6 +8,8 @@ import pkgutil
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from fastmlp import kernels
 from fastmlp._display.progress import CountLine
 from fastmlp.kernels.host import threads
@@ -24,16 +26,21 @@ def warmup(verbose: bool | int | str = "auto") -> int:
     verbose : {"auto", True, False}
         Whether to show a line of progress; "auto" shows it in a terminal and in a notebook.
     """
-    packages = pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
-    modules = [importlib.import_module(each.name) for each in packages]
-    all_kernels = {id(kernel): kernel for module in modules for kernel in kernels_among(vars(module).values())}
-    usable = [kernel for kernel in all_kernels.values() if not kernel.parallel or threads.layer() != "none"]
-    versions = [(kernel, dtype) for kernel in usable for dtype in kernel.dtypes]
+    versions = kernel_versions()
     with contextlib.closing(CountLine(verbose, "compiling kernels", len(versions))) as progress:
         for done, (kernel, dtype) in enumerate(versions, 1):
             kernel.address(dtype)
             progress.update(done)
     return len(versions)
+
+
+def kernel_versions() -> list[tuple[Kernel, np.dtype[Any]]]:
+    """Return every kernel that this system can run, with each dtype that it has a version for."""
+    packages = pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
+    modules = [importlib.import_module(each.name) for each in packages]
+    all_kernels = {id(kernel): kernel for module in modules for kernel in kernels_among(vars(module).values())}
+    usable = [kernel for kernel in all_kernels.values() if not kernel.parallel or threads.layer() != "none"]
+    return [(kernel, dtype) for kernel in usable for dtype in kernel.dtypes]
 
 
 def kernels_among(values: Iterable[Any]) -> Iterator[Kernel]:

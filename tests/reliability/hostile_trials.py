@@ -17,7 +17,7 @@ from model_files import PARTS, as_version_1, dumped, joined, sealed, split
 from fastmlp import Dense, Nadam, Network
 from fastmlp.optimizers import SGD
 from fastmlp.schedules import SCHEDULES
-from fastmlp.tables import TableError, TabularModel
+from fastmlp.tables import TableError, TableWarning, TabularModel
 
 
 def _resident() -> int:
@@ -76,7 +76,7 @@ def table_mutations(version: str, count: int, folder: str) -> None:
         path.write_bytes(table_mutation(good, seed))
         model = loads.load(path, kind=TabularModel)
         if model is not None:
-            with contextlib.suppress(TableError):  # a column or class may be called otherwise now
+            with contextlib.suppress(TableError, TableWarning):  # a column, class or category has another name now
                 model.evaluate(csv, verbose=False)
             model.save(path)
     print(loads.refused + loads.accepted, loads.refused, loads.accepted)
