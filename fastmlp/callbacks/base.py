@@ -154,7 +154,7 @@ class Callback(AttributeHints):
         batch : int
             The number of the batch in its epoch, counted from 0.
         logs : dict of str to float
-            "loss": the loss of the batch before the step, including penalties.
+            "loss": the loss of the batch before the step, including penalties; NaN if all its rows have the weight 0.
         """
 
     def on_steps_end(self, batch: int) -> None:

@@ -261,7 +261,8 @@ def predicted_versus_true(
     for output, name in enumerate(names):
         points = true[drawn, output], predicted[drawn, output]
         handles += axes.plot(*points, "o", color=canvas.line_style(output)["color"], **marker)
-        r2 = f"R² = {metrics.r2(true[:, output], predicted[:, output]):.4g}"
+        known = len(true) > 1
+        r2 = f"R² = {metrics.r2(true[:, output], predicted[:, output]):.4g}" if known else "R² needs two rows"
         texts.append(r2 if outputs == 1 and display_labels is None else f"{name}: {r2}")
     rows_drawn, rows = len(true[drawn]), len(true)
     canvas.labels(axes, "true" if rows_drawn == rows else f"true ({rows_drawn:,} of {rows:,} rows shown)", "predicted")

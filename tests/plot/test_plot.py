@@ -419,6 +419,11 @@ def test_points_diagonal_and_r2_are_drawn():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("true", "predicted")
 
 
+def test_a_single_point_has_no_r2():
+    [axes] = plot.predicted_versus_true([1.0], [5.0]).axes
+    assert legend(axes) == ["R² needs two rows"]
+
+
 def test_each_output_has_a_colour_and_r2():
     true = np.array([[1.0, 5.0], [2.0, 7.0]])
     [axes] = plot.predicted_versus_true(true, true, display_labels=["x", "y"]).axes
