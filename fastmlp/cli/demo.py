@@ -154,9 +154,9 @@ def _hints(data: Dataset, rows: Split, fitted: Fitted) -> list[str]:
     """Return what the training suggests."""
     from fastmlp.tables import hints
 
-    predicted = fitted.network.predict(data.X[rows.validation]).argmax(axis=1)
+    outputs = fitted.network.predict(data.X[rows.validation])
     y, training = data.y[rows.validation], data.y[rows.train]
-    found = hints.class_hints("validation", y, predicted, training, data.target_names)
+    found = hints.class_hints("validation", y, outputs, training, data.target_names)
     return [*hints.curve_hints(fitted.history.history), *found]
 
 

@@ -55,7 +55,7 @@ def duplicate_hints(share: float | None) -> list[str]:
 
 
 def class_hints(
-    part: str, y: NDArray[Any], predicted: NDArray[Any], training: NDArray[Any], classes: Sequence[str]
+    part: str, y: NDArray[Any], outputs: NDArray[Any], training: NDArray[Any], classes: Sequence[str]
 ) -> list[str]:
     """Return whether a model of classes is no better than always predicting the class of most training rows.
 
@@ -63,20 +63,30 @@ def class_hints(
     ----------
     part : str
         What the rows are called: "validation" or "training".
-    y, predicted : ndarray of shape (n,)
-        Indices of the true and the predicted classes.
+    y : ndarray of shape (n,)
+        Indices of the true classes.
+    outputs : ndarray of shape (n, classes)
+        The predicted probabilities.
     training : ndarray
         The class indices of the training rows.
     classes : sequence of str
         The names of the classes.
     """
-    majority = int(np.bincount(training).argmax())
-    accuracy, constant = float((y == predicted).mean()), float((y == majority).mean())
+    shares = np.bincount(training, minlength=outputs.shape[1]) / len(training)
+    majority = int(shares.argmax())
+    accuracy, constant = float((y == outputs.argmax(axis=1)).mean()), float((y == majority).mean())
     if accuracy > constant or constant == 1:
         return []
+    # Where one class is rare, a good model may always predict the other one.
+    learned = _log_loss(outputs[np.arange(len(y)), y]) < _log_loss(shares[y])
+    rest = (
+        ", but its probabilities are better than the shares of the classes"
+        if learned
+        else ": nothing useful was learned"
+    )
     return [
         f"On the {part} rows, the accuracy of {accuracy:.4f} is no better than that of always predicting "
-        f"{classes[majority]!r}, {constant:.4f}: nothing useful was learned."
+        f"{classes[majority]!r}, {constant:.4f}{rest}."
     ]
 
 
@@ -106,6 +116,11 @@ def number_hints(part: str, y: NDArray[Any], predicted: NDArray[Any], mean: floa
 def _only_rose(losses: Sequence[float]) -> bool:
     """Return whether every loss is higher than the first one."""
     return len(losses) > 1 and min(losses[1:]) > losses[0]
+
+
+def _log_loss(probabilities: NDArray[Any]) -> float:
+    """Return the mean log loss of the probabilities of the true classes."""
+    return -float(np.log(np.maximum(probabilities, 1e-7)).mean())
 
 
 def _root_mean_square(values: NDArray[Any]) -> float:

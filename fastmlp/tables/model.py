@@ -511,7 +511,7 @@ class TabularModel(AttributeHints):
         y, outputs = self.answers(table, part)
         target = self.schema.target
         if isinstance(target, ClassTarget):
-            return hints.class_hints(part, y, outputs.argmax(axis=1), table.y, target.classes)
+            return hints.class_hints(part, y, outputs, table.y, target.classes)
         return hints.number_hints(part, y, outputs[:, 0], target.mean)
 
     def _require_own(self, table: TrainingTable) -> None:

@@ -39,14 +39,19 @@ def test_the_losses_of_the_epochs(loss: Any, validation: Any, begin: str | None)
 
 
 def test_no_better_than_the_class_of_most_training_rows() -> None:
-    y, training = np.array([0, 0, 0, 1]), np.array([0, 0, 1])
-    assert class_hints("validation", y, y, training, "ab") == []
-    [hint] = class_hints("validation", y, np.zeros(4, int), training, "ab")
+    y, training, sure = np.array([0, 0, 0, 1]), np.array([0, 0, 1]), np.eye(2)
+    assert class_hints("validation", y, sure[y], training, "ab") == []
+    [hint] = class_hints("validation", y, sure[np.zeros(4, int)], training, "ab")
+    assert hint.endswith("always predicting 'a', 0.7500: nothing useful was learned.")
     assert hint.startswith(
         "On the validation rows, the accuracy of 0.7500 is no better than that of always predicting 'a'"
     )
-    assert class_hints("training", y, np.array([1, 1, 0, 0]), training, "ab")
-    assert class_hints("validation", np.zeros(4, int), np.zeros(4, int), training, "ab") == []  # nothing to tell apart
+    assert class_hints("training", y, sure[1 - y], training, "ab")
+    [hint] = class_hints("validation", y, np.array([[0.9, 0.1]] * 3 + [[0.51, 0.49]]), training, "ab")
+    assert hint.endswith(", but its probabilities are better than the shares of the classes.")
+    assert (
+        class_hints("validation", np.zeros(4, int), sure[np.zeros(4, int)], training, "ab") == []
+    )  # nothing to tell apart
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e-200, 1e200])
