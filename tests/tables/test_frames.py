@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 import string
 from pathlib import Path
@@ -18,7 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastmlp.tables import Schema, TableError, TabularModel, prepare, sample
+from fastmlp.tables.frames import FrameReader
 from fastmlp.tables.schema import CategoryColumn, ClassTarget, NumberColumn, NumberTarget
+from fastmlp.tables.values import parse_numbers
 
 ROWS = 60
 X = np.random.default_rng(0).normal(size=ROWS)
@@ -178,6 +181,24 @@ def test_any_texts_in_a_frame_are_those_texts_in_a_file(
     frame = make({"x": [text for text, _ in rows], "y": labels})
     options = {"categorical": ["x"] * categorical}
     assert outcome(frame, **options) == outcome(write(frame, FOLDER / "any.csv"), **options)
+
+
+@given(
+    st.one_of(
+        st.lists(st.none() | st.floats(allow_infinity=False), min_size=1, max_size=12),
+        st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=12),
+    ),
+    st.sampled_from([pd.DataFrame, pl.DataFrame, pa.table]),
+    st.sampled_from([".", ","]),
+)
+def test_numbers_of_a_frame_are_those_that_its_texts_are_read_as(values: list[Any], make: Any, decimal: str) -> None:
+    (block,) = FrameReader(make({"x": values}), decimal).blocks()
+    texts = block.columns[0]
+    found, read = parse_numbers(texts, decimal), parse_numbers(list(texts), decimal)
+    assert found is not None
+    np.testing.assert_array_equal(found, read)
+    expected = [math.nan if value is None else float(value) for value in values]
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.fixture(scope="module", autouse=True)
