@@ -95,7 +95,7 @@ def similar_file(path: str, suffix: str = "") -> str | None:
         return None
     others.sort(key=lambda other: other.lower().endswith(extension))  # of two files with one stem, the last one counts
     stems = {os.path.splitext(other.lower())[0]: os.path.join(folder, other) for other in others}
-    similar = difflib.get_close_matches(stem, stems, n=1, cutoff=0.7)
+    similar = difflib.get_close_matches(stem, stems, n=1, cutoff=0.6)
     return stems[similar[0]] if similar else None
 
 
