@@ -75,6 +75,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     _training_began = False
     _given_validation: tuple[Any, Any, Any] = (None, None, None)
+    loss_curve_: list[float]
+    validation_scores_: Any
     _best_coefs: list[NDArray[Any]]
     _best_intercepts: list[NDArray[Any]]
 
@@ -175,10 +177,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _check_callbacks(self) -> None:
         """Check that the callbacks are some, and that none monitors what a fit of an estimator does not record."""
         for callback in check_callbacks(self.callbacks or ()):
-            monitors = isinstance(callback, (EarlyStopping, ReduceLROnPlateau)) or (
-                isinstance(callback, ModelCheckpoint) and callback.save_best_only
-            )
-            if monitors and callback.monitor.startswith("val_"):
+            if isinstance(callback, ModelCheckpoint) and not callback.save_best_only:
+                continue
+            if not isinstance(callback, (EarlyStopping, ModelCheckpoint, ReduceLROnPlateau)):
+                continue
+            if callback.monitor.startswith("val_"):
                 raise ValueError(
                     f"{type(callback).__name__} monitors {callback.monitor!r}, but an estimator gives callbacks only "
                     "the loss; monitor 'loss', or set early_stopping=True, which scores rows that are not trained on"
@@ -234,7 +237,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
             for name, changes in numbers.items():
                 setattr(self, name, nested.with_numbers(self, name, changes))
         except BaseException:
-            vars(self).update(before)
+            self.__dict__.update(before)
             raise
         return self
 

@@ -98,6 +98,6 @@ def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
             inner[name][rest] = value
         else:
             numbers[name] = value
-    for name, rest in inner.items():
-        numbers[name] = _changed(numbers[name], rest)
+    for name, changes_inside in inner.items():
+        numbers[name] = _changed(numbers[name], changes_inside)
     return dataclasses.replace(settings, **numbers)

@@ -78,7 +78,7 @@ class EstimatorNetwork:
 
     def has_threads(self, n_threads: Any) -> bool:
         """Return whether the network uses so many threads. A value that no fit would accept is ignored."""
-        valid = n_threads is None or (isinstance(n_threads, Integral) and n_threads >= 1)
+        valid = n_threads is None or (isinstance(n_threads, Integral) and int(n_threads) >= 1)
         return not valid or n_threads == engine_of(self.network).threads
 
     def adapted(self, coefs: Sequence[NDArray[Any]], n_threads: Any) -> EstimatorNetwork:
