@@ -492,3 +492,18 @@ def test_names_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     many = Network([6, 2], seed=0)
     engine_of(many).names = names.Names(tuple("abcdef"))
     assert "a, b, c, d, ...<" in many._repr_html_()
+
+
+def test_a_pickle_of_a_network_without_names_is_read() -> None:
+    state = trained(frame(), NAMES).__getstate__()
+    del state["feature_names"], state["classes"]  # as before networks knew names
+    old = Network.__new__(Network)
+    old.__setstate__(state)
+    assert (old.feature_names, old.classes) == (None, None)
+
+
+@pytest.mark.parametrize("other", [names.Names(("c", "b", "a")), names.Names(classes=("no", "yes"))])
+def test_names_that_another_thread_has_set_meanwhile_are_not_replaced(other: names.Names) -> None:
+    names.Names(COLUMNS, CLASSES).check_agreement(names.Names())
+    with pytest.raises(RuntimeError, match="another thread has trained this network on columns or labels with other"):
+        names.Names(COLUMNS, CLASSES).check_agreement(other)
