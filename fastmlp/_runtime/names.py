@@ -94,6 +94,13 @@ _OTHERS = {
     "l1": "l1reg l1penalty",
     "weight_init": "kernelinitializer initializer init weightinitializer",
     "bias_init": "biasinitializer",
+    # arguments of the estimators
+    "max_iter": "epochs nepochs numepochs nbepoch maxepochs niter iterations",
+    "hidden_layer_sizes": "layers hidden hiddenlayers hiddensizes units",
+    "random_state": "seed randomseed",
+    "n_threads": "njobs threads numthreads workers",
+    "n_iter_no_change": "patience earlystoppingrounds earlystoppingpatience",
+    "validation_fraction": "validationsplit valsplit testsize",
     # arguments of optimizers, schedules and numbers of activations
     "learning_rate": "lr eta stepsize learningrateinit initiallearningrate baselr",
     "initial_learning_rate": "lr eta learningrate learningrateinit baselr maxlr",
@@ -161,6 +168,11 @@ _OTHERS = {
     "target_names": "classes labels",
     "description": "descr",
     "to_dict": "getconfig todictionary",
+}
+
+_ESTIMATOR_ADVICE = {
+    **dict.fromkeys(("lr", "eta"), "did you mean 'learning_rate_init'?"),
+    "monitor": "early_stopping=True watches the score of validation rows; callbacks=[...] takes EarlyStopping",
 }
 
 # What to do instead, where no name has the same meaning: by the function or class, and the wrong name.
@@ -240,6 +252,8 @@ ADVICE: dict[str, dict[str, str]] = {
         "verbose": "leave it out",
         "save_weights_only": "leave it out; net.save(path, optimizer=False) writes weights alone",
     },
+    "MLPClassifier()": _ESTIMATOR_ADVICE,
+    "MLPRegressor()": _ESTIMATOR_ADVICE,
     "load_breast_cancer()": {
         "return_X_y": "write data = load_breast_cancer(), then data.X and data.y",
         "as_frame": "write pandas.DataFrame(data.X, columns=data.feature_names)",

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from fastmlp._data.weights import check_weights
+from fastmlp._runtime.names import check_keywords
 from fastmlp.callbacks import Callback
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
@@ -130,6 +131,7 @@ class MLPClassifier(CompiledMLP, neural_network.MLPClassifier):
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
+    @check_keywords
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
@@ -426,6 +428,7 @@ class MLPRegressor(CompiledMLP, neural_network.MLPRegressor):
         **PARAMETERS,
     }
 
+    @check_keywords
     def __init__(
         self,
         loss: str | Loss = "squared_error",
