@@ -242,8 +242,10 @@ def _totals(
     elif average != "macro":
         raise ValueError(f"average must be 'binary' or 'macro', got {average!r}")
     is_true, is_predicted = true[:, None] == classes, pred[:, None] == classes
-    sums = (weighted_sum(members, weights) for members in (is_true & is_predicted, is_predicted, is_true))
-    return _Totals(*sums, classes)
+    both, predicted, actual = (
+        weighted_sum(members, weights) for members in (is_true & is_predicted, is_predicted, is_true)
+    )
+    return _Totals(both, predicted, actual, classes)
 
 
 def _mean_quotient(name: str, numerators: Floats, denominators: Floats, classes: NDArray[Any], what: str) -> float:

@@ -218,7 +218,8 @@ def _rate(weights: Floats, name: str, label: int) -> Floats:
     if weights[-1] <= 0:
         warn_undefined(f"the {name} rate", f"no sample of positive weight is of class {label}", np.nan)
         return np.full(len(weights), np.nan)
-    return weights / weights[-1]
+    rate: Floats = weights / weights[-1]
+    return rate
 
 
 def undefined_roc_auc(true: NDArray[Any], scores: NDArray[Any], weights: Floats) -> Undefined | None:
