@@ -34,7 +34,7 @@ def split(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str
 
 def numbers_of_all(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the numbers of the values of an estimator's parameters, as `optimizer__learning_rate`."""
-    settings = {name: _settings(name, params[name]) for name in _TABLES}
+    settings = {name: _settings(name, params[name]) for name in _TABLES if name in params}  # a subclass may have fewer
     return {
         f"{name}__{key}": value
         for name, each in settings.items()

@@ -179,6 +179,15 @@ def test_wrong_nested_parameters_are_refused_as_in_scikit_learn(parameters: dict
         classifier(optimizer=Adam()).set_params(**parameters)
 
 
+def test_a_subclass_may_have_fewer_parameters() -> None:
+    class Fixed(ours.MLPRegressor):  # type: ignore[misc]
+        def __init__(self, alpha: float = 0.1) -> None:
+            super().__init__(alpha=alpha, hidden_layer_sizes=(3,), max_iter=2)
+
+    model = clone(Fixed().set_params(alpha=0.5)).fit(X, Y)
+    assert model.get_params() == {"alpha": 0.5}
+
+
 def test_searches_vary_the_numbers_of_an_optimizer() -> None:
     given = SGD(0.1)
     pipeline = make_pipeline(StandardScaler(), classifier(optimizer=given))
