@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import ACTIVATIONS, CENTRES, LOSSES, PAIRS
+from cases import ACTIVATIONS, CENTRES, LOSSES, PAIRS, each_part_once
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 from sklearn.neural_network import MLPClassifier
 
@@ -63,7 +63,7 @@ def assert_same(first: Any, second: Any) -> None:
 # Gradients -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", each_part_once(PAIRS))
 def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
     hidden, output = (PAIRS[name].layers[i].activation for i in (1, -1))
     layers: list[int | Dense] = [

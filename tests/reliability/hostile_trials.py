@@ -186,7 +186,7 @@ def large_counters(version: str, folder: str) -> None:
     print(loads.accepted)
 
 
-def changing(folder: str) -> None:
+def changing(refused: int, folder: str) -> None:
     """Load a file while another thread truncates, extends and rewrites it in place."""
     good = [blob for version in ("1", "2") for blob in good_files(Path(folder), version)]
     loads, over = Loads(), threading.Event()
@@ -207,7 +207,7 @@ def changing(folder: str) -> None:
     thread = threading.Thread(target=change)
     thread.start()
     try:
-        while loads.refused < 300:
+        while loads.refused < refused:
             network = loads.load(path)
             assert network is None or network.architecture.inputs in (1, 2, 3)
     finally:

@@ -111,6 +111,9 @@ def test_the_largest_counters_hang_no_optimizer_or_schedule(
     tried("a training that goes on from step 2^62 - 1", cases)
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused_or_whole(trials: Trials, tmp_path: Path, tried: Tried) -> None:
-    (cases,) = trials.make(f"changing({str(tmp_path)!r})", 60)
+@pytest.mark.parametrize("refused", [40, pytest.param(300, marks=pytest.mark.heavy)])
+def test_a_file_that_changes_while_it_is_read_is_refused_or_whole(
+    trials: Trials, tmp_path: Path, refused: int, tried: Tried
+) -> None:
+    (cases,) = trials.make(f"changing({refused}, {str(tmp_path)!r})", 60)
     tried("a load of a file that is cut, grown and rewritten meanwhile", cases)
