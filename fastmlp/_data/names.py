@@ -252,7 +252,10 @@ def label_array(y: Any) -> NDArray[Any] | None:
         return array
     if (type(y) is np.ndarray and y.dtype.kind in "fiub") or is_frame(y) or not hasattr(y, "__array__"):
         return None
-    array = series_array(y)
+    try:
+        array = series_array(y)
+    except ValueError:  # a broken __array__, which the check of numbers reports
+        return None
     if array.dtype.kind == "O" and any(isinstance(label, str) for label in array.flat):
         return array
     return array if array.dtype.kind in "UT" else None
