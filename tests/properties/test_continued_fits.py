@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 from pathlib import Path
@@ -33,74 +34,66 @@ def reloaded(network: Network, folder: Path) -> Network:
     return Network.load(folder / "network.safetensors")
 
 
-def copied(network: Network, how: str, folder: Path) -> Network:
-    return reloaded(network, folder) if how == "file" else COPIES[how](network)
+def copied(network: Network, how: str, folder: Path, case: Case) -> Network:
+    """Return the network itself, a copy, or what a file of it gives, which answers to the bit as the network does."""
+    if how == "nothing":
+        return network
+    copy_of_it = reloaded(network, folder) if how == "file" else COPIES[how](network)
+    assert answers(copy_of_it, **case.data()) == answers(network, **case.data())
+    return copy_of_it
 
 
 @given(
     case=cases(weights=("none", "random")),
+    epochs=st.integers(2, 4),
     first=st.integers(1, 3),
-    second=st.integers(1, 3),
+    after=st.integers(1, 12),
     batch_size=st.integers(1, 50),
     shuffle=st.booleans(),
     split=st.sampled_from((0.0, 0.3)),
     how=st.sampled_from(("nothing", "file", *COPIES)),
 )
-def test_a_fit_in_two_parts_is_one_fit(
-    case: Case, first: int, second: int, batch_size: int, shuffle: bool, split: float, how: str, folder: Path
+def test_a_fit_in_parts_is_one_fit(
+    case: Case,
+    epochs: int,
+    first: int,
+    after: int,
+    batch_size: int,
+    shuffle: bool,
+    split: float,
+    how: str,
+    folder: Path,
 ) -> None:
-    """To the bit: epochs a, then b, with a copy or a file between them. Dropout and schedules count the steps."""
+    """To the bit: epochs a, then b; and Ctrl-C after any step, then the rest. Each with a copy or a file between them.
+
+    Dropout, shuffles and schedules count the epochs and steps of both parts.
+    """
     validated = {"validation_split": split, "metrics": metrics_of(case.loss)} if split and case.rows > 3 else {}
     fit = {**case.data(), **validated, "batch_size": batch_size, "shuffle": shuffle}
-    whole, parts = case.network(), case.network()
-    expected = state_after(whole, **fit, epochs=first + second)
-    halves = state_after(parts, **fit, epochs=first)
-    if halves["error"]:
-        assert halves == expected
-        return
-    if how != "nothing":
-        before = answers(parts, **case.data())
-        parts = copied(parts, how, folder)
-        assert answers(parts, **case.data()) == before
-    assert parts.epoch == first
-    history = [*_rows(halves["history"], first), *_rows(state_after(parts, **fit, epochs=second)["history"], second)]
-    assert bits(parts) == {name: expected[name] for name in bits(parts)}
-    if not expected["error"]:
-        assert history == _rows(expected["history"], first + second)
-
-
-def _rows(history: str, epochs: int) -> list[str]:
-    """Return the entries of a history, one for each epoch."""
-    columns: dict[str, list[float]] = eval(history, {"nan": float("nan"), "inf": float("inf")})
-    return [repr({name: values[i] for name, values in columns.items()}) for i in range(epochs)]
-
-
-@given(
-    case=cases(),
-    after=st.integers(1, 12),
-    batch_size=st.integers(1, 20),
-    shuffle=st.booleans(),
-    how=st.sampled_from(("nothing", "file", *COPIES)),
-)
-def test_an_interrupted_fit_that_is_resumed_is_one_fit(
-    case: Case, after: int, batch_size: int, shuffle: bool, how: str, folder: Path
-) -> None:
-    """To the bit: Ctrl-C after any step, a copy or a file, and a fit of the epochs that are left."""
-    epochs = 3
-    fit = {**case.data(), "batch_size": batch_size, "shuffle": shuffle}
-    whole, parts = case.network(), case.network()
+    whole, parts, interrupted = case.network(), case.network(), case.network()
     expected = state_after(whole, **fit, epochs=epochs)
     if expected["error"]:
         return
-    try:
-        parts.fit(**fit, epochs=epochs, verbose=False, callbacks=[Interruption(after)])
-    except KeyboardInterrupt:
-        assert parts.step == after
-    if how != "nothing":
-        parts = copied(parts, how, folder)
-    if parts.epoch < epochs:
-        parts.fit(**fit, epochs=epochs - parts.epoch, verbose=False)
-    assert bits(parts) == {name: expected[name] for name in bits(parts)}
+    first = min(first, epochs - 1)
+    histories = [state_after(parts, **fit, epochs=first)["history"]]
+    parts = copied(parts, how, folder, case)
+    histories.append(state_after(parts, **fit, epochs=epochs - first)["history"])
+    assert bits(parts) == bits(whole)
+    assert [entry for history in histories for entry in entries(history)] == entries(expected["history"])
+
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupted.fit(**fit, epochs=epochs, verbose=False, callbacks=[Interruption(after)])
+    assert interrupted.step == min(after, whole.step)
+    interrupted = copied(interrupted, how, folder, case)
+    if interrupted.epoch < epochs:
+        interrupted.fit(**fit, epochs=epochs - interrupted.epoch, verbose=False)
+    assert bits(interrupted) == bits(whole)
+
+
+def entries(history: str) -> list[str]:
+    """Return the entries of a history, one for each epoch."""
+    columns: dict[str, list[float]] = eval(history, {"nan": float("nan"), "inf": float("inf")})
+    return [repr(dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
 
 
 @given(cases(), st.integers(1, 3))

@@ -15,16 +15,18 @@ from steps import assert_equal_training, assert_equal_weights, step_cases, weigh
 Pairs = list[tuple[Any, Any]]
 
 
-def permuted_rows(data: dict[str, Any], order: Array) -> dict[str, Any]:
-    return {name: None if array is None else array[order] for name, array in data.items()}
+@given(step_cases(), st.randoms(use_true_random=False), st.floats(1e-6, 1e6))
+def test_the_order_of_rows_and_a_common_factor_of_their_weights_change_nothing(
+    case: Case, random: Any, factor: float
+) -> None:
+    """Predictions to the bit. Loss, gradients and one step to the derived bound.
 
-
-@given(step_cases(), st.randoms(use_true_random=False))
-def test_the_order_of_rows_changes_nothing(case: Case, random: Any) -> None:
-    """Predictions to the bit. Loss, gradients and one step to the derived bound, since sums over rows are reordered."""
+    The sums over the rows are reordered, and a weight times the factor is rounded.
+    """
     network, data = case.network(), case.data()
     order = np.array(random.sample(range(case.rows), case.rows))
-    other = permuted_rows(data, order)
+    weights = np.ones(case.rows) if data["sample_weight"] is None else data["sample_weight"]
+    other = {"X": data["X"][order], "y": data["y"][order], "sample_weight": factor * weights[order]}
     assert_same_bits(network.predict(other["X"]), network.predict(data["X"])[order])
     assert_equal_training(network, data, other, bounded(network, *data.values()))
 

@@ -89,6 +89,8 @@ def numbers_for(case: Case, dtypes: dict[str, str]) -> dict[str, Any]:
             data[name] = rng.integers(0, 2, data[name].shape) if whole else rng.integers(0, 9, data[name].shape) / 8
         else:  # rows of probabilities
             data[name] = np.eye(case.outputs)[rng.integers(0, case.outputs, case.rows)]
+    if data["sample_weight"] is not None:
+        data["sample_weight"][0] = 1  # not all are 0
     return data
 
 

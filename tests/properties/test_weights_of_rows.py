@@ -26,14 +26,6 @@ def test_a_row_of_weight_k_is_k_rows(case: Case, drawn: Any) -> None:
     assert_equal_training(network, weighted, repeated, bounded(network, *repeated.values()))
 
 
-@given(step_cases(weights=("random", "some zero")), st.floats(1e-6, 1e6))
-def test_a_common_factor_of_the_weights_changes_nothing(case: Case, factor: float) -> None:
-    """To the derived bound: a weight times the factor is rounded, and so is the sum. In loss, gradients and a step."""
-    network, data = case.network(), case.data()
-    scaled = {**data, "sample_weight": factor * data["sample_weight"]}
-    assert_equal_training(network, data, scaled, bounded(network, *data.values()))
-
-
 @given(cases(), st.integers(-40, 40), st.integers(1, 50))
 def test_a_power_of_two_as_the_factor_of_all_weights_changes_no_bit(case: Case, power: int, batch_size: int) -> None:
     """To the bit, over a whole fit with batches and dropout: powers of two scale weights, sums and ratios exactly.
@@ -50,21 +42,13 @@ def test_a_power_of_two_as_the_factor_of_all_weights_changes_no_bit(case: Case, 
 
 
 @given(labelled_cases(weights=("none", "random")), st.data(), st.integers(1, 50))
-def test_the_weight_of_a_class_is_the_weight_of_its_rows(case: Case, drawn: Any, batch_size: int) -> None:
-    """To the bit: both are one product of two numbers in float64."""
+def test_labels_and_their_weights_are_rows_with_a_one_and_weights(case: Case, drawn: Any, batch_size: int) -> None:
+    """To the bit: the kernels make a row with a one of each label, and both weights are one product in float64."""
     data = case.data()
     factors = drawn.draw(st.dictionaries(st.integers(0, case.outputs - 1), st.floats(0.25, 4.0), min_size=1))
-    by_row = np.array([factors.get(label, 1.0) for label in data["y"]])
-    given_weights = 1.0 if data["sample_weight"] is None else data["sample_weight"]
+    weights = np.array([factors.get(label, 1.0) for label in data["y"]])
+    weights = weights if data["sample_weight"] is None else data["sample_weight"] * weights
     fit = {"epochs": 2, "batch_size": batch_size}
     by_class = state_after(case.network(), **data, **fit, class_weight=factors)
-    assert state_after(case.network(), **{**data, "sample_weight": given_weights * by_row}, **fit) == by_class
-
-
-@given(labelled_cases(), st.integers(1, 50))
-def test_labels_are_rows_with_a_one(case: Case, batch_size: int) -> None:
-    """To the bit: the kernels make a row with a one of each label."""
-    data = case.data()
-    rows = {**data, "y": np.eye(case.outputs)[data["y"]]}
-    fit = {"epochs": 2, "batch_size": batch_size}
-    assert state_after(case.network(), **data, **fit) == state_after(case.network(), **rows, **fit)
+    rows = {"X": data["X"], "y": np.eye(case.outputs)[data["y"]], "sample_weight": weights}
+    assert state_after(case.network(), **rows, **fit) == by_class
