@@ -35,6 +35,7 @@ from fastmlp._io.atomic import write_atomically
 from fastmlp._io.model_header import METADATA_LIMIT, NAME_LIMIT, Entry
 from fastmlp._runtime import memory
 from fastmlp._runtime.checks import repeated_name
+from fastmlp._runtime.file_kinds import file_kind, is_text
 
 FORMAT = "fastmlp"
 VERSION = "2"  # the version that is written
@@ -42,9 +43,19 @@ VERSIONS = ("1", "2")  # all that are read
 DTYPES: dict[str, np.dtype[Any]] = {"F64": np.dtype("<f8"), "I64": np.dtype("<i8"), "F32": np.dtype("<f4")}
 HEADER_LIMIT = 1 << 23  # bytes; some 10,000 layers. It bounds what a hostile header can make a reader do.
 
+_SAMPLE_BYTES = 1 << 12  # which decide of what kind a file is
 _ZEROS = "0" * 64
 _DIGEST = model_header.DIGEST
 _OWN_KEYS = ("sha256", "format", "format_version")
+
+_COPY_WEIGHTS = "copy its weights: net.set_weights([(W, b), ...]), with W of shape (inputs, units)"
+_ADVICE = {  # for files of other kinds
+    "a PyTorch file": "load it with torch, and import the module with fastmlp.from_torch(module)",
+    "a Python pickle": "load it with pickle or joblib; fastmlp.from_sklearn imports scikit-learn's models",
+    "a Keras model": f"load it with Keras, and {_COPY_WEIGHTS}",
+    "an HDF5 file": f"if it is a Keras model, load it with Keras, and {_COPY_WEIGHTS}",
+    "an ONNX model": f"fastmlp writes ONNX but does not read it; {_COPY_WEIGHTS}",
+}
 
 
 class Content(NamedTuple):
@@ -188,6 +199,9 @@ def _read(file: BinaryIO, size: int, accept: Accept) -> Content:
 
 
 def _read_header(file: BinaryIO, size: int) -> bytes:
+    if size == 0:
+        raise ValueError("the file is empty")
+    _refuse_other_kinds(file)
     if size < 8:
         raise ValueError(f"it is truncated: it has {size} bytes, fewer than the 8 of the header's length")
     length = int.from_bytes(file.read(8), "little")
@@ -201,6 +215,18 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
     if len(header) != length:
         raise ValueError("it became shorter while it was read")
     return header
+
+
+def _refuse_other_kinds(file: BinaryIO) -> None:
+    """Raise ValueError that names a file of another kind. A file whose header begins with "{" is taken for a model."""
+    start = file.read(_SAMPLE_BYTES)
+    file.seek(0)
+    if len(start) < 8 or start[8:9] == b"{":
+        return
+    kind = file_kind(start) or ("a text file" if is_text(start) else None)
+    if kind is not None:
+        advice = _ADVICE.get(kind, "give a file that `save` or `fastmlp train` wrote")
+        raise ValueError(f"the file is {kind}; {advice}")
 
 
 def _check_format(metadata: Mapping[str, str]) -> str:

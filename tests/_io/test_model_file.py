@@ -2,10 +2,14 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
+import pickle
+import re
 import stat
 import tracemalloc
+import zipfile
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,7 +151,7 @@ def test_the_crafted_header_of_these_tests_is_good_where_nothing_is_wrong(path, 
 
 
 CRAFTED = {
-    "empty": (b"", "truncated: it has 0 bytes"),
+    "empty": (b"", "the file is empty"),
     "header length 0": (bytes(8) + b"{}", "header length is 0"),
     "header length huge": (
         b"\xff" * 8 + b"{}",
@@ -227,6 +231,37 @@ def test_a_hostile_file_is_refused_with_its_name_and_the_reason(path, blob, reas
     with pytest.raises(ModelFormatError, match=reason) as refused:
         read(path)
     assert str(path) in str(refused.value)
+
+
+def zipped(member):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(member, "")
+    return buffer.getvalue()
+
+
+OTHER_KINDS = {
+    "Keras": (
+        zipped("metadata.json"),
+        "the file is a Keras model; load it with Keras, and copy its weights",
+    ),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(9), "the file is an HDF5 file; if it is a Keras model, load it with Keras"),
+    "PyTorch": (zipped("model/data.pkl"), "the file is a PyTorch file; load it with torch, and import the module with"),
+    "PyTorch before 1.6": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "the file is a PyTorch file"),
+    "pickle": (pickle.dumps([1, 2]), "the file is a Python pickle; load it with pickle or joblib"),
+    "ONNX": (b"\x08\x07\x12\x07fastmlp\x1a", "the file is an ONNX model; fastmlp writes ONNX but does not read it"),
+    "Parquet": (b"PAR1" + bytes(9), "the file is a Parquet file; give a file that `save` or `fastmlp train` wrote"),
+    "gzip, long": (b"\x1f\x8b\x08" + bytes(600_000), "the file is compressed by gzip"),
+    "CSV": (b"a,b,class\n1,2,\xc3\xa4\n", "the file is a text file; give a file that"),
+    "CSV, cut in a letter": (b"a,b,class\n" + "\u00e4".encode() * 4000, "the file is a text file"),
+}
+
+
+@pytest.mark.parametrize(("blob", "reason"), OTHER_KINDS.values(), ids=OTHER_KINDS)
+def test_a_file_of_another_kind_is_named(path, blob, reason):
+    path.write_bytes(blob)
+    with pytest.raises(ModelFormatError, match=re.escape(reason)):
+        read(path)
 
 
 @pytest.mark.parametrize(
