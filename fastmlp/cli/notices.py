@@ -1,4 +1,4 @@
-"""Show the warnings of tables and metrics as lines of a command, and collect them for --json."""
+"""Show the warnings of tables as lines of a command, and collect them for --json."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from typing import TextIO
 
 @contextlib.contextmanager
 def shown(arguments: argparse.Namespace) -> Iterator[list[str]]:
-    """Show each warning of tables and metrics as a line on standard error, or with --json not at all.
+    """Show each `TableWarning` as a line on standard error, or with --json not at all.
 
     Yields
     ------
     list of str
         The messages so far, for --json.
     """
-    from fastmlp.metrics import UndefinedMetricWarning
     from fastmlp.tables import TableWarning
 
     found: list[str] = []
     with warnings.catch_warnings():
-        for kind in (TableWarning, UndefinedMetricWarning):
-            warnings.simplefilter("always", kind)
+        warnings.simplefilter("always", TableWarning)
         show = warnings.showwarning
 
         def show_or_keep(
@@ -36,7 +34,7 @@ def shown(arguments: argparse.Namespace) -> Iterator[list[str]]:
             file: TextIO | None = None,
             line: str | None = None,
         ) -> None:
-            if not issubclass(category, (TableWarning, UndefinedMetricWarning)):
+            if not issubclass(category, TableWarning):
                 show(message, category, filename, lineno, file, line)
                 return
             found.append(str(message))
