@@ -19,7 +19,7 @@ from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
 from fastmlp._engine.engine import Engine, FitJob, LayerWeights, plan_validation
 from fastmlp._runtime.checks import check_bool, optional_whole_number, whole_number
-from fastmlp._runtime.names import AttributeHints, check_keywords, refuse_other_name
+from fastmlp._runtime.names import AttributeHints, check_keywords, on_class_only, refuse_other_name
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
@@ -578,9 +578,12 @@ class Network(AttributeHints):
         """
         self._engine.save(path, optimizer=optimizer)
 
+    @on_class_only
     @classmethod
     def load(cls, path: str | Path, *, threads: int | None = None) -> Network:
         """Return the network that `save` wrote.
+
+        Call it on the class: `net = Network.load(path)`.
 
         Parameters
         ----------
@@ -591,6 +594,8 @@ class Network(AttributeHints):
 
         Raises
         ------
+        TypeError
+            If it is called on a network, which it would not change.
         OSError
             If the file cannot be read, or is a device or a pipe.
         ModelFormatError

@@ -172,7 +172,7 @@ def _shape_hint(array: NDArray[Any], architecture: Architecture, name: str) -> s
     """Return the end of a message: what the user probably meant by a y of the wrong shape."""
     if array.ndim == 2 and array.shape[1] == 1:
         return f"; np.ravel({name}) has one dimension"
-    if array.ndim == 1 and architecture.loss.targets == "values":
+    if array.ndim == 1 and architecture.loss.targets != "counts":
         return "; a network for class labels has output='softmax'"
     return ""
 

@@ -438,6 +438,31 @@ def _too_many_arguments(function: Any, owner: str, given: int) -> TypeError:
     return TypeError(f"{owner}() takes {taken} without a name, got {given} {such}{'; ' * bool(advice)}{advice}")
 
 
+class _OnClassOnly(classmethod):  # type: ignore[type-arg]
+    """A class method that raises TypeError if it is called on an instance."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Return the method of a class; of an instance, a function that raises."""
+        if instance is None:
+            return super().__get__(None, owner)
+        kind, name = type(instance).__name__, self.__func__.__name__
+
+        @functools.wraps(self.__func__)
+        def refused(*_: Any, **__: Any) -> Any:
+            raise TypeError(
+                f"{name}() returns a new {kind} and does not change this one; call it on the class, such as "
+                f"new = {kind}.{name}(...)"
+            )
+
+        return refused
+
+
+def on_class_only(method: R) -> R:
+    """Return a class method that raises TypeError if it is called on an instance, which it would not change."""
+    assert isinstance(method, classmethod)
+    return _OnClassOnly(method.__func__)  # type: ignore[return-value]
+
+
 class AttributeHints:
     """A base class whose AttributeError for an unknown attribute has a hint."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastmlp._engine.engine import Engine, engine_of
 from fastmlp._io.model_file import HEADER_LIMIT, ModelFormatError
 from fastmlp._runtime.checks import shown
-from fastmlp._runtime.names import AttributeHints, check_keywords
+from fastmlp._runtime.names import AttributeHints, check_keywords, on_class_only
 from fastmlp.callbacks import Callback
 from fastmlp.history import History
 from fastmlp.layers import Dense
@@ -82,6 +82,7 @@ class TabularModel(AttributeHints):
         """Return the target, the number of columns and the network in one line."""
         return f"TabularModel({self.schema.target.name!r} from {len(self.schema.columns)} columns; {self.network!r})"
 
+    @on_class_only
     @classmethod
     @check_keywords
     def for_table(
@@ -455,9 +456,10 @@ class TabularModel(AttributeHints):
         """
         engine_of(self.network).save(os.fspath(path), optimizer=False, table=_to_json(self.schema, self.record))
 
+    @on_class_only
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TabularModel:
-        """Load a model that `save` wrote.
+        """Return the model that `save` wrote. Call it on the class: `model = TabularModel.load(path)`.
 
         Parameters
         ----------

@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -286,3 +287,24 @@ def test_every_name_and_every_owner_of_the_tables_exists() -> None:
     assert names._OTHERS.keys() <= known
     owners = {kind.__name__ for kind in classes} | {"fastmlp", "load_breast_cancer()"}
     assert {owner.removesuffix("()").split(".")[0] for owner in ADVICE} - owners == {"load_breast_cancer"}
+
+
+def test_a_network_is_loaded_by_its_class_and_not_by_another_network(tmp_path: Path) -> None:
+    net, kept = Network([3, 2], seed=0), tmp_path / "kept.safetensors"
+    net.save(kept)
+    message = "^load\\(\\) returns a new Network and does not change this one; .* such as new = Network.load\\(...\\)$"
+    with pytest.raises(TypeError, match=message):
+        net.load(kept)
+
+    class Mine(Network):
+        """A network of a user."""
+
+        @classmethod
+        def load(cls, path: Any, **options: Any) -> Network:
+            """Load as its base class does."""
+            return super().load(path, **options)
+
+    assert type(Network.load(kept)) is Network
+    assert type(Mine.load(kept)) is Mine
+    assert inspect.signature(Network.load).parameters.keys() == {"path", "threads"}
+    assert Network.load.__doc__ == net.load.__doc__
