@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from cases import tensors
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case, answers, cases, metrics_of
+from networks import Case, answers, cases, metrics_of, state_after
 
-from fastmlp import EarlyStopping
+from fastmlp import EarlyStopping, NonFiniteLossError
 
 
 def returned(network: Any, X: Any, y: Any, sample_weight: Any) -> list[Any]:
@@ -29,7 +30,8 @@ def test_results_are_copies(case: Case) -> None:
     network, data = case.network(), case.data()
     results = returned(network, **data)
     before = [result.tobytes() for result in results]
-    network.train_on_batch(*data.values())
+    with contextlib.suppress(NonFiniteLossError):
+        network.train_on_batch(*data.values())
     returned(network, **{**data, "X": 2 * data["X"]})
     assert [result.tobytes() for result in results] == before
     state = answers(network, **data)
@@ -43,12 +45,13 @@ def test_early_stopping_leaves_the_weights_of_the_best_epoch(case: Case, patienc
     """To the bit: the weights of a fit of as many epochs as the best one needs, and its loss."""
     data = case.data()
     validated = {"validation_data": tuple(data.values()), "metrics": metrics_of(case.loss)}
-    fit = {**data, **validated, "batch_size": 16, "verbose": False}
+    fit = {**data, **validated, "batch_size": 16}
     stopped, short = case.network(), case.network()
     stopping = EarlyStopping("val_loss", patience=patience, mode=mode)
-    stopped.fit(**fit, epochs=6, callbacks=[stopping])
+    if state_after(stopped, **fit, epochs=6, callbacks=[stopping])["error"]:  # the loss became NaN
+        return
     assert stopping.best_epoch is not None
-    short.fit(**fit, epochs=stopping.best_epoch + 1)
+    state_after(short, **fit, epochs=stopping.best_epoch + 1)
     assert answers(stopped, **data) == answers(short, **data)
     losses = short.history.history["val_loss"]
     assert repr(stopping.best) == repr(losses[-1])
