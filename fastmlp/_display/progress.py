@@ -65,8 +65,8 @@ class StatusLine:
         if not self.shown:
             return
         width = _line_width(self.output)
+        self._is_open = self.output != "file"  # before the line is shown, because Ctrl-C may come right behind it
         self._write_text(f"{line}\n" if self.output == "file" else "\r" + line[:width].ljust(width))
-        self._is_open = self.output != "file"
 
     def _write_text(self, text: str) -> None:
         if self.stream is None:

@@ -51,8 +51,8 @@ _PATTERNS: tuple[tuple[Callable[[bytes], object], str], ...] = (
     (_JSON.match, "JSON"),
     (_MARKUP.match, "an HTML or XML page"),
     (lambda start: start[8:10] == b'{"' and start[2:8] == bytes(6), "a fastmlp model"),
-    (lambda start: _is_utf16(start[1::2], start[::2]), "UTF-16 text without a byte-order mark"),
-    (lambda start: _is_utf16(start[::2], start[1::2]), "big-endian UTF-16 text without a byte-order mark"),
+    (lambda start: _is_utf16(start[1::2], start[::2]), "UTF-16LE text"),
+    (lambda start: _is_utf16(start[::2], start[1::2]), "UTF-16BE text"),
 )
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import fastmlp
+from fastmlp._runtime.option_names import on_command_line
 from fastmlp.cli import check, evaluate, info, predict, summary, train, warmup
 from fastmlp.cli.interrupts import NothingWritten
 from fastmlp.cli.parser import Parser
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = list(sys.argv[1:] if argv is None else argv)
         arguments = _make_parser().parse_command(given)
         arguments.command = shlex.join(["fastmlp", *given])
-        arguments.run(arguments)
+        with on_command_line():
+            arguments.run(arguments)
         if sys.stdout is not None:  # a program may be started without standard output
             sys.stdout.flush()
     except SystemExit as stop:  # from argparse: --help, --version and wrong usage

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fastmlp._runtime.option_names import option
 from fastmlp.tables.column_checks import ColumnOptions
 from fastmlp.tables.columns import ColumnReader, ColumnValues
 from fastmlp.tables.errors import TableError, missing_column_error, warn
@@ -96,7 +97,9 @@ def _without_missing_target(path: str, columns: list[ColumnValues], target: str)
     """
     missing = next(column.missing for column in columns if column.name == target)
     if missing.all():
-        raise TableError(path, "the target is missing in every row; choose another --target", column=target)
+        raise TableError(
+            path, f"the target is missing in every row; choose another target with {option('target')}", column=target
+        )
     return [column.take(~missing) for column in columns], int(missing.sum())
 
 
@@ -115,7 +118,9 @@ def _names_to_read(
             raise missing_column_error(reader.path, name, reader.names, what)
     if target in ignore:
         raise TableError(
-            reader.path, "the target cannot be ignored; choose another --target, or do not ignore it", column=target
+            reader.path,
+            f"the target cannot be ignored; choose another target with {option('target')}, or do not ignore it",
+            column=target,
         )
     names = [name for name in reader.names if name not in ignore]
     if len(reader.names) < 2 and isinstance(reader, FrameReader):
@@ -125,7 +130,7 @@ def _names_to_read(
         raise TableError(
             reader.path,
             f"this is the only column (separator: {separator}); add columns to predict it from, or give another "
-            "separator with --separator",
+            f"separator with {option('separator')}",
             column=target,
         )
     if len(names) < 2:

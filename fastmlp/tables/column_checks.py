@@ -5,7 +5,6 @@ Examples are dates, identifiers, numbers with a unit, and numbers among which a 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
@@ -13,6 +12,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._runtime.option_names import option
 from fastmlp.tables.errors import TableError, correction_advice, quote_value
 from fastmlp.tables.values import has_comma, has_symbol, is_date, parse_number
 
@@ -23,11 +23,6 @@ MAX_CATEGORIES = 1000
 
 IDENTIFIER_ROWS = 50
 """From so many rows on, a text column with more different values than half of the rows is an identifier."""
-
-_DECIMAL_ADVICE = {  # decimal sign: what to do about numbers in another notation
-    ".": "write numbers with a point and without thousands separators, or give --decimal ',' for a decimal comma",
-    ",": "write numbers with a comma and without points, or omit --decimal",
-}
 
 
 class FirstText(NamedTuple):
@@ -87,14 +82,22 @@ class ColumnOptions:
     @property
     def categorical_advice(self) -> str:
         """Advice to read the column as categories."""
-        return f"read the column as categories with --categorical {shlex.quote(self.name)}"
+        return f"read the column as categories with {option('categorical', [self.name])}"
+
+    @property
+    def notation_advice(self) -> str:
+        """Advice on numbers in another notation."""
+        if self.decimal == ",":
+            return f"write numbers with a comma and without points, or omit {option('decimal', ',')}"
+        other = option("decimal", ",")
+        return f"write numbers with a point and without thousands separators, or give {other} for a decimal comma"
 
     @property
     def ignore_advice(self) -> str:
         """Advice to do without the column, or to choose another target."""
         if self.is_target:
-            return "choose another target with --target"
-        return f"leave the column out with --ignore {shlex.quote(self.name)}"
+            return f"choose another target with {option('target')}"
+        return f"leave the column out with {option('ignore', [self.name])}"
 
 
 def check_target_present(column: ColumnOptions, text: str, line: int) -> None:
@@ -102,7 +105,7 @@ def check_target_present(column: ColumnOptions, text: str, line: int) -> None:
     if column.is_number(text):
         raise column.error(
             f"the target is missing (found {quote_value(text)}); fill it in or remove the row, or leave all such rows "
-            "out with --skip-missing-target",
+            f"out with {option('skip_missing_target', True)}",
             line,
         )
 
@@ -122,7 +125,7 @@ def raise_mixed(column: ColumnOptions, first_text: FirstText, numbers: int, pres
     line, text = first_text
     advice = correction_advice(is_target=column.is_target)
     if column.is_number_in_other_notation(text):
-        advice = _DECIMAL_ADVICE[column.decimal]
+        advice = column.notation_advice
     raise column.error(
         f"found {quote_value(text)} among numbers ({numbers:,} of {present:,} values are numbers); {advice}, or "
         f"{column.categorical_advice}",
@@ -204,9 +207,7 @@ def check_categories(
     if is_majority(plain):
         raise_mixed(column, first_text, int(occurrences[plain].sum()), present)
     if foreign.any() and is_majority(plain | foreign):
-        raise column.error(
-            f"found {quote_value(text)}, a number in another notation; {_DECIMAL_ADVICE[column.decimal]}", line
-        )
+        raise column.error(f"found {quote_value(text)}, a number in another notation; {column.notation_advice}", line)
     if is_majority(dates):
         raise column.error(
             f"found {quote_value(text)}, a date or time; convert it to numbers, such as days since a fixed day, or "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from fastmlp._runtime.option_names import option
 from fastmlp._runtime.user_warnings import warn_user
 
 _MAX_VALUE_LENGTH = 60  # characters of a value that a message quotes
@@ -101,7 +102,7 @@ def describe_columns(names: Iterable[str], path: str = "") -> str:
     if len(found) == 1 and not isinstance(path, FrameName):
         return (
             f"The only column is {quote_value(found[0])}; if the columns are separated by another character, give it "
-            "with --separator"
+            f"with {option('separator')}"
         )
     return f"The columns are: {list_names(found)}"
 

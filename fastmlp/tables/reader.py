@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from fastmlp._display.progress import ReadingLine
+from fastmlp._runtime.option_names import option
 from fastmlp.tables.csv_file import READ_ERRORS, NamedFile, count_line_ends, open_csv
 from fastmlp.tables.errors import TableError
 from fastmlp.tables.faults import raise_fault
@@ -160,7 +161,7 @@ class Reader:
             raise TableError(
                 self.path,
                 f"found {fields}, but the header has {width} (separator: {separator}); {advice}, or give another "
-                "separator with --separator",
+                f"separator with {option('separator')}",
                 line=line,
             )
 

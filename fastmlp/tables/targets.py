@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._runtime.option_names import option
 from fastmlp.tables.column_statistics import mean_and_deviation
 from fastmlp.tables.columns import ColumnValues
 from fastmlp.tables.encode import check_magnitude
@@ -64,7 +65,7 @@ def class_target(
         raise TableError(
             path,
             f"found texts such as {target.categories[0]!r}, but regression predicts numbers; choose another target "
-            "with --target, or use --task classification",
+            f"with {option('target')}, or use {option('task', 'classification')}",
             column=target.name,
         )
     assert texts.categories is not None
@@ -99,7 +100,7 @@ def number_target(path: str, target: ColumnValues, train: Rows) -> tuple[NumberT
         raise TableError(
             path,
             f"found only {values[0]:g} in the {len(values):,} training rows, so there is nothing to predict; choose "
-            "another target with --target, or give more rows",
+            f"another target with {option('target')}, or give more rows",
             column=target.name,
         )
     schema = NumberTarget(target.name, *mean_and_deviation(path, target.name, values))
@@ -128,6 +129,6 @@ def _are_classes(values: NDArray[Any], rows: int) -> bool:
 def _too_many_error(path: str, name: str, count: int) -> TableError:
     return TableError(
         path,
-        f"found {count:,} different numbers, which are too many for classes; use --task regression",
+        f"found {count:,} different numbers, which are too many for classes; use {option('task', 'regression')}",
         column=name,
     )

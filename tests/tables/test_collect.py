@@ -26,7 +26,7 @@ def table(path: str, target: str = "y", **options: Any) -> TrainingTable:
         (
             "sold",
             {"ignore": ["sold"]},
-            "column 'sold': the target cannot be ignored; choose another --target, or do not ignore it",
+            "column 'sold': the target cannot be ignored; choose another target with target=..., or do not ignore it",
         ),
         (
             "sold",
@@ -60,7 +60,7 @@ def test_a_file_of_one_column_says_so(tmp_path: Path, target: str, message: str)
     with pytest.raises(TableError) as error:
         table(path, target)
     assert str(error.value).startswith(f"{path}: {message}")
-    assert str(error.value).endswith("with --separator")
+    assert str(error.value).endswith("with separator=...")
 
 
 def test_a_file_that_grows_between_two_readings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,23 +43,23 @@ NUMBERS = [*range(2500)]
         (
             [*NUMBERS, "abc", "x"],
             "{file}:2502: column 'x': found 'abc' among numbers (2,500 of 2,502 values are numbers); "
-            "correct it or leave the cell empty, or read the column as categories with --categorical x",
+            "correct it or leave the cell empty, or read the column as categories with categorical=['x']",
         ),
         (
             ["abc", *[5] * 20],
             "{file}:2: column 'x': found 'abc' among numbers (20 of 21 values are numbers); correct it or leave "
-            "the cell empty, or read the column as categories with --categorical x",
+            "the cell empty, or read the column as categories with categorical=['x']",
         ),
         (
             [*NUMBERS, "1_000"],
             "{file}:2502: column 'x': found '1_000' among numbers (2,500 of 2,501 values are numbers); "
-            "correct it or leave the cell empty, or read the column as categories with --categorical x",
+            "correct it or leave the cell empty, or read the column as categories with categorical=['x']",
         ),
         (
             [*NUMBERS, "7,5"],
             "{file}:2502: column 'x': found '7,5' among numbers (2,500 of 2,501 values are numbers); write "
-            "numbers with a point and without thousands separators, or give --decimal ',' for a decimal comma, or read "
-            "the column as categories with --categorical x",
+            "numbers with a point and without thousands separators, or give decimal=',' for a decimal comma, or read "
+            "the column as categories with categorical=['x']",
         ),
         (
             [*NUMBERS, " inf"],
@@ -72,42 +72,42 @@ NUMBERS = [*range(2500)]
         (
             [4, *(f"{i},5" for i in range(60))],
             "{file}:3: column 'x': found '0,5', a number in another notation; write numbers with a point and "
-            "without thousands separators, or give --decimal ',' for a decimal comma",
+            "without thousands separators, or give decimal=',' for a decimal comma",
         ),
         (
             [f"{i}.5%" for i in range(9)] * 7,
             "{file}:2: column 'x': found '0.5%', a number with a symbol; write plain numbers, or read the column as "
-            "categories with --categorical x",
+            "categories with categorical=['x']",
         ),
         (
             [f"€ {i},000.50" for i in range(1, 60)],
             "{file}:2: column 'x': found '€ 1,000.50', a number with a symbol; write plain numbers, or read the "
-            "column as categories with --categorical x",
+            "column as categories with categorical=['x']",
         ),
         (
             ["", *(f"{i % 28 + 1}.{i % 12 + 1}.2024" for i in range(2000))],
             "{file}:3: column 'x': found '1.1.2024', a date or time; convert it to numbers, such as days since a "
-            "fixed day, or leave the column out with --ignore x",
+            "fixed day, or leave the column out with ignore=['x']",
         ),
         (
             ["2024-05-31"] * 10,
             "{file}:2: column 'x': found '2024-05-31', a date or time; convert it to numbers, such as days since a "
-            "fixed day, or leave the column out with --ignore x",
+            "fixed day, or leave the column out with ignore=['x']",
         ),
         (
             [f"user {i}" for i in range(3000)],
             "{file}: column 'x': found more than 1,000 different texts such as 'user 0' in 1,024 rows, which "
-            "looks like an identifier or free text; leave the column out with --ignore x",
+            "looks like an identifier or free text; leave the column out with ignore=['x']",
         ),
         (
             [f"user {i % 31}" for i in range(60)],
             "{file}: column 'x': found 31 different texts such as 'user 0' in 60 rows, which looks like an "
-            "identifier or free text; leave the column out with --ignore x",
+            "identifier or free text; leave the column out with ignore=['x']",
         ),
         (
             [*NUMBERS, *(f"user {i}" for i in range(3000))],
             "{file}:2502: column 'x': found 'user 0' among numbers, and too many different texts for categories; "
-            "correct it, or leave the column out with --ignore x",
+            "correct it, or leave the column out with ignore=['x']",
         ),
         (
             [0, 1e308, -1e308] * 20,
@@ -156,4 +156,4 @@ def test_with_a_decimal_comma_a_point_is_refused_with_suitable_advice(
     with pytest.raises(TableError) as error:
         table(path, decimal=",")
     assert str(error.value).startswith(f"{path}:{message}")
-    assert "write numbers with a comma and without points, or omit --decimal" in str(error.value)
+    assert "write numbers with a comma and without points, or omit decimal=','" in str(error.value)

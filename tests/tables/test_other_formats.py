@@ -87,7 +87,7 @@ CASES = {
     "json lines": (lambda _: b'{"a": 1}\n{"a": 2}\n', "JSON, not CSV"),
     "page": (lambda _: b"<!DOCTYPE html><html>", "an HTML or XML page"),
     "model": (lambda folder: model(folder / "model"), "a fastmlp model"),
-    "utf-16": (lambda _: TEXT.encode("utf-16-le"), "UTF-16 text"),
+    "utf-16": (lambda _: TEXT.encode("utf-16-le"), "UTF-16LE text"),
 }
 
 

@@ -126,12 +126,12 @@ AFTER = 2 * BLOCK_ROWS + 2  # the line after the header and these rows
         (
             f"a,b\n{GOOD}1\n",
             f"{{file}}:{AFTER}: found 1 field, but the header has 2 (separator: comma); complete or remove the "
-            "row, or give another separator with --separator",
+            "row, or give another separator with separator=...",
         ),
         (
             f"a,b\n{GOOD}1,2,3\n",
             f"{{file}}:{AFTER}: found 3 fields, but the header has 2 (separator: comma); put quotes around texts "
-            "that contain the separator, or give another separator with --separator",
+            "that contain the separator, or give another separator with separator=...",
         ),
         (
             f'a,b\n{GOOD}1,"x\n2,y\n',
@@ -174,11 +174,13 @@ AFTER = 2 * BLOCK_ROWS + 2  # the line after the header and these rows
         ),
         (
             "a,b\n1,2\n".encode("utf-16-be"),
-            "{file}: the file is UTF-16 text, not CSV in UTF-8; convert it: iconv -f UTF-16BE -t UTF-8 a.csv > new.csv",
+            "{file}: the file is UTF-16BE text, not CSV in UTF-8; convert it: iconv -f UTF-16BE -t UTF-8 a.csv "
+            "> new.csv",
         ),
         (
             "a,b\n1,2\n".encode("utf-16-le"),
-            "{file}: the file is UTF-16 text, not CSV in UTF-8; convert it: iconv -f UTF-16LE -t UTF-8 a.csv > new.csv",
+            "{file}: the file is UTF-16LE text, not CSV in UTF-8; convert it: iconv -f UTF-16LE -t UTF-8 a.csv "
+            "> new.csv",
         ),
         (
             "5,5,x\n1,2,3\n",

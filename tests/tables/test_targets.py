@@ -62,25 +62,25 @@ def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_p
             [0, 1] * 30 + [""],
             {},
             "{file}:62: column 'y': the target is missing (found ''); fill it in or remove the row, "
-            "or leave all such rows out with --skip-missing-target",
+            "or leave all such rows out with skip_missing_target=True",
         ),
         (
             ["NA", "no"],
             {},
             "{file}:2: column 'y': the target is missing (found 'NA'); fill it in or remove the row, "
-            "or leave all such rows out with --skip-missing-target",
+            "or leave all such rows out with skip_missing_target=True",
         ),
         (
             [""] * 3,
             {},
             "{file}:2: column 'y': the target is missing (found ''); fill it in or remove the row, "
-            "or leave all such rows out with --skip-missing-target",
+            "or leave all such rows out with skip_missing_target=True",
         ),
         (
             [*range(2000), "x"],
             {},
             "{file}:2002: column 'y': found 'x' among numbers (2,000 of 2,001 values are numbers); correct it or "
-            "remove the row, or read the column as categories with --categorical y",
+            "remove the row, or read the column as categories with categorical=['y']",
         ),
         (
             [*range(2000), "inf"],
@@ -91,30 +91,30 @@ def test_large_whole_numbers_are_different_classes_if_declared_categorical(tmp_p
             [f"2024-05-{i % 28 + 1:02}" for i in range(60)],
             {},
             "{file}:2: column 'y': found '2024-05-01', a date or time; convert it to numbers, such as days since a "
-            "fixed day, or choose another target with --target",
+            "fixed day, or choose another target with target=...",
         ),
         (
             [3] * 60,
             {"task": "regression"},
             "{file}: column 'y': found only 3 in the 39 training rows, so there is nothing to predict; choose another "
-            "target with --target, or give more rows",
+            "target with target=..., or give more rows",
         ),
         (
             ["yes", "no"] * 30,
             {"task": "regression"},
             "{file}: column 'y': found texts such as 'yes', but regression predicts numbers; choose another "
-            "target with --target, or use --task classification",
+            "target with target=..., or use task='classification'",
         ),
         (
             [i / 2 for i in range(1200)],
             {"task": "classification"},
-            "{file}: column 'y': found 1,200 different numbers, which are too many for classes; use --task regression",
+            "{file}: column 'y': found 1,200 different numbers, which are too many for classes; use task='regression'",
         ),
         (
             [f"user {i}" for i in range(60)],
             {},
             "{file}: column 'y': found 60 different texts such as 'user 0' in 60 rows, which are too many for "
-            "classes; choose another target with --target",
+            "classes; choose another target with target=...",
         ),
     ],
 )
