@@ -244,8 +244,8 @@ def seen_line(model: TabularModel, share: float | None) -> str:
         return f"{'None' if exact else 'Probably none'} of these rows trained the model or chose its epoch."
     about = "" if exact else "about "
     return (
-        f"Warning: {about}{100 * share:.3g} % of these rows trained the model or chose its epoch, so that the figures "
-        "are too good for new rows."
+        f"Warning: {about}{100 * share:.3g} % of these rows are equal to rows that trained the model or chose its "
+        "epoch. Unless they are equal by chance, the figures are too good for new rows."
     )
 
 

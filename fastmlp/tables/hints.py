@@ -38,15 +38,17 @@ def curve_hints(curves: Mapping[str, Sequence[float]]) -> list[str]:
     return hints
 
 
-def duplicate_hints(share: float | None) -> list[str]:
-    """Return whether many test rows are training rows or validation rows as well.
+def duplicate_hints(share: float | None, by_chance: float | None) -> list[str]:
+    """Return whether many test rows, and twice as many as by chance, are training rows or validation rows as well.
 
     Parameters
     ----------
     share : float or None
         The share of the test rows that are. None if it is unknown.
+    by_chance : float or None
+        The share that would be if the columns had nothing to do with each other.
     """
-    if share is None or share < FEW_DUPLICATES:
+    if share is None or share < max(FEW_DUPLICATES, 2 * (by_chance or 0.0)):
         return []
     return [
         f"{100 * share:.3g} % of the test rows are equal to rows that trained the model or chose its epoch, so that "

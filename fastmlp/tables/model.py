@@ -29,7 +29,7 @@ from fastmlp.tables.evaluation import Evaluation
 from fastmlp.tables.preparing import KEPT_OUT, Part, TrainingTable
 from fastmlp.tables.record import TrainingRecord
 from fastmlp.tables.schema import ClassTarget, NumberTarget, Schema, Target
-from fastmlp.tables.seen_rows import SeenRowCounter
+from fastmlp.tables.seen_rows import SeenRowCounter, SeenRows, share_by_chance
 from fastmlp.tables.sources import Source, open_table
 from fastmlp.tables.target_losses import loss_units, resolve_loss
 
@@ -200,10 +200,9 @@ class TabularModel(AttributeHints):
                 self.record, self.hints = begun, ()
         validation, test = (record.stored_figures(self.table_figures(table, part)) for part in KEPT_OUT)
         self.record = dataclasses.replace(begun, validation=validation, test=test)
-        duplicates = SeenRowCounter(begun.seen)
-        duplicates.add(*table.part("test"))
-        found = [*hints.curve_hints(history.history), *self._baseline_hints(table)]
-        self.hints = (*found, *hints.duplicate_hints(duplicates.share()))
+        if not isinstance(self.schema.target, ClassTarget) or len(self.schema.target.classes) > 1:
+            found = [*hints.curve_hints(history.history), *self._baseline_hints(table)]
+            self.hints = (*found, *self._duplicate_hints(table, begun.seen))
         return history
 
     def outputs(self, X: NDArray[np.float32]) -> NDArray[Any]:
@@ -515,6 +514,17 @@ class TabularModel(AttributeHints):
         if isinstance(target, ClassTarget):
             return hints.class_hints(part, y, outputs, table.y, target.classes)
         return hints.number_hints(part, y, outputs[:, 0], target.mean)
+
+    def _duplicate_hints(self, table: TrainingTable, seen: SeenRows) -> list[str]:
+        """Return whether many test rows are equal to rows of the training, and not by chance."""
+        X, y = table.part("test")
+        if not len(X):
+            return []
+        counter = SeenRowCounter(seen)
+        counter.add(X, y)
+        return hints.duplicate_hints(
+            counter.share(), share_by_chance(seen, X, y, [column.width for column in self.schema.columns])
+        )
 
     def _require_own(self, table: TrainingTable) -> None:
         """Raise ValueError if a table was prepared with another schema, and TypeError if it is none."""

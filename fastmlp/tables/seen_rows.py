@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +101,27 @@ class SeenRowCounter:
         """Return the share of the rows that the model was trained on. None if too few rows are in the sample."""
         enough = 1 if self._seen.is_complete else MIN_SAMPLE
         return self._known / self._sampled if self._sampled >= enough else None
+
+
+def share_by_chance(seen: SeenRows, X: NDArray[np.float32], y: NDArray[Any], widths: Sequence[int]) -> float | None:
+    """Return the share of rows that the model was trained on, if the values of each column were in random order.
+
+    It is large where columns have so few different values that rows are equal by chance.
+
+    Parameters
+    ----------
+    seen : SeenRows
+        The rows that the model was trained on.
+    X, y : ndarray
+        Encoded rows, as in `SeenRows.with_rows`.
+    widths : sequence of int
+        The number of inputs of each column of the table.
+    """
+    rng = np.random.default_rng(0)
+    columns = np.split(X, np.cumsum(widths)[:-1], axis=1)
+    counter = SeenRowCounter(seen)
+    counter.add(np.concatenate([rng.permutation(column) for column in columns], axis=1), rng.permutation(y))
+    return counter.share()
 
 
 def from_dict(stored: dict[str, Any]) -> SeenRows:

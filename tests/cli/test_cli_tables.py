@@ -273,7 +273,7 @@ def test_evaluate_prints_metrics_and_confusion_matrix(capsys: pytest.CaptureFixt
     (a, b), (c, d) = found["confusion_matrix"]
     table, warning = shown.rstrip().rsplit("\n\n", 1)
     assert table.split()[-10:] == f"predicted late soon true late {a} {b} soon {c} {d}".split()
-    assert warning.startswith("Warning: 85 % of these rows trained the model or chose its epoch")
+    assert warning.startswith("Warning: 85 % of these rows are equal to rows that trained the model or chose its epoch")
     assert f"accuracy                      {found['accuracy']:.4f}\n" in shown
     assert found["accuracy"] == pytest.approx((a + d) / 120)
     assert found["target"]["classes"] == ["late", "soon"]

@@ -146,7 +146,7 @@ def test_evaluate_says_which_share_of_the_rows_trained_the_model(
     run(capsys, "train", "flats.csv", "--target", "sold", "--epochs", "2")
     last = run(capsys, "evaluate", "model", "flats.csv").splitlines()[-1]
     assert last.startswith(
-        "Warning: 85 % of these rows trained the model or chose its epoch, so that the figures are too"
+        "Warning: 85 % of these rows are equal to rows that trained the model or chose its epoch. Unless"
     )
     assert run_json(capsys, "evaluate", "model", "flats.csv")["known_share"] == 0.85
     flats(folder / "new.csv", seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from table_files import write
 
 from fastmlp import SGD, EarlyStopping
-from fastmlp.tables import TabularModel, prepare
+from fastmlp.tables import TableWarning, TabularModel, prepare
 from fastmlp.tables.hints import class_hints, curve_hints, duplicate_hints, number_hints
 
 LAST = "The last epoch was the best, so more than {} may give a better model."
@@ -67,15 +68,15 @@ def test_no_better_than_the_mean(unit: float) -> None:
 
 
 def test_many_test_rows_that_were_seen() -> None:
-    assert duplicate_hints(None) == duplicate_hints(0.04) == []
-    assert duplicate_hints(0.5)[0].startswith("50 % of the test rows are equal to rows that trained the model")
+    assert duplicate_hints(None, None) == duplicate_hints(0.04, 0.0) == duplicate_hints(0.9, 0.5) == []
+    assert duplicate_hints(0.5, 0.1)[0].startswith("50 % of the test rows are equal to rows that trained the model")
 
 
 def test_a_fit_leaves_hints_in_the_model(tmp_path: Path) -> None:
     """The target is noise, and each row stands in the file twice."""
     noise = (np.random.default_rng(0).random(100) < 0.1).astype(int)
-    rows = "".join(f"{i * 7 % 100},{noise[i]}\n" for i in range(100))
-    table = prepare(write(tmp_path / "a.csv", "x,y\n" + rows * 2), "y", verbose=False)
+    rows = "".join(f"{i * 7 % 100},{i * i % 100},{noise[i]}\n" for i in range(100))
+    table = prepare(write(tmp_path / "a.csv", "x,z,y\n" + rows * 2), "y", verbose=False)
     model = TabularModel.for_table(table, (), optimizer=SGD(1e-6))
     model.fit(table, epochs=2, callbacks=[EarlyStopping(patience=20)], verbose=False)
     first, second, third = model.hints
@@ -91,3 +92,18 @@ def test_a_learning_rate_that_is_too_high_is_named(tmp_path: Path) -> None:
     model.fit(table, epochs=3, batch_size=130, verbose=False)
     assert model.hints[0].startswith("The training loss was never lower than in the first epoch")
     assert "the root mean squared error of" in model.hints[1]
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_no_hint_on_rows_that_are_equal_by_chance_or_on_a_single_class(tmp_path: Path, classes: int) -> None:
+    """Of 48 kinds of rows for each class, nearly all stand in the training rows too."""
+    drawn = np.random.default_rng(1).integers(0, [3, 4, 4, classes], (240, 4))
+    text = "".join(f"{'abc'[a]},{b},{c},{'uv'[d]}\n" for a, b, c, d in drawn)
+    path = write(tmp_path / "a.csv", "a,b,c,y\n" + text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TableWarning)  # of the single class
+        table = prepare(path, "y", verbose=False)
+    model = TabularModel.for_table(table, (), optimizer=SGD(1e-6))
+    model.fit(table, epochs=2, verbose=False)
+    assert not any("of the test rows" in hint for hint in model.hints)
+    assert classes > 1 or model.hints == ()
