@@ -208,7 +208,7 @@ class Training:
     fit: dict[str, Any] = field(default_factory=dict)
     rows: int = 50
     batch_size: int = 16
-    weights: str = ""  # "", "random", "zeros" (whole batches of zeros), "all zero"
+    weights: str = ""  # "", "random", "zeros" (whole batches of zeros)
     centred: bool = False  # outputs are moved into the middle of (0, 1), the domain of the cross-entropies
 
     def make(self, kind: Callable[..., Any], dtype: str) -> Any:
@@ -254,8 +254,6 @@ def sample_weights(kind: str, rows: int) -> Array:
     weights = np.random.default_rng(9).uniform(0.2, 2.0, rows)
     if kind == "zeros":
         weights[rows // 3 :] = 0.0
-    if kind == "all zero":
-        weights[:] = 0.0
     return weights
 
 
@@ -326,7 +324,6 @@ OPTIONS: dict[str, Training] = {
     "batches without weight under penalties": Training(
         (9, Dense(17, l1=0.01, l2=0.1), 1), {**NUMBERS}, {"shuffle": False}, weights="zeros", batch_size=8
     ),
-    "no weight at all": Training((9, Dense(17, l2=0.1), 3), CLASSES, weights="all zero"),
     "class weights": Training((9, 17, 3), CLASSES, {"class_weight": {0: 2.0, 2: 0.25}}, weights="random"),
     "class weights of one output": Training((9, 17, 1), {"output": "sigmoid"}, {"class_weight": {0: 0.5, 1: 3.0}}),
     "validation split": Training((9, 17, 3), CLASSES, {"validation_split": 0.3}, weights="random"),

@@ -24,7 +24,7 @@ from fastmlp._data.samples import Samples
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
 from fastmlp._engine.few_rows import FewRowsPredictor
-from fastmlp._engine.fit_loop import FitJob, FitLoop, plan_validation
+from fastmlp._engine.fit_loop import FitJob, FitLoop, plan_validation, require_memory_to_evaluate
 from fastmlp._engine.parameters import LayerWeights, Parameters
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
@@ -36,7 +36,7 @@ from fastmlp._runtime.locks import NetworkLock
 from fastmlp.architecture import Architecture
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.metrics.evaluation import SelectedMetrics, measure, working_memory
+from fastmlp.metrics.evaluation import SelectedMetrics, measure
 from fastmlp.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -254,19 +254,13 @@ class Engine:
     def evaluate(self, samples: Samples, metrics: SelectedMetrics) -> dict[str, float]:
         """Return the loss and the metrics by their names."""
         X, targets, weights = samples
-        self._require_memory_to_evaluate(len(X), metrics)
+        require_memory_to_evaluate(self.architecture, len(X), metrics)
         with self.lock.turn, self.lock.lock:
             loss = inference.loss(self.plans, X, targets, weights)
             predictions = inference.predict(self.plans, X)
         sample_weight = None if weights is None else converted(weights[:], FLOAT64)
         values = measure(metrics, self.architecture.loss, targets.as_array(), predictions, sample_weight)
         return {"loss": loss, **values}
-
-    def _require_memory_to_evaluate(self, rows: int, metrics: SelectedMetrics) -> None:
-        """Raise MemoryError if there is not enough memory for the predictions and metrics of some rows."""
-        count, dtype = rows * self.architecture.outputs, self.architecture.dtype
-        size = count * dtype.itemsize + working_memory(metrics, count, dtype)
-        memory.require(size, f"to evaluate {rows:,} rows at once", "fewer rows, or other metrics, would take less")
 
     # Training --------------------------------------------------------------------------------------------------------
 
@@ -317,9 +311,7 @@ class Engine:
         plan = self.plans.get("training", job.batch_size)
         validation = job.validation
         if validation is not None:
-            rows = len(validation.samples.X)
-            self._require_memory_to_evaluate(rows, validation.measured)
-            inference.prepare(self.plans, rows)
+            inference.prepare(self.plans, len(validation.samples.X))
             if validation.requested:
                 self.evaluate(validation.samples, validation.requested)  # an error is raised now, not after an epoch
         return plan

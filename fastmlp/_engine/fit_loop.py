@@ -26,10 +26,12 @@ from fastmlp._engine.step_runner import (
     batch_loss,
     epoch_losses,
 )
+from fastmlp._runtime import memory
 from fastmlp._runtime.checks import whole_number
+from fastmlp.architecture import Architecture
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.metrics.evaluation import SelectedMetrics, built_in_metrics, undefined_metrics
+from fastmlp.metrics.evaluation import SelectedMetrics, built_in_metrics, undefined_metrics, working_memory
 from fastmlp.metrics.undefined import Undefined, warn_undefined
 
 if TYPE_CHECKING:
@@ -81,7 +83,10 @@ def plan_validation(samples: Samples, metrics: SelectedMetrics, requested: bool)
     ------
     ValueError
         If a requested metric has no value for these rows, whatever is predicted.
+    MemoryError
+        If there is not enough memory to evaluate the rows.
     """
+    require_memory_to_evaluate(samples.targets.architecture, len(samples.X), metrics)
     built_in = built_in_metrics(metrics)
     undefined: dict[str, Undefined] = {}
     if any(metric.undefined for metric in built_in.values()):
@@ -94,6 +99,13 @@ def plan_validation(samples: Samples, metrics: SelectedMetrics, requested: bool)
             raise ValueError(f"metric {name!r} has no value for the validation rows: {reason}")
         warn_undefined(f"val_{name}", reason, math.nan)
     return Validation(samples, metrics, built_in if requested else {}, undefined)
+
+
+def require_memory_to_evaluate(architecture: Architecture, rows: int, metrics: SelectedMetrics) -> None:
+    """Raise MemoryError if there is not enough memory for the predictions and metrics of some rows."""
+    count, dtype = rows * architecture.outputs, architecture.dtype
+    size = count * dtype.itemsize + working_memory(metrics, count, dtype)
+    memory.require(size, f"to evaluate {rows:,} rows at once", "fewer rows, or other metrics, would take less")
 
 
 def _without_value(undefined: Mapping[str, Undefined]) -> dict[str, str]:

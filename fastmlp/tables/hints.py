@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._runtime.plain_math import logarithm
+
 FEW_DUPLICATES = 0.05  # of the test rows; fewer change their figures little
 
 
@@ -122,7 +124,7 @@ def _only_rose(losses: Sequence[float]) -> bool:
 
 def _log_loss(probabilities: NDArray[Any]) -> float:
     """Return the mean log loss of the probabilities of the true classes."""
-    return -float(np.log(np.maximum(probabilities, 1e-7)).mean())
+    return -float(logarithm(np.maximum(probabilities, 1e-7)).mean())
 
 
 def _root_mean_square(values: NDArray[Any]) -> float:

@@ -131,12 +131,6 @@ def test_gradients_of_any_size_are_those_of_the_reference(size: tuple[int, int, 
     check_against_reference(Training(size, {"output": output}), 19, dtype)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_penalties_alone_have_the_gradient_of_the_reference(dtype: str) -> None:
-    case = Training((9, Dense(17, l1=0.01, l2=0.1), Dense(3, "linear", l2=0.2)))
-    check_against_reference(case, 12, dtype, np.zeros(12))
-
-
 # Input gradients -----------------------------------------------------------------------------------------------------
 
 

@@ -62,10 +62,11 @@ def tried(every: int) -> dict[str, Any]:
         plain.fit(X, y, batch_size=batch, epochs=2, shuffle=False)
         if bits(chunked) != bits(plain):
             wrong.append(f"{case}: other bits in chunks")
+        options = {"batch_size": batch, "metrics": ["accuracy" if targets == "classes" else "mean_absolute_error"]}
         if rows > 1:
-            network.fit(X, y, batch_size=batch, validation_split=1e-9)  # one row is kept out
-            network.fit(X, y, batch_size=batch, validation_split=0.999999)  # one row trains
-        network.fit(X, y, batch_size=batch, validation_data=(X[:1], y[:1]))
+            network.fit(X, y, **options, validation_split=1e-9)  # one row is kept out
+            network.fit(X, y, **options, validation_split=0.999999)  # one row trains
+        network.fit(X, y, **options, validation_data=(X[:1], y[:1]))
         shapes = [
             network.input_gradients(X[:0]).shape,
             network.predict(X[:0]).shape,
