@@ -82,7 +82,7 @@ class Encoder:
     Attributes
     ----------
     unseen : UnseenCells
-        The count of values, in the blocks so far, that are none of the model's categories.
+        The count of values, in the blocks so far, that the model cannot use.
 
     Raises
     ------
@@ -125,6 +125,7 @@ class Encoder:
                 continue
             is_truth = isinstance(column, NumberColumn) and column.truth
             values = self._parse(column.name, texts, block.lines, is_truth=is_truth)
+            self.unseen.add_numbers(column.name, values)
             if isinstance(column, NumberColumn):
                 check_magnitude(self.path, column, values, block.lines)
             columns.append(values)

@@ -249,7 +249,8 @@ class TabularModel(AttributeHints):
         Warns
         -----
         TableWarning
-            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model.
+            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model. If a
+            column of numbers is empty in at least 20 rows.
 
         Raises
         ------
@@ -281,7 +282,8 @@ class TabularModel(AttributeHints):
         Warns
         -----
         TableWarning
-            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model.
+            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model. If a
+            column of numbers is empty in at least 20 rows.
 
         Raises
         ------
@@ -345,7 +347,8 @@ class TabularModel(AttributeHints):
         Warns
         -----
         TableWarning
-            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model.
+            If a whole column of categories, or a tenth of all values in such columns, is unknown to the model. If a
+            column of numbers is empty in at least 20 rows.
 
         Raises
         ------

@@ -159,6 +159,17 @@ def test_an_unknown_category_is_0_in_all_inputs(files: Path, tmp_path: Path) -> 
             "{file}: no value in the columns 'district', 'garden' is one of the model's categories (found '' in "
             "'district'), so the predictions cannot use them; check how the values are written",
         ),
+        (19 * "3,,Nord,yes,1\n", None),
+        (19 * "3,,Nord,yes,1\n" + "3,60,Nord,yes,1\n", None),
+        (
+            3000 * "3,NA,Nord,yes,1\n",
+            "{file}: all numbers in the column 'area' are missing, so the predictions cannot use them; check the file",
+        ),
+        (
+            20 * ",,Nord,yes,1\n",
+            "{file}: all numbers in the columns 'rooms', 'area' are missing, so the predictions cannot use them; check "
+            "the file",
+        ),
     ],
 )
 def test_many_unknown_values_are_warned_of(files: Path, tmp_path: Path, rows: str, message: str | None) -> None:
