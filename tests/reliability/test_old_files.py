@@ -23,6 +23,9 @@ KEPT = {
     "format-2/table.safetensors": "9319c70d530da0d36ca162a3605432bb1a7490d5f5088441bbaabc1b2858cc35",
     "format-2/within_an_epoch.safetensors": "3cc3f57b8ca53c371f3644cbd81b15d0d35f0ff65c2523122064c7b657df2eaa",
     "format-2/without_optimizer.safetensors": "c95390dfb50facf2fc5338ac593cadc8e56412d867e311dd0bbd7d314f3df779",
+    "schema-2/expected.json": "5f2e00466fd4e112f6b9f02112ee1081273bac29127de886eb7c7eef31a94ab6",
+    "schema-2/names.safetensors": "db43dde58095dbe238442b62408e5e6a3daf6af8ae411ad913b5fdff1cea0b55",
+    "schema-2/table.safetensors": "8ffd0b468f67ed60e5f1cbc6e5177bdf5cd695d853b8d403aa0aa42f900be38e",
 }
 MODEL_NAMES = [name for name in KEPT if name.endswith(".safetensors")]
 
@@ -50,7 +53,7 @@ def test_an_old_file_written_anew_in_todays_format_says_the_same(name: str, tmp_
     checkpoint.write(new, checkpoint.read(path))
     assert model_file.read(new).version == model_file.VERSION
     assert facts(new) == facts(path)
-    if name.startswith("format-2/"):
+    if not name.startswith("0.1.0/"):
         assert new.read_bytes() == path.read_bytes()
 
 
