@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from behaviour import PATIENCE, TIME_LIMIT, environment
+from commands import run, run_json
 from table_files import flats, lines, write
 
 from fastmlp import Network, gradient_check
@@ -37,20 +38,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def written(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command that must succeed, and return what it prints."""
-    capsys.readouterr()
-    assert main(arguments) == 0
-    shown = capsys.readouterr()
-    assert shown.err == ""
-    return shown.out
-
-
-def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """Return the JSON object that a command prints. Any other output would not parse."""
-    return json.loads(run(capsys, *arguments, "--json"))
 
 
 def test_train_prints_what_it_read_learned_and_wrote_and_what_to_type_next(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import run, run_json
 from table_files import flats, write
-
-from fastmlp.cli import main
 
 LEFT_OUT = "Left out as an identifier: id (integers that fill a range without gaps). --keep id takes it.\n"
 
@@ -20,19 +18,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder in which the commands run."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run a command that must succeed, and return what it prints."""
-    capsys.readouterr()
-    assert main(arguments) == 0
-    shown = capsys.readouterr()
-    assert shown.err == ""
-    return shown.out
-
-
-def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    return json.loads(run(capsys, *arguments, "--json"))
 
 
 def sorted_flowers(path: Path) -> None:
