@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABCMeta
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 from fastmlp._runtime.checks import number, whole_number
 from fastmlp._runtime.names import AttributeHints, parameters_of, require_known
@@ -19,8 +20,25 @@ from fastmlp._runtime.names import AttributeHints, parameters_of, require_known
 T = TypeVar("T", bound="Settings")
 
 
+class _SettingsType(ABCMeta):
+    """The type of the classes of settings: their frozen instances say what to do instead of setting a field."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        """Replace the `__setattr__` that `dataclass` gives a frozen class, whose message has no advice."""
+        super().__setattr__(name, _refuse_change if name == "__setattr__" else value)
+
+
+def _refuse_change(self: Settings, name: str, value: object) -> NoReturn:
+    kind = type(self).__name__
+    rate = " (of a network: net.learning_rate = ...)" if name == "learning_rate" else ""
+    raise dataclasses.FrozenInstanceError(
+        f"{name!r} of {kind} cannot be set, because networks may share it; make another one, with "
+        f"dataclasses.replace(..., {name}=...){rate}"
+    )
+
+
 @dataclass(frozen=True)
-class Settings(AttributeHints):
+class Settings(AttributeHints, metaclass=_SettingsType):
     """A name and checked numbers; two instances are equal if their classes and numbers are.
 
     Fields of the types float, int and bool are checked when an instance is made.

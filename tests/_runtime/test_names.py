@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import inspect
 import pickle
 from collections.abc import Callable
@@ -308,3 +309,15 @@ def test_a_network_is_loaded_by_its_class_and_not_by_another_network(tmp_path: P
     assert type(Mine.load(kept)) is Mine
     assert inspect.signature(Network.load).parameters.keys() == {"path", "threads"}
     assert Network.load.__doc__ == net.load.__doc__
+
+
+def test_a_number_of_an_optimizer_or_activation_is_not_set_but_replaced() -> None:
+    message = r"^'{}' of {} cannot be set, .*dataclasses\.replace\(\.\.\., {}=\.\.\.\){}$"
+    adam, leaky = Adam(0.1), LeakyReLU(0.2)
+    rate = r" \(of a network: net\.learning_rate = \.\.\.\)"
+    with pytest.raises(AttributeError, match=message.format("learning_rate", "Adam", "learning_rate", rate)):
+        adam.learning_rate = 0.2  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError, match=message.format("slope", "LeakyReLU", "slope", "")):
+        leaky.slope = 0.3  # type: ignore[misc]
+    assert (adam, leaky) == (Adam(0.1), LeakyReLU(0.2))
+    assert dataclasses.replace(adam, learning_rate=0.2) == Adam(0.2)
