@@ -266,6 +266,7 @@ ADVICE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("output_shape", "n_outputs_"), "write net.architecture.outputs"),
         "compile": "give loss= and optimizer= to Network, and metrics= to fit and evaluate",
         "add": "give all layers to Network: Network([30, 16, 2])",
+        **dict.fromkeys(("load_weights", "load_model"), "write net = Network.load(path), which returns a new network"),
         **dict.fromkeys(
             ("train", "eval"), "it is not needed: fit trains, with dropout, and predict never uses dropout"
         ),

@@ -122,8 +122,8 @@ def prepare(
 
     Columns that hold identifiers are left out, because a network would learn the order of the file from them. These are
     columns of integers that are all different in at least 20 training rows, and that fill a range without gaps or have
-    the name of an identifier, such as "id", "index" or "PassengerId"; and columns of texts that are all different. The
-    last column is never left out.
+    the name of an identifier, such as "id", "index" or "PassengerId"; and columns of texts that are all different.
+    From 50 rows on, such texts are refused instead. The last column is never left out.
 
     Parameters
     ----------

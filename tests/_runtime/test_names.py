@@ -296,6 +296,8 @@ def test_a_network_is_loaded_by_its_class_and_not_by_another_network(tmp_path: P
     message = "^load\\(\\) returns a new Network and does not change this one; .* such as new = Network.load\\(...\\)$"
     with pytest.raises(TypeError, match=message):
         net.load(kept)
+    with pytest.raises(AttributeError, match=r"; write net = Network\.load\(path\), which returns a new network$"):
+        net.load_weights  # type: ignore[attr-defined]  # noqa: B018
 
     class Mine(Network):
         """A network of a user."""
