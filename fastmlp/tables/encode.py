@@ -125,8 +125,9 @@ class Encoder:
                 continue
             is_truth = isinstance(column, NumberColumn) and column.truth
             values = self._parse(column.name, texts, block.lines, is_truth=is_truth)
-            self.unseen.add_numbers(column.name, values)
             if isinstance(column, NumberColumn):
+                if not column.is_constant:
+                    self.unseen.add_numbers(column.name, values)
                 check_magnitude(self.path, column, values, block.lines)
             columns.append(values)
         out = np.empty((len(block.lines), self.schema.width), np.float32)

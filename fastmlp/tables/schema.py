@@ -64,6 +64,11 @@ class NumberColumn:
         """Number of inputs of the network for this column."""
         return 1
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all numbers in the training rows were equal, or all were missing."""
+        return self.deviation == 1 and self.median == self.mean
+
 
 @dataclass(frozen=True)
 class CategoryColumn:
