@@ -262,6 +262,7 @@ def the_face() -> Found:
         labels, weights = rng.integers(0, 3, n), rng.uniform(0, 2, n)
         labels[:3] = range(3)
         scores = rng.dirichlet(np.ones(3), n)
+        scores[:3] = 0.1 + 0.7 * np.eye(3)  # each class is predicted, so that all metrics are defined
         true, pred = rng.normal(size=(2, n, 2))
         found = [
             *(m(labels, scores.argmax(1), weights, **k) for m, k in CLASS_METRICS),
