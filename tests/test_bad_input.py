@@ -72,7 +72,12 @@ CONSTRUCTION: list[Case] = [
         "activation must be a name or an instance of Activation, got <ufunc 'tanh'> of type ufunc; to use a "
         "function of your own, register it with fastmlp.register_activation and give its name",
     ),
-    ("activation a class", net([3, 2, 2], activation=LeakyReLU), TypeError, r"of type type; write LeakyReLU\(\)$"),
+    (
+        "activation a class",
+        net([3, 2, 2], activation=LeakyReLU),
+        TypeError,
+        r"got the class LeakyReLU; write LeakyReLU\(\)$",
+    ),
     (
         "activation a loss",
         net([3, 2], activation=Huber()),
@@ -106,7 +111,7 @@ CONSTRUCTION: list[Case] = [
         "optimizer a class",
         net([3, 2], optimizer=Adam),
         TypeError,
-        r"optimizer must be a name or an instance of Optimizer, got <class .*; write Adam\(\)$",
+        r"optimizer must be a name or an instance of Optimizer, got the class Adam; write Adam\(\)$",
     ),
     ("optimizer a schedule", net([3, 2], optimizer=CosineDecay(0.1, 9)), TypeError, "of Optimizer, got CosineDecay"),
     ("optimizer a number", net([3, 2], optimizer=0.1), TypeError, r"got 0.1 of type float; write Adam\(0.1\) or SGD"),
@@ -130,7 +135,7 @@ CONSTRUCTION: list[Case] = [
         "Dense activation a class",
         made(Dense, 2, LeakyReLU),
         TypeError,
-        r"Activation, got <class .*; write LeakyReLU\(\)",
+        r"Activation, got the class LeakyReLU; write LeakyReLU\(\)",
     ),
     ("Dense activation an initializer", made(Dense, 2, HeNormal()), TypeError, "instance of Activation, got HeNormal"),
     ("Dense activation a number", made(Dense, 2, 3), TypeError, "instance of Activation, got 3 of type int$"),

@@ -40,8 +40,13 @@ def lookup(given: object, kind: type[T], table: Mapping[str, T], what: str) -> T
     if isinstance(given, kind):
         return given
     if not isinstance(given, str):
-        got = f"{shown(given)} of type {type(given).__name__}{_instead(given, kind, what)}"
-        raise TypeError(f"{what} must be a name or an instance of {kind.__name__}, got {got}")
+        got = (
+            f"the class {given.__name__}"
+            if isinstance(given, type)
+            else f"{shown(given)} of type {type(given).__name__}"
+        )
+        instead = _instead(given, kind, what)
+        raise TypeError(f"{what} must be a name or an instance of {kind.__name__}, got {got}{instead}")
     if given in table:
         return table[given]
     raise ValueError(f"unknown {what} {given!r}{hint(given, table) or '.'} Known names: {', '.join(table)}")
