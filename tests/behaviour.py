@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -87,6 +88,15 @@ def everything(network: Network) -> dict[str, Any]:
         "stop_training": network.stop_training,
         "outputs": network.predict(small_data(5)[0]).tobytes(),
     }
+
+
+def estimator_state(model: Any) -> dict[str, bytes]:
+    """Return the attributes of an estimator as bytes, of its network those of its optimizer and its counters."""
+    attributes = {name: pickle.dumps(value) for name, value in vars(model).items() if name != "_compiled"}
+    if "_compiled" in vars(model):
+        stored = {k: v for k, v in model._compiled.network.__getstate__().items() if k not in ("history", "weights")}
+        attributes["_compiled"] = pickle.dumps(stored)
+    return attributes
 
 
 # Coverage has its own lock. A process that is forked while another thread holds it, or in which an exception arrives

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from behaviour import Tried
+from behaviour import Tried, estimator_state
 from sklearn.exceptions import ConvergenceWarning
 
 import fastmlp
@@ -55,15 +55,6 @@ def learned(model: Any, y: Any) -> dict[str, Any]:
         "network": network.predict(X).tolist(),
         "activations": model.hidden_activations_,
     }
-
-
-def state(model: Any) -> dict[str, bytes]:
-    """Return the attributes as bytes, for the network those of its optimizer and its counters."""
-    attributes = {name: pickle.dumps(value) for name, value in vars(model).items() if name != "_compiled"}
-    if "_compiled" in vars(model):
-        stored = {k: v for k, v in model._compiled.network.__getstate__().items() if k not in ("history", "weights")}
-        attributes["_compiled"] = pickle.dumps(stored)
-    return attributes
 
 
 AFTERWARDS: list[dict[str, Any]] = [
@@ -154,7 +145,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 
 def outcome(model: Any, call: Callable[[Any, Any], Any], y: Any) -> str:
     """Return whether a call works or is refused; check that a refused call changes nothing, and what a fit leaves."""
-    before, said = state(model), ""
+    before, said = estimator_state(model), ""
     try:
         quiet(call, model, y)
     except ValueError as error:
@@ -164,7 +155,7 @@ def outcome(model: Any, call: Callable[[Any, Any], Any], y: Any) -> str:
         if "no attribute 'partial_fit'" not in said:
             raise
     if said:
-        assert state(model) == before | {"warm_start": pickle.dumps(model.warm_start)}, said
+        assert estimator_state(model) == before | {"warm_start": pickle.dumps(model.warm_start)}, said
         return "refused"
     assert np.isfinite(model.score(X, y))
     if model.solver != "lbfgs":
@@ -257,11 +248,11 @@ def test_a_refused_call_changes_nothing(what: str, fitted: bool) -> None:
     if fitted:
         quiet(model.fit, X, Y["classes"])
     parameters = set(model.get_params())
-    before = {name: value for name, value in state(model).items() if name not in parameters}
+    before = {name: value for name, value in estimator_state(model).items() if name not in parameters}
     drawn = pickle.dumps(generator)
     with pytest.raises(ValueError):  # noqa: PT011  (whatever it says)
         REFUSED[what](model)
-    assert {name: value for name, value in state(model).items() if name not in parameters} == before
+    assert {name: value for name, value in estimator_state(model).items() if name not in parameters} == before
     assert pickle.dumps(generator) == drawn
 
 

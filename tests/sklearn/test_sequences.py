@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from behaviour import estimator_state
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -116,15 +117,6 @@ def family(error: Exception | None) -> type[BaseException] | None:
     return next((kind for kind in general if isinstance(error, kind)), None)
 
 
-def state(model: Any) -> dict[str, bytes]:
-    """Return the attributes as bytes, for the network those of its optimizer and its counters."""
-    attributes = {name: pickle.dumps(value) for name, value in vars(model).items() if name != "_compiled"}
-    if "_compiled" in vars(model):
-        stored = {k: v for k, v in model._compiled.network.__getstate__().items() if k not in ("history", "weights")}
-        attributes["_compiled"] = pickle.dumps(stored)
-    return attributes
-
-
 def fitted_attributes(model: Any) -> set[str]:
     return {name for name in vars(model) if name.endswith("_")} - OWN
 
@@ -158,13 +150,13 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(wrong=st.sampled_from(["alhpa", "optimizer__learning_rate", "alpha__x"]))
     def set_a_parameter_that_does_not_exist(self, wrong: str) -> None:
-        before = state(self.own)
+        before = estimator_state(self.own)
         for each in (self.model, self.own):
             _, error = attempt(lambda model: model.set_params(tol=0.5, **{wrong: 1}), copy.copy(each))
             assert isinstance(error, (ValueError, AttributeError)), error
         _, error = attempt(lambda model: model.set_params(tol=0.5, **{wrong: 1}), self.own)
         assert error is not None
-        assert state(self.own) == before
+        assert estimator_state(self.own) == before
 
     @rule()
     def pickle_or_copy(self) -> None:
@@ -225,10 +217,10 @@ class Sequences(RuleBasedStateMachine):
 
     def learn(self, call: Callable[[Any], Any], which: str, anew: bool) -> None:
         """Make a call that learns on both, and compare what they have become or how they refused."""
-        before, follower = state(self.own), copy.deepcopy(self.model)
+        before, follower = estimator_state(self.own), copy.deepcopy(self.model)
         (_, refused), (_, error) = attempt(call, follower), attempt(call, self.own)
         if error is not None:
-            assert state(self.own) == before, error
+            assert estimator_state(self.own) == before, error
             assert family(error) is family(refused) or self.refused_here_alone(which, anew), (error, refused)
             return
         self.activation = self.own.activation
