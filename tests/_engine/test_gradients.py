@@ -148,7 +148,7 @@ def test_input_gradients_are_the_slopes_of_the_outputs(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [*PAIRS, *OPTIONS])
+@pytest.mark.parametrize("name", [*each_part_once(PAIRS), *OPTIONS])
 def test_what_a_network_says_is_what_the_reference_says(name: str, dtype: str) -> None:
     """Predictions, hidden activations, the Jacobian, metrics."""
     case = {**PAIRS, **OPTIONS}[name]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import OPTIONS, PAIRS, TRAININGS, Training, data_for, largest_error, relative_error, tensors
+from cases import OPTIONS, PAIRS, TRAININGS, Training, data_for, each_part_once, largest_error, relative_error, tensors
 
 from fastmlp import SGD, Adam, AdamW, Dense, Nadam, Network, StepDecay
 from fastmlp.optimizers import Optimizer
@@ -55,7 +55,7 @@ def test_training_moves_what_can_be_moved(name: str) -> None:
     assert all(moved)
 
 
-@pytest.mark.parametrize("name", TRAININGS)
+@pytest.mark.parametrize("name", [*each_part_once(PAIRS), *OPTIONS])
 def test_a_short_run_in_float32_is_that_of_the_reference(name: str) -> None:
     network, reference = both(TRAININGS[name], "float32", 1)
     check_history(network, reference, FLOAT32)

@@ -20,6 +20,7 @@ from fastmlp.plot.themes import DARK, DARK_RULES, LIGHT
 LOSS = [0.9, 0.5, 0.3, 0.2]
 VAL_LOSS = [0.8, 0.4, 0.45, 0.6]
 NAN = float("nan")
+heavy = pytest.mark.heavy
 HOSTILE = ["$a_{$", "_hidden", "<b>&\"'", "two\nlines\x00", "long " * 20]
 
 
@@ -51,13 +52,22 @@ PLOTS = {
     "network": lambda **options: plot.network(small_network(), **options),
 }
 every_plot = pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
+two_plots = pytest.mark.parametrize(
+    "draw",
+    [
+        draw if name in ("learning_curves", "network") else pytest.param(draw, marks=heavy)
+        for name, draw in PLOTS.items()
+    ],
+    ids=PLOTS,
+)
+"""For what happens to a figure that is complete: with axes and a legend, and with neither. Drawing takes its time."""
 
 
 # All plots ------------------------------------------------------------------------------------------------------------
 
 
 @every_plot
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=heavy)])
 def test_a_png_has_the_size_of_the_figure_and_its_background(tmp_path, draw, theme):
     path = tmp_path / "picture.png"
     figure = draw(path=path, theme=theme)
@@ -71,7 +81,7 @@ def test_a_png_has_the_size_of_the_figure_and_its_background(tmp_path, draw, the
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
 
 
-@every_plot
+@two_plots
 def test_an_svg_is_well_formed_and_reproducible(tmp_path, draw):
     for name in ("a.svg", "b.SVG"):
         draw(path=tmp_path / name)
@@ -79,7 +89,7 @@ def test_an_svg_is_well_formed_and_reproducible(tmp_path, draw):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.SVG").read_bytes()
 
 
-@every_plot
+@two_plots
 def test_the_rules_of_an_auto_svg_turn_the_light_plot_into_the_dark_one(tmp_path, draw):
     text = {}
     for theme in ("light", "dark", "auto"):
@@ -93,7 +103,7 @@ def test_the_rules_of_an_auto_svg_turn_the_light_plot_into_the_dark_one(tmp_path
     assert plain.replace("@", "") == text["dark"]
 
 
-@every_plot
+@two_plots
 def test_plots_can_be_drawn_into_given_axes(tmp_path, draw):
     figure = Figure()
     left, right = figure.subplots(1, 2)
@@ -132,7 +142,7 @@ def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch, dra
     assert list(tmp_path.iterdir()) == []
 
 
-@every_plot
+@two_plots
 def test_figures_and_their_copies_have_a_png_for_notebooks(draw):
     figure = draw()
     assert figure._repr_png_().startswith(b"\x89PNG")

@@ -199,6 +199,7 @@ def test_code_of_a_source_that_changed_after_its_import_is_not_taken_for_the_new
     assert run_python(plain, FASTMLP_CACHE_DIR=root)[0].split() == ["2.0"]
 
 
+@pytest.mark.heavy
 def test_code_from_byte_code_of_another_source_is_not_kept(tmp_path: Path) -> None:
     """Python uses the bytecode of a file with equal time and size. The cache must not store code from such bytecode."""
     file = small_sources(tmp_path)
@@ -214,6 +215,7 @@ def test_code_from_byte_code_of_another_source_is_not_kept(tmp_path: Path) -> No
     assert run_python(run, FASTMLP_CACHE_DIR=root, PYTHONDONTWRITEBYTECODE=None)[0].split() == ["2.0"]
 
 
+@pytest.mark.heavy
 def test_code_made_with_other_flags_meanwhile_is_not_kept(tmp_path: Path) -> None:
     code = CHANGED.format(True, str(tmp_path), "import numba; {}")
     small_sources(tmp_path)
@@ -263,6 +265,7 @@ def test_kernels_without_their_sources_work_without_a_cache(tmp_path: Path) -> N
     assert not list(tmp_path.rglob("*.kernel"))
 
 
+@pytest.mark.heavy
 def test_kernels_from_an_archive_work_without_a_cache(tmp_path: Path) -> None:
     sources = copied_sources(tmp_path / "tree")
     if sources.parent.name != "fastmlp":

@@ -217,7 +217,7 @@ FEW = np.ones((4, 3)), np.ones((4, 2))
 @pytest.mark.parametrize("name", ENORMOUS)
 def test_what_is_enormous_is_told_before_it_is_tried(name: str, monkeypatch: pytest.MonkeyPatch, tried: Tried) -> None:
     if "10**9" in name:  # nobody looks through so many here; the checks themselves are not in question
-        for module in ("arrays", "targets"):
+        for module in ("arrays", "inputs", "targets"):
             monkeypatch.setattr(f"fastmlp._data.{module}.check_finite", lambda *_: None)
     monkeypatch.setattr(memory, "available", lambda: (GB, "the machine"))
     call, message = ENORMOUS[name]

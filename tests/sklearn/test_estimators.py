@@ -120,8 +120,22 @@ FITTED = ("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_vali
 EQUAL = ("n_iter_", "t_", "n_layers_", "n_outputs_", "n_features_in_", "out_activation_", "_no_improvement_count")
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix, sparse.csc_array])
+@pytest.mark.parametrize(
+    ("layout", "weighted"),
+    [
+        (np.asarray, False),
+        (sparse.csr_matrix, True),
+        *(
+            pytest.param(layout, weighted, marks=pytest.mark.heavy)
+            for layout, weighted in [
+                (np.asarray, True),
+                (sparse.csr_matrix, False),
+                (sparse.csc_array, False),
+                (sparse.csc_array, True),
+            ]
+        ),
+    ],
+)
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("early", [False, True])
 @pytest.mark.parametrize("kind", ["binary", "names", "labels", "number", "numbers", "counts"])
