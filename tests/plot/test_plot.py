@@ -12,6 +12,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from fastmlp import Dense, GradientMonitor, History, Network, metrics, plot, reference
 from fastmlp.plot.evaluation import _MAX_OPACITY
@@ -616,12 +617,17 @@ def test_large_layers_and_deep_networks_are_drawn_in_part():
 
 
 @pytest.mark.parametrize("layers", [[2, 2], [30, *[16] * 11, 2], [3] * 40, [5, Dense(4, "leaky_relu", dropout=0.5), 1]])
-def test_texts_below_the_columns_do_not_overlap(layers):
+def test_units_and_texts_lie_within_the_picture_and_do_not_overlap(layers):
     figure = plot.network(Network(layers, activation="hard_sigmoid", seed=0))
     figure.draw_without_rendering()
-    texts = [text for text in figure.axes[0].texts if not text.get_rotation()]
-    boxes = [text.get_window_extent() for text in texts]
+    [axes] = figure.axes
+    units = Bbox.union([line.get_window_extent() for line in axes.lines if line.get_markersize() > 5])
+    np.testing.assert_array_equal(Bbox.intersection(axes.get_window_extent(), units), units)
+    texts = Bbox.union([text.get_window_extent() for text in axes.texts])
+    np.testing.assert_array_equal(Bbox.intersection(figure.bbox, texts), texts)
+    boxes = [text.get_window_extent() for text in axes.texts if not text.get_rotation()]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert not any(box.y0 < units.y0 < box.y1 for box in boxes)
 
 
 def test_other_objects_than_networks_are_refused():

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastmlp
 from fastmlp import sklearn as ours
+from fastmlp._engine.engine import engine_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 4))
@@ -100,6 +101,15 @@ def test_the_next_fit_takes_the_parameters_that_were_set(kind: str) -> None:
     quiet(twin.fit, X, y)
     assert [each.name for each in model.hidden_activations_] == ["tanh"]
     assert learned(model, y) != learned(twin, y)
+
+
+def test_the_number_of_threads_holds_from_the_next_prediction_on() -> None:
+    model = quiet(estimator("number", n_threads=1).fit, X, Y["number"])
+    for given, used in ((2, 2), (0, 2), ("many", 2), (1, 1)):  # no fit would accept 0 and "many"
+        model.set_params(n_threads=given).predict(X)
+        assert engine_of(model._compiled.network).threads == used
+    model.coefs_ = [weights.astype(np.float32) for weights in model.coefs_]
+    model.set_params(n_threads=0).predict(X.astype(np.float32))
 
 
 def test_an_estimator_that_was_not_fitted_has_the_methods_of_its_loss() -> None:
