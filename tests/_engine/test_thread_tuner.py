@@ -38,6 +38,7 @@ def course(
     found, now, step = Course(), 0.0, serial
     while now < until:
         parallel, trial = tuner.parallel(), tuner.trial()
+        assert tuner.call_seconds() >= 0.0
         steps = max(1, int(tuner.call_seconds() / step))
         seconds = steps * (parallel_step(now) if parallel else serial)
         now += seconds

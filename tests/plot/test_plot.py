@@ -612,7 +612,8 @@ def test_large_layers_and_deep_networks_are_drawn_in_part():
     assert [len(found) for found in widths] == [1, 1, 10]  # the weights are drawn only between completely drawn layers
     [axes] = plot.network(Network([3] * 31, seed=0)).axes
     assert len(columns(axes)) == 14
-    assert [text.get_text() for text in axes.texts][-1] == "17 more\nlayers"
+    assert (axes.texts[-1].get_text(), axes.texts[-1].get_va()) == ("17 more\nlayers", "center")
+    assert {text.get_va() for text in axes.texts[:-1]} == {"top"}
     assert len(plot.network(Network([3] * 14, seed=0)).axes[0].collections) == 13
 
 
