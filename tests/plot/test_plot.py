@@ -497,7 +497,8 @@ def test_invalid_predictions_are_refused(draw, arguments, message):
 
 
 def test_each_measure_has_a_panel_and_each_layer_a_line():
-    figure = plot.gradient_norms(monitor(layers=3))
+    figure = plot.gradient_norms(monitor(layers=3), title="A title")
+    assert figure.get_suptitle() == "A title"
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "norm of W",
         "norm of dW",
@@ -564,6 +565,7 @@ def test_the_values_of_a_gradient_monitor_are_drawn():
     watching = GradientMonitor(X, y)
     small_network().fit(X, y, epochs=3, callbacks=[watching], verbose=False)
     figure = plot.gradient_norms(watching)
+    assert figure.get_suptitle() == ""
     drawn = np.array([line.get_ydata() for line in figure.axes[1].lines]).T
     np.testing.assert_array_equal(drawn, watching.history["gradient_norm"])
 
