@@ -212,6 +212,14 @@ def test_activations_do_not_overflow_and_keep_nan(name: str) -> None:
     assert np.isnan(A[1, 0])
 
 
+@pytest.mark.parametrize("name", sorted(activations.ACTIVATIONS.keys() - {"softmax"}))
+def test_derivatives_jump_at_the_kinks_of_their_formula_only(name: str) -> None:
+    formula, z, step = activations.ACTIVATIONS[name], np.arange(-8.0, 8.5, 0.5), 1e-6
+    numbers = {"leaky_relu": (0.1,), "elu": (2.0,)}.get(name, ())
+    before, at, after = (formula.forward(places, *numbers) for places in (z - step, z, z + step))
+    assert z[np.abs(after - 2 * at + before) > 0.02 * step].tolist() == list(formula.kinks)
+
+
 @pytest.mark.parametrize(("name", "z", "a"), [
     ("leaky_relu", -2.0, -0.02), ("leaky_relu 0.3", -2.0, -0.6), ("relu6", 7.0, 6.0), ("elu", -1.0, 1 / math.e - 1),
     ("elu 0.5", -1.0, 0.5 / math.e - 0.5), ("selu", 1.0, 1.0507009873554805), ("selu", -1e4, -1.7580993408473766),
@@ -625,6 +633,13 @@ def test_metrics_agree_with_scikit_learn() -> None:
         assert np.issubdtype(predicted.dtype, np.integer)
         expected = accuracy_score(labels, predicted, sample_weight=weights)
         assert classes.evaluate(X, labels, weights)["accuracy"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_metrics_take_labels_as_they_are_and_other_targets_as_rows() -> None:
+    one_hot, column = np.eye(3), np.array([[0.0], [1.0], [1.0]])
+    assert data.metric_targets([0, 1, 2], one_hot).tolist() == [0, 1, 2]
+    assert data.metric_targets([0, 1, 1], column) is column
+    assert data.metric_targets(one_hot.tolist(), one_hot) is one_hot
 
 
 def test_r2_of_a_constant_is_1_for_exact_predictions() -> None:
