@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from behaviour import bits, small_data, small_network
-from model_files import PARTS, metadata_of, parts_of
+from model_files import PARTS, as_version_1, metadata_of, parts_of
 
 from fastmlp import SGD, Adam, ModelFormatError, Network
 from fastmlp._io import checkpoint, description, model_file, version_1
@@ -321,6 +321,21 @@ def test_an_architecture_of_version_1_in_another_spelling_is_refused(path: Path,
     metadata["architecture"] = metadata["architecture"].replace(old, new, 1)
     written(path, "1", metadata, tensors)
     with pytest.raises(ModelFormatError, match="description of the network is wrong"):
+        Network.load(path)
+
+
+def test_of_an_architecture_of_version_1_only_the_rest_behind_the_layers_is_limited(path: Path) -> None:
+    network = Network([1] * 60, seed=0)
+    network.save(path)
+    path.write_bytes(as_version_1(path.read_bytes()))
+    _, metadata, tensors = model_file.read(path)
+    assert len(metadata["architecture"]) > 10_000
+    assert bits(Network.load(path)) == bits(network)
+    metadata["architecture"] = metadata["architecture"].replace('"loss": ', '"loss": ' + " " * 10_000)
+    written(path, "1", metadata, tensors)
+    with pytest.raises(
+        ModelFormatError, match=r"'architecture' takes 1\d{4} characters beside the layers"
+    ):
         Network.load(path)
 
 

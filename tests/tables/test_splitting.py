@@ -13,6 +13,8 @@ def test_a_split_keeps_out_a_share_of_every_class_but_never_all() -> None:
     assert sorted(np.concatenate(parts)) == list(range(111))
     assert [np.bincount(y[rows], minlength=3).tolist() for rows in parts] == [[65, 7, 1], [20, 2, 0], [15, 1, 0]]
     assert [len(rows) for rows in split(np.zeros(10), 0.5, 0.49, 0, by_class=False)] == [1, 5, 4]
+    assert [len(rows) for rows in split(np.zeros(10), 0.98, 0.0, 0, by_class=False)] == [1, 9, 0]
+    assert [len(rows) for rows in split(np.zeros(10), 0.0, 0.98, 0, by_class=False)] == [1, 0, 9]
     assert [len(rows) for rows in split(np.zeros(3), 0.2, 0.15, 0, by_class=True)] == [2, 1, 0]
 
 
