@@ -68,19 +68,20 @@ def html_table(
 
 def sparkline(values: Sequence[float]) -> str:
     """Return a small curve as SVG in the colour of the text; a value that is not finite leaves a gap."""
-    finite = [value for value in values if math.isfinite(value)]
+    points = list(enumerate(values))[:: max(1, len(values) // MAX_CURVE_POINTS)]
+    finite = [value for _, value in points if math.isfinite(value)]
     if not finite:
         return ""
     low = min(finite) / 2  # halves, because a difference may overflow
     span = max(finite) / 2 - low
-    path, connected, x, y = [], False, 0.0, 0.0
-    for index in range(0, len(values), max(1, len(values) // MAX_CURVE_POINTS)):
-        if math.isfinite(values[index]):
-            level = (values[index] / 2 - low) / span if span else 0.5
+    path, connected = [], False
+    for index, value in points:
+        if math.isfinite(value):
+            level = (value / 2 - low) / span if span else 0.5
             x = 3 + (CURVE_WIDTH - 6) * index / max(len(values) - 1, 1)
             y = CURVE_HEIGHT - 3 - (CURVE_HEIGHT - 6) * level
             path.append(f"L{x:.1f} {y:.1f}" if connected else f"M{x:.1f} {y:.1f}h0")  # h0 makes a single point a dot
-        connected = math.isfinite(values[index])
+        connected = math.isfinite(value)
     return (
         f'<svg width="{CURVE_WIDTH}" height="{CURVE_HEIGHT}" viewBox="0 0 {CURVE_WIDTH} {CURVE_HEIGHT}" role="img">'
         f'<path d="{"".join(path)}" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/>'

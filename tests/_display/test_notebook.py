@@ -21,6 +21,12 @@ def cells(html: str) -> list[list[str]]:
     return [["".join(cell.itertext()) for cell in row] for row in ElementTree.fromstring(html).iter("tr")]
 
 
+def right_aligned(html: str) -> list[set[str]]:
+    """Return the texts of each row's cells that are aligned on the right."""
+    rows = ElementTree.fromstring(html).iter("tr")
+    return [{"".join(cell.itertext()) for cell in row if "right" in cell.attrib["style"]} for row in rows]
+
+
 def test_a_network_has_the_cells_of_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
     net = Network([3, Dense(4, "tanh", dropout=0.25), Dense(2, use_bias=False)], output="softmax", seed=7)
     found = cells(net._repr_html_())
@@ -30,6 +36,7 @@ def test_a_network_has_the_cells_of_its_summary(capsys: pytest.CaptureFixture[st
         ["dense 1", "4", "tanh", "dropout 0.25", "16"],
         ["dense 2", "2", "softmax", "no bias", "8"],
     ]
+    assert right_aligned(net._repr_html_()) == [{"units", "parameters"}, {"3", ""}, {"4", "16"}, {"2", "8"}]
     net.summary()
     printed = capsys.readouterr().out
     assert [[cell for cell in row if cell] for row in found] == [
@@ -50,7 +57,9 @@ def test_a_history_shows_last_lowest_highest_value_and_a_curve() -> None:
         ["val_<b>&", "nan", "", "", ""],
     ]
     assert html.count("<svg") == 2
+    assert right_aligned(html)[:2] == [{"last", "lowest", "highest"}, {"0.3", "0.9"}]
     assert "3 epochs, 1.50 s" in html
+    assert "1 epoch, 0.00 s" in History({"loss": [1.0]}, [0])._repr_html_()
     assert cells(History()._repr_html_()) == [["entry", "last", "lowest", "highest", "course"]]
 
 
@@ -78,6 +87,7 @@ def test_a_sparkline_goes_through_the_values(values: list[float], path: str) -> 
 def test_a_sparkline_of_many_epochs_stays_small() -> None:
     assert len(sparkline([1 / (epoch + 1) for epoch in range(10_000)])) < 10_000
     assert sparkline([NAN, NAN]) == sparkline([]) == ""
+    assert sparkline([NAN, 1.0, NAN, NAN] * 240) == ""  # of 960 epochs every fourth is drawn
 
 
 def test_matplotlib_is_not_needed() -> None:

@@ -692,6 +692,7 @@ BAD: dict[str, tuple[str, Callable[[Network], object]]] = {
     "rows of y": ("same number of rows", lambda net: net.fit(X, Y[:2])),
     "no rows": ("at least 1", lambda net: net.fit(X[:0], Y[:0])),
     "columns of y": (r"\(4, 3\) for this network, got \(4, 2\)", lambda net: net.fit(X, Y[:, :2])),
+    "dimensions of y": (r"\(4, 3\) for this network, got \(4, 3, 1\)", lambda net: net.fit(X, Y[..., None])),
     "probabilities": ("between 0 and 1 for .*, got numbers from 1", lambda net: net.fit(X, Y + 1)),
     "labels": ("0 to 2, got 0 to 3", lambda net: net.fit(X, np.arange(4))),
     "labels that are floats": ("integers", lambda net: net.fit(X, np.ones(4))),
