@@ -333,9 +333,7 @@ def test_of_an_architecture_of_version_1_only_the_rest_behind_the_layers_is_limi
     assert bits(Network.load(path)) == bits(network)
     metadata["architecture"] = metadata["architecture"].replace('"loss": ', '"loss": ' + " " * 10_000)
     written(path, "1", metadata, tensors)
-    with pytest.raises(
-        ModelFormatError, match=r"'architecture' takes 1\d{4} characters beside the layers"
-    ):
+    with pytest.raises(ModelFormatError, match=r"'architecture' takes 1\d{4} characters beside the layers"):
         Network.load(path)
 
 
