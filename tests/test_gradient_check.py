@@ -91,6 +91,14 @@ def test_a_network_that_is_certain_of_every_row_is_still_right() -> None:
     assert max(tensor.compiled for tensor in report.tensors if tensor.compiled is not None) > 1e-4
 
 
+@pytest.mark.parametrize("kind", [Network, fastmlp.Network])
+def test_a_gradient_of_zero_is_right(kind: Any) -> None:
+    network = kind([3, Dense(4, "tanh"), 2], dtype="float64", seed=0)
+    (W, b), (V, c) = network.get_weights()
+    network.set_weights([(W, b), (0 * V, c)])  # nothing of the first layer reaches the loss
+    assert check_gradients(network, *toy()).ok
+
+
 def test_weights_of_samples_reach_the_compiled_network() -> None:
     class IgnoresWeights(Compiled):
         def loss_and_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, Any]:

@@ -23,7 +23,9 @@ from fastmlp import (
     Dense,
     EarlyStopping,
     ExponentialDecay,
+    GradientMonitor,
     Huber,
+    LambdaCallback,
     LeakyReLU,
     ModelCheckpoint,
     Network,
@@ -116,6 +118,10 @@ KEYWORDS: list[tuple[Callable[..., Any], str, str]] = [
     (NET.fit, "lr", "or set net.learning_rate"),
     (NET.fit, "loss", "give it to Network"),
     (NET.evaluate, "verbose", "leave it out"),
+    (NET.predict, "batch", "did you mean 'batch_size'?"),
+    (NET.save, "filepath", "did you mean 'path'?"),
+    (GradientMonitor, "frequency", "the arguments are X, every, y"),
+    (LambdaCallback, "epoch_end", "did you mean 'on_epoch_end'?"),
     (EarlyStopping, "n_iter_no_change", "did you mean 'patience'?"),
     (EarlyStopping, "verbose", "stopped_epoch and best_epoch tell"),
     (ModelCheckpoint, "path", "did you mean 'filepath'?"),
@@ -129,6 +135,7 @@ KEYWORDS: list[tuple[Callable[..., Any], str, str]] = [
     (load_breast_cancer, "return_X_y", "then data.X and data.y"),
     (fastmlp.tables.prepare, "validation_split", "did you mean 'validation'?"),
     (fastmlp.tables.TabularModel.for_table, "lr", "optimizer=Adam"),
+    (fastmlp.tables.TabularModel.fit, "n_epochs", "did you mean 'epochs'?"),
 ]
 
 
