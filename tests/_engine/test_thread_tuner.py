@@ -70,6 +70,7 @@ def test_threads_that_do_not_pay_cost_little(until: float, times_slower: float) 
     share = 0.11 if until < 0.5 else 0.04  # trials become rarer
     assert sum(found.seconds) - sum(found.steps) * SERIAL <= share * sum(found.seconds) + one
     assert until < 1.0 or any(found.kinds)
+    assert until < 10.0 or max(found.seconds) > 0.045  # serial calls become long
 
 
 def test_threads_that_are_hardly_slower_cost_less_than_two_percent() -> None:
@@ -123,6 +124,10 @@ def test_one_disturbed_call_does_not_end_parallel_work() -> None:
 def test_equal_speeds_are_compared_ever_more_rarely() -> None:
     found = course(lambda _: 0.97 * SERIAL, until=30.0)
     assert 0 < sum(a != b for a, b in itertools.pairwise(found.kinds[-500:])) <= 20
+    lengths = [len(list(calls)) for kind, calls in itertools.groupby(found.kinds) if kind]
+    assert lengths[1:9] == [4, 8, 16, 32, 64, 64, 64, 64]  # the first ones are trials
+    calls = list(zip(found.kinds, found.seconds, strict=True))[-500:]
+    assert max(seconds for kind, seconds in calls if not kind) < 0.006  # the comparisons are short
 
 
 def test_a_single_thread_is_never_parallel() -> None:

@@ -10,6 +10,9 @@ import pytest
 from commands import run, run_json
 from table_files import flats, write
 
+from fastmlp.cli.table_report import left_out_line
+from fastmlp.tables.identifiers import Identifier
+
 LEFT_OUT = "Left out as an identifier: id (integers that fill a range without gaps). --keep id takes it.\n"
 
 
@@ -65,6 +68,17 @@ def test_output_and_summary_name_the_columns_that_were_left_out(
     assert run(capsys, "train", "flowers.csv", "--target", "kind", "--epochs", "3", "--quiet").startswith(LEFT_OUT)
     predicted = write(folder / "new.csv", "petal\n1.5\n")
     assert run(capsys, "predict", "model", predicted).startswith("prediction,p(setosa)")
+
+
+def test_ten_identifiers_are_named_at_most() -> None:
+    columns = [Identifier(f"id {number}", "name") for number in range(11)]
+    one, ten, eleven = (left_out_line(columns[:count]) for count in (1, 10, 11))
+    assert one.startswith("Left out as an identifier: id 0 (")
+    assert one.endswith("). --keep 'id 0' takes it.")
+    assert ten.startswith("Left out as identifiers: id 0 (")
+    assert ", id 9 (" in ten
+    assert ten.endswith("). --keep COLUMN takes it.")
+    assert eleven == ten.replace(". --keep", " and more. --keep")
 
 
 def test_identifiers_that_stay_are_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
