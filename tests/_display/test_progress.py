@@ -108,6 +108,18 @@ def test_a_bar_that_was_shortened_stays_short() -> None:
     assert cells[0] > cells[1] == cells[2]
 
 
+def test_verbose_is_a_truth_value_a_level_of_keras_or_auto() -> None:
+    for verbose in (False, True, 0, 1, 2, "auto"):
+        ProgressLine(verbose, 2, 10)
+    for wrong in (3, -1, None, "yes"):
+        with pytest.raises(ValueError, match=f"verbose must be 'auto', True or False, got {wrong!r}"):
+            ProgressLine(wrong, 2, 10)  # type: ignore[arg-type]
+
+
+def test_before_the_first_step_there_is_no_speed() -> None:
+    assert ProgressLine(False, 2, 10).line(0.0, {}, 0.0, 100).endswith("] - samples/s 0.0 s left")
+
+
 @pytest.mark.parametrize(
     ("rate", "text"),
     [
