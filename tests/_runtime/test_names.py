@@ -168,6 +168,12 @@ ATTRIBUTES: list[tuple[object, str, str]] = [
     (fastmlp.losses, "mse", "did you mean 'MeanSquaredError'?"),
     (fastmlp.datasets, "load_iris", "scikit-learn has this data set"),
     (fastmlp.callbacks, "EarlyStop", "did you mean 'EarlyStopping'?"),
+    (fastmlp.schedules, "CosineDecays", "did you mean 'CosineDecay'?"),
+    (fastmlp.layers, "Dens", "did you mean 'Dense'?"),
+    (fastmlp.initializers, "Normal", "did you mean 'RandomNormal'?"),
+    (fastmlp.activations, "LeakyRelu", "did you mean 'LeakyReLU'?"),
+    (fastmlp.optimizers, "Adamw", "did you mean 'AdamW'?"),
+    (fastmlp.plot, "roc_curve", "did you mean 'roc_curves'?"),
     (fastmlp, "EarlyStoping", "did you mean 'EarlyStopping'?"),
 ]
 
