@@ -252,8 +252,8 @@ def test_json_names_the_report(capsys: pytest.CaptureFixture[str]) -> None:
 
 # What goes wrong ------------------------------------------------------------------------------------------------------
 
-DATA = [["flats.csv", "--target", "sold"], []]
-with_and_without_a_file = pytest.mark.parametrize("data", DATA, ids=["file", "no file"])
+FILE: list[str] = ["flats.csv", "--target", "sold"]
+NO_FILE: list[str] = []
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
 
 
 @pytest.mark.usefixtures("untrained")
-@with_and_without_a_file
+@pytest.mark.parametrize("data", [FILE, NO_FILE], ids=["file", "no file"])
 def test_what_would_fail_fails_before_the_training(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, data: list[str]
 ) -> None:
@@ -294,14 +294,14 @@ def test_what_would_fail_fails_before_the_training(
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-@with_and_without_a_file
 @pytest.mark.parametrize(
-    ("where", "error", "reason"),
+    ("data", "where", "error", "reason"),
     [
-        ("fastmlp.plot.network", RuntimeError("no ink"), "no ink"),
-        ("fastmlp.plot.network", MemoryError(), "MemoryError"),
-        ("fastmlp.cli.html_report.write_atomically", OSError(28, "No space left on device"), "No space left on device"),
+        (FILE, "fastmlp.plot.network", RuntimeError("no ink"), "no ink"),
+        (NO_FILE, "fastmlp.plot.network", MemoryError(), "MemoryError"),
+        (FILE, "fastmlp.cli.html_report.write_atomically", OSError(28, "No space left"), "No space left"),
     ],
+    ids=["a failure", "no memory", "a full disk"],
 )
 def test_a_report_that_fails_loses_neither_model_nor_metrics(
     folder: Path,
