@@ -143,6 +143,20 @@ def test_a_system_that_says_nothing_has_at_most_its_memory(system: Any) -> None:
     assert 0 < system({})[0] <= sys.maxsize
 
 
+def test_a_limit_on_addresses_leaves_what_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource: Any = pytest.importorskip("resource", reason="this system has no limits of a process's memory")
+    limit, page = 10 * GB, resource.getpagesize()
+    monkeypatch.setattr(memory, "_PROC", tmp_path)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limit, limit))
+    assert memory._left_to_process() == (limit, "this process (by its limit on addresses, ulimit -v)")
+    (tmp_path / "self").mkdir()
+    for pages, left in ((300, limit - 300 * page), (limit, 0)):
+        (tmp_path / "self" / "statm").write_text(f"{pages} 20 10 5 0 15 0\n")
+        assert memory._left_to_process()[0] == left
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert memory._left_to_process() == (sys.maxsize, "this process")
+
+
 def test_this_machine_has_memory_left() -> None:
     assert memory.available()[0] > 1 << 20
 
