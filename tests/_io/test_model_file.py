@@ -158,6 +158,7 @@ CRAFTED = {
         "header length is 18446744073709551615, .*is it a file of another kind",
     ),
     "header longer than the file": ((100).to_bytes(8, "little") + b"{}      ", "truncated: its header takes 100"),
+    "header one byte longer": ((9).to_bytes(8, "little") + b"{}      ", "its header takes 9 bytes, but only 8 are"),
     "another safetensors file": (sealed('{"__metadata__":{"format":"pt"}}'), "header begins with"),
     "no JSON": (sealed("hello"), "header begins with"),
     "not UTF-8": (sealed(header(more=',"a":"b"')).replace(b'"b"', b'"\xff"'), "string of ASCII"),
