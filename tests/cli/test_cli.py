@@ -360,6 +360,13 @@ def test_the_results_show_metrics_and_confusion_matrix():
     )
 
 
+def test_the_size_of_the_cache_is_shown_in_mib(capsys, monkeypatch):
+    found = system.describe() | {"cache_bytes": 3 << 19}
+    monkeypatch.setattr(system, "describe", lambda: found)
+    assert main(["info"]) == 0
+    assert "cache size       1.5 MiB\n" in capsys.readouterr().out
+
+
 def test_info_prints_what_decides_the_speed(capsys):
     assert main(["info", "--json"]) == 0
     found = printed_json(capsys)

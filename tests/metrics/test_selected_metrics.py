@@ -499,3 +499,13 @@ def test_the_mode_takes_precedence_over_the_known_direction() -> None:
     for epoch, value in enumerate([1.0, 2.0]):
         stopping.on_epoch_end(epoch, {"val_loss": value})
     assert stopping.best == 2.0
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_a_metric_rises_if_it_is_larger_for_right_predictions(metric: Any) -> None:
+    y, ranks = np.array([0, 0, 1, 1]), np.eye(7)
+    right, wrong = (ranks, 1 - ranks) if metric.reads == "ranking" else (0.1 + 0.8 * y, 0.9 - 0.8 * y)
+    if metric.reads == "labels":
+        right, wrong = y, 1 - y
+    found = [metric.function(np.arange(7) if metric.reads == "ranking" else y, each) for each in (right, wrong)]
+    assert metric.rises == (found[0] > found[1])

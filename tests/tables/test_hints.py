@@ -12,7 +12,7 @@ from table_files import write
 
 from fastmlp import SGD, EarlyStopping
 from fastmlp.tables import TableWarning, TabularModel, prepare
-from fastmlp.tables.hints import class_hints, curve_hints, duplicate_hints, number_hints
+from fastmlp.tables.hints import _root_mean_square, class_hints, curve_hints, duplicate_hints, number_hints
 
 LAST = "The last epoch was the best, so more than {} may give a better model."
 
@@ -107,3 +107,10 @@ def test_no_hint_on_rows_that_are_equal_by_chance_or_on_a_single_class(tmp_path:
     model.fit(table, epochs=2, verbose=False)
     assert not any("of the test rows" in hint for hint in model.hints)
     assert classes > 1 or model.hints == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([0.0, 0.0], 0.0), ([3.0, 4.0], 12.5**0.5), ([3e200, 4e200], 1e200 * 12.5**0.5)]
+)
+def test_the_mean_of_squares_neither_overflows_nor_divides_by_zero(values: list[float], expected: float) -> None:
+    assert _root_mean_square(np.array(values)) == pytest.approx(expected, rel=1e-12)

@@ -63,6 +63,7 @@ def test_blanks_around_names_are_dropped(tmp_path: Path) -> None:
 def test_a_separator_within_quotes_or_numbers_does_not_count(tmp_path: Path) -> None:
     assert read(write(tmp_path / "a.csv", '"a,b";c\n1,5;2,5\n3,5;4,5\n'))[0] == ("a,b", "c")
     assert read(write(tmp_path / "b.csv", "a,b\n1|2|3,4\n5|6|7,8\n"))[0] == ("a", "b")
+    assert read(write(tmp_path / "c.csv", "a,b,c;d\n1;2\n3;4\n"))[0] == ("a,b,c", "d")
 
 
 def test_a_separator_can_be_given(tmp_path: Path) -> None:
