@@ -30,7 +30,9 @@ def test_groups_are_cut_evenly_and_by_the_shape_alone(rows: int) -> None:
     assert 16 <= cut.chunk_rows <= CHUNK_ROWS
 
 
-@pytest.mark.parametrize(("layers", "rows"), [([64, 64, 8], 128), (BIG, 128), (BIG, 100_000), ([4, 8, 2], 2048)])
+@pytest.mark.parametrize(
+    ("layers", "rows"), [([64, 64, 8], 128), ([64, 64, 64, 8], 2047), (BIG, 128), (BIG, 100_000), ([4, 8, 2], 2048)]
+)
 def test_rows_are_not_grouped_where_they_are_few_or_the_weights_many(layers: list[int], rows: int) -> None:
     assert row_blocking(architecture(layers), rows) == (0, CHUNK_ROWS)
 
