@@ -367,6 +367,12 @@ def test_a_matrix_of_100_classes_has_no_numbers_and_some_names():
     assert "the darkest cell: 1" in axes.get_xlabel()
 
 
+def test_a_matrix_is_square_and_larger_for_more_classes():
+    sizes = [plot.confusion_matrix(range(count), range(count)).get_size_inches() for count in (2, 20)]
+    assert all(width == height for width, height in sizes)
+    assert sizes[1][0] > sizes[0][0] + 2
+
+
 def test_numbers_fit_into_their_cells():
     for classes, count in ((2, 1), (5, 400_000), (30, 999)):
         y = np.repeat(np.arange(classes), count)
@@ -499,6 +505,7 @@ def test_invalid_predictions_are_refused(draw, arguments, message):
 def test_each_measure_has_a_panel_and_each_layer_a_line():
     figure = plot.gradient_norms(monitor(layers=3), title="A title")
     assert figure.get_suptitle() == "A title"
+    assert figure.get_figheight() >= 3 * 3  # of five panels in two columns
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "norm of W",
         "norm of dW",
