@@ -12,6 +12,7 @@ import pytest
 
 import fastmlp
 from fastmlp import metrics, plot
+from fastmlp._runtime.settings import Settings
 from fastmlp.cli import train_options
 from fastmlp.tables import TabularModel, prepare, sample
 
@@ -97,6 +98,20 @@ DEFAULTS: dict[Any, dict[str, Any]] = {
 def test_defaults_are_the_documented_ones(of: Any) -> None:
     parameters = inspect.signature(of).parameters
     assert {name: parameters[name].default for name in DEFAULTS[of]} == DEFAULTS[of]
+
+
+def test_what_has_a_default_is_given_by_name() -> None:
+    """Except the numbers of settings, such as Adam(0.01), and what comes first or is the only argument."""
+    functions = [of for of in DEFAULTS if not (isinstance(of, type) and issubclass(of, Settings))]
+    positional = {
+        f"{of.__qualname__} {name}"
+        for of in functions
+        for name, parameter in inspect.signature(of).parameters.items()
+        if name in DEFAULTS[of] and parameter.kind is not parameter.KEYWORD_ONLY
+    }
+    monitors = {f"{kind} monitor" for kind in ("EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau")}
+    others = {"Network.memory batch_size", "MLPRegressor loss", "sample rows", "TabularModel.for_table hidden"}
+    assert positional == monitors | others
 
 
 def test_the_command_has_the_defaults_of_python() -> None:
