@@ -1,5 +1,6 @@
 """The command line: parsing, exit codes, and the commands that need no file of the user."""
 
+import argparse
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ from table_files import write
 import fastmlp
 from fastmlp._runtime import system
 from fastmlp.cli import demo_report, main
+from fastmlp.cli.convert import whole_number
 from fastmlp.cli.demo import fold_standardisation, split
 from fastmlp.datasets import load_breast_cancer
 from fastmlp.metrics import accuracy
@@ -358,6 +360,14 @@ def test_the_results_show_metrics_and_confusion_matrix():
         "\n"
         "Hint: more epochs.\n"
     )
+
+
+def test_whole_numbers_fit_into_64_bits():
+    convert = whole_number(2)
+    assert [convert(text) for text in ("2", "1000", str(2**63 - 1))] == [2, 1000, 2**63 - 1]
+    for wrong in ("1", "-2", "2.0", "two", "", str(2**63)):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"must be a whole number of at least 2, got '{wrong}'"):
+            convert(wrong)
 
 
 def test_the_size_of_the_cache_is_shown_in_mib(capsys, monkeypatch):
