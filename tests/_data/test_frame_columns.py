@@ -14,6 +14,7 @@ from behaviour import small_network
 
 from fastmlp._data.frames import column_names, frame_array, is_frame, series_array
 from fastmlp._data.inputs import check_input_shape, check_inputs
+from fastmlp._runtime import memory
 
 ARCHITECTURE = small_network().architecture
 MAKERS: dict[str, Any] = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "Arrow": pa.table}
@@ -62,6 +63,17 @@ def test_the_numbers_of_a_frame_are_read_in_place() -> None:
     values = np.arange(12.0, dtype=np.float32).reshape(4, 3)
     frame = pd.DataFrame(values, columns=list("abc"), copy=False)
     assert np.shares_memory(check_inputs(frame, ARCHITECTURE), values)
+
+
+def test_an_array_of_more_memory_than_there_is_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({"a": [1.5, 2.0] * 10, "b": [True, False] * 10})  # which NumPy makes an array of objects
+    assert frame_array(frame, "X").dtype == np.float64
+    monkeypatch.setattr(memory, "CHECKED_FROM", 0)
+    monkeypatch.setattr(memory, "available", lambda: (319, "the machine"))
+    with pytest.raises(MemoryError, match="X, whose columns become float64, takes"):
+        frame_array(frame, "X")
+    monkeypatch.setattr(memory, "available", lambda: (320, "the machine"))
+    frame_array(frame, "X")
 
 
 # Columns that hold no numbers -----------------------------------------------------------------------------------------

@@ -387,7 +387,8 @@ def test_a_binary_roc_curve_equals_the_metric():
     y, scores = np.array([0, 1, 1, 0, 1]), np.array([0.2, 0.9, 0.4, 0.4, 0.8])
     for given in (scores, scores[:, None], np.stack([1 - scores, scores], axis=1)):
         [axes] = plot.roc_curves(y, given).axes
-        _, curve = axes.lines
+        chance, curve = axes.lines
+        assert chance.get_xydata().tolist() == [[0, 0], [1, 1]]
         across, up, _ = metrics.roc_curve(y, scores)
         assert curve.get_xydata().tolist() == np.stack([across, up], axis=1).tolist()
         assert legend(axes) == [f"AUC {metrics.roc_auc(y, scores):.3f}"]

@@ -220,6 +220,17 @@ def test_derivatives_jump_at_the_kinks_of_their_formula_only(name: str) -> None:
     assert z[np.abs(after - 2 * at + before) > 0.02 * step].tolist() == list(formula.kinks)
 
 
+@pytest.mark.parametrize(("name", "y"), [("mean_absolute_error", 0.5), ("hinge", 1.0)])
+def test_losses_jump_at_their_kink_only(name: str, y: float) -> None:
+    formula, A, step = losses.LOSSES[name], np.arange(-2.0, 2.5, 0.5)[:, None], 1e-6
+    Y = np.full_like(A, y)
+    before, at, after = (formula.value(places, Y) for places in (A - step, A, A + step))
+    assert formula.kink is not None
+    found = np.ravel(formula.kink(A, Y)) == 0
+    assert found.tolist() == (np.abs(after - 2 * at + before) > 0.02 * step).tolist()
+    assert found.sum() == 1
+
+
 @pytest.mark.parametrize(("name", "z", "a"), [
     ("leaky_relu", -2.0, -0.02), ("leaky_relu 0.3", -2.0, -0.6), ("relu6", 7.0, 6.0), ("elu", -1.0, 1 / math.e - 1),
     ("elu 0.5", -1.0, 0.5 / math.e - 0.5), ("selu", 1.0, 1.0507009873554805), ("selu", -1e4, -1.7580993408473766),
