@@ -226,6 +226,7 @@ def test_code_made_with_other_flags_meanwhile_is_not_kept(tmp_path: Path) -> Non
     assert list((tmp_path / "cache").rglob("*.kernel"))
 
 
+@pytest.mark.heavy
 def test_a_kernel_from_elsewhere_is_compiled_anew_when_its_file_changes(tmp_path: Path) -> None:
     text = """
 import numpy as np

@@ -352,7 +352,7 @@ def test_ctrl_c_wherever_python_looks_for_it_in_a_fit(places: int, tried: Tried)
 
 
 @posix
-@pytest.mark.parametrize("stride", [61, pytest.param(1, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("stride", [127, pytest.param(1, marks=pytest.mark.heavy)])
 def test_ctrl_c_wherever_python_looks_for_it_elsewhere(stride: int, tried: Tried) -> None:
     said, _ = run_python(
         f"STRIDE = {stride}\n" + COMMON + AT_EVERY_PLACE + OTHERS_AT_EVERY_PLACE, "-W", "error", seconds=400

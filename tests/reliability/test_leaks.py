@@ -26,7 +26,7 @@ def test_memory_is_flat(rounds: int, most_blocks: float, tried: Tried) -> None:
     tried(FITS, rounds * int(activities))
 
 
-@pytest.mark.parametrize("times", [30, pytest.param(300, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [12, pytest.param(300, marks=pytest.mark.heavy)])
 def test_nothing_waits_for_the_garbage_collector(times: int, tried: Tried) -> None:
     """A network and its data are freed with the last reference, also after a failure."""
     code = f"""
@@ -61,7 +61,7 @@ print(*fits.growth("leaking", 20), *fits.growth_per_fit(5))
     assert float(size) > 4000
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("count", [5, pytest.param(100, marks=pytest.mark.heavy)])
 def test_functions_that_are_registered_again_take_no_memory(count: int, tried: Tried) -> None:
     """Compiled code is never freed: new functions take some MB each time, the same functions nothing."""
     code = f"print(*fits.registrations({count}, anew=False), *fits.registrations(2, anew=True))"

@@ -756,7 +756,7 @@ print(json.dumps(found))
 @pytest.mark.parametrize(
     "cases",
     [
-        [("10 ms", [64, 64, 64, 1], 2560, 10, 12)],
+        [("10 ms", [64, 64, 64, 1], 2560, 10, 7)],
         pytest.param(
             [
                 ("1 ms", [64, 64, 64, 1], 384, 1, 400),
