@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -257,6 +257,15 @@ def sample_weights(kind: str, rows: int) -> Array:
     return weights
 
 
+def heavy_but(light: Collection[Any], cases: Iterable[Any]) -> list[Any]:
+    """Return cases as parameters of a test, heavy but for the light ones. A case of several parameters is a tuple."""
+
+    def marked(case: Any) -> Any:
+        return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.heavy)
+
+    return [case if case in light else marked(case) for case in cases]
+
+
 def each_part_once(names: Iterable[str]) -> list[Any]:
     """Return names as parameters of a test, heavy but for a few in which each part stands at each of its places.
 
@@ -270,7 +279,7 @@ def each_part_once(names: Iterable[str]) -> list[Any]:
         best = max(names, key=lambda name: len(parts[name] & missing))
         light.add(best)
         missing -= parts[best]
-    return [name if name in light else pytest.param(name, marks=pytest.mark.heavy) for name in names]
+    return heavy_but(light, names)
 
 
 def _pairs() -> dict[str, Training]:

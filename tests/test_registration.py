@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 import operator
@@ -17,7 +18,7 @@ import cases
 import numpy as np
 import pytest
 from behaviour import run_python
-from cases import DTYPES, Array, assert_same_bits, data_for, largest_error, tensors
+from cases import DTYPES, Array, assert_same_bits, data_for, heavy_but, largest_error, tensors
 from digests import always_parallel
 
 from fastmlp import Dense, LeakyReLU, Network, check_gradients, register_activation, register_loss
@@ -180,10 +181,10 @@ def check(make: Callable[[Any], Any], dtype: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [
-        *((name, "float64") for name in FUNCTIONS),
-        *(pytest.param(name, "float32", marks=[] if name in ROUNDED else pytest.mark.heavy) for name in FUNCTIONS),
-    ],
+    heavy_but(
+        [*itertools.product(FUNCTIONS, ["float64"]), *itertools.product(ROUNDED, ["float32"])],
+        itertools.product(FUNCTIONS, DTYPES),
+    ),
 )
 def test_an_activation_trains_as_in_the_reference(name: str, dtype: str) -> None:
     register_activation("own", *FUNCTIONS[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from array_cases import (
     targets_of,
 )
 from behaviour import bits, small_data, small_network
+from cases import heavy_but
 
 from fastmlp import Callback, Network
 from fastmlp._data import arrays
@@ -54,11 +56,10 @@ def test_every_dtype_gives_the_bits_of_a_plain_copy(dtype: str, kind: str, netwo
 
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [
-        pytest.param(kind, dtype, marks=[] if kind == usual else pytest.mark.heavy)
-        for dtype, usual in {"float32": "a column", "float64": "rows", "int32": "labels"}.items()
-        for kind in ("labels", "rows", "a column")
-    ],
+    heavy_but(
+        [("a column", "float32"), ("rows", "float64"), ("labels", "int32")],
+        itertools.product(["labels", "rows", "a column"], ["float32", "float64", "int32"]),
+    ),
 )
 @pytest.mark.parametrize("layout", [*LAYOUTS, "memory-mapped", "memory-mapped Fortran"])
 def test_every_layout_gives_the_bits_of_a_plain_copy(

@@ -11,6 +11,7 @@ import matplotlib
 import matplotlib.image
 import numpy as np
 import pytest
+from cases import heavy_but
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -21,7 +22,6 @@ from fastmlp.plot.themes import DARK, DARK_RULES, LIGHT
 LOSS = [0.9, 0.5, 0.3, 0.2]
 VAL_LOSS = [0.8, 0.4, 0.45, 0.6]
 NAN = float("nan")
-heavy = pytest.mark.heavy
 HOSTILE = ["$a_{$", "_hidden", "<b>&\"'", "two\nlines\x00", "long " * 20]
 
 
@@ -54,12 +54,7 @@ PLOTS = {
 }
 every_plot = pytest.mark.parametrize("draw", PLOTS.values(), ids=PLOTS)
 two_plots = pytest.mark.parametrize(
-    "draw",
-    [
-        draw if name in ("learning_curves", "network") else pytest.param(draw, marks=heavy)
-        for name, draw in PLOTS.items()
-    ],
-    ids=PLOTS,
+    "draw", heavy_but([PLOTS["learning_curves"], PLOTS["network"]], PLOTS.values()), ids=PLOTS
 )
 """For what happens to a figure that is complete: with axes and a legend, and with neither. Drawing takes its time."""
 
@@ -68,7 +63,7 @@ two_plots = pytest.mark.parametrize(
 
 
 @every_plot
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=heavy)])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.heavy)])
 def test_a_png_has_the_size_of_the_figure_and_its_background(tmp_path, draw, theme):
     path = tmp_path / "picture.png"
     figure = draw(path=path, theme=theme)

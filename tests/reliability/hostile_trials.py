@@ -63,7 +63,7 @@ def mutations(version: str, count: int, folder: str) -> None:
         network = loads.load(path, measured=seed % 8 == 0 and seed < 8000)
         if network is not None:
             works(network)
-        before = before or (_resident() if seed == count // 4 else 0)
+        before = before or (_resident() if seed == min(500, count // 4) else 0)
     assert _resident() - before < 100e6
     print(loads.refused + loads.accepted, loads.refused, loads.accepted)
 

@@ -59,7 +59,7 @@ def cross_section() -> Found:
 
     They are those of one dtype and few operations, because all kernels of a dtype take 40 s to compile.
     """
-    yield from trainings(dict.fromkeys(CROSS_SECTION), DTYPES[:1])
+    yield from trainings(CROSS_SECTION, DTYPES[:1])
 
 
 def numpys_share() -> Found:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from behaviour import UNMEASURED, Tried, run_python
+from cases import heavy_but
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -108,10 +109,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(
-    "method",
-    [m if m == "fork" else pytest.param(m, marks=pytest.mark.heavy) for m in multiprocessing.get_all_start_methods()],
-)
+@pytest.mark.parametrize("method", heavy_but(["fork"], multiprocessing.get_all_start_methods()))
 def test_processes_of_a_pool_fit_and_predict_to_the_same_bits(
     method: str, serial: str, tmp_path: Path, tried: Tried
 ) -> None:

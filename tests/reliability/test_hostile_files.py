@@ -52,7 +52,7 @@ WHICH = [2, pytest.param(0, marks=HEAVY), pytest.param(1, marks=HEAVY)]
 BITS = [(2, 7), *(pytest.param(which, 1, marks=HEAVY) for which in range(3))]
 both_versions = pytest.mark.parametrize("version", ["1", "2"])
 latest_version = pytest.mark.parametrize("version", [pytest.param("1", marks=HEAVY), "2"])
-"""For tests that damage the layout of a file, which is the same in both versions."""
+"""The layout of both versions is the same, and random changes of version 1 reach its decoder in every run."""
 
 
 @latest_version

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 import threaded
 from behaviour import Tried, bits, finish, run_python, small_data, small_network, start_python
+from cases import heavy_but
 from numba.np.ufunc import parallel
 
 from fastmlp import Callback, Network
@@ -514,14 +515,12 @@ def test_networks_of_their_own_fit_at_the_same_time(tried: Tried) -> None:
     tried("a fit and a prediction, in 8 Python threads at once, by threading layer", 4)
 
 
+USES = ("fit(X, LABELS, epochs=3, batch_size=BATCH)", "train_on_batch(X, LABELS)")
+PLACES = ("StepRunner._call", "ArrayFeed.stage")
+
+
 @pytest.mark.parametrize(
-    ("use", "where"),
-    [
-        ("fit(X, LABELS, epochs=3, batch_size=BATCH)", "StepRunner._call"),
-        ("train_on_batch(X, LABELS)", "ArrayFeed.stage"),
-        pytest.param("fit(X, LABELS, epochs=3, batch_size=BATCH)", "ArrayFeed.stage", marks=pytest.mark.heavy),
-        pytest.param("train_on_batch(X, LABELS)", "StepRunner._call", marks=pytest.mark.heavy),
-    ],
+    ("use", "where"), heavy_but([*zip(USES, PLACES, strict=True)], itertools.product(USES, PLACES))
 )
 def test_a_handler_of_a_signal_may_save_while_another_thread_waits(use: str, where: str, tried: Tried) -> None:
     """The other thread waits for the end of a step, during which the signal arrives."""

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import inspect
 import io
+import itertools
 import pickle
 import warnings
 from collections import Counter
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 import sklearn
 from behaviour import run_python
+from cases import heavy_but
 from scipy import sparse
 from sklearn import neural_network as theirs
 from sklearn.base import clone
@@ -122,19 +124,10 @@ EQUAL = ("n_iter_", "t_", "n_layers_", "n_outputs_", "n_features_in_", "out_acti
 
 @pytest.mark.parametrize(
     ("layout", "weighted"),
-    [
-        (np.asarray, False),
-        (sparse.csr_matrix, True),
-        *(
-            pytest.param(layout, weighted, marks=pytest.mark.heavy)
-            for layout, weighted in [
-                (np.asarray, True),
-                (sparse.csr_matrix, False),
-                (sparse.csc_array, False),
-                (sparse.csc_array, True),
-            ]
-        ),
-    ],
+    heavy_but(
+        [(np.asarray, False), (sparse.csr_matrix, True)],
+        itertools.product([np.asarray, sparse.csr_matrix, sparse.csc_array], [False, True]),
+    ),
 )
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("early", [False, True])

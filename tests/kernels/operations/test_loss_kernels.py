@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from cases import (
     TOLERANCE,
     Array,
     from_panels,
+    heavy_but,
     relative_error,
     rounded,
     run,
@@ -101,15 +103,9 @@ def test_losses_of_outputs_follow_the_formula(name: str, units: int, kind: str, 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("largest", "kind"),
-    [
-        (1.0, "soft"),
-        (30.0, "one-hot"),
-        (1e4, "soft"),
-        *(
-            pytest.param(*case, marks=pytest.mark.heavy)
-            for case in [(1.0, "one-hot"), (30.0, "soft"), (1e4, "one-hot")]
-        ),
-    ],
+    heavy_but(
+        [(1.0, "soft"), (30.0, "one-hot"), (1e4, "soft")], itertools.product([1.0, 30.0, 1e4], ["one-hot", "soft"])
+    ),
 )
 @pytest.mark.parametrize("units", UNITS)
 @pytest.mark.parametrize("name", PAIRS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import DTYPES, OPTIMIZERS, TOLERANCE, Array, relative_error, rounded, run
+from cases import DTYPES, OPTIMIZERS, TOLERANCE, Array, heavy_but, relative_error, rounded, run
 
 from fastmlp.kernels.layout import BLOCK, CONSTANT_COUNT, DECAY, PANEL
 from fastmlp.kernels.operations.optimizers import UPDATES
@@ -104,7 +104,7 @@ def test_ten_steps_follow_the_reference(name: str, count: int, dtype: str) -> No
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [0, 5, 16, 33, *(pytest.param(rows, marks=pytest.mark.heavy) for rows in (1, 8, 128))])
+@pytest.mark.parametrize("rows", heavy_but([0, 5, 16, 33], [0, 1, 5, 8, 16, 33, 128]))
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_update_within_a_product_gives_the_results_of_both_alone(name: str, rows: int, dtype: str) -> None:
     rng = np.random.default_rng(rows)
