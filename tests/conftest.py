@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -51,6 +52,20 @@ def _share_of_compilation() -> None:
         for kernel, version in kernel_versions():
             if version == dtype:
                 kernel.address(version)
+
+
+@pytest.fixture
+def forget_registered() -> Iterator[None]:
+    """Remove the activations and losses that the test registers."""
+    from fastmlp.activations import ACTIVATIONS
+    from fastmlp.losses import LOSSES
+
+    tables: list[dict[str, Any]] = [ACTIVATIONS, LOSSES]
+    before = [{**table} for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,9 +96,10 @@ class Import(NamedTuple):
     when: str  # "", "in a function" or "for types"
 
 
-def imports(source: str) -> list[Import]:
+@functools.cache
+def imports(source: str) -> tuple[Import, ...]:
     """Return every imported name, dotted and whole: `from a import b` is "a.b"; relative ones begin with a dot."""
-    return list(_imports(ast.parse(source), ""))
+    return tuple(_imports(ast.parse(source), ""))
 
 
 def _imports(node: ast.AST, when: str) -> Iterator[Import]:

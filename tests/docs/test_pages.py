@@ -7,7 +7,6 @@ import re
 import runpy
 import shlex
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +59,7 @@ def imports(code: str, package: str) -> bool:
     return re.search(rf"^(import|from) {package}\b", code, re.MULTILINE) is not None
 
 
-@pytest.fixture
-def _tables_as_they_were() -> Iterator[None]:
-    """Forget after an example what it registers."""
-    before = [(table, dict(table)) for table in (ACTIVATIONS, LOSSES)]
-    yield
-    for table, entries in before:
-        table.clear()
-        table.update(entries)
-
-
-@pytest.mark.usefixtures("_tables_as_they_were")
+@pytest.mark.usefixtures("forget_registered")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if imports(EXAMPLES[name], "torch"):

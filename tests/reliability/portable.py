@@ -7,7 +7,7 @@ import io
 import itertools
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from cases import (
     DTYPES,
     LEARNERS,
     LOSSES,
-    OPTIONS,
     TRAININGS,
     Array,
     data_for,
@@ -43,24 +42,6 @@ from fastmlp.kernels.operations.optimizers import UPDATES
 Found = Iterator[tuple[str, str]]
 """Pairs of a description and a digest."""
 
-CROSS_SECTION = [
-    *(name for name in OPTIONS if name.startswith("sizes")),
-    "dropout",
-    "penalties",
-    "sample weights",
-    "more rows than a chunk",
-    "random biases",
-]
-"""Trainings that together use every phase of a step and every shape of products, with few activations and losses."""
-
-
-def cross_section() -> Found:
-    """Yield the digests that every run of the tests computes, for the code of every processor.
-
-    They are those of one dtype and few operations, because all kernels of a dtype take 40 s to compile.
-    """
-    yield from trainings(CROSS_SECTION, DTYPES[:1])
-
 
 def numpys_share() -> Found:
     """Yield the digests of computations by NumPy outside of a fit."""
@@ -70,7 +51,7 @@ def numpys_share() -> Found:
 
 
 def everything() -> Found:
-    """Yield all digests, for the heavy tests."""
+    """Yield all digests, for the heavy tests: the kernels take 80 s to compile for a processor."""
     yield from trainings(TRAININGS)
     yield from draws()
     yield from shapes()
@@ -84,9 +65,9 @@ def everything() -> Found:
 # Whole networks ------------------------------------------------------------------------------------------------------
 
 
-def trainings(names: Iterable[str], dtypes: Sequence[str] = DTYPES) -> Found:
+def trainings(names: Iterable[str]) -> Found:
     """Yield the digests of trainings: weights, slots, losses and the results of the network."""
-    for name, dtype in itertools.product(names, dtypes):
+    for name, dtype in itertools.product(names, DTYPES):
         network = TRAININGS[name].make(Network, dtype)
         yield f"{name}, {dtype}", trained(network, TRAININGS[name].arguments(network, dtype))
 

@@ -752,24 +752,19 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize(
-    "cases",
-    [
-        [("10 ms", [64, 64, 64, 1], 2560, 10, 7)],
-        pytest.param(
-            [
-                ("1 ms", [64, 64, 64, 1], 384, 1, 400),
-                ("10 ms", [64, 64, 64, 1], 2560, 10, 20),
-                ("100 ms", [64, 64, 64, 1], 2560, 100, 7),
-                ("500 ms", [64, 64, 64, 1], 2560, 500, 5),
-                ("wide", [784, 256, 256, 10], 1280, 4, 7),
-                ("wider", [1024, 1024, 1024, 10], 1024, 2, 5),
-            ],
-            marks=pytest.mark.heavy,
-        ),
-    ],
-)
-def test_a_fit_among_busy_neighbours_takes_at_most_twice_the_time_of_one_thread(cases: Any, tried: Tried) -> None:
+CONTENDED: list[tuple[str, list[int], int, int, int]] = [
+    ("1 ms", [64, 64, 64, 1], 384, 1, 400),
+    ("10 ms", [64, 64, 64, 1], 2560, 10, 20),
+    ("100 ms", [64, 64, 64, 1], 2560, 100, 7),
+    ("500 ms", [64, 64, 64, 1], 2560, 500, 5),
+    ("wide", [784, 256, 256, 10], 1280, 4, 7),
+    ("wider", [1024, 1024, 1024, 10], 1024, 2, 5),
+]
+"""Fits among busy processes: the name, layers, rows, epochs and number of fits."""
+
+
+@pytest.mark.heavy
+def test_a_fit_among_busy_neighbours_takes_at_most_twice_the_time_of_one_thread(tried: Tried) -> None:
     """Four processes that never rest, on two cores; means of fits in a random order; what fails is measured once more.
 
     Threads that were used whatever they cost took 4 to 300 times as long.
@@ -783,7 +778,7 @@ def test_a_fit_among_busy_neighbours_takes_at_most_twice_the_time_of_one_thread(
             assert neighbour.stdout.readline() == "busy\n"
             os.sched_setaffinity(neighbour.pid, cores)
         hold = f"import os; os.sched_setaffinity(0, {cores})\n"
-        slow = cases
+        slow = CONTENDED
         for _ in range(2):
             process = start_python(hold + OVERSUBSCRIBED.replace("CASES", repr(slow)), NUMBA_NUM_THREADS="2")
             found = json.loads(finish(process, 300)[0])
@@ -795,4 +790,4 @@ def test_a_fit_among_busy_neighbours_takes_at_most_twice_the_time_of_one_thread(
             neighbour.kill()
             neighbour.communicate()
     assert not slow, found
-    tried("a fit among four busy processes on two cores", sum(repeats for *_, repeats in cases))
+    tried("a fit among four busy processes on two cores", sum(repeats for *_, repeats in CONTENDED))

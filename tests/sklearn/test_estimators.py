@@ -258,20 +258,20 @@ def test_float32_stays_float32_and_is_close(kind: str) -> None:
 # Equal behaviour -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "checks", "skipped"), [("MLPClassifier", 68, 1), ("MLPRegressor", 60, 0)])
-def test_the_estimator_checks_of_scikit_learn_pass(name: str, checks: int, skipped: int) -> None:
+def test_the_estimator_checks_of_scikit_learn_pass() -> None:
     """There is one check more than for scikit-learn's classifier, because of class_weight."""
-    code = f"""
+    code = """
 import collections, warnings, pandas
 from sklearn.utils.estimator_checks import check_estimator
-from fastmlp.sklearn import {name}
+from fastmlp.sklearn import MLPClassifier, MLPRegressor
 warnings.simplefilter("ignore")
-found = check_estimator({name}(), on_skip=None)
-print(sorted(collections.Counter(each["status"] for each in found).items()))
+for estimator in (MLPClassifier(), MLPRegressor()):
+    found = check_estimator(estimator, on_skip=None)
+    print(sorted(collections.Counter(each["status"] for each in found).items()))
 """
     said, _ = run_python(code, seconds=120, SCIPY_ARRAY_API="1")
     if sklearn.__version__ == "1.9.1":
-        assert said.strip() == str([("passed", checks - skipped)] + [("skipped", skipped)] * (skipped > 0))
+        assert said.splitlines() == ["[('passed', 67), ('skipped', 1)]", "[('passed', 60)]"]
     assert "failed" not in said
 
 
