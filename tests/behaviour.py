@@ -107,7 +107,7 @@ UNMEASURED = dict.fromkeys(("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 def environment(**variables: str | None) -> dict[str, str]:
     """Return this process's environment with the paths of fastmlp and the tests, the current cache, and `variables`.
 
-    The value None deletes a variable.
+    The value None deletes a variable. Byte code is kept, else each of 200 processes would compile sources for 0.3 s.
     """
     here = Path(__file__).parent
     paths = [str(ROOT), str(here), str(here / "reliability"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -115,6 +115,7 @@ def environment(**variables: str | None) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
         "FASTMLP_CACHE_DIR": str(code_cache.directory().parent),
+        "PYTHONDONTWRITEBYTECODE": None,
         **variables,
     }
     return {name: value for name, value in merged.items() if value is not None}

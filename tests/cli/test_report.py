@@ -242,6 +242,13 @@ def test_a_report_changes_nothing_of_the_model(folder: Path) -> None:
     assert (folder / "a.safetensors").read_bytes() == (folder / "b.safetensors").read_bytes()
 
 
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a page without content, since drawing one takes a second."""
+    monkeypatch.setattr(html_report, "make_page", lambda _: "")
+
+
+@pytest.mark.usefixtures("blank")
 def test_json_names_the_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--json", "--epochs", "2", "--report", "report.html"]) == 0
     assert "report.html" in json.loads(capsys.readouterr().out)["files"]
@@ -294,11 +301,12 @@ def test_what_would_fail_fails_before_the_training(
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+@pytest.mark.usefixtures("blank")
 @pytest.mark.parametrize(
     ("data", "where", "error", "reason"),
     [
-        (FILE, "fastmlp.plot.network", RuntimeError("no ink"), "no ink"),
-        (NO_FILE, "fastmlp.plot.network", MemoryError(), "MemoryError"),
+        (FILE, "fastmlp.cli.html_report.make_page", RuntimeError("no ink"), "no ink"),
+        (NO_FILE, "fastmlp.cli.html_report.make_page", MemoryError(), "MemoryError"),
         (FILE, "fastmlp.cli.html_report.write_atomically", OSError(28, "No space left"), "No space left"),
     ],
     ids=["a failure", "no memory", "a full disk"],

@@ -206,13 +206,13 @@ def test_code_from_byte_code_of_another_source_is_not_kept(tmp_path: Path) -> No
     os.utime(file, (1e9, 1e9))
     root = str(tmp_path / "cache")
     run = CHANGED.format(False, str(tmp_path), "")
-    assert run_python(run, FASTMLP_CACHE_DIR=root, PYTHONDONTWRITEBYTECODE=None)[0].split() == ["1.0"]
+    assert run_python(run, FASTMLP_CACHE_DIR=root)[0].split() == ["1.0"]
     file.write_text(SMALL.replace("1.0", "2.0"))
     os.utime(file, (1e9, 1e9))
-    said = run_python(run, FASTMLP_CACHE_DIR=root, PYTHONDONTWRITEBYTECODE=None)[0].split()
+    said = run_python(run, FASTMLP_CACHE_DIR=root)[0].split()
     assert said == ["1.0"]  # that is Python's own
     os.utime(file)
-    assert run_python(run, FASTMLP_CACHE_DIR=root, PYTHONDONTWRITEBYTECODE=None)[0].split() == ["2.0"]
+    assert run_python(run, FASTMLP_CACHE_DIR=root)[0].split() == ["2.0"]
 
 
 @pytest.mark.heavy

@@ -175,7 +175,7 @@ def count_denormals(values: Any, dtype: str) -> int:
     return int(((np.abs(values) > 0) & (np.abs(values) < tiny)).sum())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("optimizer", [Adam(0.01, beta_1=0.7, beta_2=0.75), SGD(0.1, momentum=0.75)], ids=str)
 def test_fading_moments_end_in_zeros_not_in_denormals(optimizer: Optimizer, dtype: str) -> None:
     """Only the first row has a weight, so all later gradients are 0. NumPy's moments stay at the last denormals."""
