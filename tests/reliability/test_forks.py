@@ -161,10 +161,10 @@ def test_a_fork_while_another_thread_compiles(dtype: str, tried: Tried) -> None:
     tried("a fork while another thread compiles", 2)
 
 
-@pytest.mark.parametrize("moments", [1, pytest.param(20, marks=pytest.mark.heavy)])
-def test_a_fork_while_another_library_compiles(moments: int, tried: Tried) -> None:
+@pytest.mark.heavy
+def test_a_fork_while_another_library_compiles(tried: Tried) -> None:
     """The user's functions are compiled by Numba too, with one lock and one LLVM for all."""
-    code = f"""
+    code = """
         register_activation("softsign", softsign, slope)
         expected = own()
         compiling, stop = threading.Event(), threading.Event()
@@ -180,17 +180,17 @@ def test_a_fork_while_another_library_compiles(moments: int, tried: Tried) -> No
         other = threading.Thread(target=compile)
         other.start()
         found = set()
-        for _ in range({moments}):
+        for _ in range(20):
             compiling.clear()
             compiling.wait()
             found.add(in_child(lambda: (numba.njit(lambda x: x + 1)(1), own())))
         stop.set()
         other.join()
-        print(found == {{str((2, expected))}}, found)
+        print(found == {str((2, expected))}, found)
     """
     said = run(COMPILING + textwrap.dedent(code), seconds=150)[0]
     assert said.startswith("True"), said
-    tried("a fork while another thread compiles", moments)
+    tried("a fork while another thread compiles", 20)
 
 
 @pytest.mark.heavy

@@ -46,7 +46,7 @@ def test_a_save_killed_at_any_system_call_leaves_one_whole_file(
     tried("a save killed (SIGKILL) at a system call, going in or coming out", int(out))
 
 
-@pytest.mark.parametrize("moments", [12, pytest.param(200, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("moments", [6, pytest.param(200, marks=pytest.mark.heavy)])
 @posix
 def test_a_save_killed_at_any_moment_leaves_one_whole_file(tmp_path: Path, moments: int, tried: Tried) -> None:
     code = f"killed_saves.at_random_moments({moments}, Path({str(tmp_path)!r}))"
@@ -66,7 +66,7 @@ for number in range({times}):
 """
 
 
-@pytest.mark.parametrize("times", [20, pytest.param(100, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [10, pytest.param(100, marks=pytest.mark.heavy)])
 def test_two_processes_that_save_to_one_path_leave_one_whole_file_at_any_moment(
     tmp_path: Path, times: int, tried: Tried
 ) -> None:

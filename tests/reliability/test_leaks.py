@@ -26,7 +26,7 @@ def test_memory_is_flat(rounds: int, most_blocks: float, tried: Tried) -> None:
     tried(FITS, rounds * int(activities))
 
 
-@pytest.mark.parametrize("times", [12, pytest.param(300, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("times", [6, pytest.param(300, marks=pytest.mark.heavy)])
 def test_nothing_waits_for_the_garbage_collector(times: int, tried: Tried) -> None:
     """A network and its data are freed with the last reference, also after a failure."""
     code = f"""

@@ -332,6 +332,7 @@ def test_schedules_are_equal_if_class_and_numbers_are_equal() -> None:
         CASES[0].learning_rate = 1.0  # type: ignore[attr-defined]
 
 
+@pytest.mark.heavy
 def test_bits_do_not_depend_on_the_vector_instructions_of_numpy() -> None:
     program = (
         f"import hashlib, sys\nimport numpy as np\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
