@@ -428,9 +428,7 @@ print(json.dumps(tried))
 
 
 @forks
-@pytest.mark.parametrize(
-    "names", [["amsgrad"], pytest.param(list(OPTIMIZERS), marks=pytest.mark.heavy)]
-)
+@pytest.mark.parametrize("names", [["amsgrad"], pytest.param(list(OPTIMIZERS), marks=pytest.mark.heavy)])
 def test_a_killed_training_goes_on_to_the_same_bits(names: list[str], tried: Tried) -> None:
     everything = len(names) > 3
     code = f"NAMES, ALL = {names!r}, {everything}\n" + KILLED
