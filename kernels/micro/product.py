@@ -7,7 +7,8 @@
 Each element of a product is one chain of fused multiply-adds in the order of k, so neither the shape of the tile nor
 the width of the processor's vectors changes a bit.
 
-A tile is 16 columns wide, or 8 where no more are used. `kernels.processor` says how many rows it has.
+A tile is the part of a result whose sums are in registers. `kernels.processor` says how many rows and columns it has.
+Panels of which at most 8 columns are used have a tile of their own.
 """
 
 from __future__ import annotations
@@ -19,8 +20,71 @@ from fastmlp.kernels.layout import CONSTANT_COUNT, PANEL
 from fastmlp.kernels.processor import tuning
 from fastmlp.kernels.vocabulary.simd import INT, Emitter, Vector, fma, instruction
 
+Loop = Callable[..., Sequence[Any]]
+"""What a loop computes: (where a tile begins, values) to the values of the next turn."""
+
 Rule = Callable[[Vector, Vector, Sequence[Vector], Sequence[Vector]], tuple[Vector, Sequence[Vector]]]
 """The rule of an optimizer: (w, gradient, slots, constants) to (new w, new slots)."""
+
+
+def division(rows: int, height: int, remainder: int) -> tuple[int, int]:
+    """Return how many full tiles, and how many tiles of `remainder` rows, compute `rows` rows.
+
+    Those that compute the fewest rows in vain, and of these the ones with most full tiles: 32 rows are 4 tiles of 6 and
+    2 of 4, which compute exactly 32.
+    """
+    choices = [(max(0, -(-(rows - n * remainder) // height)), n) for n in range(-(-rows // remainder) + 1)]
+    return min(choices, key=lambda counts: (counts[0] * height + counts[1] * remainder, counts[1]))
+
+
+class _Tiling:
+    """The tiles of a product, for vectors of as many lanes as there are columns: 16, or 8."""
+
+    def __init__(self, emit: Emitter) -> None:
+        row, wide = tuning(emit.dtype), emit.lanes == PANEL
+        self._emit = emit
+        self._height, self._remainder = row.tile[0] if wide else row.narrow_rows, row.remainder_rows
+        self.part = emit.with_lanes(row.tile[1]) if wide else emit
+        self.store = self.part.store if wide else emit.store_padded  # a narrow product pads its columns to 16
+
+    @property
+    def tiles_of_block(self) -> int:
+        """How many tiles a block of 16 rows has."""
+        return sum(division(PANEL, self._height, self._remainder)) * (self._emit.lanes // self.part.lanes)
+
+    def loop(self, rows: Any, values: Sequence[Any], tile: Callable[[int], Loop]) -> list[Any]:
+        """Emit the loops over the tiles of `rows` rows. Each computes `values = tile(height)(row, column, *values)`."""
+        builder, height, remainder = self._emit.builder, self._height, self._remainder
+        # The numbers of small tiles, in 2 bits each: of less than one full tile, then of the rest of more rows.
+        numbers = [division(rows, height, remainder)[1] for rows in range(2 * height)]
+        packed = INT(sum(number << 2 * place for place, number in enumerate(numbers)) - (numbers[-1] >> 1 << 64))
+        more = builder.select(builder.icmp_signed("<", rows, INT(height)), INT(0), INT(height))
+        place = builder.add(builder.srem(rows, INT(height)), more)
+        small = builder.and_(builder.lshr(packed, builder.shl(place, INT(1))), INT(3))
+        left = builder.sub(rows, builder.mul(small, INT(remainder)))
+        full = builder.sdiv(builder.add(left, INT(height - 1)), INT(height))
+        row, *values = self._emit.loop(full, [INT(0), *values], self._next_tile(height, tile(height)))
+        return self._emit.loop(small, [row, *values], self._next_tile(remainder, tile(remainder)))[1:]
+
+    def loop_over_few(self, rows: Any, tile: Callable[[int], Loop]) -> None:
+        """Emit a loop over tiles of the small height alone."""
+        builder, remainder = self._emit.builder, self._remainder
+        count = builder.sdiv(builder.add(rows, INT(remainder - 1)), INT(remainder))
+        self._emit.loop(count, [INT(0)], self._next_tile(remainder, tile(remainder)))
+
+    def _next_tile(self, height: int, compute: Loop) -> Loop:
+        """Return the body of a loop over rows: all columns of the tiles of this height that begin at `row`."""
+        emit, width = self._emit, self.part.lanes
+
+        def compute_row(_: Any, row: Any, *values: Any) -> list[Any]:
+            def compute_part(part: Any, *values: Any) -> Sequence[Any]:
+                return compute(row, emit.builder.mul(part, INT(width)), *values)
+
+            parts = emit.lanes // width
+            values = compute(row, INT(0), *values) if parts == 1 else emit.loop(INT(parts), values, compute_part)
+            return [emit.builder.add(row, INT(height)), *values]
+
+        return compute_row
 
 
 @instruction
@@ -37,24 +101,23 @@ def panel_product(
     greater than the threshold, else 0. NaN stays NaN in both.
 
     The last tile may compute up to 3 rows behind the last row. The buffers have space for them, and nothing reads them.
+    Multiples of 16 rows are computed exactly, so threads that share a panel do not meet.
     """
-    builder = emit.builder
+    tiling = _Tiling(emit)
+    part = tiling.part
 
-    def body(height: int) -> Callable[[Any, Any], list[Any]]:
-        """Return the body of a loop over tiles of this height."""
-
-        def compute_tile(_: Any, row: Any) -> list[Any]:
-            first = builder.mul(row, INT(PANEL))
-            sums = _row_sums(emit, height, emit.at(a, first), w, k, emit.load(bias), stride)
-            _finish_rows(emit, sums, emit.at(out, first), below, first, threshold)
-            return [builder.add(row, INT(height))]
+    def tile(height: int) -> Loop:
+        def compute_tile(row: Any, column: Any) -> list[Any]:
+            first = emit.builder.mul(row, INT(PANEL))
+            place = emit.builder.add(first, column)
+            start = part.load(bias, column)
+            sums = _row_sums(part, height, part.at(a, first), part.at(w, column), k, start, stride)
+            _finish_rows(tiling, sums, part.at(out, place), below, place, threshold)
+            return []
 
         return compute_tile
 
-    tile, remainder = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
-    (row,) = emit.loop(builder.sdiv(rows, INT(tile)), [INT(0)], body(tile))
-    remaining = builder.sdiv(builder.add(builder.sub(rows, row), INT(remainder - 1)), INT(remainder))
-    emit.loop(remaining, [row], body(remainder))
+    tiling.loop(rows, [], tile)
 
 
 @instruction
@@ -86,8 +149,9 @@ def _row_sums(emit: Emitter, height: int, a: Any, w: Any, k: Any, start: Vector,
     return sums
 
 
-def _finish_rows(emit: Emitter, sums: Sequence[Vector], out: Any, below: Any, first: Any, threshold: Any) -> None:
+def _finish_rows(tiling: _Tiling, sums: Sequence[Vector], out: Any, below: Any, place: Any, threshold: Any) -> None:
     """Apply the threshold, or its derivative if `below` is not null, to a tile and store it."""
+    emit = tiling.part
     builder = emit.builder
     limit = emit.splat(threshold)
     forward = builder.icmp_unsigned("==", builder.ptrtoint(below, INT), INT(0))
@@ -95,11 +159,11 @@ def _finish_rows(emit: Emitter, sums: Sequence[Vector], out: Any, below: Any, fi
         with yes:
             for i, z in enumerate(sums):
                 less = builder.fcmp_ordered("<", z.value, limit.value)
-                emit.store_padded(emit.select(less, limit, z), out, i * PANEL)
+                tiling.store(emit.select(less, limit, z), out, i * PANEL)
         with no:
             for i, total in enumerate(sums):
-                above = builder.fcmp_unordered(">", emit.load(below, first, i * PANEL).value, limit.value)
-                emit.store_padded(emit.select(above, total, emit.zero()), out, i * PANEL)
+                above = builder.fcmp_unordered(">", emit.load(below, place, i * PANEL).value, limit.value)
+                tiling.store(emit.select(above, total, emit.zero()), out, i * PANEL)
 
 
 @instruction
@@ -109,28 +173,26 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
     If at most 8 inputs are used, only these are computed, in tiles of `remainder_rows`: with tiles of 4, a quarter of
     the work where a layer has 4 inputs.
     """
-    builder = emit.builder
+    tiling = _Tiling(emit)
+    part = tiling.part
 
-    def body(height: int) -> Callable[[Any], list[Any]]:
-        """Return the body of a loop over tiles of this height."""
-
-        def compute_tile(index: Any) -> list[Any]:
-            column = builder.mul(index, INT(height))
-            first = builder.mul(column, INT(PANEL))
-            sums = [emit.load(start, first, i * PANEL) for i in range(height)]
-            _a, _d, *sums = emit.loop(rows, [emit.at(a, column), delta, *sums], _add_row(emit, height))
+    def tile(height: int) -> Loop:
+        def compute_tile(k: Any, column: Any) -> list[Any]:
+            place = emit.builder.add(emit.builder.mul(k, INT(PANEL)), column)
+            sums = [part.load(start, place, i * PANEL) for i in range(height)]
+            operands = [part.at(a, k), part.at(delta, column)]
+            _a, _d, *sums = emit.loop(rows, [*operands, *sums], _add_row(part, height))
             for i, total in enumerate(sums):
-                emit.store_padded(total, out, first, i * PANEL)
+                tiling.store(total, out, place, i * PANEL)
             return []
 
         return compute_tile
 
-    tile, remainder = tuning(emit.dtype).tile_rows, tuning(emit.dtype).remainder_rows
-    with builder.if_else(builder.icmp_signed("<=", inputs, INT(PANEL // 2))) as (yes, no):
+    with emit.builder.if_else(emit.builder.icmp_signed("<=", inputs, INT(PANEL // 2))) as (yes, no):
         with yes:
-            emit.loop(builder.sdiv(builder.add(inputs, INT(remainder - 1)), INT(remainder)), [], body(remainder))
+            tiling.loop_over_few(inputs, tile)
         with no:
-            emit.loop(INT(PANEL // tile), [], body(tile))
+            tiling.loop(INT(PANEL), [], tile)
 
 
 @instruction
@@ -161,29 +223,31 @@ def emit_block_product(
     stride, gradient, constants, count).
     """
     builder = emit.builder
-    tile, portions = tuning(emit.dtype).tile_rows, tuning(emit.dtype).update_portions
-    tiles = PANEL // tile
-    vectors = -(-PANEL // (tiles * portions))  # to update after a portion
+    tiling, portions = _Tiling(emit), tuning(emit.dtype).update_portions
+    part = tiling.part
+    vectors = -(-PANEL // (tiling.tiles_of_block * portions))  # to update after a portion
     portion_rows = builder.sdiv(builder.add(rows, INT(portions - 1)), INT(portions))
-    add_row = _add_row(emit, tile)
 
-    def add_portion(_: Any, a_row: Any, delta_row: Any, left: Any, next_vector: Any, *sums: Vector) -> list[Any]:
-        count = builder.select(builder.icmp_signed("<", left, portion_rows), left, portion_rows)
-        a_next, delta_next, *added = emit.loop(count, [a_row, delta_row, *sums], add_row)
-        for i in range(vectors):
-            _emit_update_of_vector(emit, rule, slots, builder.add(next_vector, INT(i)), *update)
-        return [a_next, delta_next, builder.sub(left, count), builder.add(next_vector, INT(vectors)), *added]
+    def tile(height: int) -> Loop:
+        def add_portion(_: Any, a_row: Any, delta_row: Any, left: Any, next_vector: Any, *sums: Vector) -> list[Any]:
+            count = builder.select(builder.icmp_signed("<", left, portion_rows), left, portion_rows)
+            a_next, delta_next, *added = emit.loop(count, [a_row, delta_row, *sums], _add_row(part, height))
+            for i in range(vectors):
+                _emit_update_of_vector(emit, rule, slots, builder.add(next_vector, INT(i)), *update)
+            return [a_next, delta_next, builder.sub(left, count), builder.add(next_vector, INT(vectors)), *added]
 
-    def compute_tile(_: Any, column: Any, next_vector: Any) -> list[Any]:
-        first = builder.mul(column, INT(PANEL))
-        sums = [emit.zero() for _ in range(tile)]
-        carried = [emit.at(a, column), delta, rows, next_vector, *sums]
-        _a, _d, _left, next_vector, *sums = emit.loop(INT(portions), carried, add_portion)
-        for i, total in enumerate(sums):
-            emit.store(total, out, first, i * PANEL)
-        return [builder.add(column, INT(tile)), next_vector]
+        def compute_tile(k: Any, column: Any, next_vector: Any) -> list[Any]:
+            sums = [part.zero() for _ in range(height)]
+            carried = [part.at(a, k), part.at(delta, column), rows, next_vector, *sums]
+            _a, _d, _left, next_vector, *sums = emit.loop(INT(portions), carried, add_portion)
+            place = builder.add(builder.mul(k, INT(PANEL)), column)
+            for i, total in enumerate(sums):
+                tiling.store(total, out, place, i * PANEL)
+            return [next_vector]
 
-    emit.loop(INT(tiles), [INT(0), INT(0)], compute_tile)
+        return compute_tile
+
+    tiling.loop(INT(PANEL), [INT(0)], tile)
 
 
 def emit_update(emit: Emitter, rule: Rule, slots: int, *update: Any) -> None:

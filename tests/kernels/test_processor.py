@@ -11,6 +11,7 @@ from numba.core import config
 
 from fastmlp.kernels import processor
 from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.micro.product import division
 
 ASKING = {
     *("get_host_cpu_features", "get_host_cpu_name"),  # of llvmlite
@@ -28,18 +29,19 @@ AVX = SSE + ",+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx"
 AVX2 = AVX + ",+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
 AVX512 = AVX2 + ",+avx512bw,+avx512cd,+avx512dq,+avx512f,+avx512vl"
 
-# (tile_rows, remainder_rows, update_portions, interleaved_vectors) of float32 and of float64.
-WIDE = ((16, 4, 8, 4), (8, 4, 8, 8))
-NARROW = ((4, 4, 8, 4), (2, 2, 8, 4))
+# (tile, narrow_rows, remainder_rows, update_portions, interleaved_vectors) of float32 and of float64.
+WIDE = (((16, 16), 16, 4, 8, 4), ((8, 16), 8, 4, 8, 8))
+HALVES = (((6, 16), 8, 4, 8, 4), ((6, 8), 6, 4, 8, 4))
+SMALL = (((4, 16), 8, 4, 8, 4), ((2, 16), 4, 2, 8, 4))
 ROWS = {
     "AVX-512": (AVX512, False, "avx512", WIDE),
-    "AVX2": (AVX2, False, "avx", NARROW),
-    "AVX2, with AVX-512 switched off": (AVX2 + ",-avx512f", False, "avx", NARROW),
-    "AVX": (AVX, False, "avx", NARROW),
-    "SSE": (SSE, False, "other", NARROW),
-    "nothing": ("", False, "other", NARROW),
-    "NEON": ("+neon,+fp-armv8", False, "neon", NARROW),
-    "ARM of which LLVM lists nothing": ("", True, "neon", NARROW),
+    "AVX2": (AVX2, False, "avx", HALVES),
+    "AVX2, with AVX-512 switched off": (AVX2 + ",-avx512f", False, "avx", HALVES),
+    "AVX": (AVX, False, "avx", HALVES),
+    "SSE": (SSE, False, "other", SMALL),
+    "nothing": ("", False, "other", SMALL),
+    "NEON": ("+neon,+fp-armv8", False, "neon", HALVES),
+    "ARM of which LLVM lists nothing": ("", True, "neon", HALVES),
 }
 """Features, whether the machine is a 64-bit ARM, the kind of processor, and its rows."""
 
@@ -82,15 +84,31 @@ def test_the_host_has_what_llvm_finds(name: str | None, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("kind", processor.TABLE)
 def test_a_row_is_one_that_the_kernels_can_use(kind: str, dtype: str) -> None:
     row = processor.TABLE[kind][dtype]
-    assert PANEL % row.tile_rows == 0
-    assert 0 < row.remainder_rows <= row.tile_rows
+    rows, columns = row.tile
+    assert columns in (PANEL, PANEL // 2)
     assert row.remainder_rows - 1 <= 3  # rows behind the last that a product may write
     assert row.update_portions > 0
     assert row.interleaved_vectors.bit_count() == 1  # LLVM ignores any other number
+    for height in (rows, row.narrow_rows):
+        assert 0 < row.remainder_rows <= height <= PANEL
+        for count in range(PANEL, 10 * PANEL, PANEL):
+            full, small = division(count, height, row.remainder_rows)
+            assert full * height + small * row.remainder_rows == count  # threads that share a panel do not meet
     if kind in REGISTERS:
         count, size = REGISTERS[kind]
-        registers_of_row = PANEL * (4 if dtype == "float32" else 8) // size
-        assert (row.tile_rows + 1) * registers_of_row < count  # accumulators, a row of weights, and a broadcast
+        element = 4 if dtype == "float32" else 8
+        for height, width in (row.tile, (row.narrow_rows, PANEL // 2), (row.remainder_rows, columns)):
+            assert (height + 1) * -(-width * element // size) < count  # accumulators, a row of weights, and a broadcast
+
+
+@pytest.mark.parametrize(("height", "remainder"), [(16, 4), (8, 4), (6, 4), (4, 4), (2, 2)])
+def test_tiles_compute_all_rows_and_few_in_vain(height: int, remainder: int) -> None:
+    for rows in range(50):
+        full, small = division(rows, height, remainder)
+        computed = full * height + small * remainder
+        assert rows <= computed <= rows + 3
+        sizes = (full * height + small * remainder for full in range(rows + 1) for small in range(rows + 1))
+        assert computed == min(size for size in sizes if size >= rows)
 
 
 def questions(source: str) -> list[str]:
@@ -130,7 +148,7 @@ def test_a_question_for_features_is_seen(source: str) -> None:
 
 
 def test_reading_the_table_is_no_question() -> None:
-    assert not questions("from fastmlp.kernels.processor import IS_X86, tuning\ntuning('float32').tile_rows")
+    assert not questions("from fastmlp.kernels.processor import IS_X86, tuning\ntuning('float32').tile")
     assert not questions("from fastmlp.kernels import processor\nprocessor.target()")
 
 

@@ -37,7 +37,7 @@ OLD_LIBRARY = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-FMA,-FMA4"
 PRINT = """
 import portable
 from fastmlp.kernels import processor
-print(processor.tuning("float32").tile_rows)
+print(processor.tuning("float32").tile[0])
 for what, found in portable.{what}():
     print(what, found, sep="|")
 """
