@@ -72,19 +72,19 @@ TABLE: dict[str, dict[str, Tuning]] = {
     "avx": {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.
-        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, update_portions=8, interleaved_vectors=4),
+        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, update_portions=6, interleaved_vectors=4),
         # Tile: a row of 16 columns takes 4 registers, so a panel is computed in two halves. 18.2 GFLOP/s on a Zen 1, of
         # 19.2; 2 x 16 18.0, and 3 x 16, which spills, 12.8. Narrow: 2 x 8 has 4 chains, 40 to 50 % of peak.
         # Interleaving: half of the registers of AVX-512, so fewer vectors. ns an element with 1, 2, 4 and 8: tanh 1.53,
         # 1.43, 1.23, 1.23; gelu 2.3, 2.5, 2.2, 2.4.
-        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, update_portions=8, interleaved_vectors=4),
+        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, update_portions=3, interleaved_vectors=4),
     },
     # 64-bit ARM, 32 registers of 16 bytes: a row of 16 accumulators takes 4 registers in float32 and 8 in float64.
     # 24 registers hold the tile. No kernel has run on such a machine yet.
     "neon": {
         # Tile: 99 % of peak on Neoverse V1. Narrow: 98 %, 4 x 8 50 %. Portions and interleaving: not measured.
-        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, update_portions=8, interleaved_vectors=4),
-        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, update_portions=8, interleaved_vectors=4),
+        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, update_portions=6, interleaved_vectors=4),
+        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, update_portions=3, interleaved_vectors=4),
     },
     # Anything else, such as x86-64 with SSE alone. Correct and slow: there is no FMA, so LLVM calls the C library's for
     # each element, which takes far longer than any tile saves. Nothing is tuned; the values are those of AVX.
