@@ -36,9 +36,12 @@ class Tuning:
         Height of the full tile of 8 columns, for panels of which no more are used.
     remainder_rows : int
         Height of the other tile, which also serves blocks of at most 8 inputs.
+    woven_tile : tuple[int, int]
+        Rows and columns of the tile of a weight product that updates another block meanwhile (`emit_block_product`).
+        The update needs registers of its own.
     update_portions : int
-        Into how many portions a weight product cuts its rows (`emit_block_product`). After each portion it updates some
-        vectors of another block.
+        Into how many portions such a product cuts its rows. After each portion it updates some vectors of the other
+        block.
     interleaved_vectors : int
         How many vectors of an elementwise loop are computed side by side (`interleaved_loop`). LLVM ignores the request
         if it is not a power of two.
@@ -47,6 +50,7 @@ class Tuning:
     tile: tuple[int, int]
     narrow_rows: int
     remainder_rows: int
+    woven_tile: tuple[int, int]
     update_portions: int
     interleaved_vectors: int
 
@@ -61,10 +65,24 @@ TABLE: dict[str, dict[str, Tuning]] = {
         # Portions: on a Zen 4, a vector of Adam costs 16 cycles alone, and 8 within a product of 8 portions.
         # Interleaving: ns an element with 1, 2, 4 and 8 vectors: sigmoid 0.33, 0.29, 0.28, 0.29; tanh 0.33, 0.32, 0.30,
         # 0.31.
-        "float32": Tuning(tile=(16, 16), narrow_rows=16, remainder_rows=4, update_portions=8, interleaved_vectors=4),
+        "float32": Tuning(
+            tile=(16, 16),
+            narrow_rows=16,
+            remainder_rows=4,
+            woven_tile=(16, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
         # Interleaving: the polynomials of float64 are longer, so more vectors pay. ns an element with 1, 2, 4 and 8:
         # sigmoid 0.90, 0.82, 0.81, 0.78; tanh 0.93, 0.86, 0.86, 0.81.
-        "float64": Tuning(tile=(8, 16), narrow_rows=8, remainder_rows=4, update_portions=8, interleaved_vectors=8),
+        "float64": Tuning(
+            tile=(8, 16),
+            narrow_rows=8,
+            remainder_rows=4,
+            woven_tile=(8, 16),
+            update_portions=8,
+            interleaved_vectors=8,
+        ),
     },
     # AVX and AVX2, 16 registers of 32 bytes: a row of 16 accumulators takes 2 registers in float32 and 4 in float64.
     # 12 registers hold the tile, which hides the latency of two pipes: 99 % of peak on Haswell, Zen 2, Skylake, Alder
@@ -72,25 +90,67 @@ TABLE: dict[str, dict[str, Tuning]] = {
     "avx": {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.
-        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, update_portions=6, interleaved_vectors=4),
+        "float32": Tuning(
+            tile=(6, 16),
+            narrow_rows=8,
+            remainder_rows=4,
+            woven_tile=(4, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
         # Tile: a row of 16 columns takes 4 registers, so a panel is computed in two halves. 18.2 GFLOP/s on a Zen 1, of
         # 19.2; 2 x 16 18.0, and 3 x 16, which spills, 12.8. Narrow: 2 x 8 has 4 chains, 40 to 50 % of peak.
         # Interleaving: half of the registers of AVX-512, so fewer vectors. ns an element with 1, 2, 4 and 8: tanh 1.53,
         # 1.43, 1.23, 1.23; gelu 2.3, 2.5, 2.2, 2.4.
-        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, update_portions=3, interleaved_vectors=4),
+        "float64": Tuning(
+            tile=(6, 8),
+            narrow_rows=6,
+            remainder_rows=4,
+            woven_tile=(2, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
     },
     # 64-bit ARM, 32 registers of 16 bytes: a row of 16 accumulators takes 4 registers in float32 and 8 in float64.
     # 24 registers hold the tile. No kernel has run on such a machine yet.
     "neon": {
         # Tile: 99 % of peak on Neoverse V1. Narrow: 98 %, 4 x 8 50 %. Portions and interleaving: not measured.
-        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, update_portions=6, interleaved_vectors=4),
-        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, update_portions=3, interleaved_vectors=4),
+        "float32": Tuning(
+            tile=(6, 16),
+            narrow_rows=8,
+            remainder_rows=4,
+            woven_tile=(4, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
+        "float64": Tuning(
+            tile=(6, 8),
+            narrow_rows=6,
+            remainder_rows=4,
+            woven_tile=(2, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
     },
     # Anything else, such as x86-64 with SSE alone. Correct and slow: there is no FMA, so LLVM calls the C library's for
     # each element, which takes far longer than any tile saves. Nothing is tuned; the values are those of AVX.
     "other": {
-        "float32": Tuning(tile=(4, 16), narrow_rows=8, remainder_rows=4, update_portions=8, interleaved_vectors=4),
-        "float64": Tuning(tile=(2, 16), narrow_rows=4, remainder_rows=2, update_portions=8, interleaved_vectors=4),
+        "float32": Tuning(
+            tile=(4, 16),
+            narrow_rows=8,
+            remainder_rows=4,
+            woven_tile=(4, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
+        "float64": Tuning(
+            tile=(2, 16),
+            narrow_rows=4,
+            remainder_rows=2,
+            woven_tile=(2, 16),
+            update_portions=8,
+            interleaved_vectors=4,
+        ),
     },
 }
 

@@ -40,12 +40,18 @@ def division(rows: int, height: int, remainder: int) -> tuple[int, int]:
 class _Tiling:
     """The tiles of a product, for vectors of as many lanes as there are columns: 16, or 8."""
 
-    def __init__(self, emit: Emitter) -> None:
-        row, wide = tuning(emit.dtype), emit.lanes == PANEL
+    def __init__(self, emit: Emitter, tile: tuple[int, int], remainder: int) -> None:
         self._emit = emit
-        self._height, self._remainder = row.tile[0] if wide else row.narrow_rows, row.remainder_rows
-        self.part = emit.with_lanes(row.tile[1]) if wide else emit
-        self.store = self.part.store if wide else emit.store_padded  # a narrow product pads its columns to 16
+        self._height, self._remainder = tile[0], remainder
+        self.part = emit.with_lanes(tile[1])
+        self.store = self.part.store if emit.lanes == PANEL else emit.store_padded  # a narrow product pads its columns
+
+    @classmethod
+    def of(cls, emit: Emitter) -> _Tiling:
+        """Return the tiles of a product that computes nothing else."""
+        row = tuning(emit.dtype)
+        tile = row.tile if emit.lanes == PANEL else (row.narrow_rows, PANEL // 2)
+        return cls(emit, tile, row.remainder_rows)
 
     @property
     def tiles_of_block(self) -> int:
@@ -103,7 +109,7 @@ def panel_product(
     The last tile may compute up to 3 rows behind the last row. The buffers have space for them, and nothing reads them.
     Multiples of 16 rows are computed exactly, so threads that share a panel do not meet.
     """
-    tiling = _Tiling(emit)
+    tiling = _Tiling.of(emit)
     part = tiling.part
 
     def tile(height: int) -> Loop:
@@ -173,7 +179,7 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
     If at most 8 inputs are used, only these are computed, in tiles of `remainder_rows`: with tiles of 4, a quarter of
     the work where a layer has 4 inputs.
     """
-    tiling = _Tiling(emit)
+    tiling = _Tiling.of(emit)
     part = tiling.part
 
     def tile(height: int) -> Loop:
@@ -222,8 +228,8 @@ def emit_block_product(
     portion some vectors of the other block are updated. `update` describes that block as in `emit_update`: (w, slots,
     stride, gradient, constants, count).
     """
-    builder = emit.builder
-    tiling, portions = _Tiling(emit), tuning(emit.dtype).update_portions
+    builder, row = emit.builder, tuning(emit.dtype)
+    tiling, portions = _Tiling(emit, row.woven_tile, row.woven_tile[0]), row.update_portions
     part = tiling.part
     vectors = -(-PANEL // (tiling.tiles_of_block * portions))  # to update after a portion
     portion_rows = builder.sdiv(builder.add(rows, INT(portions - 1)), INT(portions))

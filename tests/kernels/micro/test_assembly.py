@@ -97,7 +97,7 @@ def test_no_inner_loop_of_a_product_spills(
 
 
 def test_a_tile_that_is_too_high_spills(monkeypatch: pytest.MonkeyPatch) -> None:
-    high = processor.Tuning((16, 16), 16, 4, 8, 4)
+    high = processor.Tuning((16, 16), 16, 4, (16, 16), 8, 4)
     monkeypatch.setattr(product, "tuning", lambda _: high)
     loops = inner_loops(assembly("panel", ir.FloatType(), PANEL, "haswell"))
     assert any(STACK.search(line) for body in loops for line in body)
