@@ -90,6 +90,7 @@ TABLE: dict[str, dict[str, Tuning]] = {
     "avx": {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.
+        # Woven: with 6 x 16 the update spills, and 784-128-10 takes 1.05 to 1.3 times as long on a Zen 3.
         "float32": Tuning(
             tile=(6, 16),
             narrow_rows=8,
