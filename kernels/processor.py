@@ -85,8 +85,8 @@ TABLE: dict[str, dict[str, Tuning]] = {
         ),
     },
     # AVX and AVX2, 16 registers of 32 bytes: a row of 16 accumulators takes 2 registers in float32 and 4 in float64.
-    # 12 registers hold the tile, which hides the latency of two pipes: 99 % of peak on Haswell, Zen 2, Skylake, Alder
-    # Lake and Zen 3. With 8 (4 x 16 and 2 x 16) it is 79 % on Haswell and Zen 2.
+    # 12 registers of sums hide the latency of two pipes: 99 % of peak on Haswell, Zen 2, Skylake, Alder Lake and Zen 3.
+    # With 8 (4 x 16 and 2 x 16) it is 79 % on Haswell and Zen 2.
     "avx": {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.
@@ -99,14 +99,16 @@ TABLE: dict[str, dict[str, Tuning]] = {
             update_portions=8,
             interleaved_vectors=4,
         ),
-        # Tile: a row of 16 columns takes 4 registers, so a panel is computed in two halves. 18.2 GFLOP/s on a Zen 1, of
-        # 19.2; 2 x 16 18.0, and 3 x 16, which spills, 12.8. Narrow: 2 x 8 has 4 chains, 40 to 50 % of peak.
+        # Tile: a row of 16 columns takes 4 registers. 18.0 GFLOP/s on a Zen 1, of 19.2; two halves of 6 x 8 18.2, and
+        # 3 x 16, which spills, 12.8. On a Zen 3 steps of 784-3x256-10 take 1.03 times as long with 6 x 8. Haswell and
+        # Zen 2, whose multiply-add takes 5 cycles, would gain from 12 chains by LLVM's model; none was measured.
+        # Narrow: 2 x 8 has 4 chains, 40 to 50 % of peak; 23 GFLOP/s on a Zen 3, 6 x 8 31.
         # Interleaving: half of the registers of AVX-512, so fewer vectors. ns an element with 1, 2, 4 and 8: tanh 1.53,
         # 1.43, 1.23, 1.23; gelu 2.3, 2.5, 2.2, 2.4.
         "float64": Tuning(
-            tile=(6, 8),
+            tile=(2, 16),
             narrow_rows=6,
-            remainder_rows=4,
+            remainder_rows=2,
             woven_tile=(2, 16),
             update_portions=8,
             interleaved_vectors=4,

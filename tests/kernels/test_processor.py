@@ -31,13 +31,14 @@ AVX512 = AVX2 + ",+avx512bw,+avx512cd,+avx512dq,+avx512f,+avx512vl"
 
 # (tile, narrow_rows, remainder_rows, woven_tile, update_portions, interleaved_vectors) of float32 and of float64.
 WIDE = (((16, 16), 16, 4, (16, 16), 8, 4), ((8, 16), 8, 4, (8, 16), 8, 8))
+MIDDLE = (((6, 16), 8, 4, (4, 16), 8, 4), ((2, 16), 6, 2, (2, 16), 8, 4))
 HALVES = (((6, 16), 8, 4, (4, 16), 8, 4), ((6, 8), 6, 4, (2, 16), 8, 4))
 SMALL = (((4, 16), 8, 4, (4, 16), 8, 4), ((2, 16), 4, 2, (2, 16), 8, 4))
 ROWS = {
     "AVX-512": (AVX512, False, "avx512", WIDE),
-    "AVX2": (AVX2, False, "avx", HALVES),
-    "AVX2, with AVX-512 switched off": (AVX2 + ",-avx512f", False, "avx", HALVES),
-    "AVX": (AVX, False, "avx", HALVES),
+    "AVX2": (AVX2, False, "avx", MIDDLE),
+    "AVX2, with AVX-512 switched off": (AVX2 + ",-avx512f", False, "avx", MIDDLE),
+    "AVX": (AVX, False, "avx", MIDDLE),
     "SSE": (SSE, False, "other", SMALL),
     "nothing": ("", False, "other", SMALL),
     "NEON": ("+neon,+fp-armv8", False, "neon", HALVES),
