@@ -87,8 +87,8 @@ class _Tiling:
                 return compute(row, emit.builder.mul(part, INT(width)), *values)
 
             parts = emit.lanes // width
-            values = compute(row, INT(0), *values) if parts == 1 else emit.loop(INT(parts), values, compute_part)
-            return [emit.builder.add(row, INT(height)), *values]
+            after = compute(row, INT(0), *values) if parts == 1 else emit.loop(INT(parts), values, compute_part)
+            return [emit.builder.add(row, INT(height)), *after]
 
         return compute_row
 
