@@ -41,7 +41,7 @@ class Tuning:
         The update needs registers of its own.
     update_portions : int
         Into how many portions such a product cuts its rows. After each portion it updates some vectors of the other
-        block.
+        block. 8 on every processor that was measured.
     interleaved_vectors : int
         How many vectors of an elementwise loop are computed side by side (`interleaved_loop`). LLVM ignores the request
         if it is not a power of two.
@@ -51,8 +51,8 @@ class Tuning:
     narrow_rows: int
     remainder_rows: int
     woven_tile: tuple[int, int]
-    update_portions: int
-    interleaved_vectors: int
+    update_portions: int = 8
+    interleaved_vectors: int = 4
 
 
 # GFLOP/s are of one core. Shares of peak are by LLVM's machine model (llvm-mca) where no machine is named.
@@ -65,24 +65,10 @@ TABLE: dict[str, dict[str, Tuning]] = {
         # Portions: on a Zen 4, a vector of Adam costs 16 cycles alone, and 8 within a product of 8 portions.
         # Interleaving: ns an element with 1, 2, 4 and 8 vectors: sigmoid 0.33, 0.29, 0.28, 0.29; tanh 0.33, 0.32, 0.30,
         # 0.31.
-        "float32": Tuning(
-            tile=(16, 16),
-            narrow_rows=16,
-            remainder_rows=4,
-            woven_tile=(16, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
+        "float32": Tuning(tile=(16, 16), narrow_rows=16, remainder_rows=4, woven_tile=(16, 16)),
         # Interleaving: the polynomials of float64 are longer, so more vectors pay. ns an element with 1, 2, 4 and 8:
         # sigmoid 0.90, 0.82, 0.81, 0.78; tanh 0.93, 0.86, 0.86, 0.81.
-        "float64": Tuning(
-            tile=(8, 16),
-            narrow_rows=8,
-            remainder_rows=4,
-            woven_tile=(8, 16),
-            update_portions=8,
-            interleaved_vectors=8,
-        ),
+        "float64": Tuning(tile=(8, 16), narrow_rows=8, remainder_rows=4, woven_tile=(8, 16), interleaved_vectors=8),
     },
     # AVX and AVX2, 16 registers of 32 bytes: a row of 16 accumulators takes 2 registers in float32 and 4 in float64.
     # 12 registers of sums hide the latency of two pipes: 99 % of peak on Haswell, Zen 2, Skylake, Alder Lake and Zen 3.
@@ -91,69 +77,27 @@ TABLE: dict[str, dict[str, Tuning]] = {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.
         # Woven: with 6 x 16 the update spills, and 784-128-10 takes 1.05 to 1.3 times as long on a Zen 3.
-        "float32": Tuning(
-            tile=(6, 16),
-            narrow_rows=8,
-            remainder_rows=4,
-            woven_tile=(4, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
+        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, woven_tile=(4, 16)),
         # Tile: a row of 16 columns takes 4 registers. 18.0 GFLOP/s on a Zen 1, of 19.2; two halves of 6 x 8 18.2, and
         # 3 x 16, which spills, 12.8. On a Zen 3 steps of 784-3x256-10 take 1.03 times as long with 6 x 8. Haswell and
         # Zen 2, whose multiply-add takes 5 cycles, would gain from 12 chains by LLVM's model; none was measured.
         # Narrow: 2 x 8 has 4 chains, 40 to 50 % of peak; 23 GFLOP/s on a Zen 3, 6 x 8 31.
         # Interleaving: half of the registers of AVX-512, so fewer vectors. ns an element with 1, 2, 4 and 8: tanh 1.53,
         # 1.43, 1.23, 1.23; gelu 2.3, 2.5, 2.2, 2.4.
-        "float64": Tuning(
-            tile=(2, 16),
-            narrow_rows=6,
-            remainder_rows=2,
-            woven_tile=(2, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
+        "float64": Tuning(tile=(2, 16), narrow_rows=6, remainder_rows=2, woven_tile=(2, 16)),
     },
     # 64-bit ARM, 32 registers of 16 bytes: a row of 16 accumulators takes 4 registers in float32 and 8 in float64.
     # 24 registers hold the tile. No kernel has run on such a machine yet.
     "neon": {
         # Tile: 99 % of peak on Neoverse V1. Narrow: 98 %, 4 x 8 50 %. Portions and interleaving: not measured.
-        "float32": Tuning(
-            tile=(6, 16),
-            narrow_rows=8,
-            remainder_rows=4,
-            woven_tile=(4, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
-        "float64": Tuning(
-            tile=(6, 8),
-            narrow_rows=6,
-            remainder_rows=4,
-            woven_tile=(2, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
+        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, woven_tile=(4, 16)),
+        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, woven_tile=(2, 16)),
     },
     # Anything else, such as x86-64 with SSE alone. Correct and slow: there is no FMA, so LLVM calls the C library's for
-    # each element, which takes far longer than any tile saves. Nothing is tuned; the values are those of AVX.
+    # each element, which takes far longer than any tile saves. Nothing is tuned.
     "other": {
-        "float32": Tuning(
-            tile=(4, 16),
-            narrow_rows=8,
-            remainder_rows=4,
-            woven_tile=(4, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
-        "float64": Tuning(
-            tile=(2, 16),
-            narrow_rows=4,
-            remainder_rows=2,
-            woven_tile=(2, 16),
-            update_portions=8,
-            interleaved_vectors=4,
-        ),
+        "float32": Tuning(tile=(4, 16), narrow_rows=8, remainder_rows=4, woven_tile=(4, 16)),
+        "float64": Tuning(tile=(2, 16), narrow_rows=4, remainder_rows=2, woven_tile=(2, 16)),
     },
 }
 

@@ -48,9 +48,8 @@ def _share_of_compilation() -> None:
     if _WORKER:
         from fastmlp._engine.warmup import kernel_versions
 
-        for kernel, version in list(kernel_versions())[
-            int(_WORKER[2:]) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        ]:
+        worker, workers = int(_WORKER.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        for kernel, version in list(kernel_versions())[worker::workers]:
             kernel.address(version)
 
 

@@ -61,6 +61,8 @@ class _Tiling:
     def loop(self, rows: Any, values: Sequence[Any], tile: Callable[[int], Loop]) -> list[Any]:
         """Emit the loops over the tiles of `rows` rows. Each computes `values = tile(height)(row, column, *values)`."""
         builder, height, remainder = self._emit.builder, self._height, self._remainder
+        if height == remainder:
+            return self.loop_over_small(rows, values, tile)
         # The numbers of small tiles, in 2 bits each: of less than one full tile, then of the rest of more rows.
         numbers = [division(rows, height, remainder)[1] for rows in range(2 * height)]
         packed = INT(sum(number << 2 * place for place, number in enumerate(numbers)) - (numbers[-1] >> 1 << 64))
@@ -72,11 +74,11 @@ class _Tiling:
         row, *values = self._emit.loop(full, [INT(0), *values], self._next_tile(height, tile(height)))
         return self._emit.loop(small, [row, *values], self._next_tile(remainder, tile(remainder)))[1:]
 
-    def loop_over_few(self, rows: Any, tile: Callable[[int], Loop]) -> None:
-        """Emit a loop over tiles of the small height alone."""
+    def loop_over_small(self, rows: Any, values: Sequence[Any], tile: Callable[[int], Loop]) -> list[Any]:
+        """Emit `loop` with tiles of the small height alone."""
         builder, remainder = self._emit.builder, self._remainder
         count = builder.sdiv(builder.add(rows, INT(remainder - 1)), INT(remainder))
-        self._emit.loop(count, [INT(0)], self._next_tile(remainder, tile(remainder)))
+        return self._emit.loop(count, [INT(0), *values], self._next_tile(remainder, tile(remainder)))[1:]
 
     def _next_tile(self, height: int, compute: Loop) -> Loop:
         """Return the body of a loop over rows: all columns of the tiles of this height that begin at `row`."""
@@ -196,7 +198,7 @@ def block_product(emit: Emitter, out: Any, start: Any, a: Any, delta: Any, rows:
 
     with emit.builder.if_else(emit.builder.icmp_signed("<=", inputs, INT(PANEL // 2))) as (yes, no):
         with yes:
-            tiling.loop_over_few(inputs, tile)
+            tiling.loop_over_small(inputs, [], tile)
         with no:
             tiling.loop(INT(PANEL), [], tile)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from fastmlp._engine.engine import engine_of
 from fastmlp._io import checkpoint
 from fastmlp._io.description import COUNTERS
 from fastmlp.kernels.tables import State
-from fastmlp.losses import LOSSES
 
 X, LABELS = small_data()
 
@@ -58,25 +56,17 @@ def test_without_the_optimizer_there_are_neither_slots_nor_totals() -> None:
     assert np.array_equal(back.weights, network._engine.parameters.weights)
 
 
-@pytest.fixture
-def registered_loss() -> Iterator[str]:
-    """Give the name for a loss of the test's own, and remove what was registered under it."""
-    yield "anew"
-    LOSSES.pop("anew", None)
-
-
-def test_a_function_that_is_registered_anew_does_not_make_the_best_value_unknown(
-    tmp_path: Path, registered_loss: str
-) -> None:
+@pytest.mark.usefixtures("forget_registered")
+def test_a_function_that_is_registered_anew_does_not_make_the_best_value_unknown(tmp_path: Path) -> None:
     def register() -> None:
-        fastmlp.register_loss(registered_loss, lambda a, y: (a - y) ** 2, lambda a, y: 2.0 * (a - y))
+        fastmlp.register_loss("anew", lambda a, y: (a - y) ** 2, lambda a, y: 2.0 * (a - y))
 
     register()
     path = tmp_path / "best.safetensors"
-    network = Network([3, 4, 1], loss=registered_loss, seed=0)
+    network = Network([3, 4, 1], loss="anew", seed=0)
     engine_of(network).save(path, optimizer=True, best=("val_loss", 0.25))
     register()
     for units, best in ((4, 0.25), (5, None)):
-        again = Network([3, units, 1], loss=registered_loss, seed=0)
+        again = Network([3, units, 1], loss="anew", seed=0)
         assert checkpoint.best_of(path, again.architecture, "val_loss") == best
     assert checkpoint.best_of(path, network.architecture, "val_loss") == 0.25

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from behaviour import Tried
-from cases import DTYPES
+from cases import DTYPES, heavy_but
 from llvmlite import binding, ir
 
 from fastmlp.kernels import processor
@@ -77,9 +77,7 @@ def _every_target() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    "target", [pytest.param(name, marks=[] if name in USUAL else pytest.mark.heavy) for name in TARGETS]
-)
+@pytest.mark.parametrize("target", heavy_but(USUAL, TARGETS))
 def test_no_inner_loop_of_a_product_spills(
     target: str, dtype: str, monkeypatch: pytest.MonkeyPatch, tried: Tried
 ) -> None:
