@@ -19,6 +19,10 @@ from fastmlp._io.atomic import write_atomically
 IMPORTS = "import killed_saves\nfrom pathlib import Path\n"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's; a process with threads had better not be forked
 
+# Memory is taken at once. Else every eighth child asks the system for more, as the heap that it inherits is full,
+# and the numbers of its other calls shift.
+MEMORY = {"PYTHONMALLOC": "malloc", "MALLOC_TOP_PAD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has neither fork nor signals")
 
 
@@ -39,7 +43,7 @@ def test_a_save_killed_at_any_system_call_leaves_one_whole_file(
     folder = tmp_path / "folder"
     folder.mkdir()
     code = f"if killed_saves.can_trace(): killed_saves.at_every_call({saving!r}, Path({str(folder)!r}), {stride})"
-    out, _ = run_python(IMPORTS + code, seconds=300, **ONE_THREAD)
+    out, _ = run_python(IMPORTS + code, seconds=300, **ONE_THREAD, **MEMORY)
     if not out:
         pytest.skip("this machine lets no process trace its child (ptrace)")
     assert int(out) > 30
