@@ -29,6 +29,8 @@ class Workload:
         The activation of the hidden layers: "relu" or "tanh".
     output : str
         The activation of the last layer: "softmax", with cross-entropy, or "linear", with the squared error.
+    dtype : str
+        "float32" or "float64", of the data and of the weights.
     """
 
     sizes: tuple[int, ...]
@@ -36,6 +38,7 @@ class Workload:
     rows: int
     activation: str = "relu"
     output: str = "softmax"
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         if self.rows % self.batch_size:
@@ -79,26 +82,31 @@ class Workload:
         activations and deltas can stay in a cache. If parameters, slots and all rows of an epoch fit into the largest
         cache together, nothing has to move.
         """
-        state, row = 3 * 4 * self.parameters, 4 * (self.sizes[0] + self.targets)
+        number = np.dtype(self.dtype).itemsize
+        state, row = 3 * number * self.parameters, number * (self.sizes[0] + self.targets)
         if state + row * self.rows <= cache_bytes:
             return 0.0
         return 2.0 * state + row * self.batch_size
 
-    def data(self) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    def data(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return random rows and targets that suit the output."""
         generator = np.random.default_rng(0)
-        X = generator.standard_normal((self.rows, self.sizes[0]), np.float32)
+        X = self._normal(generator, (self.rows, self.sizes[0]))
         if self.output == "softmax":
             return X, generator.integers(0, self.sizes[-1], self.rows)
-        return X, generator.standard_normal((self.rows, self.sizes[-1]), np.float32)
+        return X, self._normal(generator, (self.rows, self.sizes[-1]))
 
-    def weights(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def weights(self) -> list[tuple[NDArray[Any], NDArray[Any]]]:
         """Return the initial W (inputs, units) and b (units,) of each layer."""
         generator = np.random.default_rng(1)
         return [
-            (generator.standard_normal((k, n), np.float32) * np.float32(np.sqrt(1 / k)), np.zeros(n, np.float32))
+            (self._normal(generator, (k, n)) * np.asarray(np.sqrt(1 / k), self.dtype), np.zeros(n, self.dtype))
             for k, n in zip(self.sizes, self.sizes[1:], strict=False)
         ]
+
+    def _normal(self, generator: np.random.Generator, shape: tuple[int, int]) -> NDArray[Any]:
+        """Return float32 numbers from N(0, 1), in the dtype of the workload."""
+        return generator.standard_normal(shape, np.float32).astype(self.dtype)
 
 
 WORKLOADS = (

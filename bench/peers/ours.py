@@ -14,6 +14,7 @@ def network(workload: Workload, threads: int | None) -> Network:
         activation=workload.activation,
         output=workload.output,
         optimizer=Adam(RATE),
+        dtype=workload.dtype,
         seed=0,
         threads=threads,
     )

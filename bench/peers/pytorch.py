@@ -24,7 +24,7 @@ def model(workload: Workload) -> nn.Sequential:
     """Return the network without the softmax."""
     layers: list[nn.Module] = []
     for W, b in workload.weights():
-        layer = nn.Linear(*W.shape)
+        layer = nn.Linear(*W.shape, dtype=getattr(torch, workload.dtype))
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(W.T))
             layer.bias.copy_(torch.from_numpy(b))

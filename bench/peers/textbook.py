@@ -11,7 +11,12 @@ from fastmlp.reference import Network
 def network(workload: Workload) -> Network:
     """Return the network with its initial weights."""
     net = Network(
-        list(workload.sizes), activation=workload.activation, output=workload.output, optimizer=Adam(RATE), seed=0
+        list(workload.sizes),
+        activation=workload.activation,
+        output=workload.output,
+        optimizer=Adam(RATE),
+        dtype=workload.dtype,
+        seed=0,
     )
     net.set_weights(workload.weights())
     return net

@@ -26,6 +26,7 @@ def outputs(parameters: Any, X: Any, activation: str) -> Any:
 
 
 def trainer(workload: Workload, threads: int | None) -> Train:
+    jax.config.update("jax_enable_x64", workload.dtype == "float64")
     softmax = workload.output == "softmax"
 
     def loss_of(parameters: Any, X: Any, y: Any) -> Any:
@@ -55,7 +56,7 @@ def trainer(workload: Workload, threads: int | None) -> Train:
     rows = jax.nn.one_hot(y, workload.sizes[-1]) if softmax else jnp.asarray(y)  # 0 and 1 are faster than a gather
     batches = tuple(jnp.asarray(a).reshape(workload.steps, workload.batch_size, -1) for a in (X, rows))
     parameters = [(jnp.array(W), jnp.array(b)) for W, b in workload.weights()]
-    state = (parameters, *(jax.tree.map(jnp.zeros_like, parameters) for _ in range(2)), jnp.float32(0))
+    state = (parameters, *(jax.tree.map(jnp.zeros_like, parameters) for _ in range(2)), jnp.zeros((), workload.dtype))
 
     def train(epochs: int) -> list[float]:
         nonlocal state
@@ -70,6 +71,8 @@ def trainer(workload: Workload, threads: int | None) -> Train:
 
 
 def predictor(workload: Workload, threads: int | None) -> Predict:
+    jax.config.update("jax_enable_x64", workload.dtype == "float64")
+
     @jax.jit
     def predict(parameters: Any, X: Any) -> Any:
         z = outputs(parameters, X, workload.activation)
