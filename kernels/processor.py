@@ -21,6 +21,9 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
 
 
+UNLIMITED = 1 << 40
+
+
 @dataclass(frozen=True)
 class Tuning:
     """The choices for one kind of processor and one dtype.
@@ -36,9 +39,19 @@ class Tuning:
         Height of the full tile of 8 columns, for panels of which no more are used.
     remainder_rows : int
         Height of the other tile, which also serves blocks of at most 8 inputs.
+    row_panels : int
+        How many panels a product of a single row computes side by side, a power of two: enough sums to hide the latency
+        of a multiply-add.
+    product_inputs : int
+        How many inputs a panel product computes at a time, a multiple of 16. Every tile reads their weights again, so
+        these should fill at most half of L1.
+    product_rows : int
+        How many rows a block product computes at a time. Every tile reads them again, in both panels.
+    weaves_updates : bool
+        Whether a weight product updates another block meanwhile (`emit_block_product`). Otherwise the update follows
+        the product.
     woven_tile : tuple[int, int]
-        Rows and columns of the tile of a weight product that updates another block meanwhile (`emit_block_product`).
-        The update needs registers of its own.
+        Rows and columns of the tile of such a product. The update needs registers of its own.
     update_portions : int
         Into how many portions such a product cuts its rows. After each portion it updates some vectors of the other
         block. 8 on every processor that was measured.
@@ -50,7 +63,11 @@ class Tuning:
     tile: tuple[int, int]
     narrow_rows: int
     remainder_rows: int
-    woven_tile: tuple[int, int]
+    row_panels: int
+    product_inputs: int = UNLIMITED
+    product_rows: int = UNLIMITED
+    weaves_updates: bool = False
+    woven_tile: tuple[int, int] = (4, 16)
     update_portions: int = 8
     interleaved_vectors: int = 4
 
@@ -62,42 +79,65 @@ TABLE: dict[str, dict[str, Tuning]] = {
     "avx512": {
         # Tile: on a Zen 4, all tiles from 8 x 16 to 12 x 32 reach 98 % of FMA peak, so one shape serves every layer.
         # Remainder: four chains of multiply-adds already hide each other's latency.
-        # Portions: on a Zen 4, a vector of Adam costs 16 cycles alone, and 8 within a product of 8 portions.
+        # Inputs and rows at a time: a block is one tile, which reads its rows once. At 784 inputs the panel product has
+        # 93 % of peak on a Zen 4.
+        # Woven: on a Zen 4, a vector of Adam costs 16 cycles alone, and 8 within a product of 8 portions.
         # Interleaving: ns an element with 1, 2, 4 and 8 vectors: sigmoid 0.33, 0.29, 0.28, 0.29; tanh 0.33, 0.32, 0.30,
         # 0.31.
-        "float32": Tuning(tile=(16, 16), narrow_rows=16, remainder_rows=4, woven_tile=(16, 16)),
+        "float32": Tuning(
+            tile=(16, 16), narrow_rows=16, remainder_rows=4, row_panels=8, weaves_updates=True, woven_tile=(16, 16)
+        ),
         # Interleaving: the polynomials of float64 are longer, so more vectors pay. ns an element with 1, 2, 4 and 8:
         # sigmoid 0.90, 0.82, 0.81, 0.78; tanh 0.93, 0.86, 0.86, 0.81.
-        "float64": Tuning(tile=(8, 16), narrow_rows=8, remainder_rows=4, woven_tile=(8, 16), interleaved_vectors=8),
+        "float64": Tuning(
+            tile=(8, 16),
+            narrow_rows=8,
+            remainder_rows=4,
+            row_panels=4,
+            weaves_updates=True,
+            woven_tile=(8, 16),
+            interleaved_vectors=8,
+        ),
     },
     # AVX and AVX2, 16 registers of 32 bytes: a row of 16 accumulators takes 2 registers in float32 and 4 in float64.
     # 12 registers of sums hide the latency of two pipes: 99 % of peak on Haswell, Zen 2, Skylake, Alder Lake and Zen 3.
     # With 8 (4 x 16 and 2 x 16) it is 79 % on Haswell and Zen 2.
+    # Inputs and rows at a time: 16 KB of weights, and as many of rows. On a Zen 3 (32 KB of L1), steps of
+    # 1024-1024-1024-1024-10 take 1.05 times as long without these limits in float32, 1.36 times in float64.
+    # Woven: no. The registers of a Zen 3 hold about 30 cycles of a product. A vector of Adam takes longer, so the product
+    # waits: 64 rows of a block and its update take 446 ns woven, 432 one after the other (128 rows: 820 and 762).
     "avx": {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.
-        # Woven: with 6 x 16 the update spills, and 784-128-10 takes 1.05 to 1.3 times as long on a Zen 3.
-        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, woven_tile=(4, 16)),
+        "float32": Tuning(
+            tile=(6, 16), narrow_rows=8, remainder_rows=4, row_panels=4, product_inputs=256, product_rows=128
+        ),
         # Tile: a row of 16 columns takes 4 registers. 18.0 GFLOP/s on a Zen 1, of 19.2; two halves of 6 x 8 18.2, and
         # 3 x 16, which spills, 12.8. On a Zen 3 steps of 784-3x256-10 take 1.03 times as long with 6 x 8. Haswell and
         # Zen 2, whose multiply-add takes 5 cycles, would gain from 12 chains by LLVM's model; none was measured.
         # Narrow: 2 x 8 has 4 chains, 40 to 50 % of peak; 23 GFLOP/s on a Zen 3, 6 x 8 31.
         # Interleaving: half of the registers of AVX-512, so fewer vectors. ns an element with 1, 2, 4 and 8: tanh 1.53,
         # 1.43, 1.23, 1.23; gelu 2.3, 2.5, 2.2, 2.4.
-        "float64": Tuning(tile=(2, 16), narrow_rows=6, remainder_rows=2, woven_tile=(2, 16)),
+        "float64": Tuning(
+            tile=(2, 16), narrow_rows=6, remainder_rows=2, row_panels=2, product_inputs=128, product_rows=64
+        ),
     },
     # 64-bit ARM, 32 registers of 16 bytes: a row of 16 accumulators takes 4 registers in float32 and 8 in float64.
     # 24 registers hold the tile. No kernel has run on such a machine yet.
     "neon": {
-        # Tile: 99 % of peak on Neoverse V1. Narrow: 98 %, 4 x 8 50 %. Portions and interleaving: not measured.
-        "float32": Tuning(tile=(6, 16), narrow_rows=8, remainder_rows=4, woven_tile=(4, 16)),
-        "float64": Tuning(tile=(6, 8), narrow_rows=6, remainder_rows=4, woven_tile=(2, 16)),
+        # Tile: 99 % of peak on Neoverse V1. Narrow: 98 %, 4 x 8 50 %. Anything else: as on AVX2.
+        "float32": Tuning(
+            tile=(6, 16), narrow_rows=8, remainder_rows=4, row_panels=4, product_inputs=256, product_rows=128
+        ),
+        "float64": Tuning(
+            tile=(6, 8), narrow_rows=6, remainder_rows=4, row_panels=2, product_inputs=128, product_rows=64
+        ),
     },
     # Anything else, such as x86-64 with SSE alone. Correct and slow: there is no FMA, so LLVM calls the C library's for
     # each element, which takes far longer than any tile saves. Nothing is tuned.
     "other": {
-        "float32": Tuning(tile=(4, 16), narrow_rows=8, remainder_rows=4, woven_tile=(4, 16)),
-        "float64": Tuning(tile=(2, 16), narrow_rows=4, remainder_rows=2, woven_tile=(2, 16)),
+        "float32": Tuning(tile=(4, 16), narrow_rows=8, remainder_rows=4, row_panels=2),
+        "float64": Tuning(tile=(2, 16), narrow_rows=4, remainder_rows=2, row_panels=2),
     },
 }
 

@@ -115,9 +115,12 @@ class Plan:
     groups: int  # groups of rows whose gradients are summed apart, or 0; plan
     block_count: int  # 16 x 16 blocks of weights of all layers; plan
     parameter_count: int  # elements of the parameter vector, a multiple of 16; plan
+    product_inputs: int  # inputs of a panel product that are computed at a time, a multiple of 16; plan
+    product_rows: int  # rows of a block product that are computed at a time; plan
     slot_count: int  # values that the optimizer keeps for each parameter; plan
 
     backward: int  # 0 where the rows region ends with the loss; plan, inference
+    writes_output: int  # 1 where the rows region writes the activations of the last layer to `output`; inference
     accumulates: int  # 1 where gradients are added to `gradient`, 0 where they replace it; plan
     clips_norm: int  # 1 where a step updates only once the norm of the whole gradient is known; plan
     penalised: int  # 1 where l1 and l2 penalties are added; plan, inference
@@ -157,9 +160,11 @@ class Plan:
     rows_region: Code  # of an inference; plan
     gradients_region: Code  # of an inference, or 0; plan
     group_products: Code  # adds the gradients of a chunk of rows to those of its group, or 0; plan
+    output_forward: Code  # g of the last layer where the loss reads Z, or 0; plan
     loss: Code  # losses of rows and the delta, or dJ/dA, of the last layer; plan
+    row_product: Code  # products of a single row, or 0 where a call seldom has one row; plan
     product: Code  # gradient of a block of weights; plan
-    product_update: Code  # gradient of one block while another is updated; plan
+    product_update: Code  # gradient of one block while another is updated, or 0; plan
     update: Code  # update of a block; plan
 
     scale: float  # 1 / (sum of the weights of this step's rows), or 0; step, inference

@@ -256,8 +256,8 @@ class Engine:
         X, targets, weights = samples
         require_memory_to_evaluate(self.architecture, len(X), metrics)
         with self.lock.turn, self.lock.lock:
-            loss = inference.loss(self.plans, X, targets, weights)
-            predictions = inference.predict(self.plans, X)
+            predictions = np.empty((len(X), self.architecture.outputs), self.architecture.dtype)
+            loss = inference.loss(self.plans, X, targets, weights, predictions)
         sample_weight = None if weights is None else converted(weights[:], FLOAT64)
         values = measure(metrics, self.architecture.loss, targets.as_array(), predictions, sample_weight)
         return {"loss": loss, **values}

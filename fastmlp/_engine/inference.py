@@ -77,11 +77,16 @@ def hidden(plans: Plans, X: RowArray) -> list[NDArray[Any]]:
     return [predict(plans, X, layer) for layer in range(len(layers))]
 
 
-def loss(plans: Plans, X: RowArray, targets: Targets, weights: Weights | None) -> float:
-    """Return the weighted mean of the losses of the rows, penalties included, dropout off."""
+def loss(
+    plans: Plans, X: RowArray, targets: Targets, weights: Weights | None, out: NDArray[Any] | None = None
+) -> float:
+    """Return the weighted mean of the losses of the rows, penalties included, dropout off.
+
+    `out` (n, outputs) receives the output activations, with the bits of `predict`.
+    """
     plan = plans.get("gradients", _gradient_rows(plans, len(X)))
     plan.record.backward = 0
-    mean = _mean_loss(plan, X, targets, weights, gradients=False)
+    mean = _mean_loss(plan, X, targets, weights, out)
     return mean + _penalties(plan)
 
 
@@ -96,7 +101,7 @@ def loss_and_gradient(
     plan.record.backward = 1
     gradient = plan.buffer("gradient")
     gradient[:] = 0
-    mean = _mean_loss(plan, X, targets, weights, gradients=True)
+    mean = _mean_loss(plan, X, targets, weights)
     return mean + _penalties(plan), gradient
 
 
@@ -147,13 +152,19 @@ def _rows_that_fit(row_bytes: int) -> int:
     return max(BUFFER_BYTES // row_bytes // PANEL, 1) * PANEL
 
 
-def _mean_loss(plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, gradients: bool) -> float:
-    """Return the weighted mean of the losses of the rows; with `gradients`, also add their gradients in the plan."""
+def _mean_loss(
+    plan: Plan, X: RowArray, targets: Targets, weights: Weights | None, out: NDArray[Any] | None = None
+) -> float:
+    """Return the weighted mean of the losses of the rows, and write the output activations to `out`.
+
+    A plan with a backward pass also adds the gradients of the rows.
+    """
     architecture = plan.parameters.architecture
     sum_of_weights = float(len(X)) if weights is None else sum_weights(weights)
     plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= MIN_WEIGHT_SUM else 0.0
     plan.record.penalty_factor = plan.record.scale if plan.record.averages_penalties else 1.0
     plan.record.penalised = 0
+    plan.record.writes_output, plan.record.output_stride = out is not None, architecture.outputs
     losses = 0.0
     for start, piece in kernel_ready_pieces(X, architecture.dtype, plan.rows):
         rows = slice(start, start + len(piece))
@@ -162,9 +173,11 @@ def _mean_loss(plan: Plan, X: RowArray, targets: Targets, weights: Weights | Non
         point_to_inputs(plan.record, piece)
         point_to_targets(plan.record, piece_targets, piece_weights)
         plan.record.rows = len(piece)
+        if out is not None:
+            plan.record.output = address(out) + start * out.strides[0]
         flops = forward_flops(architecture, len(piece))
         _run(plan, "rows_region", flops)
-        if gradients:
+        if plan.record.backward:
             _run(plan, "gradients_region", flops)
         with np.errstate(all="ignore"):  # infinity and NaN are valid results
             losses += float(plan.buffer("row_losses")[: len(piece)].sum())

@@ -36,10 +36,12 @@ from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, output_seed
 from fastmlp.kernels.operations.optimizers import UPDATES
 from fastmlp.kernels.operations.user_functions import loss_kernel
 from fastmlp.kernels.phases.blocks import product
+from fastmlp.kernels.phases.forward import row_products
 from fastmlp.kernels.phases.gradients import gradients_region
 from fastmlp.kernels.phases.groups import group_products
 from fastmlp.kernels.phases.predict import predict_region
 from fastmlp.kernels.phases.rows import rows_region
+from fastmlp.kernels.processor import tuning
 from fastmlp.kernels.tables import Layer as LayerTable
 from fastmlp.kernels.tables import Phase as PhaseTable
 from fastmlp.kernels.tables import Plan as PlanTable
@@ -143,6 +145,8 @@ class Plan:
         record.groups, record.chunk_rows = self.blocking
         record.block_count, record.parameter_count = parameters.blocks, parameters.size
         record.slot_count = len(parameters.slots)
+        row = tuning(architecture.dtype.name)
+        record.product_inputs, record.product_rows = row.product_inputs, row.product_rows
         record.backward = self.purpose != "prediction"
         record.accumulates = not training
         record.clips_norm = training and architecture.optimizer.global_clipnorm is not None
@@ -191,6 +195,8 @@ class Plan:
         dtype, record, purpose = architecture.dtype, self.record, self.purpose
         exact = architecture.exact_pair and purpose in ("training", "gradients")
         self._fill_activations(architecture, exact)
+        if purpose == "prediction" or self.rows == 1:
+            record.row_product = row_products.address(dtype)
         if purpose == "prediction":
             record.rows_region = predict_region.address(dtype)
             return
@@ -204,7 +210,8 @@ class Plan:
             return
         update = UPDATES[optimizer.kernel]
         record.product = product.address(dtype)
-        record.product_update = update.product_update.address(dtype)
+        if tuning(dtype.name).weaves_updates:
+            record.product_update = update.product_update.address(dtype)
         record.update = update.update.address(dtype)
         if self.blocking.groups:
             record.group_products = group_products.address(dtype)
@@ -221,6 +228,7 @@ class Plan:
             row.threshold = kernels.threshold
             row.parameters = self._write_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
+                self.record.output_forward = kernels.forward.address(dtype) if kernels.forward else 0
                 continue
             forward = kernels.forward_saving if saves_derivatives(layer, self.purpose) else kernels.forward
             row.forward = forward.address(dtype) if forward else 0

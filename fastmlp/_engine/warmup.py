@@ -15,7 +15,8 @@ from fastmlp._display.progress import CountLine
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.operations.activations import ActivationKernels
-from fastmlp.kernels.operations.optimizers import UpdateKernels
+from fastmlp.kernels.operations.optimizers import UPDATES, UpdateKernels
+from fastmlp.kernels.processor import tuning
 
 
 def warmup(verbose: bool | int | str = "auto") -> int:
@@ -35,12 +36,18 @@ def warmup(verbose: bool | int | str = "auto") -> int:
 
 
 def kernel_versions() -> list[tuple[Kernel, np.dtype[Any]]]:
-    """Return every kernel that this system can run, with each dtype that it has a version for."""
+    """Return every kernel that training and inference use on this system, with each dtype that it has a version for."""
     packages = pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")
     modules = [importlib.import_module(each.name) for each in packages]
     all_kernels = {id(kernel): kernel for module in modules for kernel in kernels_among(vars(module).values())}
     usable = [kernel for kernel in all_kernels.values() if not kernel.parallel or threads.layer() != "none"]
-    return [(kernel, dtype) for kernel in usable for dtype in kernel.dtypes]
+    woven = {id(update.product_update) for update in UPDATES.values()}
+    return [
+        (kernel, dtype)
+        for kernel in usable
+        for dtype in kernel.dtypes
+        if id(kernel) not in woven or tuning(dtype.name).weaves_updates
+    ]
 
 
 def kernels_among(values: Iterable[Any]) -> Iterator[Kernel]:

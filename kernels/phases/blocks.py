@@ -1,8 +1,8 @@
 """By blocks: a thread computes `dW = A_below^T delta` over the whole batch for a share of the 16 x 16 weight blocks.
 
 A block is updated while its gradient is in L1, so there is no buffer of gradients and no sum over threads: each block
-has one owner and one order of summation. The update of a block waits for the product of the next block and is woven
-into it; then the block's transpose, which the next step's deltas need, is written.
+has one owner and one order of summation. The update of a block waits for the product of the next block, and is woven
+into it where the processor gains by that; then the block's transpose, which the next step's deltas need, is written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastmlp.kernels.phases.forward import scratch_of
 from fastmlp.kernels.tables import Layer, Plan
 from fastmlp.kernels.vocabulary.arithmetic import one, zero
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
-from fastmlp.kernels.vocabulary.pointers import call, offset, real_like
+from fastmlp.kernels.vocabulary.pointers import call, exists, offset, real_like
 
 
 @kernel()
@@ -72,10 +72,10 @@ def update_blocks(plan: Plan, index: int, first: int, last: int, before: int, sc
         w, slots = offset(plan.weights, waiting), offset(plan.slots, waiting)
         update = (w, slots, stride, waiting_gradient, constants, waiting_rows)
         used = extent_of_block(layer, inputs, panel)
-        if waiting_rows > 0 and min(used) > PANEL // 2:
+        if exists(plan.product_update) and waiting_rows > 0 and min(used) > PANEL // 2:
             call(plan.product_update, (gradient, a, delta, plan.rows, *update))
         else:  # a product of 8 inputs or units takes half as long alone, less than what weaving would save
-            call(plan.product, (gradient, scratch, a, delta, plan.rows, *used))
+            add_products(plan, gradient, scratch, a, delta, plan.rows, *used)
             call(plan.update, update)
         if waiting_rows > 0:
             write_transposed(plan, index, block - 1)
@@ -98,6 +98,17 @@ def product(out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs:
         block_product(out, start, a, delta, rows, inputs)
     else:
         narrow_block_product(out, start, a, delta, rows, inputs)
+
+
+@inline
+def add_products(
+    plan: Plan, out: Reals, start: Reals, a: Reals, delta: Reals, rows: int, inputs: int, units: int
+) -> None:
+    """Compute `product`, some rows at a time, so that those of both panels stay in L1 for all tiles of the block."""
+    for first in range(0, max(rows, 1), plan.product_rows):
+        place, count = first * PANEL, min(plan.product_rows, rows - first)
+        call(plan.product, (out, start, offset(a, place), offset(delta, place), count, inputs, units))
+        start = out
 
 
 @inline

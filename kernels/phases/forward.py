@@ -6,11 +6,13 @@ begins in the batch, and `first` where it begins in the buffers, a multiple of 1
 
 from __future__ import annotations
 
+import math
+
 from fastmlp.kernels.host.annotations import Reals
-from fastmlp.kernels.host.jit import inline
+from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BLOCK, PANEL, WORK
-from fastmlp.kernels.micro.panels import row_to_panels
-from fastmlp.kernels.micro.product import narrow_panel_product, panel_product
+from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
+from fastmlp.kernels.micro.product import narrow_panel_product, panel_product, row_product
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset, real_like
 
@@ -57,6 +59,7 @@ def gather_inputs(plan: Plan, position: int, first: int, rows: int) -> None:
 
 @inline
 def product_of_columns(
+    plan: Plan,
     columns: int,
     out: Reals,
     a: Reals,
@@ -68,11 +71,39 @@ def product_of_columns(
     threshold: float,
     rows: int,
 ) -> None:
-    """Compute `panel_product`, by its narrow form if at most 8 columns of the panel are used."""
-    if columns > PANEL // 2:
-        panel_product(out, a, w, k, bias, below, stride, threshold, rows)
-    else:
-        narrow_panel_product(out, a, w, k, bias, below, stride, threshold, rows)
+    """Compute `panel_product`, by its narrow form if at most 8 columns of the panel are used.
+
+    Some of the k at a time, so that their weights stay in L1 while all rows pass. The sums wait in `out`.
+    """
+    start, start_stride = bias, 0
+    for first in range(0, k, plan.product_inputs):
+        is_last = first + plan.product_inputs >= k
+        count = min(plan.product_inputs, k - first)
+        limit, mask = (threshold, below) if is_last else (real_like(-math.inf, out), null_like(out))
+        panels, weights = offset(a, first // PANEL * stride), offset(w, first * PANEL)
+        if columns > PANEL // 2:
+            panel_product(out, panels, weights, count, start, start_stride, mask, stride, limit, rows)
+        else:
+            narrow_panel_product(out, panels, weights, count, start, start_stride, mask, stride, limit, rows)
+        start, start_stride = out, PANEL
+
+
+@kernel()
+def row_products(
+    out: Reals,
+    a: Reals,
+    w: Reals,
+    w_stride: int,
+    k: int,
+    bias: Reals,
+    bias_stride: int,
+    below: Reals,
+    stride: int,
+    threshold: float,
+    panels: int,
+) -> None:
+    """Compute `row_product`."""
+    row_product(out, a, w, w_stride, k, bias, bias_stride, below, stride, threshold, panels)
 
 
 @inline
@@ -91,11 +122,31 @@ def forward_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first
     stride = plan.capacity * PANEL
     below = offset(layer.below, first * PANEL)
     threshold = real_like(layer.threshold, plan.weights)
+    w_stride = layer.input_panels * BLOCK
+    by_row = rows == 1 and exists(plan.row_product)
+    if by_row:
+        out = offset(layer.g, from_panel * stride + first * PANEL)
+        w = offset(plan.weights, layer.w + from_panel * w_stride)
+        bias, nothing = offset(plan.weights, layer.b + from_panel * PANEL), null_like(out)
+        products = (out, below, w, w_stride, layer.inputs, bias, PANEL, nothing, stride, layer.threshold)
+        call(plan.row_product, (*products, to_panel - from_panel))
     for panel in range(from_panel, to_panel):
-        w = offset(plan.weights, layer.w + panel * layer.input_panels * BLOCK)
-        bias = offset(plan.weights, layer.b + panel * PANEL)
         place = panel * stride + first * PANEL
         out, columns = offset(layer.g, place), layer.units - panel * PANEL
-        product_of_columns(columns, out, below, w, layer.inputs, bias, null_like(out), stride, threshold, rows)
+        if not by_row:
+            w, bias = offset(plan.weights, layer.w + panel * w_stride), offset(plan.weights, layer.b + panel * PANEL)
+            product_of_columns(
+                plan, columns, out, below, w, layer.inputs, bias, null_like(out), stride, threshold, rows
+            )
         if exists(layer.forward) and layer.mixes_units == 0:
             call(layer.forward, (out, offset(layer.saved_derivatives, place), rows * PANEL, layer.parameters))
+
+
+@inline
+def scatter_outputs(plan: Plan, position: int, first: int, rows: int) -> None:
+    """Copy panels of the output layer into rows of the user's array."""
+    layer = plan.layers[plan.output_layer]
+    panels = offset(layer.g, first * PANEL)
+    for r in range(rows):
+        row = offset(plan.output, (position + r) * plan.output_stride)
+        panels_to_row(row, offset(panels, r * PANEL), layer.units, plan.capacity * PANEL)

@@ -7,6 +7,7 @@ from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, PANEL, STEP_CONSTANTS, WORK
 from fastmlp.kernels.micro.panels import add_squares, sum_of_rows
 from fastmlp.kernels.phases.blocks import (
+    add_products,
     extent_of_block,
     load_constants,
     operands,
@@ -58,7 +59,7 @@ def write_gradient(plan: Plan, index: int, block: int, before: int, scratch: Rea
     sums = offset(plan.gradient, layer.w + block * BLOCK)
     start = sums if plan.accumulates != 0 else scratch
     used = extent_of_block(layer, inputs, panel)
-    call(plan.product, (sums, start, a, delta, plan.rows, *used))
+    add_products(plan, sums, start, a, delta, plan.rows, *used)
     if plan.penalised != 0:
         penalise(plan, index, block, before, sums)
     if inputs == 0:

@@ -10,6 +10,7 @@ from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, PANEL, STEP_CONSTANTS, WORK
 from fastmlp.kernels.micro.panels import sum_of_rows
 from fastmlp.kernels.phases.blocks import (
+    add_products,
     extent_of_block,
     load_constants,
     operands,
@@ -38,7 +39,7 @@ def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals
             a, delta = operands(plan, index, inputs, panel, first)
             sums = offset(gradients, layer.w + block * BLOCK)
             used = extent_of_block(layer, inputs, panel)
-            call(plan.product, (sums, sums, a, delta, rows, *used))
+            add_products(plan, sums, sums, a, delta, rows, *used)
             if inputs == 0:
                 bias_sums = offset(gradients, layer.b + panel * PANEL)
                 sum_of_rows(db, delta, rows)

@@ -10,8 +10,7 @@ from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.micro.finite import count_not_finite
-from fastmlp.kernels.micro.panels import panels_to_row
-from fastmlp.kernels.phases.forward import forward_layer, gather_inputs, share, work_of
+from fastmlp.kernels.phases.forward import forward_layer, gather_inputs, scatter_outputs, share, work_of
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
 from fastmlp.kernels.vocabulary.pointers import offset
@@ -44,13 +43,3 @@ def check_inputs(plan: Plan, first: int, rows: int) -> None:
     for panel in range(plan.layers[0].input_panels):
         if count_not_finite(offset(inputs, panel * plan.capacity * PANEL), rows * PANEL) != 0:
             plan.not_finite = 1
-
-
-@inline
-def scatter_outputs(plan: Plan, position: int, first: int, rows: int) -> None:
-    """Copy panels of the output layer into rows of the user's array."""
-    layer = plan.layers[plan.output_layer]
-    panels = offset(layer.g, first * PANEL)
-    for r in range(rows):
-        row = offset(plan.output, (position + r) * plan.output_stride)
-        panels_to_row(row, offset(panels, r * PANEL), layer.units, plan.capacity * PANEL)

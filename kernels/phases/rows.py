@@ -17,6 +17,7 @@ from fastmlp.kernels.phases.forward import (
     forward_layer,
     gather_inputs,
     product_of_columns,
+    scatter_outputs,
     scratch_of,
     share,
     target_row_at,
@@ -63,6 +64,9 @@ def forward_and_back(plan: Plan, start: int, first: int, rows: int, scratch: Rea
         forward_layer(plan, index, first, rows, work)
         drop_out(plan, index, 0, plan.layers[index].unit_panels, start, first, rows)
     loss_and_last_delta(plan, start, first, rows, work)
+    if plan.writes_output != 0:
+        complete_outputs(plan, first, rows, work)
+        scatter_outputs(plan, start, first, rows)
     if plan.backward != 0:
         for index in range(plan.layer_count - 1, max(lowest, 1) - 1, -1):
             delta_below(plan, index, first, rows, scratch)
@@ -120,6 +124,22 @@ def loss_and_last_delta(plan: Plan, start: int, first: int, rows: int, work: Rea
 
 
 @inline
+def complete_outputs(plan: Plan, first: int, rows: int, work: Reals) -> None:
+    """Compute A from Z in the last layer, if its loss has read Z."""
+    if not exists(plan.output_forward):
+        return
+    layer = plan.layers[plan.layer_count - 1]
+    stride = plan.capacity * PANEL
+    a = offset(layer.g, first * PANEL)
+    if layer.mixes_units != 0:
+        call(plan.output_forward, (a, rows, layer.units, stride, work))
+    else:
+        for panel in range(layer.unit_panels):
+            out = offset(a, panel * stride)
+            call(plan.output_forward, (out, null_like(out), rows * PANEL, layer.parameters))
+
+
+@inline
 def delta_below(plan: Plan, index: int, first: int, rows: int, scratch: Reals) -> None:
     """Compute delta of the layer below `index`."""
     delta_panels(plan, index, 0, plan.layers[index].input_panels, first, rows, scratch)
@@ -139,12 +159,19 @@ def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: 
     stride = plan.capacity * PANEL
     above = offset(layer.delta, first * PANEL)
     threshold = real_like(under.threshold, plan.weights)
+    w_stride = layer.unit_panels * BLOCK
+    by_row = rows == 1 and exists(plan.row_product)
+    if by_row:
+        place = from_panel * stride + first * PANEL
+        w, out, a = offset(layer.wt, from_panel * w_stride), offset(under.delta, place), offset(under.a, place)
+        products = (out, above, w, w_stride, layer.units, zeros, 0, a, stride, under.threshold)
+        call(plan.row_product, (*products, to_panel - from_panel))
     for panel in range(from_panel, to_panel):
         place = panel * stride + first * PANEL
-        w = offset(layer.wt, panel * layer.unit_panels * BLOCK)
-        out, a = offset(under.delta, place), offset(under.a, place)
-        columns = layer.inputs - panel * PANEL
-        product_of_columns(columns, out, above, w, layer.units, zeros, a, stride, threshold, rows)
+        out, columns = offset(under.delta, place), layer.inputs - panel * PANEL
+        if not by_row:
+            w, a = offset(layer.wt, panel * w_stride), offset(under.a, place)
+            product_of_columns(plan, columns, out, above, w, layer.units, zeros, a, stride, threshold, rows)
         if exists(under.mask):
             mask = offset(under.mask, place)
             for i in range(rows * PANEL):
@@ -190,7 +217,7 @@ def input_deltas(plan: Plan) -> None:
     for panel in range(layer.input_panels):
         w = offset(layer.wt, panel * layer.unit_panels * BLOCK)
         out, columns = offset(plan.inputs, panel * stride), layer.inputs - panel * PANEL
-        product_of_columns(columns, out, layer.delta, w, layer.units, zeros, nothing, stride, threshold, rows)
+        product_of_columns(plan, columns, out, layer.delta, w, layer.units, zeros, nothing, stride, threshold, rows)
     for r in range(rows):
         row = offset(plan.output, r * plan.output_stride)
         panels_to_row(row, offset(plan.inputs, r * PANEL), layer.inputs, stride)

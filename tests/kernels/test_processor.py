@@ -29,11 +29,13 @@ AVX = SSE + ",+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx"
 AVX2 = AVX + ",+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
 AVX512 = AVX2 + ",+avx512bw,+avx512cd,+avx512dq,+avx512f,+avx512vl"
 
-# (tile, narrow_rows, remainder_rows, woven_tile, update_portions, interleaved_vectors) of float32 and of float64.
-WIDE = (((16, 16), 16, 4, (16, 16), 8, 4), ((8, 16), 8, 4, (8, 16), 8, 8))
-MIDDLE = (((6, 16), 8, 4, (4, 16), 8, 4), ((2, 16), 6, 2, (2, 16), 8, 4))
-HALVES = (((6, 16), 8, 4, (4, 16), 8, 4), ((6, 8), 6, 4, (2, 16), 8, 4))
-SMALL = (((4, 16), 8, 4, (4, 16), 8, 4), ((2, 16), 4, 2, (2, 16), 8, 4))
+# (tile, narrow_rows, remainder_rows, row_panels, product_inputs, product_rows, weaves_updates, woven_tile,
+# update_portions, interleaved_vectors) of float32 and of float64.
+ALL = processor.UNLIMITED
+WIDE = (((16, 16), 16, 4, 8, ALL, ALL, True, (16, 16), 8, 4), ((8, 16), 8, 4, 4, ALL, ALL, True, (8, 16), 8, 8))
+MIDDLE = (((6, 16), 8, 4, 4, 256, 128, False, (4, 16), 8, 4), ((2, 16), 6, 2, 2, 128, 64, False, (4, 16), 8, 4))
+HALVES = (((6, 16), 8, 4, 4, 256, 128, False, (4, 16), 8, 4), ((6, 8), 6, 4, 2, 128, 64, False, (4, 16), 8, 4))
+SMALL = (((4, 16), 8, 4, 2, ALL, ALL, False, (4, 16), 8, 4), ((2, 16), 4, 2, 2, ALL, ALL, False, (4, 16), 8, 4))
 ROWS = {
     "AVX-512": (AVX512, False, "avx512", WIDE),
     "AVX2": (AVX2, False, "avx", MIDDLE),
@@ -88,6 +90,9 @@ def test_a_row_is_one_that_the_kernels_can_use(kind: str, dtype: str) -> None:
     rows, columns = row.tile
     assert columns in (PANEL, PANEL // 2)
     assert row.remainder_rows - 1 <= 3  # rows behind the last that a product may write
+    assert row.row_panels.bit_count() == 1
+    assert row.product_inputs % PANEL == 0
+    assert row.product_rows > 0
     assert row.update_portions > 0
     assert row.woven_tile[1] in (PANEL, PANEL // 2)
     assert PANEL % row.woven_tile[0] == 0  # a block has no rest
@@ -100,7 +105,8 @@ def test_a_row_is_one_that_the_kernels_can_use(kind: str, dtype: str) -> None:
     if kind in REGISTERS:
         count, size = REGISTERS[kind]
         element = 4 if dtype == "float32" else 8
-        for height, width in (row.tile, (row.narrow_rows, PANEL // 2), (row.remainder_rows, columns), row.woven_tile):
+        woven = [row.woven_tile] if row.weaves_updates else []
+        for height, width in (row.tile, (row.narrow_rows, PANEL // 2), (row.remainder_rows, columns), *woven):
             assert (height + 1) * -(-width * element // size) < count  # accumulators, a row of weights, and a broadcast
 
 

@@ -41,7 +41,7 @@ def assembly(name: str, real: ir.Type, lanes: int, target: str) -> str:
     """Return the assembly of a product for a processor."""
     pointer, module = real.as_pointer(), ir.Module(name)
     instruction, operands = {
-        "panel": (product.panel_product, [*[pointer] * 3, INT, pointer, pointer, INT, real, INT]),
+        "panel": (product.panel_product, [*[pointer] * 3, INT, pointer, INT, pointer, INT, real, INT]),
         "block": (product.block_product, [*[pointer] * 4, INT, INT]),
     }[name]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), operands), name)

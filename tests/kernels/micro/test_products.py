@@ -18,24 +18,45 @@ EXTRA = 3  # rows behind the last that a product may write
 
 
 def wide(
-    out: Reals, a: Reals, w: Reals, k: int, bias: Reals, below: Reals, stride: int, threshold: Reals, rows: int
+    out: Reals,
+    a: Reals,
+    w: Reals,
+    k: int,
+    start: Reals,
+    shared: int,
+    below: Reals,
+    stride: int,
+    limit: Reals,
+    rows: int,
 ) -> None:
-    panel_product(out, a, w, k, bias, below, stride, threshold[0], rows)
+    panel_product(out, a, w, k, start, 0 if shared else PANEL, below, stride, limit[0], rows)
 
 
 def narrow(
-    out: Reals, a: Reals, w: Reals, k: int, bias: Reals, below: Reals, stride: int, threshold: Reals, rows: int
+    out: Reals,
+    a: Reals,
+    w: Reals,
+    k: int,
+    start: Reals,
+    shared: int,
+    below: Reals,
+    stride: int,
+    limit: Reals,
+    rows: int,
 ) -> None:
-    narrow_panel_product(out, a, w, k, bias, below, stride, threshold[0], rows)
+    narrow_panel_product(out, a, w, k, start, 0 if shared else PANEL, below, stride, limit[0], rows)
 
 
 PRODUCTS: dict[str, tuple[Kernel, int]] = {"wide": (kernel_of(wide), PANEL), "narrow": (kernel_of(narrow), PANEL // 2)}
 
 
 def product(
-    name: str, A: Array, W: Array, b: Array, below: Array | None = None, threshold: float = -np.inf
+    name: str, A: Array, W: Array, start: Array, below: Array | None = None, threshold: float = -np.inf
 ) -> tuple[Array, Array]:
-    """Return the result (rows, 16), and the whole buffer with canaries before, behind and beside it."""
+    """Return the result (rows, 16), and the whole buffer with canaries before, behind and beside it.
+
+    `start` is a bias, or a row for each row of A.
+    """
     rows, k = A.shape
     capacity = -(-rows // PANEL) * PANEL + PANEL
     a = to_panels(A, capacity, padding=np.nan)
@@ -45,7 +66,8 @@ def product(
     kernel, _ = PRODUCTS[name]
     limit = np.array([threshold], A.dtype)
     beneath = None if below is None else to_panels(below, capacity)
-    run(kernel, A.dtype.name, buffer[2:], a, w, k, b, beneath, capacity * PANEL, limit, rows)
+    first = start if start.ndim == 1 else to_panels(start, capacity)
+    run(kernel, A.dtype.name, buffer[2:], a, w, k, first, start.ndim == 1, beneath, capacity * PANEL, limit, rows)
     return buffer[2 : 2 + rows], buffer
 
 
@@ -112,6 +134,17 @@ def test_the_shape_of_a_tile_changes_no_bit(dtype: str) -> None:
     for row in range(33):
         alone, _ = product("wide", A[row : row + 1], W, b)
         np.testing.assert_array_equal(alone[0], whole[row])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_inputs_a_part_at_a_time_give_the_same_bits(name: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    A, W, b = (rng.normal(size=shape).astype(dtype) for shape in ((33, 40), (40, PANEL), (PANEL,)))
+    whole, _ = product(name, A, W, b, threshold=0.0)
+    first, _ = product(name, A[:, :32], W[:32], b)
+    both, _ = product(name, A[:, 32:], W[32:], first, threshold=0.0)
+    np.testing.assert_array_equal(both, whole)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
