@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.report import replaced
-from bench.results import RESULTS, Case, Results
+from bench.results import Case, Results, all_results
 from bench.tables import markdown, short
 from bench.workloads import WORKLOADS, Workload
 from fastmlp import Network
@@ -123,7 +123,8 @@ def table(results: Results) -> str:
     """Return a table of measured and modelled times, and of the number of cores that is worth it."""
     rows = []
     for work in (*WORKLOADS, Workload((784, 256, 256, 256, 10), 32, 64)):
-        case = next((c for c in results.steps if (c.name, c.rows) == (work.name, work.batch_size)), None)
+        cases = results.steps_in(work.dtype)
+        case = next((c for c in cases if (c.name, c.rows) == (work.name, work.batch_size)), None)
         speed = speed_of(case, results)
         times = [seconds(work, cores, speed) for cores in CORES]
         worth = next((n for n, a, b in zip(CORES, times, times[1:], strict=False) if a < GAIN * b), CORES[-1])
@@ -142,7 +143,7 @@ def speed_of(case: Case | None, results: Results) -> float:
 
 def main() -> int:
     """Write the table and return the exit code."""
-    results = Results(RESULTS.read_text())
+    results = all_results()[0]
     NOTES.write_text(replaced(NOTES.read_text(), "cores", table(results), NOTES.name))
     print(f"wrote {NOTES.name}")
     return 0

@@ -23,22 +23,33 @@ def versions() -> dict[str, str]:
     return found
 
 
+def world() -> str:
+    """Return the kind of instructions that everything is measured with: "avx512", "avx2", "neon" or "other"."""
+    from fastmlp.kernels.processor import kind
+
+    found = kind()
+    return "avx2" if found == "avx" else found
+
+
 def description() -> dict[str, Any]:
-    """Return the processor, its limits as measured now, and the versions."""
+    """Return the processor, the limit of its instructions, its peaks as measured now, and the versions."""
     from llvmlite import binding
 
+    from bench.isa import limit
     from bench.peak import bytes_per_second, flops_per_second
     from fastmlp.kernels.host import threads
 
     count = threads.available()
     return {
         "cpu": binding.get_host_cpu_name(),
+        "isa": limit(),
         "system": f"{platform.system()} {platform.machine()}",
         "threads": count,
         "layer": threads.layer(),
         "peak_float32": flops_per_second("float32"),
         "peak_float64": flops_per_second("float64"),
         "peak_float32_all": flops_per_second("float32", count),
+        "peak_float64_all": flops_per_second("float64", count),
         "bandwidth": bytes_per_second(),
         "bandwidth_all": bytes_per_second(count),
         "versions": versions(),

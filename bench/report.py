@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import tables
 from bench.chart import draw
-from bench.results import RESULTS, Results
+from bench.results import Results, all_results
 
 ROOT = Path(__file__).parent.parent
 FULL = Path(__file__).with_name("RESULTS.md")
@@ -25,9 +25,8 @@ PAGES = {
     ROOT / "docs" / "speed.md": {
         "steps": tables.speed_steps,
         "rest": tables.speed_rest,
-        "machine": tables.machine_line,
     },
-    ROOT / "docs" / "scikit-learn.md": {"estimators": tables.estimators},
+    ROOT / "docs" / "scikit-learn.md": {"estimators": tables.every_estimators},
 }
 
 
@@ -37,14 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a table is out of date")
     check = parser.parse_args(argv).check
     try:
-        results = Results(RESULTS.read_text())
-    except FileNotFoundError:
-        print(f"{RESULTS.relative_to(ROOT)} does not exist; measure first: pytest bench", file=sys.stderr)
+        worlds = all_results()
+    except (FileNotFoundError, ValueError) as wrong:
+        print(wrong, file=sys.stderr)
         return 1
-    except ValueError as wrong:
-        print(f"{RESULTS.relative_to(ROOT)}: {wrong}", file=sys.stderr)
-        return 1
-    texts = {**{path: with_tables(path, results) for path in PAGES}, FULL: tables.full(results)}
+    texts = {**{path: with_tables(path, worlds) for path in PAGES}, FULL: tables.full(worlds)}
     if check:
         outdated = [path for path, text in texts.items() if not path.exists() or path.read_text() != text]
         for path in outdated:
@@ -53,11 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path, text in texts.items():
         path.write_text(text)
         print(f"wrote {path.relative_to(ROOT)}")
-    print(draw(results))
+    print(draw(worlds))
     return 0
 
 
-def with_tables(path: Path, results: Results) -> str:
+def with_tables(path: Path, worlds: Sequence[Results]) -> str:
     """Return the text of a page with the tables of these results.
 
     Raises
@@ -67,7 +63,7 @@ def with_tables(path: Path, results: Results) -> str:
     """
     text = path.read_text()
     for name, table in PAGES[path].items():
-        text = replaced(text, name, table(results), path.name)
+        text = replaced(text, name, table(worlds), path.name)
     return text
 
 

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.peers import OWN
 from bench.results import FRESH, Case, Results
+from bench.workloads import DTYPES
 
 AGED = "after 100 epochs"
 
-INTRODUCTION = """Written by `python -m bench.report` from the results of `pytest bench`, in one run on one machine.
-[docs/speed.md](../docs/speed.md) says how to repeat it, and [NOTES.md](NOTES.md) what was learned."""
-STEPS = """Microseconds for one step: forward pass, backpropagation and Adam, float32. All libraries have the same
-weights, batches, order, loss and learning rate, and their losses are compared before anything is timed. Rounds
-alternate, and the best round of each library counts. In brackets is the share of the floor, if it is at least 1 %; the
-floor is the larger of FLOPs over the FMA peak and bytes over the memory bandwidth, as [workloads.py](workloads.py)
-counts them."""
+INTRODUCTION = """Written by `python -m bench.report` from the results of `pytest bench`. Each part is one run on one
+machine. [docs/speed.md](../docs/speed.md) says how to repeat it, and [NOTES.md](NOTES.md) what was learned."""
+STEPS = """Microseconds for one step: forward pass, backpropagation and Adam. All libraries have the same weights,
+batches, order, loss and learning rate, and their losses are compared before anything is timed. Rounds alternate, and
+the best round of each library counts. In brackets is the share of the floor, if it is at least 1 %; the floor is the
+larger of FLOPs over the FMA peak and bytes over the memory bandwidth, as [workloads.py](workloads.py) counts them."""
 ESTIMATORS = """`fit` of MLPClassifier and MLPRegressor with default parameters, float64, from fastmlp.sklearn and from
 scikit-learn, each in a process of its own: the same iterations with the same losses."""
 KERNELS = "Products as shares of the FMA peak of one core, all others in nanoseconds a number."
 
 
-def why(results: Results) -> str:
+def why(worlds: Sequence[Results]) -> str:
     """Return the reasons to use fastmlp, as the README begins: steps, start and estimators, each with its figures."""
-    ratios = [ratio for case in results.steps if (ratio := case.ahead("all"))]
-    lines = [
-        f"- **Fast at every size.** A training step on {threads_text(results, 'all')} of a {results.machine['cpu']} is "
-        f"{span(ratios)} times as fast as the best of PyTorch, JAX and scikit-learn."
+    ranges = [
+        f"{span(ratios)} times as fast on {threads_text(results, 'all')} of a {results.machine_name}"
+        for results in worlds
+        if (ratios := [ratio for case in results.steps_in("float32") if (ratio := case.ahead("all"))])
     ]
-    if results.predictions and {"warm", "none"} <= start_seconds(results).keys():
-        case, start = results.predictions[0], start_seconds(results)
-        times = {name: seconds for name, _ in case.columns() if (seconds := case.best(name, "all"))}
+    lines = [
+        "- **Fast at every size.** Compared with the best of PyTorch, JAX and scikit-learn, a training step is "
+        f"{' and '.join(ranges)}."
+    ]
+    for results in [each for each in worlds if each.predictions and has_start(each)][:1]:
+        start = start_seconds(results)
         lines.append(
-            f"- **No waiting.** The first epoch ends {start['warm']:.2f} s after `import`, {start['none']:.1f} s if "
-            "nothing is compiled yet; a new shape compiles nothing. Predicting one row takes "
-            f"{in_others(times, in_units)}."
+            f"- **No waiting.** On a {results.machine_name} the first epoch ends {start['warm']:.2f} s after `import`, "
+            f"{start['none']:.1f} s if nothing is compiled yet; a new shape compiles nothing. Predicting one row takes "
+            f"{in_others(prediction_times(results.predictions[0]), in_units)}."
         )
-    if fits := fits_by_data(results):
-        faster = [fit["scikit-learn"]["seconds"] / fit["fastmlp"]["seconds"] for fit in fits.values()]
+    fits = [fit for results in worlds for fit in fits_by_data(results).values()]
+    if fits:
+        faster = [fit["scikit-learn"]["seconds"] / fit["fastmlp"]["seconds"] for fit in fits]
         lines.append(
             f"- **A faster drop-in.** `MLPClassifier` and `MLPRegressor` fit {span(faster)} times as fast as "
             "scikit-learn's, and learn the same weights."
@@ -51,36 +56,44 @@ def span(ratios: Sequence[float]) -> str:
     return f"{min(ratios):.1f} to {max(ratios):.1f}"
 
 
-def readme_steps(results: Results) -> str:
-    """Return the README's table of training steps on all threads, each library at its best."""
-    names = [name for name in compared(results) if name != "reference"]
-    rows = []
-    for case in results.steps:
-        ahead = case.ahead("all")
-        times = (short(case.best(name, "all")) for name in names)
-        rows.append((case.name, str(case.rows), *times, f"**{ahead:.2f} x**" if ahead else ""))
-    return markdown(("network", "batch", *names, "best other / fastmlp"), rows)
+def readme_steps(worlds: Sequence[Results]) -> str:
+    """Return the README's table of training steps on all threads, with a column for each world."""
+    cases = [{(case.name, case.rows): case for case in results.steps_in("float32")} for results in worlds]
+    sizes = dict.fromkeys(size for found in cases for size in found)
+    rows = [(name, str(rows), *(beside(found.get((name, rows))) for found in cases)) for name, rows in sizes]
+    return markdown(("network", "batch", *(results.machine_name for results in worlds)), rows)
 
 
-def speed_steps(results: Results) -> str:
-    """Return two tables of training steps, on all threads and on one, each library at its best."""
-    return "\n\n".join(
-        f"On {threads_text(results, threads)}:\n\n{steps_at_best(results, threads)}" for threads in ("all", 1)
-    )
+def beside(case: Case | None) -> str:
+    """Return the ratio to the best peer and, in brackets, both times: "**5.90 x** (2.1, JAX 12.4)"."""
+    own, peer, ahead = (case.best("fastmlp", "all"), case.best_peer("all"), case.ahead("all")) if case else (None,) * 3
+    return f"**{ahead:.2f} x** ({short(own)}, {peer[1]} {short(peer[0])})" if ahead and peer else short(own)
 
 
-def compared(results: Results) -> list[str]:
+def speed_steps(worlds: Sequence[Results]) -> str:
+    """Return for each world its machine and its tables of training steps, each library at its best."""
+    parts = []
+    for results in worlds:
+        parts += [f"### {results.machine_name}", machine_line(results)]
+        for dtype in DTYPES:
+            for threads in ("all", 1) if results.steps_in(dtype) else ():
+                parts += [f"{dtype}, {threads_text(results, threads)}:", steps_at_best(results, dtype, threads)]
+    return "\n\n".join(parts)
+
+
+def compared(cases: Sequence[Case]) -> list[str]:
     """Return the names of the timed libraries: fastmlp first, the reference last."""
-    names = list(dict.fromkeys(name for case in results.steps for name, _ in case.columns()))
+    names = list(dict.fromkeys(name for case in cases for name, _ in case.columns()))
     return sorted(names, key=lambda name: (name != "fastmlp", name in OWN))
 
 
-def steps_at_best(results: Results, threads: Any) -> str:
+def steps_at_best(results: Results, dtype: str, threads: Any) -> str:
     """Return one table of training steps, with the ratio to the best peer and the share of the floor."""
-    names = compared(results)
+    cases = results.steps_in(dtype)
+    names = compared(cases)
     head = ("network", "batch", *names, "best other / fastmlp", "floor / fastmlp")
     rows = []
-    for case in results.steps:
+    for case in cases:
         own, ahead = case.best("fastmlp", threads), case.ahead(threads)
         share = f"{results.floor(case, threads) / own:.0%}" if own else ""
         times = (short(case.best(name, threads)) for name in names)
@@ -88,15 +101,20 @@ def steps_at_best(results: Results, threads: Any) -> str:
     return markdown(head, rows)
 
 
-def speed_rest(results: Results) -> str:
-    """Return prediction, start and memory in a few sentences."""
+def speed_rest(worlds: Sequence[Results]) -> str:
+    """Return prediction, start and memory in a few sentences for each world."""
+    return "\n\n".join(f"**{results.machine_name}.** {text}" for results in worlds if (text := rest_of(results)))
+
+
+def rest_of(results: Results) -> str:
+    """Return prediction, start and memory of one world, or "" if nothing was measured."""
     sentences = []
     for case in (results.predictions[:1] + results.predictions[-1:]) if results.predictions else ():
-        times = {name: seconds for name, _ in case.columns() if (seconds := case.best(name, "all"))}
         one = f"{case.rows:,} row" + "s" * (case.rows > 1)
-        sentences.append(f"Predicting {one} of {case.name} takes {in_others(times, in_units)}.")
-    start = start_seconds(results)
-    if {"warm", "none"} <= start.keys():
+        times = in_others(prediction_times(case), in_units)
+        sentences.append(f"Predicting {one} of {case.name} takes {times}.")
+    if has_start(results):
+        start = start_seconds(results)
         sentences.append(
             f"From `import` to the first finished epoch it takes {start['warm']:.2f} s, and {start['none']:.1f} s "
             "where nothing is compiled yet."
@@ -106,6 +124,11 @@ def speed_rest(results: Results) -> str:
     return " ".join(sentences)
 
 
+def prediction_times(case: Case) -> dict[str, float]:
+    """Return the seconds of a prediction by library, on one thread or all, whichever is faster."""
+    return {name: seconds for name, _ in case.columns() if (seconds := case.best(name, "all"))}
+
+
 def in_others(values: Mapping[str, float], text: Callable[[float], str]) -> str:
     """Return the value of fastmlp and, in brackets, the values of the peers, the best first: "1 us (JAX 2 us)"."""
     others = sorted((value, name) for name, value in values.items() if name not in OWN)
@@ -113,37 +136,35 @@ def in_others(values: Mapping[str, float], text: Callable[[float], str]) -> str:
     return f"{text(values['fastmlp'])}{brackets}"
 
 
-def full(results: Results) -> str:
+def full(worlds: Sequence[Results]) -> str:
     """Return the text of bench/RESULTS.md: all results."""
-    parts = [
-        "# Results",
-        INTRODUCTION,
-        machine_line(results),
-        "## Training steps",
-        STEPS,
-    ]
-    for age in (FRESH, AGED):
-        for threads in (1, "all"):
-            if table := every_time(results, results.steps, threads, age, "batch"):
-                parts += [f"### {threads_text(results, threads).capitalize()}, weights {age}", table]
+    return "\n\n".join(["# Results", INTRODUCTION, *(part for results in worlds for part in part_of(results))]) + "\n"
+
+
+def part_of(results: Results) -> list[str]:
+    """Return the paragraphs and tables of one world."""
+    parts = [f"## {results.machine_name}", machine_line(results), "### Training steps", STEPS]
+    for dtype, age, threads in itertools.product(DTYPES, (FRESH, AGED), (1, "all")):
+        if table := every_time(results, results.steps_in(dtype), threads, age, "batch"):
+            parts += [f"#### {dtype}, {threads_text(results, threads)}, weights {age}", table]
     if results.predictions:
-        parts += ["## Predictions", "Microseconds for one call from Python, and the share of the FMA peak."]
+        parts += ["### Predictions", "Microseconds for one call from Python, float32, and the share of the FMA peak."]
         for threads in (1, "all"):
-            parts += [f"### {threads_text(results, threads).capitalize()}"]
+            parts += [f"#### {threads_text(results, threads).capitalize()}"]
             parts += [every_time(results, results.predictions, threads, FRESH, "rows")]
     for name, peaks in memory(results).items():
         rows = [(library, megabytes(count)) for library, count in sorted(peaks.items(), key=lambda pair: pair[1])]
-        parts += ["## Memory", f"Peak memory of a process that trains {name}, including Python."]
+        parts += ["### Memory", f"Peak memory of a process that trains {name}, including Python."]
         parts += [markdown(("", "peak"), rows)]
-    if any("fit" in info for info in results.infos):
-        parts += ["## Estimators", ESTIMATORS, estimators(results)]
+    if fits_by_data(results):
+        parts += ["### Estimators", ESTIMATORS, estimators(results)]
     if start := start_seconds(results):
         names = {"none": "from an empty cache, everything compiled", "warm": "from a warm cache"}
         rows = [(names[cache], f"{seconds:.2f} s") for cache, seconds in start.items()]
-        parts += ["## Start", markdown(("import to first finished epoch", "seconds"), rows)]
+        parts += ["### Start", markdown(("import to first finished epoch", "seconds"), rows)]
     if results.kernels():
-        parts += ["## Each kernel alone, beside NumPy and PyTorch", KERNELS, kernels(results)]
-    return "\n\n".join(parts) + "\n"
+        parts += ["### Each kernel alone, beside NumPy and PyTorch", KERNELS, kernels(results)]
+    return parts
 
 
 def every_time(results: Results, cases: Sequence[Case], threads: Any, age: str, rows: str) -> str:
@@ -185,6 +206,11 @@ def start_seconds(results: Results) -> dict[str, float]:
     return {info["start"]: info["seconds"] for info in results.infos if "start" in info}
 
 
+def has_start(results: Results) -> bool:
+    """Check that the start was measured in both states of the cache."""
+    return {"warm", "none"} <= start_seconds(results).keys()
+
+
 def memory(results: Results) -> dict[str, dict[str, int]]:
     """Return the peak memory in bytes, by network and batch size and by library."""
     peaks: dict[str, dict[str, int]] = {}
@@ -199,6 +225,12 @@ def fits_by_data(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
     for info in (info for info in results.infos if "fit" in info):
         fits.setdefault(info["fit"], {})[info["who"]] = info
     return fits
+
+
+def every_estimators(worlds: Sequence[Results]) -> str:
+    """Return the table of fits for each world that has one, with the name of its machine."""
+    measured = [results for results in worlds if fits_by_data(results)]
+    return "\n\n".join(f"On a {results.machine_name}:\n\n{estimators(results)}" for results in measured)
 
 
 def estimators(results: Results) -> str:
@@ -217,11 +249,17 @@ def machine_line(results: Results) -> str:
     machine = results.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     giga = {name: value / 1e9 for name, value in machine.items() if name.startswith(("peak", "bandwidth"))}
+    peaks = {
+        dtype: f"{giga[f'peak_{dtype}']:.0f} GFLOP/s ({giga[f'peak_{dtype}_all']:.0f} of all threads)"
+        if f"peak_{dtype}_all" in giga
+        else f"{giga[f'peak_{dtype}']:.0f} GFLOP/s"
+        for dtype in DTYPES
+    }
     return (
-        f"Measured on {machine['cpu']} ({machine['system']}), {machine['threads']} threads ({machine['layer']}). In "
-        f"the same run: FMA peak of one core {giga['peak_float32']:.0f} GFLOP/s in float32 and "
-        f"{giga['peak_float64']:.0f} in float64, of all threads {giga['peak_float32_all']:.0f} in float32; memory is "
-        f"read at {giga['bandwidth']:.0f} GB/s by one thread and {giga['bandwidth_all']:.0f} by all. {versions}."
+        f"Measured on a {results.machine_name} ({machine['system']}), {machine['threads']} threads "
+        f"({machine['layer']}). In the same run: FMA peak of one core {peaks['float32']} in float32 and "
+        f"{peaks['float64']} in float64; memory is read at {giga['bandwidth']:.0f} GB/s by one thread and "
+        f"{giga['bandwidth_all']:.0f} by all. {versions}."
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import isa
 from bench.peers import Competitor, Unavailable
 from bench.workloads import Workload
 
@@ -56,10 +57,11 @@ class Worker:
     """
 
     def __init__(self, job: str, competitor: Competitor, workload: Workload, threads: int | None) -> None:
-        environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}  # with the limit
         if threads:
             environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-            environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+            flags = environment.get("XLA_FLAGS", "")
+            environment["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
         task = {
             "job": job,
             "module": competitor.module,
@@ -226,6 +228,7 @@ def main(task: dict[str, Any]) -> None:
         module = importlib.import_module(f"bench.peers.{task['module']}")
         workload = Workload(**{**task["workload"], "sizes": tuple(task["workload"]["sizes"])})
         job = {"Training": Training, "Prediction": Prediction}[task["job"]](module, workload, threads, **way)
+        isa.confirm(task["module"], task["way"])  # now that all libraries are loaded
 
     reply(start)
     while job is not None:

@@ -5,12 +5,13 @@ This module imports only NumPy, because every competitor makes its data in a pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+DTYPES = ("float32", "float64")
 RATE = 1e-3  # of Adam, for every network; the other numbers are the defaults of PyTorch
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -119,6 +120,7 @@ WORKLOADS = (
     Workload((64, 64, 64, 64, 64, 64, 64), 16384, 16384, output="linear"),
     Workload((30, 800, 400, 2), 32, 544),
 )
+TIMED = tuple(replace(workload, dtype=dtype) for workload in WORKLOADS for dtype in DTYPES)
 LARGEST = WORKLOADS[4]  # the network whose peak memory is measured
 
 # The predictions that are timed: all rows in one call.
