@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,16 +90,24 @@ def confirm(module: str, way: str = "") -> None:
     for each in LIMITS:
         if {module, f"{module} {way}"}.isdisjoint(each.users):
             continue
-        said = each.report()
+        said = answer(each)
         if not re.fullmatch(each.expected, said):
             raise Unavailable(f"{each.library} is not limited to {limit()}: it reports {said!r}")
+
+
+def answer(asked: Limit) -> str:
+    """Return the report of a library, or why there is none: it may be absent, or of a version that cannot be asked."""
+    try:
+        return asked.report()
+    except (ImportError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 # What the libraries report, and their variables -----------------------------------------------------------------------
 
 
 def host_features() -> dict[str, bool]:
-    """Return the features of this processor, by LLVM's names, which no variable changes."""
+    """Return which features this processor has, by LLVM's names. No variable changes that."""
     from llvmlite import binding
 
     return dict(binding.get_host_cpu_features())
@@ -126,8 +135,8 @@ def numba_report() -> str:
 
     @instruction
     def emit_square(emit: Emitter, numbers: Any) -> None:
-        numbers_of_a_panel = emit.load(numbers)
-        emit.store(numbers_of_a_panel * numbers_of_a_panel, numbers)
+        panel = emit.load(numbers)
+        emit.store(panel * panel, numbers)
 
     @kernel(cached=False)  # what comes from the cache has no assembly
     def square(numbers: Reals) -> None:
@@ -273,7 +282,7 @@ LIMITS = (
     Limit("ATen", ("pytorch",), fixed(ATEN_CPU_CAPABILITY="avx2"), aten_report, "AVX2"),
     # JAX has a oneDNN of its own, which obeys the same variable and cannot be asked.
     Limit("oneDNN", ("pytorch",), fixed(ONEDNN_MAX_CPU_ISA="AVX2"), onednn_report, "Intel AVX2"),
-    # On AMD the variable has no effect, and MKL names no instructions: it has one kind of code for all Zen, with AVX2.
+    # On AMD the variable has no effect and MKL names no instructions; it takes its kernels for Zen, which have AVX2.
     Limit(
         "MKL", ("pytorch",), fixed(MKL_ENABLE_INSTRUCTIONS="AVX2"), mkl_report,
         r"Intel\(R\) Architecture|(?!.*512).*AVX2.*",
@@ -291,17 +300,12 @@ LIMITS = (
 # Reports --------------------------------------------------------------------------------------------------------------
 
 
-def print_reports(limits: Iterable[Limit] = LIMITS) -> None:
+def print_reports() -> None:
     """Print what each library reports in this process."""
-    import importlib.util
-
     if importlib.util.find_spec("scipy"):
         import scipy.linalg.blas  # noqa: F401, loads its OpenBLAS
-    for each in limits:
-        try:
-            said = each.report()
-        except ImportError as error:
-            said = str(error)
+    for each in LIMITS:
+        said = answer(each)
         kept = "AVX2" if re.fullmatch(each.expected, said) else "not"
         print(f"  {each.library:<10}{kept:<6}{said}")
 

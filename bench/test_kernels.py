@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench import isa
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels.host.annotations import Code, Floats, Reals
 from fastmlp.kernels.host.jit import kernel, parameter_count
@@ -62,6 +63,7 @@ def timed(
 def one_threaded_torch() -> Any:
     """Return PyTorch on one thread, or skip the test."""
     torch = pytest.importorskip("torch")
+    isa.confirm("pytorch")
     torch.set_num_threads(1)
     return torch
 

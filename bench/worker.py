@@ -57,7 +57,8 @@ class Worker:
     """
 
     def __init__(self, job: str, competitor: Competitor, workload: Workload, threads: int | None) -> None:
-        environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}  # with the limit
+        # os.environ has the variables of a limit, if there is one (bench/isa.py).
+        environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
         if threads:
             environment |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
             flags = environment.get("XLA_FLAGS", "")
