@@ -23,6 +23,8 @@ from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.activations import ACTIVATIONS
 from fastmlp.kernels.operations.losses import EXACT_PAIRS
 from fastmlp.kernels.operations.optimizers import UPDATES
+from fastmlp.kernels.phases.blocks import product
+from fastmlp.kernels.processor import tuning
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
 from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
@@ -71,7 +73,7 @@ def one_threaded_torch() -> Any:
 @kernel()
 def products(out: Reals, a: Reals, w: Reals, bias: Reals, rows: int, inputs: int, turns: int) -> None:
     for _ in range(turns):
-        panel_product(out, a, w, inputs, bias, null_like(a), rows * PANEL, bias[0], rows)
+        panel_product(out, a, w, inputs, bias, 0, null_like(a), rows * PANEL, bias[0], rows)
 
 
 @kernel()
@@ -87,11 +89,29 @@ def updates(update: Code, w: Reals, slots: Reals, gradient: Reals, constants: Re
 
 
 @kernel()
-def weight_products(
+def woven_products(
     product: Code, out: Reals, a: Reals, w: Reals, slots: Reals, constants: Reals, rows: int, turns: int
 ) -> None:
     for _ in range(turns):
         call(product, (out, a, a, rows, w, slots, BLOCK, out, constants, PANEL))
+
+
+@kernel()
+def weight_products(
+    product: Code,
+    update: Code,
+    out: Reals,
+    zeros: Reals,
+    a: Reals,
+    w: Reals,
+    slots: Reals,
+    constants: Reals,
+    rows: int,
+    turns: int,
+) -> None:
+    for _ in range(turns):
+        call(product, (out, zeros, a, a, rows, PANEL, PANEL))
+        call(update, (w, slots, BLOCK, out, constants, PANEL))
 
 
 def update_arguments(settings: Optimizer, dtype: Any) -> list[Any]:
@@ -121,7 +141,7 @@ def test_rows_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
 @both
 def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
     a, out = numbers(ROWS * PANEL, dtype), numbers(BLOCK, dtype)
-    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block, adam in its shadow (NumPy: without), {dtype}"
+    flops, name = 2.0 * ROWS * BLOCK, f"weight product of a block, and adam (NumPy: without), {dtype}"
     if by == "NumPy":
         # As many blocks as MANY elements have, all from the same rows. There are two arrays, because NumPy computes
         # A^T A of a single array by symmetry, with half of the operations.
@@ -131,11 +151,14 @@ def test_weight_product(benchmark: Any, dtype: np.dtype[Any], by: str) -> None:
         timed(benchmark, name, by, "flops", blocks * flops, lambda: np.matmul(A.transpose(0, 2, 1), delta, out=dW))
         return
     updated = update_arguments(Adam(1e-6), dtype)
-    product = UPDATES["adam"].product_update.address(dtype)
+    adam = UPDATES["adam"]
     out *= 0
-    arguments = [address(array) for array in (out, a, *updated)]
-    function = weight_products.function_for(dtype)
-    timed(benchmark, name, by, "flops", TURNS * flops, function, product, *arguments, ROWS, TURNS)
+    if tuning(dtype.name).weaves_updates:
+        kernels, arrays, function = [adam.product_update], (out, a), woven_products
+    else:
+        kernels, arrays, function = [product, adam.update], (out, aligned_zeros(BLOCK, dtype), a), weight_products
+    codes, addresses = [each.address(dtype) for each in kernels], [address(array) for array in (*arrays, *updated)]
+    timed(benchmark, name, by, "flops", TURNS * flops, function.function_for(dtype), *codes, *addresses, ROWS, TURNS)
 
 
 UPDATED = (
@@ -281,9 +304,9 @@ def thresholds(a: Reals, delta: Reals, bias: Reals, count: int, rows: int) -> No
     """Compute relu as a product does, but without sums: products of no inputs, forward and back."""
     nothing, stride = null_like(a), rows * PANEL
     for place in range(0, count, stride):
-        panel_product(offset(a, place), bias, bias, 0, bias, nothing, stride, bias[0], rows)
+        panel_product(offset(a, place), bias, bias, 0, bias, 0, nothing, stride, bias[0], rows)
     for place in range(0, count, stride):
-        panel_product(offset(delta, place), bias, bias, 0, bias, offset(a, place), stride, bias[0], rows)
+        panel_product(offset(delta, place), bias, bias, 0, bias, 0, offset(a, place), stride, bias[0], rows)
 
 
 @dtypes

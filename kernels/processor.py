@@ -104,8 +104,8 @@ TABLE: dict[str, dict[str, Tuning]] = {
     # With 8 (4 x 16 and 2 x 16) it is 79 % on Haswell and Zen 2.
     # Inputs and rows at a time: 16 KB of weights, and as many of rows. On a Zen 3 (32 KB of L1), steps of
     # 1024-1024-1024-1024-10 take 1.05 times as long without these limits in float32, 1.36 times in float64.
-    # Woven: no. The registers of a Zen 3 hold about 30 cycles of a product. A vector of Adam takes longer, so the product
-    # waits: 64 rows of a block and its update take 446 ns woven, 432 one after the other (128 rows: 820 and 762).
+    # Woven: no. The registers of a Zen 3 hold about 30 cycles of a product ahead. A vector of Adam takes longer, so the
+    # product waits: 64 rows of a block and its update take 446 ns woven, 432 one after the other (128 rows: 820, 762).
     "avx": {
         # Tile: 38.6 GFLOP/s on a Zen 1, of 38.5; 4 x 16 38.3.
         # Narrow: 64 GFLOP/s on a Zen 3 at 256 rows; 4 x 8 46, 6 x 8 60. 12 x 8 spills and has 54.

@@ -191,7 +191,7 @@ def _finish(
     places: Sequence[Any],
     threshold: Any,
 ) -> None:
-    """Apply the threshold, or its derivative if `below` is not null, to each sum, and store it at its place in `out`."""
+    """Apply the threshold, or its derivative if `below` is not null, to each sum, and store it in `out`."""
     builder = emit.builder
     limit = emit.splat(threshold)
     forward = builder.icmp_unsigned("==", builder.ptrtoint(below, INT), INT(0))

@@ -20,7 +20,7 @@ from fastmlp.kernels.phases.blocks import (
 from fastmlp.kernels.phases.forward import scratch_of
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
-from fastmlp.kernels.vocabulary.pointers import call, offset, real_like
+from fastmlp.kernels.vocabulary.pointers import offset, real_like
 
 
 @kernel()

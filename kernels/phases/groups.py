@@ -24,7 +24,7 @@ from fastmlp.kernels.phases.forward import scratch_of
 from fastmlp.kernels.phases.gradients import store_squares
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
-from fastmlp.kernels.vocabulary.pointers import call, offset
+from fastmlp.kernels.vocabulary.pointers import offset
 
 
 @kernel()
