@@ -115,6 +115,7 @@ class StepRunner:
         flops = step_flops(self.parameters.architecture, feed.batch_size)
         max_threads = plan.threads if flops > SERIAL_FLOPS else 1
         self.tuner = plan.tuner("training", max_threads, feed.batch_size)
+        self.tuner.begin_fit()
         self.seconds = flops / FLOPS_PER_SECOND  # of a step
         self._drivers = {False: train_serial.function_for(_INT64)}
         if max_threads > 1:

@@ -3,17 +3,52 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from fastmlp import Network
-from fastmlp._engine.thread_tuner import ThreadTuner
+from fastmlp._engine.thread_tuner import Clocks, ThreadTuner, read_clocks
 
 SERIAL = 1e-4  # seconds a step takes
 QUIET = 0.55e-4  # the same with two threads on a quiet machine
+SHARED = 1.5e-4  # and where they share a processor with a thread of another library
 BUSY = 80e-4  # and where each waits for the other's turn
+
+
+OWN_SPIN = 0.01  # seconds that the threads of a parallel call spin before they sleep
+
+
+@dataclass
+class Machine:
+    """A machine whose clocks advance with the calls of a tuner.
+
+    Parameters
+    ----------
+    own : float
+        The share of the time for which the thread that makes the calls has a processor.
+    crowd : sequence of (float, float)
+        The times from and to which another thread of the process runs.
+    """
+
+    own: float = 1.0
+    crowd: Sequence[tuple[float, float]] = ()
+    now: float = 0.0
+    others: float = 0.0  # processor time of all other threads
+    spins_until: float = 0.0
+
+    def clocks(self) -> Clocks:
+        return Clocks(self.now, self.now * self.own, self.now * self.own + self.others)
+
+    def pass_by(self, seconds: float, parallel: bool = False) -> None:
+        """Advance by a call of some seconds, or by a pause."""
+        until = self.now + seconds
+        self.others += sum(max(0.0, min(until, to) - max(self.now, start)) for start, to in self.crowd)
+        self.others += seconds if parallel else max(0.0, min(until, self.spins_until) - self.now)
+        self.now = until
+        self.spins_until = until + OWN_SPIN if parallel else self.spins_until
 
 
 @dataclass
@@ -29,21 +64,35 @@ class Course:
         parallel = sum(n for n, kind in zip(self.steps[first:], self.kinds[first:], strict=True) if kind)
         return parallel / sum(self.steps[first:])
 
+    def beginnings(self, parallel: bool) -> list[float]:
+        """Return when the calls of a kind began, in seconds."""
+        starts = itertools.accumulate(self.seconds, initial=0.0)
+        return [start for start, kind in zip(starts, self.kinds, strict=False) if kind == parallel]
+
 
 def course(
-    parallel_step: Callable[[float], float], until: float, most: int = 2, own: float = 1.0, serial: float = SERIAL
+    parallel_step: Callable[[float], float],
+    until: float,
+    most: int = 2,
+    serial: float = SERIAL,
+    machine: Machine | None = None,
+    tuner: ThreadTuner | None = None,
+    call_steps: int | None = None,
+    max_steps: float = math.inf,
 ) -> Course:
-    """Return the choices within some seconds, where a function of the time gives the seconds of a parallel step."""
-    tuner = ThreadTuner(most, rows=100, clock=lambda: now * own)
-    found, now, step = Course(), 0.0, serial
-    while now < until:
+    """Return the choices until some seconds, where a function of the time gives the seconds of a parallel step."""
+    machine = Machine() if machine is None else machine
+    tuner = ThreadTuner(most, rows=100, clocks=machine.clocks) if tuner is None else tuner
+    found, step, left = Course(), serial, max_steps
+    while machine.now < until and left > 0:
         parallel, trial = tuner.parallel(), tuner.trial()
         assert tuner.call_seconds() >= 0.0
-        steps = max(1, int(tuner.call_seconds() / step))
-        seconds = steps * (parallel_step(now) if parallel else serial)
-        now += seconds
+        steps = int(min(call_steps or max(1, int(tuner.call_seconds() / step)), left))
+        seconds = steps * (parallel_step(machine.now) if parallel else serial)
+        machine.pass_by(seconds, parallel)
         tuner.measured(parallel, seconds, steps)
         step = step if trial else seconds / steps  # as the trainer expects it
+        left -= steps
         found.kinds.append(parallel)
         found.steps.append(steps)
         found.seconds.append(seconds)
@@ -80,7 +129,7 @@ def test_threads_that_are_hardly_slower_cost_less_than_two_percent() -> None:
 
 
 def test_on_a_busy_machine_threads_are_tried_after_half_a_second() -> None:
-    found = course(lambda _: BUSY, until=3.0, own=0.4)
+    found = course(lambda _: BUSY, until=3.0, machine=Machine(own=0.4))
     first = found.kinds.index(True)
     assert 0.5 <= sum(found.seconds[:first]) < 0.6
     assert sum(found.kinds) <= 6
@@ -119,6 +168,96 @@ def test_one_disturbed_call_does_not_end_parallel_work() -> None:
     found = course(lambda now: BUSY if 0.5 < now < 0.505 else QUIET, until=3.0)
     first = found.kinds.index(True)
     assert all(found.kinds[first:])
+
+
+def test_while_threads_of_another_library_spin_there_is_no_trial() -> None:
+    """Threads are tried within 50 ms of the end."""
+    spin = (0.0, 0.1)
+    found = course(lambda now: SHARED if now < spin[1] else QUIET, until=1.0, machine=Machine(crowd=[spin]))
+    assert spin[1] <= found.beginnings(True)[0] < spin[1] + 0.05
+    assert all(found.kinds[found.kinds.index(True) :])
+
+
+def test_failures_are_forgotten_when_threads_of_another_library_rest() -> None:
+    """The library begins to spin after the trial that found threads to pay, and before the next one."""
+    spin = (0.2, 0.3)
+    found = course(lambda now: SHARED if spin[0] < now < spin[1] else QUIET, until=1.0, machine=Machine(crowd=[spin]))
+    slow = [start for start in found.beginnings(True) if spin[0] < start < spin[1]]
+    assert len(slow) == 2  # the first one is forgiven
+    again = [start for start in found.beginnings(True) if start > spin[1]]
+    assert again[0] < spin[1] + 0.05
+    assert [start for start in found.beginnings(False) if start > again[0]] == []
+
+
+@pytest.mark.parametrize("fit_seconds", [0.03, 0.1, 0.3, 1.0])
+def test_fits_between_products_use_threads_as_soon_as_those_of_the_product_rest(fit_seconds: float) -> None:
+    """A product takes 2 ms, and its threads spin for 100 ms."""
+    machine, steps = Machine(), round(fit_seconds / QUIET)
+    tuner = ThreadTuner(2, rows=100, clocks=machine.clocks)
+
+    def parallel_step(now: float) -> float:
+        return SHARED if now < machine.crowd[0][1] else QUIET
+
+    for fit in range(5):
+        machine.crowd = [(machine.now, machine.now + 0.1)]
+        machine.pass_by(0.002)
+        began, rest = machine.now, machine.crowd[0][1]
+        tuner.begin_fit()
+        found = course(parallel_step, math.inf, machine=machine, tuner=tuner, max_steps=steps)
+        assert fit < 2 or all(began + start > rest for start in found.beginnings(True))
+        beside = min(rest - began, steps * SERIAL)  # seconds beside the threads of the product
+        best = beside + (steps - beside / SERIAL) * QUIET
+        assert fit < 2 or machine.now - began <= best + 0.015
+
+
+def test_a_fit_in_calm_conditions_after_one_in_a_crowd_begins_serial_for_less_than_50_ms() -> None:
+    machine = Machine(crowd=[(0.0, 0.1)])
+    tuner = ThreadTuner(2, rows=100, clocks=machine.clocks)
+    for seconds in (0.0, 0.05, 0.0):
+        tuner.begin_fit()
+        found = course(lambda _: QUIET, machine.now + 0.2, machine=machine, tuner=tuner)
+        first = found.kinds.index(True)
+        assert sum(found.seconds[:first]) < (seconds or 0.15)
+        assert all(found.kinds[first:])
+    assert first == 0
+
+
+def test_a_thread_that_never_rests_allows_a_trial_after_half_a_second() -> None:
+    machine = Machine(crowd=[(0.0, 10.0)])
+    assert 0.5 <= course(lambda _: SHARED, until=3.0, machine=machine).beginnings(True)[0] < 0.6
+    paying = course(lambda _: QUIET, until=3.0, machine=Machine(crowd=[(0.0, 10.0)]))
+    assert paying.share_of_parallel(len(paying.kinds) // 2) == 1.0
+
+
+def test_one_other_thread_is_not_in_the_way_of_sixteen() -> None:
+    found = course(lambda _: QUIET, until=1.0, most=16, machine=Machine(crowd=[(0.0, 10.0)]))
+    assert found.beginnings(True)[0] < 0.02
+
+
+def test_threads_that_are_slow_at_first_are_not_given_up_at_once() -> None:
+    """They take a few milliseconds to wake, as on processors that sleep."""
+    slow = iter([3 * SERIAL, 1.2 * SERIAL, 1.1 * SERIAL])
+    found = course(lambda _: next(slow, QUIET), until=1.0)
+    assert all(found.kinds[found.kinds.index(True) :])
+
+
+def test_calls_of_a_millisecond_use_threads_after_a_few() -> None:
+    """As predictions, which are never divided."""
+    found = course(lambda _: QUIET, until=1.0, call_steps=10)
+    first = found.kinds.index(True)
+    assert first <= 12
+    assert all(found.kinds[first:])
+
+
+def test_the_own_threads_that_spin_after_a_call_are_not_in_the_way() -> None:
+    """If they were, each failed trial would be forgotten once they sleep."""
+    found = course(lambda _: 1.5 * SERIAL, until=3.0, call_steps=10)
+    assert 2 <= sum(found.kinds) <= 50
+
+
+def test_the_clocks_advance() -> None:
+    before, after = read_clocks(), read_clocks()
+    assert all(earlier <= later for earlier, later in zip(before, after, strict=True))
 
 
 def test_equal_speeds_are_compared_ever_more_rarely() -> None:
