@@ -78,9 +78,10 @@ def __getattr__(name: str) -> Any:
 
         found = hint(name, __dir__(), "fastmlp") if not name.startswith("_") else ""
         raise AttributeError(f"module 'fastmlp' has no attribute {name!r}{found}", name=name)
+    from fastmlp.kernels.host.collection import paused_collection
     from fastmlp.kernels.host.interrupts import HeldSignals
 
-    with HeldSignals():  # a half-imported Numba cannot be imported again in the same process
+    with HeldSignals(), paused_collection():  # a half-imported Numba cannot be imported again in the same process
         module = importlib.import_module(f"fastmlp.{_HOMES.get(name, name)}")
         value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, Protocol, TypeGuard
 
 import numpy as np
-from numpy.ma import MaskedArray
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._data.frames import is_missing, series_array
@@ -185,7 +184,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
 def refuse_masked(given: Any, name: str) -> None:
     """Raise ValueError if an array, or a row of a list, has masked values: the numbers below the mask mean nothing."""
     rows = given if isinstance(given, list | tuple) else [given]
-    if any(isinstance(row, MaskedArray) and np.ma.is_masked(row) for row in rows):
+    if any(isinstance(row, np.ndarray) and hasattr(row, "mask") and np.ma.is_masked(row) for row in rows):
         raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
 
 

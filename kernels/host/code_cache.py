@@ -16,7 +16,6 @@ import functools
 import hashlib
 import importlib.machinery
 import os
-import pickle
 import re
 import stat
 import sys
@@ -30,9 +29,7 @@ import llvmlite
 import numba
 import numpy as np
 from llvmlite import binding
-from numba.core import config, serialize
-from numba.core.caching import CompileResultCacheImpl, _Cache
-from numba.core.runtime import rtsys
+from numba.core import config
 
 from fastmlp.kernels import processor
 
@@ -59,25 +56,50 @@ _FOLDER = re.compile(r"kernels-[0-9a-f]{32}")
 # Do not follow links, wait for the other end of a pipe, or translate line ends. Not every system has all flags.
 _OPEN_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 
+_BEGINNING = b"fastmlp kernel\n"  # of what follows the digest; LLVM crashes where it finds no object file
+
 _warned = False
+
+
+def _source_files() -> list[tuple[str, os.DirEntry[str]]]:
+    """Return the files of the kernels, by their path within the package."""
+    found: list[tuple[str, os.DirEntry[str]]] = []
+    folders = [("", str(Path(__file__).parent.parent))]
+    while folders:
+        name, folder = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    found.append((name + entry.name, entry))
+                elif entry.is_dir():
+                    folders.append((f"{name}{entry.name}/", entry.path))
+    return sorted(found, key=lambda file: file[0])
 
 
 def _digest_of_sources() -> str:
     """Return a hash of the names and contents of the kernels' files, or "" if they cannot be read."""
-    folder = Path(__file__).parent.parent
     digest = hashlib.sha256()
     try:
-        paths = sorted(folder.rglob("*.py"))
-        for path in paths:
-            text = path.read_bytes()
-            digest.update(f"{path.relative_to(folder).as_posix()} {len(text)}\n".encode() + text)
+        files = _source_files()
+        for name, entry in files:
+            with open(entry.path, "rb", 0) as file:
+                text = file.read()
+            digest.update(f"{name} {len(text)}\n".encode() + text)
     except OSError:
         return ""
-    return digest.hexdigest() if paths else ""
+    return digest.hexdigest() if files else ""
+
+
+def _times_of_sources() -> list[tuple[Any, ...]]:
+    """Return what changes when a file of the kernels is written or replaced. It takes a tenth of the time of reading."""
+    with contextlib.suppress(OSError):
+        states = [(name, os.stat(entry.path)) for name, entry in _source_files()]
+        return [(name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in states]
+    return []
 
 
 # Computed when the kernels are imported: these sources are compiled, even if others are installed over them meanwhile.
-_SOURCES = _digest_of_sources()
+_TIMES, _SOURCES = _times_of_sources(), _digest_of_sources()
 
 
 @functools.lru_cache(maxsize=1)
@@ -86,7 +108,7 @@ def _unchanged(modules: int) -> bool:
 
     A module that is imported after its file has changed must not get the code of the file before.
     """
-    return _digest_of_sources() == _SOURCES
+    return _times_of_sources() == _TIMES or _digest_of_sources() == _SOURCES
 
 
 def _may_be_saved() -> bool:
@@ -108,27 +130,29 @@ def _runs_its_sources() -> bool:
     return True
 
 
-class KernelCache(_Cache):  # type: ignore[misc]
+class KernelCache:
     """The machine code of one kernel in one file: a digest, then the code.
 
     Numba's own cache has an index beside the code, and two processes can make them disagree. Here a file is complete or
     absent, since it is renamed into place. If it does not match its digest, the kernel is compiled.
+
+    Parameters
+    ----------
+    key : str
+        What tells the kernel from all others of the same sources.
     """
 
     def __init__(self, key: str) -> None:
         self._key = key
+        self._name = hashlib.sha256(key.encode()).hexdigest()[:32]
 
     @property
-    def cache_path(self) -> str:
-        """The folder of the cache."""
-        return str(directory())
+    def symbol(self) -> str:
+        """The name of the kernel in its machine code, which no other kernel has."""
+        return f"fastmlp_{self._name}"
 
-    def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Return the compiled kernel, or None if it is not in the cache.
-
-        Loading needs only Numba's runtime. The definitions of all that Numba can compile would take 0.3 s a process.
-        """
-        rtsys.initialize(target_context)
+    def load(self) -> bytes | None:
+        """Return the machine code, or None if it is not in the cache."""
         folder = _usable_folder()
         if folder is None or not _unchanged(len(sys.modules)):
             return None
@@ -136,18 +160,17 @@ class KernelCache(_Cache):  # type: ignore[misc]
         digest, code = stored[:32], stored[32:]
         if self._digest(code) != digest:
             return None
-        try:
-            return CompileResultCacheImpl.rebuild(None, target_context, pickle.loads(code))
-        except Exception as error:  # of any kind: the kernel is compiled and its file replaced
-            _warn_once(f"contains a file that cannot be loaded ({type(error).__name__})")
+        if not code.startswith(_BEGINNING):
+            _warn_once("contains a file that cannot be loaded")
             return None
+        return code.removeprefix(_BEGINNING)
 
-    def save_overload(self, signature: Any, data: Any) -> None:
-        """Save the compiled kernel to the cache, if it can be written."""
+    def save(self, machine_code: bytes) -> None:
+        """Save the machine code to the cache, if it can be written."""
         folder = _usable_folder()
         if folder is None or not _may_be_saved():
             return
-        code = serialize.dumps(CompileResultCacheImpl.reduce(None, data))
+        code = _BEGINNING + machine_code
         try:
             handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
             try:
@@ -166,16 +189,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         return hashlib.sha256(f"{directory().name} {self._key}\n".encode() + code).digest()
 
     def _file_name(self) -> str:
-        return hashlib.sha256(self._key.encode()).hexdigest()[:32] + ".kernel"
-
-    def enable(self) -> None:
-        """Do nothing: the cache is always on."""
-
-    def disable(self) -> None:
-        """Do nothing: the cache is always on."""
-
-    def flush(self) -> None:
-        """Do nothing: changed sources have another folder."""
+        return f"{self._name}.kernel"
 
 
 @functools.cache

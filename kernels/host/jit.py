@@ -13,19 +13,24 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numba.core import config
 from numba.core.ccallback import CFunc
+from numba.core.compiler import Compiler
 
+from fastmlp.kernels.host import machine_code, threads
 from fastmlp.kernels.host.annotations import depends_on_dtype, numba_type
 from fastmlp.kernels.host.code_cache import KernelCache
+from fastmlp.kernels.host.collection import paused_collection
 from fastmlp.kernels.host.forks import compilation_lock
 from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp.kernels.host.linking import Function, KernelCompiler
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,8 +40,7 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wr
 
 def inline(function: F) -> F:
     """Compile a function that kernels call and LLVM may inline. It has no address of its own."""
-    compiled: F = numba.njit(function, **OPTIONS)
-    return compiled
+    return cast(F, Function(function, **OPTIONS))
 
 
 def scalar(function: F) -> F:
@@ -45,13 +49,17 @@ def scalar(function: F) -> F:
     LLVM by itself does not inline long functions: erf in float64 then takes 19 ns an element in place of 2. Longer
     functions, such as parts of a phase, are under `inline`: always inlined, they take twice as long to compile.
     """
-    compiled: F = numba.njit(function, forceinline=True, **OPTIONS)
-    return compiled
+    return cast(F, Function(function, forceinline=True, **OPTIONS))
+
+
+def users_scalar(function: Callable[..., Any]) -> Any:
+    """Compile a user's function, which may contain anything that Numba compiles, and is always inlined too."""
+    return numba.njit(function, forceinline=True, **OPTIONS)
 
 
 def parameter_count(function: Any) -> int:
     """Return how many parameters a function under `@scalar` has."""
-    return len(inspect.signature(function).parameters)
+    return len(inspect.signature(function.py_func).parameters)
 
 
 class Kernel:
@@ -85,9 +93,9 @@ class Kernel:
         # Numba, which imports its modules as it needs them, half imported: then no compilation works any more. The
         # longest compilation takes 3 s. The lock is released before the handlers are called, since a handler may wait
         # for a network whose owner waits to compile.
-        with HeldSignals(), compilation_lock:
+        with HeldSignals(), compilation_lock, paused_collection():
             if dtype not in self._addresses:
-                self._addresses[dtype] = self._compile(dtype)
+                self._addresses[dtype] = self._load(dtype)
         return self._addresses[dtype]
 
     def function_for(self, dtype: np.dtype[Any]) -> Callable[..., Any]:
@@ -108,26 +116,44 @@ class Kernel:
         result = numba_type(kinds.pop("return"), dtype)
         return result(*(numba_type(kind, dtype) for kind in kinds.values()))
 
-    def _compile(self, dtype: np.dtype[Any]) -> int:
+    def _load(self, dtype: np.dtype[Any]) -> int:
+        """Load the version for a dtype from the cache, or compile it. Return its address."""
         if config.DISABLE_JIT:
             raise RuntimeError("fastmlp is compiled code and cannot run with NUMBA_DISABLE_JIT set; unset it")
+        if not self.cached:
+            return int(self._compile(dtype, Compiler).address)
+        if self.parallel:
+            threads.layer()  # the code refers to functions of the threading layer
+        cache = self._cache(dtype)
+        code = cache.load()
+        if code is None:
+            compiled = self._compile(dtype, KernelCompiler)
+            code = compiled._library.machine_code(compiled.native_name, cache.symbol)
+            cache.save(code)
+        return machine_code.load(code, cache.symbol)
+
+    def _cache(self, dtype: np.dtype[Any]) -> KernelCache:
+        return KernelCache(f"{self.name} {dtype} {self._source}")
+
+    def _compile(self, dtype: np.dtype[Any], compiler: type[Compiler]) -> Any:
         signature = self.signature(dtype)
         options = {**OPTIONS, "nopython": True, "parallel": self.parallel}
-        compiled: Any = CFunc(self.function, (signature.args, signature.return_type), {}, options)
-        if self.cached:
-            compiled._cache = KernelCache(f"{self.name} {signature} {self._source}")
+        compiled = CFunc(self.function, (signature.args, signature.return_type), {}, options, compiler)
         compiled.compile()
-        self._keep.append(compiled)  # the code exists as long as this object does
-        return int(compiled.address)
+        self._keep.append(compiled)  # code that Numba has loaded exists as long as this object does
+        return compiled
+
+
+_KERNELS = str(Path(__file__).parent.parent) + os.sep
 
 
 def _digest_of_source(function: Callable[..., Any]) -> str:
     """Return a hash of the file of a function, or "" for files of this package, which the name of the cache covers."""
-    file = Path(inspect.getfile(function))
-    if file.is_relative_to(Path(__file__).parent.parent):
+    file = function.__code__.co_filename
+    if file.startswith(_KERNELS):
         return ""
     try:
-        text = file.read_bytes()
+        text = Path(file).read_bytes()
     except OSError:  # an interactive definition has no file, so its bytecode is hashed
         text = repr((function.__code__.co_code, function.__code__.co_consts, function.__code__.co_names)).encode()
     return hashlib.sha256(text).hexdigest()

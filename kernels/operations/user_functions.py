@@ -22,7 +22,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from fastmlp.kernels.host.jit import Kernel, scalar
+from fastmlp.kernels.host.jit import Kernel, scalar, users_scalar
 from fastmlp.kernels.micro import functions
 from fastmlp.kernels.operations.activations import ActivationKernels, with_derivative
 from fastmlp.kernels.operations.losses import elementwise_loss
@@ -164,7 +164,7 @@ def _compiled(function: Any, single: bool, known: dict[Any, Any]) -> Any:
     cells = tuple(python.CellType() for _ in function.__closure__ or ())
     defaults = tuple(_convert_number(value, single) for value in function.__defaults__ or ())
     copy = python.FunctionType(code, new_globals, function.__name__, defaults, cells)
-    known[function] = compiled = scalar(copy)
+    known[function] = compiled = users_scalar(copy)
     codes = list(_nested_codes(code))
     names = {name for nested in codes for name in nested.co_names}
     if any(step.opname == "RAISE_VARARGS" for nested in codes for step in dis.get_instructions(nested)):
