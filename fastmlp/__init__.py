@@ -81,7 +81,7 @@ def __getattr__(name: str) -> Any:
     from fastmlp.kernels.host.collection import paused_collection
     from fastmlp.kernels.host.interrupts import HeldSignals
 
-    with HeldSignals(), paused_collection():  # a half-imported Numba cannot be imported again in the same process
+    with HeldSignals(), paused_collection(kept=True):  # a half-imported Numba cannot be imported again in the process
         module = importlib.import_module(f"fastmlp.{_HOMES.get(name, name)}")
         value = module if name in _MODULES else getattr(module, name)
     globals()[name] = value

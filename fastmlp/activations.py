@@ -23,7 +23,7 @@ from fastmlp._runtime.names import module_attributes
 from fastmlp._runtime.settings import Settings, find, require
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Activation(Settings):
     """The base class of the activations: what a network needs to know about g besides its formula.
 
@@ -70,7 +70,7 @@ class ReLU(Activation):
     rectifies = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LeakyReLU(Activation):
     """The leaky rectified linear unit (Maas et al., 2013): `g(z) = z` for z >= 0, `slope * z` for z < 0.
 
@@ -107,7 +107,7 @@ class ReLU6(Activation):
     rectifies = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ELU(Activation):
     """The exponential linear unit (Clevert et al., 2016): `g(z) = z` for z >= 0, `alpha (e^z - 1)` for z < 0.
 
@@ -159,7 +159,7 @@ class Exponential(Activation):
     output_loss = "poisson"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GELU(Activation):
     """The Gaussian error linear unit (Hendrycks and Gimpel, 2016).
 
@@ -231,7 +231,7 @@ class Softmax(Activation):
     mixes_units = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OwnActivation(Activation):
     """An activation that `fastmlp.register_activation` has made of a user's functions.
 

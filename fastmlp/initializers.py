@@ -37,7 +37,7 @@ LARGEST = 1e30
 """The exclusive limit of the numbers of an initializer, so that float32 can hold every value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Initializer(Settings, ABC):
     """The base class of the initializers.
 
@@ -69,7 +69,7 @@ class Initializer(Settings, ABC):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Zeros(Initializer):
     """All values are 0."""
 
@@ -80,7 +80,7 @@ class Zeros(Initializer):
         return 0.0, 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ones(Initializer):
     """All values are 1."""
 
@@ -91,7 +91,7 @@ class Ones(Initializer):
         return 1.0, 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Constant(Initializer):
     """All values are one number.
 
@@ -119,7 +119,7 @@ class Constant(Initializer):
         return self.value, 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RandomUniform(Initializer):
     """The uniform distribution U(minval, maxval), independent of the size of the layer.
 
@@ -153,7 +153,7 @@ class RandomUniform(Initializer):
         return (self.minval + self.maxval) / 2.0, (self.maxval - self.minval) / 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RandomNormal(Initializer):
     """The normal distribution N(mean, stddev^2), independent of the size of the layer.
 
@@ -187,7 +187,7 @@ class RandomNormal(Initializer):
         return self.mean, self.stddev
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TruncatedNormal(RandomNormal):
     """The normal distribution N(mean, stddev^2), restricted to values within 2 stddev of the mean.
 
@@ -212,7 +212,7 @@ class TruncatedNormal(RandomNormal):
     distribution = "truncated_normal"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Orthogonal(Initializer):
     """A random matrix with orthonormal columns (or rows, if there are fewer), times `gain`.
 
@@ -248,7 +248,7 @@ class Orthogonal(Initializer):
         return 0.0, self.gain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _VarianceScaling(Initializer):
     """Mean 0 and variance `numerator / fan`.
 
@@ -270,7 +270,7 @@ class _VarianceScaling(Initializer):
         return 0.0, math.sqrt(3.0 * variance) if self.distribution == "uniform" else math.sqrt(variance)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GlorotUniform(_VarianceScaling):
     """The uniform distribution with mean 0 and variance 2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
 
@@ -279,7 +279,7 @@ class GlorotUniform(_VarianceScaling):
     averages = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class GlorotNormal(_VarianceScaling):
     """The normal distribution N(0, 2 / (inputs + outputs)) (Glorot and Bengio, 2010)."""
 
@@ -288,7 +288,7 @@ class GlorotNormal(_VarianceScaling):
     averages = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeUniform(_VarianceScaling):
     """The uniform distribution with mean 0 and variance 2 / inputs (He et al., 2015)."""
 
@@ -297,7 +297,7 @@ class HeUniform(_VarianceScaling):
     numerator = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeNormal(_VarianceScaling):
     """The normal distribution N(0, 2 / inputs) (He et al., 2015)."""
 
@@ -306,7 +306,7 @@ class HeNormal(_VarianceScaling):
     numerator = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LecunUniform(_VarianceScaling):
     """The uniform distribution with mean 0 and variance 1 / inputs (LeCun et al., 1998)."""
 
@@ -314,7 +314,7 @@ class LecunUniform(_VarianceScaling):
     distribution = "uniform"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LecunNormal(_VarianceScaling):
     """The normal distribution N(0, 1 / inputs) (LeCun et al., 1998)."""
 

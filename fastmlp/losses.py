@@ -25,7 +25,7 @@ from fastmlp._runtime.settings import Settings, find, require
 Targets = Literal["classes", "binary", "signs", "counts", "values"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Loss(Settings):
     """The base class of the losses: what a network needs to know about a loss besides its formula.
 
@@ -66,7 +66,7 @@ class MeanAbsoluteError(Loss):
     name = "mean_absolute_error"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Huber(Loss):
     """The Huber loss (1964): quadratic for small errors, linear for large ones.
 
@@ -125,7 +125,7 @@ class Hinge(Loss):
     targets = "signs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Smoothed(Loss):
     """The base class of the cross-entropies, which can smooth their targets."""
 
@@ -192,7 +192,7 @@ class KLDivergence(Loss):
     partner = "softmax"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OwnLoss(Loss):
     """A loss that `fastmlp.register_loss` has made of a user's functions.
 

@@ -17,7 +17,7 @@ from fastmlp.schedules import Schedule
 _LAST_MULTIPLIED_STEP = 1 << 20
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Moments(Optimizer):
     """What Adam and Nadam share: the two moments m and v.
 
@@ -48,7 +48,7 @@ class _Moments(Optimizer):
         return root
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Adam(_Moments):
     """Adam (Kingma and Ba, 2015).
 
@@ -116,7 +116,7 @@ class Adam(_Moments):
         return constants_table(steps, self.beta_1, self.beta_2, step_sizes, self.epsilon / beside_root)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
 
@@ -167,7 +167,7 @@ class AdamW(Adam):
         return dataclasses.replace(self, weight_decay=0.0)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Nadam(_Moments):
     """Adam with Nesterov momentum (Dozat, 2016) that grows from step to step, as in PyTorch.
 

@@ -9,7 +9,7 @@ from fastmlp.optimizers.base import Floats, Optimizer, Steps, constants_table
 from fastmlp.schedules import Schedule
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RMSprop(Optimizer):
     """RMSprop (Hinton, 2012), optionally centered (Graves, 2013) and with momentum.
 
@@ -74,7 +74,7 @@ class RMSprop(Optimizer):
         return constants_table(steps, self.rho, 1 - self.rho, -self.rates(steps), self.epsilon, self.momentum)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Adagrad(Optimizer):
     """Adagrad (Duchi et al., 2011): divide by the root of the sum of all squared gradients so far.
 
@@ -130,7 +130,7 @@ class Adagrad(Optimizer):
         return constants_table(steps, -self.rates(steps), self.epsilon)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Adadelta(Optimizer):
     """Adadelta (Zeiler, 2012): scale each step by the size of the last steps, so that it has the units of the weights.
 

@@ -19,7 +19,7 @@ Steps = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Optimizer(Settings, ABC):
     """The base class of the optimizers.
 

@@ -10,7 +10,7 @@ from fastmlp.optimizers.base import Floats, Optimizer, Steps, constants_table
 from fastmlp.schedules import Schedule
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (Polyak, 1964) or Nesterov momentum (Sutskever et al., 2013).
 
@@ -76,7 +76,7 @@ class SGD(Optimizer):
         return constants_table(steps, self.momentum, rates, 1.0, 0.0)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lion(Optimizer):
     """Lion, evolved sign momentum (Chen et al., 2023): each step moves every weight by the learning rate, up or down.
 

@@ -16,7 +16,7 @@ from fastmlp._runtime.settings import Settings
 Floats: TypeAlias = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Schedule(Settings, ABC):
     """The base class of the schedules; create one of its subclasses, such as `CosineDecay`.
 
@@ -62,7 +62,7 @@ class Schedule(Settings, ABC):
         """Return the rates, in the shape of `steps`, which are already checked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConstantRate(Schedule):
     """A learning rate that does not change.
 

@@ -12,7 +12,7 @@ from fastmlp._runtime.settings import require
 from fastmlp.schedules.base import Floats, Schedule, finite_power
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CosineDecay(Schedule):
     """Let the rate fall along half a wave of the cosine to `alpha` times the initial rate, where it stays, as in Keras.
 
@@ -55,7 +55,7 @@ class CosineDecay(Schedule):
         return self.initial_learning_rate * _cosine(np.minimum(steps / self.decay_steps, 1.0), 1.0, self.alpha)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CosineDecayRestarts(Schedule):
     """Let the rate fall along half a wave of the cosine, again and again, as in Keras.
 
@@ -103,7 +103,7 @@ class CosineDecayRestarts(Schedule):
         return self.initial_learning_rate * _cosine((time - begin) / length, height, self.alpha)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OneCycle(Schedule):
     """Raise the rate from a low value to the highest, then lower it to almost nothing, as PyTorch's OneCycleLR does.
 

@@ -12,7 +12,7 @@ from fastmlp._runtime.settings import require
 from fastmlp.schedules.base import Floats, Schedule, finite_power
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class StepDecay(Schedule):
     """Multiply the rate by `gamma` after every `step_size` steps, as PyTorch's StepLR does.
 
@@ -54,7 +54,7 @@ class StepDecay(Schedule):
         return self.initial_learning_rate * finite_power(self.gamma, periods)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExponentialDecay(Schedule):
     """Decay the rate exponentially, as Keras does.
 
@@ -93,7 +93,7 @@ class ExponentialDecay(Schedule):
         return self.initial_learning_rate * finite_power(self.decay_rate, periods)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InverseTimeDecay(Schedule):
     """Decay the rate by the inverse of the step, as Keras does.
 
@@ -128,7 +128,7 @@ class InverseTimeDecay(Schedule):
         return self.initial_learning_rate / (1.0 + self.decay_rate * periods)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InverseScaling(Schedule):
     """Divide the rate by a power of the step, as scikit-learn's "invscaling" does.
 
@@ -157,7 +157,7 @@ class InverseScaling(Schedule):
         return self.initial_learning_rate / power(steps.astype(np.float64) + 1.0, self.power)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class PolynomialDecay(Schedule):
     """Decay the rate by a polynomial of the step to an end rate, where it stays, as Keras does.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastmlp.schedules.base import Floats, Schedule, resolve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Warmup(Schedule):
     """Raise the rate in a straight line to the first rate of a schedule, then follow that schedule from its first step.
 

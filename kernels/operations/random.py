@@ -12,10 +12,10 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from fastmlp.kernels.host.annotations import Floats, Ints
 from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.host.linking import intrinsic
 
 WEIGHTS_DRAW, BIASES_DRAW, SHUFFLE_DRAW, DROPOUT_DRAW, SPLIT_DRAW = range(1, 6)
 

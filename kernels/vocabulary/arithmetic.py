@@ -13,7 +13,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from fastmlp.kernels.host.linking import intrinsic
 
 # A polynomial of this many coefficients or more is evaluated in two chains: erf in float64, of 25 coefficients, takes
 # 1.95 ns an element in two chains and 2.4 in one. The number of chains decides how a result is rounded, so it is the

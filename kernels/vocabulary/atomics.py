@@ -8,8 +8,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastmlp.kernels.host.linking import intrinsic
 from fastmlp.kernels.processor import IS_ARM, IS_X86
 from fastmlp.kernels.vocabulary.simd import INT, INT32
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from fastmlp.kernels.host.linking import intrinsic
 from fastmlp.kernels.processor import tuning
 from fastmlp.kernels.vocabulary.simd import INT, INT32
 

@@ -7,9 +7,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, errors
-from numba.extending import intrinsic
 
 from fastmlp.kernels.host.annotations import CODE
+from fastmlp.kernels.host.linking import intrinsic
 from fastmlp.kernels.vocabulary.simd import INT
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+from fastmlp.kernels.host.linking import Intrinsic
 from fastmlp.kernels.layout import PANEL
 
 INT = ir.IntType(64)
@@ -198,6 +198,13 @@ class Emitter:
 
 def instruction(body: Callable[..., None]) -> Any:
     """Make `body(emitter, *operands)` callable from a kernel. The first pointer among the operands gives the dtype."""
+    made = functools.update_wrapper(Intrinsic(lambda: _definition(body)), body)
+    made.body = body  # type: ignore[attr-defined]
+    return made
+
+
+def _definition(body: Callable[..., None]) -> Any:
+    """Return what `numba.extending.intrinsic` takes: a function of types that returns how to emit the instructions."""
 
     def definition(_typing_context: Any, *operands: Any) -> Any:
         real = next(kind.dtype for kind in operands if isinstance(kind, types.CPointer))
@@ -215,6 +222,4 @@ def instruction(body: Callable[..., None]) -> Any:
     # emitter of the body stands in that place.
     names = inspect.signature(body).parameters.values()
     definition.__signature__ = inspect.Signature(list(names))  # type: ignore[attr-defined]
-    made = intrinsic(definition)
-    made.body = body
-    return made
+    return definition

@@ -432,7 +432,7 @@ def no_place_at_all() -> Iterator[None]:
 
 
 TROUBLES: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
-    "files may have 1,000 bytes": lambda: limited("RLIMIT_FSIZE", 1000),
+    "files may have 100 bytes": lambda: limited("RLIMIT_FSIZE", 100),
     "no file can be opened": no_handles,
     "the disk is full at the renaming": lambda: failing(
         os, "replace", OSError(errno.ENOSPC, "No space left on device")
@@ -479,7 +479,7 @@ def warn_as_error(where: str) -> None:
 
 
 def fill_a_disk(where: str) -> None:
-    """Mount a disk of 12 kB where nobody else sees it and fill a cache there; prints the warnings and what is left.
+    """Mount a disk of 4 kB where nobody else sees it and fill a cache there; prints the warnings and what is left.
 
     Prints "not allowed" where the system does not let this process.
     """
@@ -493,7 +493,7 @@ def fill_a_disk(where: str) -> None:
         with contextlib.suppress(OSError):
             Path("/proc/self/uid_map").write_text(f"{user} {user} 1")  # one's files stay one's own
     libc.mount(b"none", b"/", None, ctypes.c_ulong(private), None)
-    if libc.mount(b"tmpfs", where.encode(), b"tmpfs", ctypes.c_ulong(0), b"size=12k"):
+    if libc.mount(b"tmpfs", where.encode(), b"tmpfs", ctypes.c_ulong(0), b"size=4k"):
         print("not allowed")
         return
     start_afresh(Path(where) / "cache")

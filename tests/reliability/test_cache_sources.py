@@ -278,10 +278,10 @@ def test_kernels_from_an_archive_work_without_a_cache(tmp_path: Path) -> None:
 
 
 def test_sources_that_cannot_be_read_mean_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(path: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(path))
+    def closed(path: str, *_options: Any) -> Any:
+        raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(Path, "read_bytes", closed)
+    monkeypatch.setattr(code_cache, "open", closed, raising=False)
     assert code_cache._digest_of_sources() == ""
     monkeypatch.setattr(code_cache, "_SOURCES", "")
     assert code_cache._usable_folder() is None
