@@ -10,13 +10,13 @@ import functools
 from typing import Any
 
 from llvmlite import binding
+from numba.core.registry import cpu_target
 
 
 @functools.cache
 def _engine() -> Any:
     """Return the engine. It owns the code, so it lives as long as the process."""
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
+    cpu_target.target_context  # noqa: B018  # when Numba makes it, LLVM learns of functions that the code may call
     target = binding.Target.from_triple(binding.get_process_triple())
     return binding.create_mcjit_compiler(binding.parse_assembly(""), target.create_target_machine(jit=True))
 
