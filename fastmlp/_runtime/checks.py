@@ -156,7 +156,10 @@ def repeated_name(hashes: array.array[int], names: Iterable[str]) -> str | None:
     """
     ordered = np.frombuffer(hashes, np.int64)
     ordered.sort()
-    repeated = set(np.unique(ordered[1:][ordered[1:] == ordered[:-1]]).tolist())
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    is_first = np.ones(len(twice), bool)
+    is_first[1:] = twice[1:] != twice[:-1]
+    repeated = set(twice[is_first].tolist())  # np.unique would import numpy.ma, for which a handle may be lacking
     seen: set[str] = set()
     for name in names if repeated else ():
         if name in seen:

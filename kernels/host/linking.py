@@ -14,12 +14,12 @@ from typing import Any
 import numba.extending
 from llvmlite import binding, ir
 from numba import _dynfunc
-from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.runtime import rtsys
+from numba.core.types.misc import unliteral
 
 # Passes for what the sources of this package do not contain: closures within functions, `with`, loops over tuples of
 # several types, raised errors, arrays, and code in functions of Numba to inline.
@@ -160,8 +160,8 @@ class FunctionDispatcher(CPUDispatcher):  # type: ignore[misc]
 
     def get_call_template(self, arguments: Any, named: Any) -> Any:
         """Compile for the types of the arguments, and not again for constants: LLVM follows those by itself."""
-        plain = tuple(types.unliteral(kind) for kind in arguments)
-        return super().get_call_template(plain, {name: types.unliteral(kind) for name, kind in named.items()})
+        plain = tuple(unliteral(kind) for kind in arguments)
+        return super().get_call_template(plain, {name: unliteral(kind) for name, kind in named.items()})
 
 
 class Function:
@@ -203,4 +203,5 @@ class Intrinsic:
 
 def intrinsic(definition: Any) -> Any:
     """Make an intrinsic of Numba: `definition` takes the types of the arguments, and returns how to emit the code."""
-    return functools.update_wrapper(Intrinsic(lambda: definition), definition)
+    made: Any = Intrinsic(lambda: definition)
+    return functools.update_wrapper(made, definition)

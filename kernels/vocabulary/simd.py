@@ -198,8 +198,9 @@ class Emitter:
 
 def instruction(body: Callable[..., None]) -> Any:
     """Make `body(emitter, *operands)` callable from a kernel. The first pointer among the operands gives the dtype."""
-    made = functools.update_wrapper(Intrinsic(lambda: _definition(body)), body)
-    made.body = body  # type: ignore[attr-defined]
+    made: Any = Intrinsic(lambda: _definition(body))
+    functools.update_wrapper(made, body)
+    made.body = body
     return made
 
 

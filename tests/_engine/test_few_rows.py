@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from behaviour import small_data, small_network
+from cases import TOLERANCE, relative_error
 from numpy.typing import NDArray
 
-from fastmlp import Dense, Network
+from fastmlp import Dense, Network, reference
 from fastmlp._data.staging import PIECE_ROWS
 from fastmlp._engine.few_rows import MAX_ROWS
 from fastmlp.kernels.layout import PANEL
@@ -49,11 +50,12 @@ def test_few_rows_of_any_kind_have_the_bits_of_many(kind: str, dtype: str) -> No
         assert np.array_equal(np.asarray(given, X.dtype), X[:rows])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ["relu", "gelu", "softmax"])
-@pytest.mark.parametrize("widths", [[1, 1], [17, 3], [3, 40, 1], [784, 128, 10], [3000, 33, 2]])
-def test_few_rows_of_any_network_have_the_bits_of_many(widths: list[int], activation: str) -> None:
-    rows = np.random.default_rng(0).normal(size=(MAX_ROWS + 1, widths[0])).astype(np.float32)
-    network = Network([*widths[:-1], Dense(widths[-1], "linear")], activation=activation, seed=3)
+@pytest.mark.parametrize("widths", [[1, 1], [17, 3], [3, 40, 1], [5, 300, 140, 7], [784, 128, 10], [3000, 33, 2]])
+def test_few_rows_of_any_network_have_the_bits_of_many(widths: list[int], activation: str, dtype: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(MAX_ROWS + 1, widths[0])).astype(dtype)
+    network = Network([*widths[:-1], Dense(widths[-1], "linear")], activation=activation, dtype=dtype, seed=3)
     together = network.predict(rows)
     for count in (*range(41), MAX_ROWS - 1, MAX_ROWS):
         assert np.array_equal(network.predict(rows[:count]), together[:count])
@@ -147,3 +149,18 @@ def test_few_rows_take_their_memory_once() -> None:
     for rows in range(1, MAX_ROWS + 2):
         assert np.array_equal(network.predict(X[:rows])[0], first[0])
     assert network._engine.few_rows._plan is plan
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_step_of_one_row_has_the_weights_of_the_reference(dtype: str) -> None:
+    for units in (1, 17, 40, 100, 300):
+        for activation in ("relu", "tanh", "softmax"):
+            network = Network([5, units, units, 3], activation=activation, dtype=dtype, seed=units, optimizer="sgd")
+            expected = reference.Network.like(network)
+            rng = np.random.default_rng(units)
+            rows, targets = rng.normal(size=(6, 5)).astype(dtype), rng.normal(size=(6, 3)).astype(dtype)
+            for each in (network, expected):
+                each.fit(rows, targets, epochs=2, batch_size=1, shuffle=False, verbose=False)
+            for found, wanted in zip(network.get_weights(), expected.get_weights(), strict=True):
+                for a, b in zip(found, wanted, strict=True):
+                    assert relative_error(a, b) <= TOLERANCE[dtype]
