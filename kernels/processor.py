@@ -103,7 +103,7 @@ TABLE: dict[str, dict[str, Tuning]] = {
     # 12 registers of sums hide the latency of two pipes: 99 % of peak on Haswell, Zen 2, Skylake, Alder Lake and Zen 3.
     # With 8 (4 x 16 and 2 x 16) it is 79 % on Haswell and Zen 2.
     # Inputs and rows at a time: 16 KB of weights, and as many of rows. On a Zen 3 (32 KB of L1), steps of
-    # 1024-1024-1024-1024-10 take 1.05 times as long without these limits in float32, 1.36 times in float64.
+    # 1024-1024-1024-1024-10 take 1.08 times as long without these limits in float32, 1.29 times in float64.
     # Woven: no. The registers of a Zen 3 hold about 30 cycles of a product ahead. A vector of Adam takes longer, so the
     # product waits: 64 rows of a block and its update take 446 ns woven, 432 one after the other (128 rows: 820, 762).
     "avx": {
