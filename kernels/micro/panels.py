@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.processor import tuning
 from fastmlp.kernels.vocabulary.simd import INT, INT32, Emitter, Vector, fma, instruction
 
 FEW = 4  # columns of a block, or rows, that `transpose_few_columns` and `transpose_few_rows` transpose
@@ -41,8 +42,11 @@ def panels_to_row(emit: Emitter, row: Any, panels: Any, columns: Any, stride: An
 
     emit.loop(full, [], copy)
     with emit.builder.if_then(emit.builder.icmp_signed(">", rest, INT(0))):
-        last = emit.at(row, emit.builder.mul(full, INT(PANEL)))
-        _store_some(emit, emit.load(panels, emit.builder.mul(full, stride)), last, rest)
+        last, source = emit.at(row, emit.builder.mul(full, INT(PANEL))), emit.at(panels, emit.builder.mul(full, stride))
+        if tuning(emit.dtype).stores_masked:
+            _store_some(emit, emit.load(source), last, rest)
+        else:
+            _copy_some(emit, last, source, rest)
 
 
 @instruction
@@ -189,6 +193,17 @@ def _load_some(emit: Emitter, pointer: Any, count: Any) -> Vector:
     name = f"llvm.masked.load.v{emit.lanes}{emit.suffix}.p0"
     function = cgutils.get_or_insert_function(emit.builder.module, kind, name)
     return Vector(emit, emit.builder.call(function, [place, INT32(emit.element_bytes), mask, emit.zero().value]))
+
+
+def _copy_some(emit: Emitter, target: Any, source: Any, count: Any) -> None:
+    """Copy the first `count` elements, fewer than `lanes`, by halves, quarters and so on. No byte more is touched."""
+    builder, size = emit.builder, emit.lanes // 2
+    while size:
+        part, copied = emit.with_lanes(size), builder.and_(count, INT(size))
+        with builder.if_then(builder.icmp_signed("!=", copied, INT(0))):
+            part.store(part.load(source), target)
+        target, source = emit.at(target, copied), emit.at(source, copied)
+        size //= 2
 
 
 def _store_some(emit: Emitter, vector: Vector, pointer: Any, count: Any) -> None:

@@ -30,12 +30,12 @@ AVX2 = AVX + ",+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
 AVX512 = AVX2 + ",+avx512bw,+avx512cd,+avx512dq,+avx512f,+avx512vl"
 
 # (tile, narrow_rows, remainder_rows, row_panels, product_inputs, product_rows, weaves_updates, woven_tile,
-# update_portions, interleaved_vectors) of float32 and of float64.
+# stores_masked, update_portions, interleaved_vectors) of float32 and of float64.
 ALL = processor.UNLIMITED
-WIDE = (((16, 16), 16, 4, 8, ALL, ALL, True, (16, 16), 8, 4), ((8, 16), 8, 4, 4, ALL, ALL, True, (8, 16), 8, 8))
-MIDDLE = (((6, 16), 8, 4, 4, 256, 128, False, (4, 16), 8, 4), ((2, 16), 6, 2, 2, 128, 64, False, (4, 16), 8, 4))
-HALVES = (((6, 16), 8, 4, 4, 256, 128, False, (4, 16), 8, 4), ((6, 8), 6, 4, 2, 128, 64, False, (4, 16), 8, 4))
-SMALL = (((4, 16), 8, 4, 2, ALL, ALL, False, (4, 16), 8, 4), ((2, 16), 4, 2, 2, ALL, ALL, False, (4, 16), 8, 4))
+WIDE = (((16, 16), 16, 4, 8, ALL, ALL, True, (16, 16), True, 8, 4), ((8, 16), 8, 4, 4, ALL, ALL, True, (8, 16), True, 8, 8))
+MIDDLE = (((6, 16), 8, 4, 4, 256, 128, False, (4, 16), False, 8, 4), ((2, 16), 6, 2, 2, 128, 64, False, (4, 16), False, 8, 4))
+HALVES = (((6, 16), 8, 4, 4, 256, 128, False, (4, 16), False, 8, 4), ((6, 8), 6, 4, 2, 128, 64, False, (4, 16), False, 8, 4))
+SMALL = (((4, 16), 8, 4, 2, ALL, ALL, False, (4, 16), False, 8, 4), ((2, 16), 4, 2, 2, ALL, ALL, False, (4, 16), False, 8, 4))
 ROWS = {
     "AVX-512": (AVX512, False, "avx512", WIDE),
     "AVX2": (AVX2, False, "avx", MIDDLE),
