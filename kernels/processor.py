@@ -88,7 +88,13 @@ TABLE: dict[str, dict[str, Tuning]] = {
         # Interleaving: ns an element with 1, 2, 4 and 8 vectors: sigmoid 0.33, 0.29, 0.28, 0.29; tanh 0.33, 0.32, 0.30,
         # 0.31.
         "float32": Tuning(
-            tile=(16, 16), narrow_rows=16, remainder_rows=4, row_panels=8, weaves_updates=True, woven_tile=(16, 16), stores_masked=True
+            tile=(16, 16),
+            narrow_rows=16,
+            remainder_rows=4,
+            row_panels=8,
+            weaves_updates=True,
+            woven_tile=(16, 16),
+            stores_masked=True,
         ),
         # Interleaving: the polynomials of float64 are longer, so more vectors pay. ns an element with 1, 2, 4 and 8:
         # sigmoid 0.90, 0.82, 0.81, 0.78; tanh 0.93, 0.86, 0.86, 0.81.
@@ -108,8 +114,8 @@ TABLE: dict[str, dict[str, Tuning]] = {
     # With 8 (4 x 16 and 2 x 16) it is 79 % on Haswell and Zen 2.
     # Inputs and rows at a time: 16 KB of weights, and as many of rows. On a Zen 3 (32 KB of L1), steps of
     # 1024-1024-1024-1024-10 take 1.08 times as long without these limits in float32, 1.29 times in float64.
-    # Masked stores: no. One of 8 lanes is a program of many instructions on AMD's processors: 16384 rows of 30-16-8-2, with
-    # 2 outputs, are predicted in 579 us on a Zen 3, in 731 with masked stores.
+    # Masked stores: no. On AMD's processors, one of 8 lanes is a long program of its own. 16384 rows of 30-16-8-2 (2
+    # outputs) are predicted in 579 us on a Zen 3, and in 731 with masked stores.
     # Woven: no. The registers of a Zen 3 hold about 30 cycles of a product ahead. A vector of Adam takes longer, so the
     # product waits: 64 rows of a block and its update take 446 ns woven, 432 one after the other (128 rows: 820, 762).
     "avx": {
