@@ -20,6 +20,9 @@ from numba.core import config
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64", "i686")
 IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
 
+# Asked once, while this module is imported: signals wait then. Ctrl-C within llvmlite makes it free a string twice.
+HOST_NAME, HOST_FEATURES = binding.get_host_cpu_name(), binding.get_host_cpu_features()
+
 
 UNLIMITED = 1 << 40
 
@@ -176,12 +179,12 @@ def has(feature: str) -> bool:
     """
     if config.CPU_FEATURES is not None:
         return f"+{feature}" in config.CPU_FEATURES
-    if config.CPU_NAME not in (None, "host", binding.get_host_cpu_name()):
+    if config.CPU_NAME not in (None, "host", HOST_NAME):
         return False
-    return bool(binding.get_host_cpu_features().get(feature, False))
+    return bool(HOST_FEATURES.get(feature, False))
 
 
 def target() -> tuple[str, str, str]:
     """Return all that says which instructions code is compiled to: the architecture, the processor and its features."""
-    host_features = binding.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
-    return platform.machine(), config.CPU_NAME or binding.get_host_cpu_name(), host_features
+    features = HOST_FEATURES.flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return platform.machine(), config.CPU_NAME or HOST_NAME, features

@@ -21,6 +21,7 @@ from numba.core import config
 
 from fastmlp import Network
 from fastmlp._engine.warmup import kernels_among
+from fastmlp.kernels import processor
 from fastmlp.kernels.host import code_cache
 from fastmlp.kernels.host.jit import Kernel
 
@@ -118,9 +119,9 @@ def test_flags_and_versions_that_change_the_code_have_a_folder_of_their_own(
         with monkeypatch.context() as patched:
             patched.setattr(module, name, "of another kind", raising=False)
             found.add(code_cache._folder_name())
-    for module, name in ((binding, "get_host_cpu_name"), (platform, "machine")):
+    for module, name, value in ((processor, "HOST_NAME", "another"), (platform, "machine", lambda: "another")):
         with monkeypatch.context() as patched:
-            patched.setattr(module, name, lambda: "another")
+            patched.setattr(module, name, value)
             found.add(code_cache._folder_name())
     with monkeypatch.context() as patched:
         patched.setattr(binding.FeatureMap, "flatten", lambda self: "+another")
