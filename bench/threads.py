@@ -28,9 +28,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from bench.peers import ours
 from bench.tables import markdown
-from bench.workloads import RATE, WORKLOADS, Workload
-from fastmlp import Adam, Network
+from bench.workloads import WORKLOADS, Workload
 
 NETWORKS = {work.name: work for work in WORKLOADS if work.name in ("64-64-64-64-64-64-64", "30-800-400-2")}
 NETWORKS |= {work.name: replace(work, rows=8 * work.batch_size) for work in WORKLOADS[1:3]}  # short epochs
@@ -56,9 +56,7 @@ def nothing() -> None:
 def fits(work: Workload, threads: int | None, epochs: int, count: int, before: Callable[[], None] = nothing) -> float:
     """Return the mean seconds of some fits of a new network. The first fit is not counted."""
     X, y = work.data()
-    network = Network(
-        list(work.sizes), activation=work.activation, output=work.output, optimizer=Adam(RATE), seed=0, threads=threads
-    )
+    network = ours.network(work, threads)
     seconds = []
     time.sleep(REST)
     for _ in range(count + 1):

@@ -23,7 +23,6 @@ IS_ARM = platform.machine().lower() in ("aarch64", "arm64")
 # Asked once, while this module is imported: signals wait then. Ctrl-C within llvmlite makes it free a string twice.
 HOST_NAME, HOST_FEATURES = binding.get_host_cpu_name(), binding.get_host_cpu_features()
 
-
 UNLIMITED = 1 << 40
 
 
@@ -55,14 +54,14 @@ class Tuning:
         the product.
     woven_tile : tuple[int, int]
         Rows and columns of the tile of such a product. The update needs registers of its own.
-    stores_masked : bool
-        Whether some lanes of a vector are stored by one masked instruction, or piece by piece.
     update_portions : int
         Into how many portions such a product cuts its rows. After each portion it updates some vectors of the other
         block. 8 on every processor that was measured.
     interleaved_vectors : int
         How many vectors of an elementwise loop are computed side by side (`interleaved_loop`). LLVM ignores the request
         if it is not a power of two.
+    stores_masked : bool
+        Whether some lanes of a vector are stored by one masked instruction, or piece by piece.
     """
 
     tile: tuple[int, int]
@@ -73,9 +72,9 @@ class Tuning:
     product_rows: int = UNLIMITED
     weaves_updates: bool = False
     woven_tile: tuple[int, int] = (4, 16)
-    stores_masked: bool = False
     update_portions: int = 8
     interleaved_vectors: int = 4
+    stores_masked: bool = False
 
 
 # GFLOP/s are of one core. Shares of peak are by LLVM's machine model (llvm-mca) where no machine is named.
@@ -108,8 +107,8 @@ TABLE: dict[str, dict[str, Tuning]] = {
             row_panels=4,
             weaves_updates=True,
             woven_tile=(8, 16),
-            stores_masked=True,
             interleaved_vectors=8,
+            stores_masked=True,
         ),
     },
     # AVX and AVX2, 16 registers of 32 bytes: a row of 16 accumulators takes 2 registers in float32 and 4 in float64.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.peers import Predict, Train
 from bench.workloads import RATE, Workload
 from fastmlp import Adam, Network
@@ -22,14 +24,20 @@ def network(workload: Workload, threads: int | None) -> Network:
     return net
 
 
-def trainer(workload: Workload, threads: int | None) -> Train:
-    net, (X, y) = network(workload, threads), workload.data()
+def training(net: Any, workload: Workload) -> Train:
+    """Return a function that trains a network, fastmlp's or its reference, on the data of the workload."""
+    X, y = workload.data()
 
     def train(epochs: int) -> list[float]:
         history = net.fit(X, y, epochs=epochs, batch_size=workload.batch_size, shuffle=False, verbose=False)
-        return history.history["loss"]
+        losses: list[float] = history.history["loss"]
+        return losses
 
     return train
+
+
+def trainer(workload: Workload, threads: int | None) -> Train:
+    return training(network(workload, threads), workload)
 
 
 def predictor(workload: Workload, threads: int | None) -> Predict:

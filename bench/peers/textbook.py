@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from bench.peers import Predict, Train
-from bench.workloads import RATE, Workload
-from fastmlp.optimizers import Adam
+from bench.peers import Predict, Train, ours
+from bench.workloads import Workload
 from fastmlp.reference import Network
 
 
 def network(workload: Workload) -> Network:
     """Return the network with its initial weights."""
-    net = Network(
-        list(workload.sizes),
-        activation=workload.activation,
-        output=workload.output,
-        optimizer=Adam(RATE),
-        dtype=workload.dtype,
-        seed=0,
-    )
-    net.set_weights(workload.weights())
-    return net
+    return Network.like(ours.network(workload, threads=1))
 
 
 def trainer(workload: Workload, threads: int | None) -> Train:
-    net, (X, y) = network(workload), workload.data()
-
-    def train(epochs: int) -> list[float]:
-        history = net.fit(X, y, epochs=epochs, batch_size=workload.batch_size, shuffle=False, verbose=False)
-        return history.history["loss"]
-
-    return train
+    return ours.training(network(workload), workload)
 
 
 def predictor(workload: Workload, threads: int | None) -> Predict:

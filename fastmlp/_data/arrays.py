@@ -184,6 +184,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
 def refuse_masked(given: Any, name: str) -> None:
     """Raise ValueError if an array, or a row of a list, has masked values: the numbers below the mask mean nothing."""
     rows = given if isinstance(given, list | tuple) else [given]
+    # Only masked arrays have a mask. To ask for their class would import numpy.ma in every process.
     if any(isinstance(row, np.ndarray) and hasattr(row, "mask") and np.ma.is_masked(row) for row in rows):
         raise ValueError(f"{name} must have a value in every place, but some are masked; fill them in")
 

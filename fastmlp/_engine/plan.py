@@ -228,7 +228,8 @@ class Plan:
             row.threshold = kernels.threshold
             row.parameters = self._write_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
-                self.record.output_forward = kernels.forward.address(dtype) if kernels.forward else 0
+                if self.purpose == "gradients" and kernels.forward:  # a training plan writes no outputs
+                    self.record.output_forward = kernels.forward.address(dtype)
                 continue
             forward = kernels.forward_saving if saves_derivatives(layer, self.purpose) else kernels.forward
             row.forward = forward.address(dtype) if forward else 0

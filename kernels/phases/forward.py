@@ -103,7 +103,8 @@ def row_products(
     panels: int,
 ) -> None:
     """Compute `row_product`."""
-    row_product(out, a, w, w_stride, k, bias, bias_stride, below, stride, threshold, panels)
+    limit = real_like(threshold, out)
+    row_product(out, a, w, w_stride, k, bias, bias_stride, below, stride, limit, panels)
 
 
 @inline

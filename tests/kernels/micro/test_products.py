@@ -7,7 +7,6 @@ import pytest
 from cases import BATCHES, DTYPES, TOLERANCE, WIDTHS, Array, kernel_of, relative_error, rounded, run, to_panels
 
 from fastmlp.kernels.host.annotations import Reals
-from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.micro.product import narrow_panel_product, panel_product
 from fastmlp.kernels.operations.optimizers import UPDATES
@@ -17,7 +16,7 @@ CANARY = -987.25
 EXTRA = 3  # rows behind the last that a product may write
 
 
-def wide(
+def panel(
     out: Reals,
     a: Reals,
     w: Reals,
@@ -28,26 +27,18 @@ def wide(
     stride: int,
     limit: Reals,
     rows: int,
+    columns: int,
 ) -> None:
-    panel_product(out, a, w, k, start, 0 if shared else PANEL, below, stride, limit[0], rows)
+    start_stride = 0 if shared else PANEL
+    if columns == PANEL:
+        panel_product(out, a, w, k, start, start_stride, below, stride, limit[0], rows)
+    else:
+        narrow_panel_product(out, a, w, k, start, start_stride, below, stride, limit[0], rows)
 
 
-def narrow(
-    out: Reals,
-    a: Reals,
-    w: Reals,
-    k: int,
-    start: Reals,
-    shared: int,
-    below: Reals,
-    stride: int,
-    limit: Reals,
-    rows: int,
-) -> None:
-    narrow_panel_product(out, a, w, k, start, 0 if shared else PANEL, below, stride, limit[0], rows)
-
-
-PRODUCTS: dict[str, tuple[Kernel, int]] = {"wide": (kernel_of(wide), PANEL), "narrow": (kernel_of(narrow), PANEL // 2)}
+PANEL_KERNEL = kernel_of(panel)
+PRODUCTS = {"wide": PANEL, "narrow": PANEL // 2}
+"""The columns that a product computes."""
 
 
 def product(
@@ -63,11 +54,11 @@ def product(
     w = np.full((k + 1, PANEL), np.nan, A.dtype)
     w[:k] = W
     buffer = np.full((capacity + 2, PANEL), CANARY, A.dtype)
-    kernel, _ = PRODUCTS[name]
     limit = np.array([threshold], A.dtype)
     beneath = None if below is None else to_panels(below, capacity)
     first = start if start.ndim == 1 else to_panels(start, capacity)
-    run(kernel, A.dtype.name, buffer[2:], a, w, k, first, start.ndim == 1, beneath, capacity * PANEL, limit, rows)
+    operands = (buffer[2:], a, w, k, first, start.ndim == 1, beneath, capacity * PANEL, limit, rows, PRODUCTS[name])
+    run(PANEL_KERNEL, A.dtype.name, *operands)
     return buffer[2 : 2 + rows], buffer
 
 
@@ -75,7 +66,7 @@ def product(
 @pytest.mark.parametrize("name", PRODUCTS)
 @pytest.mark.parametrize("rows", BATCHES)
 def test_a_panel_is_the_product_and_the_bias(name: str, rows: int, dtype: str) -> None:
-    columns = PRODUCTS[name][1]
+    columns = PRODUCTS[name]
     rng = np.random.default_rng(rows)
     for k in (*WIDTHS, 300):
         (A, A64), (W, W64), (b, b64) = (
@@ -95,7 +86,7 @@ def test_a_panel_is_the_product_and_the_bias(name: str, rows: int, dtype: str) -
 @pytest.mark.parametrize("name", PRODUCTS)
 @pytest.mark.parametrize("rows", BATCHES)
 def test_below_a_threshold_nothing_comes_back(name: str, rows: int, dtype: str) -> None:
-    columns = PRODUCTS[name][1]
+    columns = PRODUCTS[name]
     rng = np.random.default_rng(rows)
     (A, A64), (W, W64) = rounded(rng.normal(size=(rows, 17)), dtype), rounded(rng.normal(size=(17, PANEL)), dtype)
     below = np.maximum(rng.normal(size=(rows, PANEL)), 0).astype(dtype)
@@ -111,7 +102,7 @@ def test_below_a_threshold_nothing_comes_back(name: str, rows: int, dtype: str) 
 @pytest.mark.parametrize("threshold", [0.0, -np.inf])
 @pytest.mark.parametrize("name", PRODUCTS)
 def test_nan_goes_through_forwards_and_backwards(name: str, threshold: float, dtype: str) -> None:
-    columns = PRODUCTS[name][1]
+    columns = PRODUCTS[name]
     A, W, b = np.ones((5, 9), dtype), np.ones((9, PANEL), dtype), np.zeros(PANEL, dtype)
     A[3, 4] = np.nan
     out, _ = product(name, A, W, b, threshold=threshold)
