@@ -57,7 +57,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
     ),
     "sklearn": ("MLPClassifier", "MLPRegressor"),
     "tables": (),
-    "_engine.engine": ("NonFiniteLossError",),
+    "_engine.engine": ("NonFiniteLossError", "StaleForwardError"),
     "_io.model_file": ("ModelFormatError",),
 }
 _HOMES = {name: module for module, names in _LAZY.items() for name in names}

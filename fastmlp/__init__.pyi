@@ -20,6 +20,7 @@ from fastmlp import schedules as schedules
 from fastmlp import sklearn as sklearn
 from fastmlp import tables as tables
 from fastmlp._engine.engine import NonFiniteLossError as NonFiniteLossError
+from fastmlp._engine.engine import StaleForwardError as StaleForwardError
 from fastmlp._io.model_file import ModelFormatError as ModelFormatError
 from fastmlp.activations import ELU as ELU
 from fastmlp.activations import GELU as GELU

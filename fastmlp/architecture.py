@@ -107,6 +107,11 @@ class Architecture:
         """The number of weights of all layers together, without biases."""
         return sum(layer.inputs * layer.units for layer in self.layers)
 
+    @functools.cached_property
+    def parameters(self) -> int:
+        """The number of weights and biases of all layers together."""
+        return sum(layer.parameters for layer in self.layers)
+
     @property
     def exact_pair(self) -> bool:
         """Whether the loss is computed directly from Z of the last layer, together with its activation."""

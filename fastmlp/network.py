@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
+from fastmlp._data.arrays import RowArray
 from fastmlp._data.chunk_feed import ChunkSource
+from fastmlp._data.gradients import check_flat, check_flat_out, check_gradients, check_output_gradient
 from fastmlp._data.inputs import check_input_shape, check_inputs
 from fastmlp._data.layer_weights import check_layer_weights
+from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples, check_samples
 from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
 from fastmlp._engine.engine import Engine, FitJob, LayerWeights, plan_validation
-from fastmlp._runtime.checks import check_bool, optional_whole_number, whole_number
+from fastmlp._runtime.checks import check_bool, number, optional_whole_number, whole_number
 from fastmlp._runtime.names import AttributeHints, check_keywords, on_class_only, refuse_other_name
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
@@ -213,6 +216,73 @@ class Network(AttributeHints):
             If another thread is fitting this network; a callback may set weights.
         """
         self._engine.set_weights(check_layer_weights(weights, self.architecture))
+
+    def flat_weights(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return all parameters as one vector: layer by layer W, row by row, then b.
+
+        It is `np.concatenate([each.ravel() for pair in net.get_weights() for each in pair])` for layers with biases.
+
+        Parameters
+        ----------
+        out : ndarray of shape (parameters,), optional
+            Receives the vector; in the network's dtype.
+
+        Returns
+        -------
+        ndarray of shape (parameters,)
+            A copy, or `out`.
+        """
+        return self._engine.flat_weights(check_flat_out(out, self.architecture))
+
+    def set_flat_weights(self, weights: ArrayLike) -> None:
+        """Copy a vector, in the order of `flat_weights`, into the network. It is otherwise `set_weights`.
+
+        Parameters
+        ----------
+        weights : array-like of shape (parameters,)
+            Finite numbers.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the shape differs or a value is not finite. Nothing is changed.
+        RuntimeError
+            If another thread is fitting this network; a callback may set weights.
+        """
+        self._engine.set_flat_weights(check_flat(weights, self.architecture, "weights"))
+
+    def blend(self, other: Network, tau: float) -> None:
+        """Move the weights towards those of another network: `W = (1 - tau) W + tau W_other`, and b likewise.
+
+        This averages weights over the steps (Polyak), as for the target networks of reinforcement learning. The
+        optimizer's state and the counters do not change.
+
+        Parameters
+        ----------
+        other : Network
+            A network with the same dtype, and the same numbers of inputs, units and biases.
+        tau : float
+            The share of the other network, in [0, 1]. 1 copies its weights.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the networks differ, or tau is out of its range. Nothing is changed.
+        RuntimeError
+            If another thread is fitting this network.
+        """
+        if not isinstance(other, Network):
+            raise TypeError(f"other must be a Network, got {type(other).__name__}")
+        mine, theirs = (
+            (each.architecture.dtype.name, [(l.inputs, l.units, l.use_bias) for l in each.architecture.layers])
+            for each in (self, other)
+        )
+        if mine != theirs:
+            raise ValueError(f"networks to blend must have the same shapes and dtype, got {mine} and {theirs}")
+        share = number(tau, "tau")
+        if share > 1.0:
+            raise ValueError(f"tau must be in [0, 1], got {tau!r}")
+        self._engine.blend(other._engine, share)
 
     def reinitialize(self, seed: int | None = None) -> None:
         """Reset the network to the state of a new network with this seed, which knows no names.
@@ -552,6 +622,167 @@ class Network(AttributeHints):
         y = names.learn(X, y, self.architecture, classes)
         samples = check_samples(X, y, sample_weight, self.architecture, names)
         return self._engine.train_on_batch(samples, names)
+
+    # Parts of a step -------------------------------------------------------------------------------------------------
+
+    def gradients(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        out: NDArray[Any] | None = None,
+    ) -> list[LayerWeights] | NDArray[Any]:
+        """Return the gradient of the loss on these rows, penalties included, dropout off.
+
+        Without dropout, `apply_gradients(gradients(X, y))` does the step of `train_on_batch(X, y)`, to the bit.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            Arrays as in `fit`.
+        out : ndarray of shape (parameters,), optional
+            Receives the gradient as one vector in the network's dtype, in the order of `flat_weights`.
+
+        Returns
+        -------
+        list of (dW, db), or ndarray
+            The gradients, in the shapes that `get_weights` returns; or `out`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an array does not suit the network.
+        """
+        checked = check_flat_out(out, self.architecture)
+        return self._engine.gradients(self._check_samples(X, y, sample_weight), checked)
+
+    def forward(self, X: ArrayLike, *, training: bool = False) -> NDArray[Any]:
+        """Return the outputs, and keep the activations of all layers for `backward(None, dA)` of the same thread.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, inputs)
+            Finite real numbers.
+        training : bool
+            Whether units are dropped, by the masks that `train_on_batch` would draw now. They change with each step.
+
+        Returns
+        -------
+        ndarray of shape (n, outputs)
+            The outputs, in the network's dtype.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X does not suit the network.
+        MemoryError
+            If there is not enough memory for the activations of all rows.
+        """
+        check_bool(training, "training")
+        return self._engine.forward(self._check_rows(X), bool(training))
+
+    def backward(
+        self,
+        X: ArrayLike | None,
+        dA: ArrayLike,
+        *,
+        out: NDArray[Any] | None = None,
+        return_input_gradient: bool = False,
+    ) -> Any:
+        """Return the gradient of the parameters for any J, given dJ/dA of the outputs, by backpropagation.
+
+        Penalties are added to the gradient.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, inputs), or None
+            The inputs, without dropout. None takes the activations of this thread's last `forward`, with its masks;
+            they hold until the weights change, or `forward` or `backward` is called with other inputs.
+        dA : array-like of shape (n, outputs)
+            dJ/dA: how J changes with each output of each row. If J is a mean over the rows, it contains the factor 1/n.
+        out : ndarray of shape (parameters,), optional
+            Receives the gradient as one vector in the network's dtype, in the order of `flat_weights`.
+        return_input_gradient : bool
+            Whether to return dJ/dX, of shape (n, inputs), too.
+
+        Returns
+        -------
+        gradients : list of (dW, db), or ndarray
+            The gradients, in the shapes that `get_weights` returns; or `out`.
+        dX : ndarray of shape (n, inputs)
+            Only with `return_input_gradient`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an array does not suit the network, or the other one.
+        StaleForwardError
+            If X is None, and this thread has called no `forward`, or the weights have changed since.
+
+        Examples
+        --------
+        >>> A = net.forward(X)
+        >>> gradients = net.backward(None, 2 * (A - y) / A.size)  # of the mean squared error
+        >>> net.apply_gradients(gradients)
+        """
+        architecture = self.architecture
+        check_bool(return_input_gradient, "return_input_gradient")
+        checked_out = check_flat_out(out, architecture)
+        inputs = None if X is None else self._check_rows(X)
+        gradient = check_output_gradient(dA, None if inputs is None else len(inputs), architecture)
+        found, dX = self._engine.backward(inputs, gradient, checked_out, bool(return_input_gradient))
+        return (found, dX) if return_input_gradient else found
+
+    def apply_gradients(self, gradients: Sequence[tuple[ArrayLike, ArrayLike | None]] | NDArray[Any]) -> None:
+        """Do one step of the optimizer with given gradients: clipping, the update, decay, and the count of steps.
+
+        Penalties are not added; `gradients` and `backward` add them.
+
+        Parameters
+        ----------
+        gradients : sequence of (dW, db), or ndarray of shape (parameters,)
+            The gradients, in the shapes that `get_weights` returns, or as one vector in the order of `flat_weights`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the gradients do not suit the network, or a value is not finite. Nothing is changed.
+        NonFiniteLossError
+            If a weight becomes NaN or infinite. The network is unchanged.
+        RuntimeError
+            If this network is being fitted.
+        """
+        self._engine.apply_gradients(check_gradients(gradients, self.architecture))
+
+    def train_on_gradient(self, X: ArrayLike, dA: ArrayLike) -> None:
+        """Do one step of the optimizer, dropout off, given dJ/dA: `apply_gradients(backward(X, dA))` in one call.
+
+        Parameters
+        ----------
+        X, dA
+            Arrays as in `backward`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an array does not suit the network, or the other one. Nothing is changed.
+        NonFiniteLossError
+            If a weight becomes NaN or infinite. The network is unchanged.
+        RuntimeError
+            If this network is being fitted.
+        """
+        names = self._engine.names.copy()
+        names.learn_features(X, self.architecture)
+        inputs = self._check_rows(X, names)
+        self._engine.train_on_gradient(inputs, check_output_gradient(dA, len(inputs), self.architecture), names)
+
+    def _check_rows(self, X: ArrayLike, names: Names | None = None) -> RowArray:
+        """Return at least one row of inputs, checked."""
+        inputs = check_inputs(X, self.architecture, names=names or self._engine.names)
+        if not len(inputs):
+            raise ValueError("X must have at least one row, got none")
+        return inputs
 
     # Files and copies ------------------------------------------------------------------------------------------------
 

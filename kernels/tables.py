@@ -5,7 +5,7 @@ unit, and after the semicolon its writer:
 
 - "plan" is `fastmlp._engine.plan`, when the plan is made;
 - "data" is the source of batches, or the call that points the plan to the user's rows;
-- "step" is `fastmlp.kernels.drivers.step`, between two phases;
+- "step" is `fastmlp.kernels.drivers.step`, between two phases, and "passes" is `fastmlp.kernels.drivers.passes`;
 - "region" is the kernel of a phase, and "team" is `fastmlp.kernels.drivers.team`.
 
 Rows are counted from 0. An address is 0 where there is nothing.
@@ -30,6 +30,7 @@ class State:
     loss_sum: float  # of the epoch so far, weighted losses of rows; step, as a step ends
     weight_sum: float  # of the epoch so far, weights of rows; step, as a step ends
     penalty_sum: float  # of the epoch so far, penalties of its steps; step, as a step ends
+    updating: int  # 1 while the weights may be those of no whole step; passes, NetworkLock
 
 
 @table
@@ -69,11 +70,11 @@ class Phase:
     then: int  # what is done once after all shares, one of the constants below
 
 
-CONTINUE, BEGIN_EPOCH, END_EPOCH, TAKE_LOSSES, CHOOSE_FACTOR, END_STEP = range(6)
+CONTINUE, BEGIN_EPOCH, END_EPOCH, TAKE_LOSSES, CHOOSE_FACTOR, END_STEP, END_CALL = range(7)
 """Values of `Phase.then`."""
 
 SNAPSHOT_PHASE, CHECK_PHASE, FIRST_PHASE = 0, 1, 2
-"""Places in the table of phases: the phase before an epoch, the phase after it, and the first phase of a step."""
+"""Places in the table of phases: the phase before an epoch, the phase after it, and the first phase of a pass."""
 
 
 @table
@@ -119,14 +120,17 @@ class Plan:
     product_rows: int  # rows of a block product that are computed at a time; plan
     slot_count: int  # values that the optimizer keeps for each parameter; plan
 
+    forward: int  # 0 where the rows region begins with the activations of the pass before; plan
     backward: int  # 0 where the rows region ends with the loss; plan, inference
+    drops: int  # 0 where dropout is off; plan
     writes_output: int  # 1 where the rows region writes the activations of the last layer to `output`; inference
     accumulates: int  # 1 where gradients are added to `gradient`, 0 where they replace it; plan
     clips_norm: int  # 1 where a step updates only once the norm of the whole gradient is known; plan
     penalised: int  # 1 where l1 and l2 penalties are added; plan, inference
     averages_penalties: int  # 1 where penalties are divided by the sum of the weights of a step's rows; plan
 
-    state: Records[State]  # of the network; plan
+    state: Records[State]  # of the network, or of a pass; plan
+    network_state: Records[State]  # of the network; plan
     snapshot_state: Records[State]  # a copy that belongs to the snapshot; plan, filled by step
     weights: Reals  # the parameter vector: the blocks of every W, then every b; plan
     slots: Reals  # slot after slot, `parameter_count` elements each; plan
@@ -161,11 +165,12 @@ class Plan:
     gradients_region: Code  # of an inference, or 0; plan
     group_products: Code  # adds the gradients of a chunk of rows to those of its group, or 0; plan
     output_forward: Code  # g of the last layer where the loss reads Z, or 0; plan
-    loss: Code  # losses of rows and the delta, or dJ/dA, of the last layer; plan
+    loss: Code  # losses of rows and the delta, or dJ/dA, of the last layer, or 0 in a forward pass; plan
     row_product: Code  # products of a single row, or 0 where a call seldom has one row; plan
     product: Code  # gradient of a block of weights; plan
     product_update: Code  # gradient of one block while another is updated, or 0; plan
     update: Code  # update of a block; plan
+    restore: Code  # writes the snapshot back; plan
 
     scale: float  # 1 / (sum of the weights of this step's rows), or 0; step, inference
     sum_of_weights: float  # of this step's rows; step

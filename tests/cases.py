@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastmlp import Dense, activations, losses
 from fastmlp._engine.plan_buffers import buffer_sizes
+from fastmlp._engine.purposes import TRAINING
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import build
@@ -155,7 +156,7 @@ def from_panels(panels: Array) -> Array:
 def scratch(units: int, dtype: str) -> Iterator[Array]:
     """Yield the workspace of a layer in a plan, filled with NaN. Check that nothing is written behind it."""
     architecture = build([1, units], loss="mean_squared_error")
-    size = buffer_sizes(architecture, 0, "training", PANEL, 1)["scratch"][0] - WORK
+    size = buffer_sizes(architecture, 0, TRAINING, PANEL, 1)["scratch"][0] - WORK
     guarded = np.full(size + BLOCK, np.nan, dtype)
     guarded[size:] = -987.25
     yield guarded

@@ -17,6 +17,7 @@ from behaviour import bits, small_data, small_network
 from numpy.typing import NDArray
 
 from fastmlp import SGD, Adam, Dense, Network
+from fastmlp._engine.purposes import TRAINING
 
 X, LABELS = small_data()
 
@@ -435,7 +436,7 @@ def test_evaluation_names_what_suits_the_loss() -> None:
 def test_memory_is_what_a_plan_takes(layers: list[Any], batch_size: int) -> None:
     network = Network(layers, output="softmax", seed=0)
     own = network._engine.parameters
-    plan = network._engine.plans.get("training", batch_size)
+    plan = network._engine.plans.get(TRAINING, batch_size)
     tables = network._engine.constants.nbytes
     taken = own.weights.nbytes + own.transposed.nbytes + own.slots.nbytes + plan.nbytes + tables
     said = network.memory(batch_size)

@@ -116,7 +116,7 @@ def check_finite(
     """
     if array.dtype.kind in "bui" and array.dtype.itemsize <= 8:
         return
-    if _is_contiguous(array, dtype) and not not_finite.function_for(dtype)(address(array), array.size):
+    if is_contiguous(array, dtype) and not not_finite.function_for(dtype)(address(array), array.size):
         return
     for rows in row_slices(len(array), array[:1].nbytes):
         values = array[rows]
@@ -145,7 +145,7 @@ def raise_not_finite(X: RowArray, dtype: np.dtype[Any]) -> NoReturn:
     raise ValueError("X held NaN or infinity, and was changed by another thread while it was read")
 
 
-def _is_contiguous(array: RowArray, dtype: np.dtype[Any]) -> TypeGuard[NDArray[Any]]:
+def is_contiguous(array: RowArray, dtype: np.dtype[Any]) -> TypeGuard[NDArray[Any]]:
     """Return whether a kernel can read the array as one vector of `dtype`."""
     if not isinstance(array, np.ndarray) or array.dtype != dtype:
         return False

@@ -7,6 +7,7 @@ and not kernel-ready are copied in the network's dtype. Any other y stays where 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from fastmlp._data.arrays import (
     check_finite,
     converted,
     converted_if_small,
+    is_contiguous,
     is_kernel_ready,
     is_small,
     real_array,
@@ -28,7 +30,9 @@ from fastmlp._data.arrays import (
 from fastmlp._data.frames import frame_array, is_frame
 from fastmlp._data.names import Names, label_array
 from fastmlp._runtime import memory
+from fastmlp._runtime.buffers import address
 from fastmlp.architecture import Architecture
+from fastmlp.kernels.micro.finite import labels_outside, outside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +184,8 @@ def _shape_hint(array: NDArray[Any], architecture: Architecture, name: str) -> s
 def _copied_labels(array: NDArray[Any], classes: int, name: str) -> NDArray[np.int64]:
     """Copy the labels as int64 and check the copy, since the array may have changed after an earlier check."""
     labels = np.array(array)
+    if labels.dtype == INT64 and not labels_outside.function_for(INT64)(address(labels), labels.size, classes):
+        return labels
     _check_labels(labels, classes, name)
     return converted(labels, INT64)
 
@@ -205,11 +211,13 @@ def _check_labels(labels: NDArray[Any], classes: int, name: str) -> None:
 
 def _check_range(array: NDArray[Any], architecture: Architecture, name: str) -> None:
     """Raise ValueError if a value, after conversion to the network's dtype, is outside the range of the loss."""
-    kind = architecture.loss.targets
+    kind, dtype = architecture.loss.targets, architecture.dtype
     if kind == "signs":
         _check_signs(array, architecture, name)
     elif kind != "values":
-        _check_limits(array, architecture, name)
+        most = math.inf if kind == "counts" else 1.0
+        if not (is_contiguous(array, dtype) and not outside.function_for(dtype)(address(array), array.size, 0.0, most)):
+            _check_limits(array, architecture, name)
 
 
 def _check_signs(array: NDArray[Any], architecture: Architecture, name: str) -> None:

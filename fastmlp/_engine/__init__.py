@@ -6,8 +6,10 @@ In reading order:
 
 - `engine`: the interface, and the lock under which everything happens;
 - `parameters`, `records`: the memory that outlives a fit;
-- `step_plan`, `plan_buffers`, `plan`: the phases of a step, and the tables and buffers that the kernels read;
-- `fit_loop`, `step_runner`: the loop over epochs, and the calls of many steps;
+- `purposes`, `step_plan`, `plan_buffers`, `plan`: what a plan is for, the phases of a step, and the tables and buffers
+  that the kernels read;
+- `fit_loop`, `step_runner`, `program_runner`: the loop over epochs, the calls of many steps, and the call of a driver;
+- `passes`: single steps and parts of steps, for loops that are the user's;
 - `inference`, `few_rows`: predictions, losses and gradients, outside of training;
 - `thread_tuner`, `flops`: the choice between one thread and several;
 - `checkpointing`: the conversion between parameters and checkpoints;

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.arrays import FLOAT64, RowArray, converted
 from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples
@@ -26,10 +24,12 @@ from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
 from fastmlp._engine.few_rows import FewRowsPredictor
 from fastmlp._engine.fit_loop import FitJob, FitLoop, plan_validation, require_memory_to_evaluate
 from fastmlp._engine.parameters import LayerWeights, Parameters
+from fastmlp._engine.passes import Passes, StaleForwardError
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
+from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.records import copy_record
-from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepConstants, StepRunner, batch_loss
+from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepConstants, StepRunner
 from fastmlp._io import checkpoint
 from fastmlp._runtime import memory
 from fastmlp._runtime.locks import NetworkLock
@@ -42,7 +42,19 @@ from fastmlp.schedules import Schedule
 if TYPE_CHECKING:
     from fastmlp.network import Network
 
-__all__ = ["Engine", "EpochLosses", "FitJob", "LayerWeights", "NonFiniteLossError", "engine_of", "plan_validation"]
+__all__ = [
+    "Engine",
+    "EpochLosses",
+    "FitJob",
+    "LayerWeights",
+    "NonFiniteLossError",
+    "StaleForwardError",
+    "engine_of",
+    "plan_validation",
+]
+
+Gradients = list[LayerWeights] | NDArray[Any]
+"""(dW, db) of each layer, or one vector."""
 
 
 class Engine:
@@ -73,9 +85,10 @@ class Engine:
         self.names = names or Names()
         self.parameters = parameters
         self.plans = Plans(parameters, threads)
-        self.lock = NetworkLock()
+        self.lock = NetworkLock(parameters.state)
         self.constants = StepConstants(parameters.architecture.optimizer)
         self.few_rows = FewRowsPredictor(parameters)
+        self.passes = Passes(parameters, self.plans, self.constants)
         self.units: Mapping[str, float] = {}
 
     @classmethod
@@ -169,7 +182,7 @@ class Engine:
     def memory(self, batch_size: int) -> int:
         """Return the number of bytes that a fit with batches of a given size takes."""
         parameters, threads = self.parameters, self.plans.thread_count()
-        sizes = buffer_sizes(self.architecture, parameters.size, "training", batch_size, threads)
+        sizes = buffer_sizes(self.architecture, parameters.size, TRAINING, batch_size, threads)
         network = parameters.weights.nbytes + parameters.transposed.nbytes + parameters.slots.nbytes
         return int(network + self.constants.nbytes + bytes_of(sizes))
 
@@ -190,6 +203,32 @@ class Engine:
         with HeldSignals(), self.lock.change():
             parameters.weights[:] = packed
             parameters.refresh_transposed()
+
+    def flat_weights(self, out: NDArray[Any] | None) -> NDArray[Any]:
+        """Return all weights as one vector, in `out` if it is given."""
+        with self.lock.turn, self.lock.lock:
+            if out is None:
+                memory.require(self.parameters.weights.nbytes, "a copy of the weights")
+                out = np.empty(self.architecture.parameters, self.architecture.dtype)
+            self.parameters.flatten(self.parameters.weights, out)
+            return out
+
+    def set_flat_weights(self, vector: NDArray[Any]) -> None:
+        """Replace all weights by a checked vector."""
+        with HeldSignals(), self.lock.change():
+            self.parameters.unflatten(vector, self.parameters.weights)
+            self.parameters.refresh_transposed()
+
+    def blend(self, other: Engine, tau: float) -> None:
+        """Move the weights towards those of a network of the same shapes: `W = (1 - tau) W + tau W_other`."""
+        dtype = self.architecture.dtype.type
+        with other.lock.turn, other.lock.lock:
+            theirs = other.parameters.weights * dtype(tau)
+        with HeldSignals(), self.lock.change(), np.errstate(all="ignore"):
+            weights = self.parameters.weights
+            weights *= dtype(1.0 - tau)
+            weights += theirs
+            self.parameters.refresh_transposed()
 
     def weight_positions(self) -> list[LayerWeights]:
         """Return the positions of the elements of each layer's (W, b) in the parameter vector."""
@@ -292,23 +331,82 @@ class Engine:
 
     def train_on_batch(self, samples: Samples, names: Names) -> float:
         """Do one step of the optimizer, dropout on. Return the loss before the step, penalties included."""
-        rows = len(samples.X)
-        with HeldSignals() as signals, self.lock.fit():
-            self._require_finite()
-            plan = signals.released(self.plans.get, "training", rows)
-            feed = ArrayData(samples).feed(plan.record, self.parameters.state, rows, shuffle=False)
-            runner = signals.released(StepRunner, plan, feed, self.constants, operator.call, contextlib.nullcontext)
-            with self._learned(names), self.lock.update(), self._outside_of_epochs():
-                return batch_loss(runner.run(1)[0])
+        with self.lock.turn, self.lock.lock:
+            self._begin_step(names)
+            loss = self.passes.step(samples)
+            self.names = names
+        return loss
+
+    def train_on_gradient(self, X: RowArray, dA: NDArray[Any], names: Names) -> None:
+        """Do one step of the optimizer, dropout off, with the gradient that dJ/dA gives."""
+        with self.lock.turn, self.lock.lock:
+            self._begin_step(names)
+            self.passes.step_on_gradient(X, dA)
+            self.names = names
+
+    def apply_gradients(self, gradient: NDArray[Any]) -> None:
+        """Do one step of the optimizer with a flat gradient."""
+        with self.lock.turn, self.lock.lock:
+            self._begin_step(self.names)
+            self.passes.update(gradient)
+
+    def _begin_step(self, names: Names) -> None:
+        """Check that a step can be made by this thread, and agrees with the names that the network knows.
+
+        The kernel makes the whole step in one call, within which neither a signal handler nor another reader runs.
+        """
+        self.lock.require_no_fit()
+        names.check_agreement(self.names)
+        self._require_finite()
+
+    def gradients(self, samples: Samples, out: NDArray[Any] | None) -> Gradients:
+        """Return the gradient that the next step would use without dropout, by layer, or flat in `out`."""
+        with self.lock.turn, self.lock.lock:
+            return self._given_back(self.passes.gradient(samples), out)
+
+    def forward(self, X: RowArray, training: bool) -> NDArray[Any]:
+        """Return the outputs, and keep the activations for a backward pass of this thread; `training` drops units."""
+        with self.lock.turn, self.lock.lock:
+            return self.passes.forward(X, training)
+
+    def backward(
+        self, X: RowArray | None, dA: NDArray[Any], out: NDArray[Any] | None, input_gradient: bool
+    ) -> tuple[Gradients, NDArray[Any] | None]:
+        """Return the gradient that dJ/dA gives, by layer or flat in `out`, and dJ/dX if it is asked for.
+
+        Without X the activations are those of this thread's last forward pass.
+
+        Raises
+        ------
+        StaleForwardError
+            If there are none, or the weights have changed since.
+        ValueError
+            If dA has another number of rows than they have.
+        """
+        with self.lock.turn, self.lock.lock:
+            if X is not None:
+                self.passes.forward(X, drops=False)
+            rows = self.passes.require_forward()
+            if len(dA) != rows:
+                raise ValueError(f"dA must have the {rows} rows of the last forward pass, got {len(dA)}")
+            dX = np.empty((rows, self.architecture.inputs), self.architecture.dtype) if input_gradient else None
+            return self._given_back(self.passes.backward(dA, dX), out), dX
+
+    def _given_back(self, vector: NDArray[Any], out: NDArray[Any] | None) -> Gradients:
+        """Return a vector in the layout of the parameter vector by layer, or flat in `out`."""
+        if out is None:
+            return self.parameters.unpack(vector)
+        self.parameters.flatten(vector, out)
+        return out
 
     def discard_training_buffers(self) -> None:
         """Free the memory that a fit takes beside the network. The next fit allocates it again."""
-        self.plans.discard("training")
+        self.plans.discard(TRAINING)
 
     def _prepare(self, job: FitJob, progress: Any) -> Plan:
         """Return the plan of a fit. Compile kernels on first use, and try the requested metrics."""
         progress.prepare()
-        plan = self.plans.get("training", job.batch_size)
+        plan = self.plans.get(TRAINING, job.batch_size)
         validation = job.validation
         if validation is not None:
             inference.prepare(self.plans, len(validation.samples.X))
@@ -335,20 +433,6 @@ class Engine:
         finally:
             if self.step == step:
                 self.names = before
-
-    @contextlib.contextmanager
-    def _outside_of_epochs(self) -> Iterator[None]:
-        """Count the steps inside the `with` block as steps, but do not change the current epoch."""
-        state = self.parameters.state
-        saved = type(state).from_buffer_copy(state)
-        try:
-            state.batch = 0
-            yield
-        except NonFiniteLossError as error:
-            raise NonFiniteLossError(error.epoch, 0, "this step") from None
-        finally:
-            saved.step = state.step
-            copy_record(state, saved)
 
     def _require_finite(self) -> None:
         if not self.parameters.are_finite():

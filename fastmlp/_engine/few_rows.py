@@ -13,6 +13,7 @@ from fastmlp._data.staging import point_to_inputs
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan import Plan
+from fastmlp._engine.purposes import PREDICTION
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.phases.predict import predict_region
@@ -81,7 +82,7 @@ class FewRowsPredictor:
     def _make_plan(self) -> None:
         """Allocate the buffers, and make the plan that points to them."""
         architecture = self._parameters.architecture
-        plan = Plan(self._parameters, "prediction", self.max_rows, threads=1)
+        plan = Plan(self._parameters, PREDICTION, self.max_rows, threads=1)
         inputs = aligned_zeros(self.max_rows * architecture.inputs, self._dtype).reshape(self.max_rows, -1)
         outputs = aligned_zeros(self.max_rows * architecture.outputs, self._dtype).reshape(self.max_rows, -1)
         point_to_inputs(plan.record, inputs)

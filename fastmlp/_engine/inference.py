@@ -19,12 +19,14 @@ from fastmlp._data.targets import Targets
 from fastmlp._data.weights import Weights, sum_weights
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.plan import Plan, Plans
+from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address
 from fastmlp.kernels.drivers.regions import region_parallel, region_serial
 from fastmlp.kernels.host import threads
+from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import MIN_WEIGHT_SUM, PANEL, STEP_ROW
-from fastmlp.kernels.phases.rows import input_deltas
+from fastmlp.kernels.phases.inputs import input_deltas_region, transposes_region
 
 PREDICT_ROWS = 256  # rows that a thread computes together through all layers
 GRADIENT_ROWS = 1024  # rows of which losses and gradients are computed at a time
@@ -35,8 +37,8 @@ _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 def prepare(plans: Plans, rows: int) -> None:
     """Make the plans, and load the kernels, for a loss and a prediction of `rows` rows."""
-    plans.get("gradients", _gradient_rows(plans, rows))
-    plans.get("prediction", _prediction_rows(plans, rows, None))
+    plans.get(LOSS, _gradient_rows(plans, rows))
+    plans.get(PREDICTION, _prediction_rows(plans, rows, None))
     for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
         driver.address(_INT64)
 
@@ -53,7 +55,7 @@ def predict(plans: Plans, X: RowArray, layer: int | None = None, batch_size: int
     index = len(architecture.layers) - 1 if layer is None else layer
     units = architecture.layers[index].units
     memory.require(len(X) * units * architecture.dtype.itemsize, *_PREDICTIONS)
-    plan = plans.get("prediction", _prediction_rows(plans, len(X), batch_size))
+    plan = plans.get(PREDICTION, _prediction_rows(plans, len(X), batch_size))
     out = np.empty((len(X), units), architecture.dtype)
     record = plan.record
     record.output_layer, record.output_stride = index, out.shape[1]
@@ -84,7 +86,7 @@ def loss(
 
     `out` (n, outputs) receives the output activations, with the bits of `predict`.
     """
-    plan = plans.get("gradients", _gradient_rows(plans, len(X)))
+    plan = plans.get(LOSS, _gradient_rows(plans, len(X)))
     plan.record.backward = 0
     mean = _mean_loss(plan, X, targets, weights, out)
     return mean + _penalties(plan)
@@ -97,7 +99,7 @@ def loss_and_gradient(
 
     The gradient is a buffer that the next call overwrites.
     """
-    plan = plans.get("gradients", _gradient_rows(plans, len(X)))
+    plan = plans.get(LOSS, _gradient_rows(plans, len(X)))
     plan.record.backward = 1
     gradient = plan.buffer("gradient")
     gradient[:] = 0
@@ -107,15 +109,13 @@ def loss_and_gradient(
 
 def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
     """Return the derivative of each output with respect to each input, (n, outputs, inputs)."""
-    parameters = plans.parameters
-    architecture = parameters.architecture
+    architecture = plans.parameters.architecture
     size = len(X) * architecture.outputs * architecture.inputs * architecture.dtype.itemsize
     memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
-    plan = plans.get("jacobian", _gradient_rows(plans, len(X)))
+    plan = plans.get(JACOBIAN, _gradient_rows(plans, len(X)))
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
-    plan.record.scale = 1.0
     plan.record.output_stride = result[:1].size
-    parameters.refresh_transposed()  # training does not update the transpose of the first layer's W
+    _run_alone(plan, transposes_region)
     for start, piece in kernel_ready_pieces(X, architecture.dtype, plan.rows):
         for output in range(architecture.outputs):
             seed = np.zeros((len(piece), architecture.outputs), architecture.dtype)  # dJ/dA: 1 at one output
@@ -125,7 +125,7 @@ def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
             plan.record.rows = len(piece)
             _run(plan, "rows_region", 0.0)
             plan.record.output = address(result[start:, output])
-            input_deltas.function_for(architecture.dtype)(plan.address)
+            _run_alone(plan, input_deltas_region)
     return result
 
 
@@ -195,6 +195,13 @@ def _penalties(plan: Plan) -> float:
 
 _STEP = np.zeros(STEP_ROW)  # the constants of a step, which an inference does not use
 _STEP_ADDRESS = address(_STEP)
+
+
+def _run_alone(plan: Plan, region: Kernel) -> None:
+    """Run a region on one thread."""
+    plan.record.threads = 1
+    code = region.address(plan.parameters.architecture.dtype)
+    region_serial.function_for(_INT64)(code, plan.address, _STEP_ADDRESS)
 
 
 def _run(plan: Plan, region: str, flops: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._engine.records import copy_record, new_record
+from fastmlp._engine.records import address_of, copy_record, new_record, new_records
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture, Layer
@@ -19,7 +19,9 @@ from fastmlp.initializers import Initializer
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.finite import not_finite
 from fastmlp.kernels.operations import random
+from fastmlp.kernels.operations.flat import flatten, transposes, unflatten
 from fastmlp.kernels.operations.orthogonal import draw_orthogonal, workspace_size
+from fastmlp.kernels.tables import Layer as LayerTable
 from fastmlp.kernels.tables import State
 
 Real = np.floating[Any]
@@ -54,6 +56,10 @@ class Parameters:
         The blocks of every W^T, which the delta recursion reads.
     slots : ndarray, shape (slots, size of weights)
         The values that the optimizer keeps for each parameter.
+    layers : records of `fastmlp.kernels.tables.Layer`
+        The sizes of each layer, and where its numbers lie. A plan completes a copy.
+    version : int
+        How often the weights have changed, so that results of older weights are known.
     state : record of `fastmlp.kernels.tables.State`
         Seed, counters, and the sums, data and batch size of the current epoch.
 
@@ -83,7 +89,9 @@ class Parameters:
         self.weights = aligned_zeros(self.size, dtype)
         self.transposed = aligned_zeros(sum(blocks), dtype)
         self.slots = aligned_zeros(len(optimizer.slots) * self.size, dtype).reshape(-1, self.size)
+        self.layers = self._layer_records()
         self._fill_slots()
+        self.version = 0
         self.state = new_record(State)
         self.state.seed = architecture.seed
 
@@ -111,6 +119,7 @@ class Parameters:
         """Copy a network that differs only in its seed. Nothing is allocated, so the copy cannot fail halfway."""
         for name in ("weights", "transposed", "slots"):
             getattr(self, name)[...] = getattr(other, name)
+        self.version += 1
         copy_record(self.state, other.state)
         self.architecture = other.architecture
 
@@ -144,13 +153,30 @@ class Parameters:
         memory.require(vector.nbytes, "a copy of the weights, or of as many numbers,")
         return [self._unpack_layer(vector, index, layer) for index, layer in enumerate(self.architecture.layers)]
 
+    def flatten(self, vector: NDArray[Real], out: NDArray[Real]) -> None:
+        """Write a vector of parameters or gradients to `out`, in the order of `Network.flat_weights`."""
+        flatten.function_for(out.dtype)(address_of(self.layers), len(self.layers), address(out), address(vector))
+
+    def unflatten(self, flat: NDArray[Real], vector: NDArray[Real]) -> None:
+        """Write a flat vector to a vector of parameters or gradients; the padding of inputs is not written."""
+        unflatten.function_for(flat.dtype)(address_of(self.layers), len(self.layers), address(vector), address(flat))
+
     def refresh_transposed(self) -> None:
-        """Write every W^T from its W."""
-        for index in range(len(self.architecture.layers)):
-            blocks = self._blocks_of(self.weights, index)
-            start = self.w_offsets[index]
-            swapped = blocks.transpose(1, 0, 3, 2)
-            self.transposed[start : start + blocks.size].reshape(swapped.shape)[:] = swapped
+        """Write every W^T from its W, after a change of the weights."""
+        self.version += 1
+        write = transposes.function_for(self.weights.dtype)
+        write(address_of(self.layers), len(self.layers), address(self.weights))
+
+    def _layer_records(self) -> Any:
+        """Return a record of each layer, with its sizes and where its numbers lie."""
+        layers = self.architecture.layers
+        records, transposed = new_records(LayerTable, len(layers)), address(self.transposed)
+        for index, (layer, row) in enumerate(zip(layers, records, strict=True)):
+            row.inputs, row.units = layer.inputs, layer.units
+            row.input_panels, row.unit_panels = panels(layer.inputs), panels(layer.units)
+            row.w, row.b, row.uses_bias = self.w_offsets[index], self.b_offsets[index], layer.use_bias
+            row.wt = transposed + row.w * self.weights.itemsize
+        return records
 
     def _draw(self, initializer: Initializer, index: int, purpose: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Return the initial values of one layer's W or b."""

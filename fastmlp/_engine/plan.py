@@ -11,20 +11,21 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fastmlp._engine.parameters import Parameters, panels
+from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan_buffers import (
     BufferSizes,
-    Purpose,
     blocking_for,
     buffer_sizes,
     bytes_of,
     capacity_for,
     kernels_of,
+    limits_norm,
     memory_message,
     saves_derivatives,
 )
-from fastmlp._engine.records import address_of, new_record, new_records
-from fastmlp._engine.step_plan import phases_of_step
+from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
+from fastmlp._engine.records import address_of, copy_record, new_record, new_records
+from fastmlp._engine.step_plan import Program, phases_of
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
@@ -32,10 +33,11 @@ from fastmlp.architecture import Architecture
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.host.threads import available
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, output_seed
+from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, given_gradient
 from fastmlp.kernels.operations.optimizers import UPDATES
 from fastmlp.kernels.operations.user_functions import loss_kernel
 from fastmlp.kernels.phases.blocks import product
+from fastmlp.kernels.phases.epoch import restore_region
 from fastmlp.kernels.phases.forward import row_products
 from fastmlp.kernels.phases.gradients import gradients_region
 from fastmlp.kernels.phases.groups import group_products
@@ -58,8 +60,8 @@ class Plan:
     ----------
     parameters : Parameters
         The network's memory, which the plan points into.
-    purpose : {"training", "gradients", "jacobian", "prediction"}
-        The use of the plan, see `fastmlp._engine.plan_buffers.Purpose`.
+    purpose : Purpose
+        The use of the plan.
     rows : int
         The maximum number of rows at a time: of a batch, or of a prediction by one thread.
     threads : int
@@ -93,6 +95,8 @@ class Plan:
         self.address = address_of(self.record)
         self._layers = new_records(LayerTable, len(architecture.layers))
         self._snapshot_state = new_record(State)
+        self._phases: dict[tuple[Program, bool], Any] = {}
+        self._used: tuple[Program, bool] | None = None
         numbers = (len(architecture.layers) + 1) * MAX_PARAMETERS  # a row for each layer, and one for the loss
         self._numbers = aligned_zeros(numbers, float).reshape(-1, MAX_PARAMETERS)
         self._tuners: dict[str, ThreadTuner] = {}
@@ -131,14 +135,25 @@ class Plan:
             known = self._tuners[region] = ThreadTuner(threads, rows)
         return known
 
-    def set_parallel(self, parallel: bool) -> None:
-        """Divide the phases of the next steps among all threads, or leave them to one."""
-        self.record.threads = self.threads if parallel else 1
-        self.record.phases = address_of(self._phases[parallel])
+    def use(self, program: Program, parallel: bool) -> None:
+        """Run the phases of a program in the next calls of a driver, divided among all threads or left to one."""
+        key = program, parallel
+        if key == self._used:
+            return
+        record, self._used = self.record, None
+        record.threads = self.threads if parallel else 1
+        record.forward, record.backward = program not in ("backward", "input_gradient"), program != "forward"
+        record.writes_output, record.loss = program == "forward", 0 if program == "forward" else self._loss_address
+        if key not in self._phases:
+            self._phases[key] = self._phase_table(program, parallel)
+        record.phases, self._used = address_of(self._phases[key]), key
+
+    def restore_snapshot(self) -> None:
+        """Write the parameters and slots of the snapshot into the network."""
+        restore_region.function_for(self.parameters.architecture.dtype)(self.address, None, 0)
 
     def _fill_sizes(self, architecture: Architecture, averages_penalties: bool) -> None:
-        parameters, record = self.parameters, self.record
-        training = self.purpose == "training"
+        parameters, record, purpose = self.parameters, self.record, self.purpose
         record.layer_count = len(architecture.layers)
         record.output_layer = record.layer_count - 1
         record.capacity, record.batch_size, record.threads = self.capacity, self.rows, self.threads
@@ -147,9 +162,9 @@ class Plan:
         record.slot_count = len(parameters.slots)
         row = tuning(architecture.dtype.name)
         record.product_inputs, record.product_rows = row.product_inputs, row.product_rows
-        record.backward = self.purpose != "prediction"
-        record.accumulates = not training
-        record.clips_norm = training and architecture.optimizer.global_clipnorm is not None
+        record.forward, record.backward, record.drops = 1, purpose.backward, purpose.drops
+        record.accumulates = not purpose.runs_phases
+        record.clips_norm, record.clip_factor = limits_norm(architecture, purpose), 1.0
         record.penalised, record.averages_penalties = architecture.penalised, averages_penalties
 
     def _allocate(self, sizes: BufferSizes) -> None:
@@ -161,27 +176,25 @@ class Plan:
                 setattr(record, name, address(self._buffers[name]))
         record.scratch_stride = sizes["scratch"][0] // self.threads
         record.layers = address_of(self._layers)
-        record.state, record.snapshot_state = address_of(parameters.state), address_of(self._snapshot_state)
+        record.state = record.network_state = address_of(parameters.state)
+        record.snapshot_state = address_of(self._snapshot_state)
         record.weights, record.slots = address(parameters.weights), address(parameters.slots)
 
     def _fill_layers(self, architecture: Architecture) -> None:
-        """Write the sizes of every layer, and the addresses of A, with dropout g(Z) and D, and saved derivatives."""
+        """Write what every layer does, and the addresses of A, with dropout g(Z) and D, and saved derivatives."""
         itemsize = architecture.dtype.itemsize
         activations = address(self._buffers["activations"])
         deltas = address(self._buffers["deltas"]) if "deltas" in self._buffers else 0
-        transposed, below = address(self.parameters.transposed), self.record.inputs
-        for index, (layer, row) in enumerate(zip(architecture.layers, self._layers, strict=True)):
-            size = panels(layer.units) * self.capacity * PANEL * itemsize
-            row.inputs, row.units = layer.inputs, layer.units
-            row.input_panels, row.unit_panels = panels(layer.inputs), panels(layer.units)
-            row.w, row.b = self.parameters.w_offsets[index], self.parameters.b_offsets[index]
-            row.wt = transposed + row.w * itemsize
-            row.mixes_units, row.uses_bias = layer.activation.mixes_units, layer.use_bias
+        copy_record(self._layers, self.parameters.layers)
+        below = self.record.inputs
+        for layer, row in zip(architecture.layers, self._layers, strict=True):
+            size = row.unit_panels * self.capacity * PANEL * itemsize
+            row.mixes_units = layer.activation.mixes_units
             row.dropout, row.l1, row.l2 = layer.dropout, layer.l1, layer.l2
             row.below = below
             row.a = row.g = below = activations
             activations += size
-            if layer.dropout and self.purpose == "training":
+            if layer.dropout and self.purpose.drops:
                 row.g, row.mask = activations, activations + size
                 activations += 2 * size
             if saves_derivatives(layer, self.purpose):
@@ -193,32 +206,32 @@ class Plan:
 
     def _fill_kernels(self, architecture: Architecture) -> None:
         dtype, record, purpose = architecture.dtype, self.record, self.purpose
-        exact = architecture.exact_pair and purpose in ("training", "gradients")
+        exact = architecture.exact_pair and purpose.backward and not purpose.takes_gradient
         self._fill_activations(architecture, exact)
-        if purpose == "prediction" or self.rows == 1:
+        if purpose is PREDICTION or self.rows == 1:
             record.row_product = row_products.address(dtype)
-        if purpose == "prediction":
+        if purpose is PREDICTION:
             record.rows_region = predict_region.address(dtype)
             return
         record.rows_region = rows_region.address(dtype)
-        record.loss = self._loss(architecture, exact).address(dtype)
+        self._loss_address = record.loss = self._loss(architecture, exact).address(dtype)
         record.loss_parameters = self._write_numbers(-1, architecture.loss.parameters)
         optimizer = architecture.optimizer
-        value, norm = (purpose == "training" and limit for limit in (optimizer.clipvalue, optimizer.global_clipnorm))
+        value, norm = (purpose.updates and limit for limit in (optimizer.clipvalue, optimizer.global_clipnorm))
         record.clip_value, record.clip_norm = value or math.inf, norm or math.inf
-        if purpose == "jacobian":
+        if purpose is JACOBIAN:
             return
-        update = UPDATES[optimizer.kernel]
         record.product = product.address(dtype)
-        if tuning(dtype.name).weaves_updates:
-            record.product_update = update.product_update.address(dtype)
-        record.update = update.update.address(dtype)
+        if purpose.updates:
+            update = UPDATES[optimizer.kernel]
+            record.update = update.update.address(dtype)
+            record.restore = restore_region.address(dtype)
+            if tuning(dtype.name).weaves_updates:
+                record.product_update = update.product_update.address(dtype)
         if self.blocking.groups:
             record.group_products = group_products.address(dtype)
-        if purpose == "gradients":
+        if purpose is LOSS:
             record.gradients_region = gradients_region.address(dtype)
-        if purpose == "training":
-            self._phases = {parallel: self._phase_table(parallel) for parallel in {False, self.threads > 1}}
 
     def _fill_activations(self, architecture: Architecture, exact: bool) -> None:
         """Write the kernels of every layer, except of the last in an exact pair, whose loss reads Z."""
@@ -228,17 +241,17 @@ class Plan:
             row.threshold = kernels.threshold
             row.parameters = self._write_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
-                if self.purpose == "gradients" and kernels.forward:  # a training plan writes no outputs
+                if self.purpose is LOSS and kernels.forward:  # a training plan writes no outputs
                     self.record.output_forward = kernels.forward.address(dtype)
                 continue
             forward = kernels.forward_saving if saves_derivatives(layer, self.purpose) else kernels.forward
             row.forward = forward.address(dtype) if forward else 0
-            if self.purpose != "prediction" and kernels.derivative:
+            if self.purpose.backward and kernels.derivative:
                 row.derivative = kernels.derivative.address(dtype)
 
     def _loss(self, architecture: Architecture, exact: bool) -> Kernel:
-        if self.purpose == "jacobian":
-            return output_seed
+        if self.purpose.takes_gradient:
+            return given_gradient
         loss = architecture.loss
         if isinstance(loss, OwnLoss):
             return loss_kernel(loss.name, loss.value, loss.gradient)
@@ -249,10 +262,10 @@ class Plan:
         self._numbers[row, : len(values)] = values
         return address(self._numbers[row])
 
-    def _phase_table(self, parallel: bool) -> Any:
-        """Return the table of phases, serial or parallel."""
+    def _phase_table(self, program: Program, parallel: bool) -> Any:
+        """Return the table of a program's phases, serial or parallel."""
         architecture = self.parameters.architecture
-        phases = phases_of_step(architecture, self.threads if parallel else 1, self.blocking.groups > 0)
+        phases = phases_of(program, architecture, self.threads if parallel else 1, self.blocking.groups > 0)
         table = new_records(PhaseTable, len(phases))
         for row, phase in zip(table, phases, strict=True):
             row.region = phase.region.address(architecture.dtype)
@@ -296,5 +309,9 @@ class Plans:
         threads = self.thread_count()
         if plan is None or not plan.fits(rows, threads):
             self.discard(purpose)  # frees its memory before the new plan allocates
-            plan = self._plans[purpose] = Plan(self.parameters, purpose, rows, threads, self.averages_penalties)
+            plan = self._plans[purpose] = self.make(purpose, rows)
         return plan
+
+    def make(self, purpose: Purpose, rows: int) -> Plan:
+        """Return a new plan for at most `rows` rows at a time, which belongs to the caller."""
+        return Plan(self.parameters, purpose, rows, self.thread_count(), self.averages_penalties)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from fastmlp._engine.parameters import panels
+from fastmlp._engine.purposes import TRAINING, Purpose
 from fastmlp._engine.step_plan import CHUNK_ROWS, RowBlocking, row_blocking
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
@@ -14,13 +15,6 @@ from fastmlp.kernels.layout import BLOCK, PANEL, TEAM_CLAIMS, TEAM_LINE, WORK
 from fastmlp.kernels.operations.activations import ACTIVATIONS, ActivationKernels
 from fastmlp.kernels.operations.losses import SCRATCH_LANES, SCRATCH_MATRICES
 from fastmlp.kernels.operations.user_functions import activation_kernels
-
-Purpose = Literal["training", "gradients", "jacobian", "prediction"]
-"""The use of a plan.
-
-"training" computes steps, with dropout and updates. "gradients" computes losses and sums gradients, without both.
-"jacobian" runs the backward pass from an output in place of the loss. "prediction" runs the forward pass only.
-"""
 
 BufferSizes = dict[str, tuple[int, Any]]
 """From the field of the plan that points to a buffer to its number of elements and dtype."""
@@ -42,19 +36,20 @@ def buffer_sizes(
         "inputs": (panels(architecture.inputs) * stride, dtype),
         "activations": (sum(_copies(layer, purpose) * panels(layer.units) for layer in layers) * stride, dtype),
     }
-    if purpose != "prediction":
+    if purpose.backward:
         sizes["deltas"] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
         sizes["targets"] = (panels(architecture.outputs) * stride, dtype)
         sizes["row_weights"] = (capacity, np.float64)  # float64: their mean must not depend on their scale
         sizes["row_losses"] = (panels(rows) * PANEL, np.float64)
         sizes["block_penalties"] = (blocks, np.float64)
-    clips_norm = purpose == "training" and architecture.optimizer.global_clipnorm is not None
-    if purpose == "gradients" or clips_norm:
+    clips_norm = limits_norm(architecture, purpose)
+    if purpose.stores_gradient or clips_norm:
         sizes["gradient"] = (parameter_count, dtype)
     if clips_norm:
         sizes["block_squares"] = (blocks, np.float64)
-    if purpose == "training":
+    if purpose.updates:
         sizes["snapshot"] = (parameter_count * (1 + len(architecture.optimizer.slots)), dtype)
+    if purpose.runs_phases:
         sizes["team"] = (TEAM_CLAIMS + threads * TEAM_LINE, np.int64)
     if blocking.groups:
         sizes["group_gradients"] = (blocking.groups * parameter_count, dtype)
@@ -68,27 +63,29 @@ def bytes_of(sizes: BufferSizes) -> int:
 
 def memory_message(purpose: Purpose, rows: int) -> tuple[str, str]:
     """Return the subject and the advice of a MemoryError about the buffers of a plan."""
-    if purpose == "training":
-        kept = "a copy of the network, to undo an epoch, and what its layers make of a batch"
-        return f"a fit in batches of {rows:,} rows ({kept})", "a smaller batch_size or narrower layers would take less"
-    questions = {"gradients": "a loss", "jacobian": "gradients of the inputs", "prediction": "a prediction"}
-    return f"{questions[purpose]} (what the layers make of {rows:,} rows)", "narrower layers would take less"
+    fewer_rows = {TRAINING: "a smaller batch_size or "}.get(purpose, "fewer rows or " if purpose.runs_phases else "")
+    return purpose.subject.format(rows=rows), f"{fewer_rows}narrower layers would take less"
 
 
 def blocking_for(architecture: Architecture, purpose: Purpose, rows: int) -> RowBlocking:
-    """Return the blocking of rows for a purpose. Only training groups rows."""
-    return row_blocking(architecture, rows) if purpose == "training" else RowBlocking(0, CHUNK_ROWS)
+    """Return the blocking of rows for a purpose."""
+    return row_blocking(architecture, rows) if purpose.groups_rows else RowBlocking(0, CHUNK_ROWS)
+
+
+def limits_norm(architecture: Architecture, purpose: Purpose) -> bool:
+    """Return whether a plan limits the norm of the gradient."""
+    return purpose.updates and architecture.optimizer.global_clipnorm is not None
 
 
 def capacity_for(blocking: RowBlocking, purpose: Purpose, rows: int, threads: int) -> int:
     """Return the number of rows of each buffer: all rows of a batch, or for each thread the rows of one chunk."""
-    per_thread = purpose == "prediction" or blocking.groups > 0
+    per_thread = not purpose.backward or blocking.groups > 0
     return panels(blocking.chunk_rows if blocking.groups else rows) * PANEL * (threads if per_thread else 1)
 
 
 def saves_derivatives(layer: Layer, purpose: Purpose) -> bool:
     """Return whether the forward pass saves g'(Z), because it does not follow from g(Z)."""
-    return purpose != "prediction" and kernels_of(layer.activation).forward_saving is not None
+    return purpose.backward and kernels_of(layer.activation).forward_saving is not None
 
 
 def kernels_of(activation: Activation) -> ActivationKernels:
@@ -100,5 +97,5 @@ def kernels_of(activation: Activation) -> ActivationKernels:
 
 def _copies(layer: Layer, purpose: Purpose) -> int:
     """Return how many matrices of its shape a layer stores: A, with dropout g(Z) and D, and saved derivatives."""
-    dropped = 2 if layer.dropout and purpose == "training" else 0
+    dropped = 2 if layer.dropout and purpose.drops else 0
     return 1 + dropped + saves_derivatives(layer, purpose)

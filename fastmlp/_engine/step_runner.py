@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._data.batch_source import BatchSource
-from fastmlp._engine.flops import SERIAL_FLOPS, step_flops
+from fastmlp._engine.flops import step_flops
 from fastmlp._engine.plan import Plan
+from fastmlp._engine.program_runner import ProgramRunner
 from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.kernels.drivers.team import team_worker, train_parallel, train_serial
-from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.annotations import structure_of
 from fastmlp.kernels.layout import DECAY, STEP_ROW
 from fastmlp.kernels.tables import Result
@@ -25,8 +24,7 @@ from fastmlp.optimizers import Optimizer
 MAX_STEPS = 4096  # steps of one call, so that the tables of constants and results are small
 FLOPS_PER_SECOND = 5e10  # a guess, for the length of the first call
 
-_INT64 = np.dtype(np.int64)
-_RESULT = np.dtype(structure_of(Result))
+RESULT = np.dtype(structure_of(Result))
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -56,7 +54,7 @@ class StepConstants:
     def __init__(self, optimizer: Optimizer) -> None:
         self.table = aligned_zeros(2 * MAX_STEPS * STEP_ROW, np.float64).reshape(-1, STEP_ROW)
         self.address = address(self.table)
-        self.results: NDArray[Any] = aligned_zeros(MAX_STEPS * _RESULT.itemsize, np.uint8).view(_RESULT)
+        self.results: NDArray[Any] = aligned_zeros(MAX_STEPS * RESULT.itemsize, np.uint8).view(RESULT)
         self.results_address = address(self.results)
         self.use(optimizer)
 
@@ -84,7 +82,7 @@ class StepConstants:
         return self.address + (step - self.first) * STEP_ROW * 8
 
 
-class StepRunner:
+class StepRunner(ProgramRunner):
     """Run training steps on one plan and one source of batches.
 
     Parameters
@@ -109,18 +107,12 @@ class StepRunner:
         release_signals: Callable[..., Any],
         update: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self.plan, self.feed, self.constants = plan, feed, constants
+        flops = step_flops(plan.parameters.architecture, feed.batch_size)
+        super().__init__(plan, "step", feed.batch_size, flops)
+        self.feed, self.constants, self.parameters = feed, constants, plan.parameters
         self._release_signals, self.update = release_signals, update
-        self.parameters = plan.parameters
-        flops = step_flops(self.parameters.architecture, feed.batch_size)
-        max_threads = plan.threads if flops > SERIAL_FLOPS else 1
-        self.tuner = plan.tuner("training", max_threads, feed.batch_size)
         self.tuner.begin_fit()
         self.seconds = flops / FLOPS_PER_SECOND  # of a step
-        self._drivers = {False: train_serial.function_for(_INT64)}
-        if max_threads > 1:
-            self._drivers[True] = train_parallel.function_for(_INT64)
-            plan.record.worker = team_worker.address(_INT64)
         self.results: NDArray[Any] = constants.results  # of the latest call
         self.done = 0  # steps of the latest call
 
@@ -156,6 +148,7 @@ class StepRunner:
     def _advance(self, count: int) -> None:
         """Choose the driver of `count` steps, run them, and record their time and their number."""
         is_trial, parallel = self._choose()
+        self.parameters.version += 1
         before = self.parameters.state.step
         constants = self.constants
         arguments = (self.plan.address, constants.address_of(before + 1, count), constants.results_address, count)
@@ -166,19 +159,6 @@ class StepRunner:
         self._account(parallel, is_trial, seconds)
         if self.done < count or self.plan.record.not_finite:
             self._fail()
-
-    def _choose(self) -> tuple[bool, bool]:
-        """Return whether the next call is a trial, and whether it is parallel."""
-        return self.tuner.trial(), self.tuner.parallel() and threads.available(self.plan.threads) > 1
-
-    def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> None:
-        """Call the serial or the parallel driver."""
-        self.plan.set_parallel(parallel)
-        if not parallel:
-            self._drivers[False](*arguments)
-            return
-        with threads.limited_to(self.plan.threads):
-            self._drivers[True](*arguments)
 
     def _account(self, parallel: bool, is_trial: bool, seconds: float) -> None:
         """Record the time of the call, in the tuner and as the expected time of the next steps."""
@@ -204,12 +184,8 @@ class StepRunner:
 
     def _restore(self) -> None:
         """Restore the snapshot, which was made as the epoch began, or as this fit began within the epoch."""
-        parameters, saved = self.parameters, self.plan.snapshot_state
-        snapshot = self.plan.buffer("snapshot")
-        parameters.weights[:] = snapshot[: parameters.size]
-        parameters.slots[:] = snapshot[parameters.size :].reshape(parameters.slots.shape)
-        parameters.refresh_transposed()
-        state = parameters.state
+        self.plan.restore_snapshot()
+        saved, state = self.plan.snapshot_state, self.parameters.state
         state.epoch, state.batch, state.step = saved.epoch, saved.batch, saved.step
         state.loss_sum, state.weight_sum, state.penalty_sum = saved.loss_sum, saved.weight_sum, saved.penalty_sum
         self.plan.record.epoch_ready = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import types
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -19,6 +20,7 @@ class NetworkLock:
     - A reader runs inside `with access.turn, access.lock:`, in this order.
     - A fit runs inside `with access.fit():` and makes every update of the weights inside `with access.update():`.
     - Any other change runs inside `with access.change():`.
+    - A call of a kernel that makes a whole step runs like a reader, after `access.require_no_fit()`.
 
     A fit claims the network for its whole length, but holds `lock` only during its updates. So other threads can read
     the network between two updates, and a callback can wait for such threads.
@@ -31,17 +33,22 @@ class NetworkLock:
     cannot strike between the acquisition and the `with` block. The methods are written in Python: their callers hold
     signals back (`fastmlp.kernels.host.interrupts`).
 
+    Parameters
+    ----------
+    state : object, optional
+        Its attribute `updating` is 1 while the weights may be those of no whole step. Kernels may set it, too.
+
     Attributes
     ----------
     turn, lock : context manager
         Reentrant locks; after a fork in the middle of an update, objects that refuse to be entered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, state: Any = None) -> None:
         self.turn: AbstractContextManager[Any] = threading.RLock()
         self.lock: AbstractContextManager[Any] = threading.RLock()
         self._fitting_thread: int | None = None
-        self._updating = False  # True while the weights may be those of no finished step
+        self._state = types.SimpleNamespace(updating=0) if state is None else state
         _instances.add(self)
 
     @contextlib.contextmanager
@@ -53,9 +60,9 @@ class NetworkLock:
         RuntimeError
             If the network is being fitted already.
         """
-        self._require_no_fit()
+        self.require_no_fit()
         with self.turn, self.lock:
-            self._require_no_fit()
+            self.require_no_fit()
             self._fitting_thread = threading.get_ident()
         try:
             yield
@@ -72,11 +79,11 @@ class NetworkLock:
         with self.turn:
             pass
         with self.lock:
-            self._updating = True
+            self._state.updating = 1
             try:
                 yield
             finally:
-                self._updating = False
+                self._state.updating = 0
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -88,9 +95,9 @@ class NetworkLock:
             If another thread is fitting the network.
         """
         this_thread = threading.get_ident()
-        self._require_no_fit(except_by=this_thread)
+        self.require_no_fit(except_by=this_thread)
         with self.turn, self.lock:
-            self._require_no_fit(except_by=this_thread)
+            self.require_no_fit(except_by=this_thread)
             before, self._fitting_thread = self._fitting_thread, this_thread
             try:
                 with self.update():
@@ -98,7 +105,8 @@ class NetworkLock:
             finally:
                 self._fitting_thread = before
 
-    def _require_no_fit(self, except_by: int | None = None) -> None:
+    def require_no_fit(self, except_by: int | None = None) -> None:
+        """Raise RuntimeError if a thread, other than `except_by`, is fitting the network."""
         if self._fitting_thread in (None, except_by):
             return
         if self._fitting_thread == threading.get_ident():
@@ -116,9 +124,9 @@ class NetworkLock:
             return
         if self._fitting_thread not in (None, threading.get_ident()):
             self._fitting_thread = None
-            if self._updating:
-                self.lock = self.turn = _RefusingLock()
-                return
+        if self._state.updating:
+            self.lock = self.turn = _RefusingLock()
+            return
         if not _is_available(self.lock):
             self.lock = threading.RLock()
         if not _is_available(self.turn):

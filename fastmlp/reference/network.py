@@ -283,13 +283,21 @@ class Network:
     def _gradients(self, trace: Trace, y: Array, weights: NDArray[np.float64]) -> Parameters:
         """Return (dW, db) of every layer, the derivatives of J: the weighted mean of the losses plus the penalties."""
         share = weights / (weights.sum() or 1.0)
-        deltas = self._backward(self._output_delta(trace, y) * share[:, None].astype(y.dtype), trace)
+        return self._gradients_below(self._output_delta(trace, y) * share[:, None].astype(y.dtype), trace)[0]
+
+    def _gradients_below(self, delta: Array, trace: Trace) -> tuple[Parameters, Array]:
+        """Return (dW, db) of every layer, penalties included, and dJ/dX, given delta of the last layer."""
+        deltas = self._backward(delta, trace)
         gradients: Parameters = []
         for layer, W, b, A, delta in zip(self.architecture.layers, self.W, self.b, trace.A[:-1], deltas, strict=True):
             dW = A.T @ delta + losses.penalty_gradient(W, layer.l1, layer.l2)
             db = None if b is None else delta.sum(axis=0)
             gradients.append((dW, db))
-        return gradients
+        return gradients, deltas[0] @ self.W[0].T
+
+    def backward(self, trace: Trace, dA: Array) -> tuple[Parameters, Array]:
+        """Return (dW, db) of every layer, penalties included, and dJ/dX, for any J, given dJ/dA (n, outputs)."""
+        return self._gradients_below(self._through_activation(-1, dA, trace), trace)
 
     def _through_activation(self, l: int, dA: Array, trace: Trace) -> Array:
         """Return `delta = dA o g'(Z)` of layer l."""
@@ -543,14 +551,18 @@ class Network:
 
     def _step(self, X: Array, y: Array, weights: NDArray[np.float64]) -> tuple[Array, float]:
         """Do one step of the optimizer; return the losses of the samples (n,) and the penalty from before the step."""
-        self.step += 1
-        trace = self.forward(X, self.step)
+        trace = self.forward(X, self.step + 1)
         sample_losses, penalty = self.losses(trace, y), self.penalty()
-        optimizer = self.architecture.optimizer
-        gradients = clip_gradients(optimizer, flat(self._gradients(trace, y, weights)))
-        for w, g, slots in zip(self._parameters(), gradients, self._slots, strict=True):
-            update(optimizer, w, g, slots, self.step)
+        self.apply_gradients(self._gradients(trace, y, weights))
         return sample_losses, penalty
+
+    def apply_gradients(self, gradients: Parameters) -> None:
+        """Do one step of the optimizer with (dW, db) of every layer, without adding penalties."""
+        self.step += 1
+        optimizer = self.architecture.optimizer
+        clipped = clip_gradients(optimizer, flat(gradients))
+        for w, g, slots in zip(self._parameters(), clipped, self._slots, strict=True):
+            update(optimizer, w, g, slots, self.step)
 
     def _stream(self, purpose: int, counter: int = 0) -> int:
         """Return the key of the random numbers for this purpose."""

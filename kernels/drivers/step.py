@@ -18,6 +18,7 @@ from fastmlp.kernels.tables import (
     BEGIN_EPOCH,
     CHECK_PHASE,
     CHOOSE_FACTOR,
+    END_CALL,
     END_EPOCH,
     END_STEP,
     FIRST_PHASE,
@@ -54,6 +55,8 @@ def next_phase(plan: Plan, results: Records[Result], count: int) -> bool:
         return next_step(plan, count)
     if then == END_EPOCH:
         return plan.not_finite == 0 and next_step(plan, count)
+    if then == END_CALL:
+        return False
     if then == TAKE_LOSSES and not take_losses(plan, results[plan.steps_done]):
         return False
     if then == CHOOSE_FACTOR:

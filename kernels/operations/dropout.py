@@ -29,18 +29,21 @@ def keep_threshold(rate: float) -> int:
 
 @inline
 def drop_out(plan: Plan, index: int, from_panel: int, to_panel: int, start: int, first: int, rows: int) -> None:
-    """Compute `A = D o g(Z)`, where the layer has dropout: D is drawn for (step, layer) at (row of the batch, unit)."""
+    """Compute `A = D o g(Z)`, where the layer has dropout: D is drawn for (step, layer) at (row of the batch, unit).
+
+    D is 1 where the plan does not drop.
+    """
     layer = plan.layers[index]
     if not exists(layer.mask):
         return
-    state = plan.state[0]
+    state, rate = plan.state[0], layer.dropout if plan.drops != 0 else 0.0
     stream = key(state.seed, DROPOUT_DRAW, state.step + 1, index)
-    scale = real_like(1.0 / (1.0 - layer.dropout), plan.weights)
+    scale = real_like(1.0 / (1.0 - rate), plan.weights)
     for panel in range(from_panel, to_panel):
         place = (panel * plan.capacity + first) * PANEL
         a, mask, g = offset(layer.a, place), offset(layer.mask, place), offset(layer.g, place)
         element = start * layer.units + panel * PANEL
-        drop_panel(a, mask, g, rows, layer.units, stream, element, keep_threshold(layer.dropout), scale)
+        drop_panel(a, mask, g, rows, layer.units, stream, element, keep_threshold(rate), scale)
 
 
 # A number takes 0.23 ns in float32, 0.25 in float64, and 0.55 with vectors of 32 bytes. A loop over `uniform`, which

@@ -143,9 +143,14 @@ def operands(plan: Plan, index: int, inputs: int, panel: int, row: int) -> tuple
 
 @inline
 def write_transposed(plan: Plan, index: int, block: int) -> None:
-    """Write the transpose of a block. The first layer has none, since training does not need delta of the input."""
-    if index == 0:
-        return
+    """Write the transpose of a block after its update. The first layer's is not read by a step, and so not written."""
+    if index > 0:
+        transpose_block(plan, index, block)
+
+
+@inline
+def transpose_block(plan: Plan, index: int, block: int) -> None:
+    """Write the transpose of a block."""
     layer = plan.layers[index]
     panel, inputs = panels_of_block(layer, block)
     out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)

@@ -7,6 +7,7 @@ from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.micro.finite import count_not_finite
 from fastmlp.kernels.micro.panels import copy_past_caches
 from fastmlp.kernels.operations.random import SHUFFLE_DRAW, key, shuffle
+from fastmlp.kernels.phases.blocks import write_transposed
 from fastmlp.kernels.phases.forward import share
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.pointers import exists, offset
@@ -30,6 +31,20 @@ def snapshot_region(plan: Plan, step: Floats, thread: int) -> None:
     copy_past_caches(offset(plan.snapshot, first), offset(plan.weights, first), last - first)
     first, last = share(plan.slot_count * plan.parameter_count, thread, plan.threads)
     copy_past_caches(offset(slots, first), offset(plan.slots, first), last - first)
+
+
+@kernel()
+def restore_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Write the snapshot of the parameters and slots back, and every transpose that a step reads, on one thread."""
+    slots = offset(plan.snapshot, plan.parameter_count)
+    for i in range(plan.parameter_count):
+        plan.weights[i] = plan.snapshot[i]
+    for i in range(plan.slot_count * plan.parameter_count):
+        plan.slots[i] = slots[i]
+    for index in range(plan.layer_count):
+        layer = plan.layers[index]
+        for block in range(layer.unit_panels * layer.input_panels):
+            write_transposed(plan, index, block)
 
 
 @inline

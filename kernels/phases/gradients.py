@@ -1,4 +1,4 @@
-"""Gradients that are stored whole: for a caller that requests them, or for a step that clips their norm first."""
+"""Gradients that are stored whole: for a caller that requests or gives them, or for a step that clips their norm."""
 
 from __future__ import annotations
 
@@ -35,6 +35,17 @@ def gradients_region(plan: Plan, step: Floats, thread: int) -> None:
             write_gradient(plan, index, block, before, scratch)
         before += count
     restore_denormals(control)
+
+
+@kernel()
+def squares_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Store the sums of the squares of one thread's share of the gradient buffer, block by block."""
+    before = 0
+    for index in range(plan.layer_count):
+        first, last, count = share_of_blocks(plan, index, thread)
+        for block in range(first, last):
+            store_squares(plan, index, block, before)
+        before += count
 
 
 @kernel()

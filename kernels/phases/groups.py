@@ -50,23 +50,34 @@ def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals
 @kernel()
 def groups_region(plan: Plan, step: Floats, thread: int) -> None:
     """Sum the groups' gradients of one thread's share of the weight blocks, add penalties, and update."""
-    control = flush_denormals()
     scratch = scratch_of(plan, thread)
     load_constants(scratch, step)
+    add_groups_of_share(plan, thread, scratch, False)
+
+
+@kernel()
+def sum_groups_region(plan: Plan, step: Floats, thread: int) -> None:
+    """Sum the groups' gradients of one thread's share of the weight blocks, add penalties, and update nothing."""
+    add_groups_of_share(plan, thread, scratch_of(plan, thread), True)
+
+
+@inline
+def add_groups_of_share(plan: Plan, thread: int, scratch: Reals, stores_gradient: bool) -> None:
+    """Sum the groups' gradients of one thread's share of the blocks, and store the sums or update the blocks."""
+    control = flush_denormals()
     before = 0
     for index in range(plan.layer_count):
         first, last, count = share_of_blocks(plan, index, thread)
         for block in range(first, last):
-            add_groups(plan, index, block, before, scratch)
+            add_groups(plan, index, block, before, scratch, stores_gradient)
         before += count
     restore_denormals(control)
 
 
 @inline
-def add_groups(plan: Plan, index: int, block: int, before: int, scratch: Reals) -> None:
-    """Sum a block's gradients over the groups. Update the block, unless the norm of the whole gradient comes first."""
+def add_groups(plan: Plan, index: int, block: int, before: int, scratch: Reals, stores_gradient: bool) -> None:
+    """Sum a block's gradients over the groups, and store the sum in the gradient buffer or update the block by it."""
     layer = plan.layers[index]
-    stores_gradient = plan.clips_norm != 0
     panel, inputs = panels_of_block(layer, block)
     place = layer.w + block * BLOCK
     gradient = offset(plan.gradient, place) if stores_gradient else offset(scratch, WORK)
@@ -83,7 +94,7 @@ def add_groups(plan: Plan, index: int, block: int, before: int, scratch: Reals) 
         sum_of_groups(plan, place, PANEL, db)
         if not stores_gradient:
             update_parameters(plan, place, PANEL, 1, db, offset(scratch, BIAS_CONSTANTS))
-    if stores_gradient:
+    if plan.clips_norm != 0:
         store_squares(plan, index, block, before)
 
 

@@ -11,7 +11,7 @@ import math
 from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BLOCK, PANEL, WORK
-from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
+from fastmlp.kernels.micro.panels import row_to_panels
 from fastmlp.kernels.operations.dropout import drop_out
 from fastmlp.kernels.phases.forward import (
     forward_layer,
@@ -54,16 +54,18 @@ def rows_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def forward_and_back(plan: Plan, start: int, first: int, rows: int, scratch: Reals) -> None:
-    """Compute the forward pass, the loss and the deltas of some rows of the batch."""
+    """Compute the forward pass, the loss and the deltas of some rows of the batch, or a part of that."""
     work = offset(scratch, WORK)
     lowest = plan.layer
-    if lowest == 0:
-        gather_inputs(plan, plan.position + start, first, rows)
-    gather_targets(plan, plan.position + start, first, rows)
-    for index in range(lowest, plan.layer_count):
-        forward_layer(plan, index, first, rows, work)
-        drop_out(plan, index, 0, plan.layers[index].unit_panels, start, first, rows)
-    loss_and_last_delta(plan, start, first, rows, work)
+    if plan.forward != 0:
+        if lowest == 0:
+            gather_inputs(plan, plan.position + start, first, rows)
+        for index in range(lowest, plan.layer_count):
+            forward_layer(plan, index, first, rows, work)
+            drop_out(plan, index, 0, plan.layers[index].unit_panels, start, first, rows)
+    if exists(plan.loss):
+        gather_targets(plan, plan.position + start, first, rows)
+        loss_and_last_delta(plan, start, first, rows, work)
     if plan.writes_output != 0:
         complete_outputs(plan, first, rows, work)
         scatter_outputs(plan, start, first, rows)
@@ -201,24 +203,3 @@ def apply_derivative_to_panel(plan: Plan, index: int, place: int, rows: int) -> 
         return
     known = layer.saved_derivatives if exists(layer.saved_derivatives) else layer.g
     call(layer.derivative, (offset(layer.delta, place), offset(known, place), rows * PANEL, layer.parameters))
-
-
-@kernel()
-def input_deltas(plan: Plan) -> None:
-    """Write `delta W^T` of the first layer to the rows of `output`, after the rows region.
-
-    The panels of X are overwritten.
-    """
-    control = flush_denormals()
-    layer = plan.layers[0]
-    stride, rows = plan.capacity * PANEL, plan.rows
-    zeros = scratch_of(plan, 0)
-    nothing, threshold = null_like(zeros), real_like(-math.inf, plan.weights)
-    for panel in range(layer.input_panels):
-        w = offset(layer.wt, panel * layer.unit_panels * BLOCK)
-        out, columns = offset(plan.inputs, panel * stride), layer.inputs - panel * PANEL
-        product_of_columns(plan, columns, out, layer.delta, w, layer.units, zeros, nothing, stride, threshold, rows)
-    for r in range(rows):
-        row = offset(plan.output, r * plan.output_stride)
-        panels_to_row(row, offset(plan.inputs, r * PANEL), layer.inputs, stride)
-    restore_denormals(control)

@@ -30,6 +30,7 @@ from fastmlp import Callback, Network
 from fastmlp._data import arrays
 from fastmlp._data.array_feed import ArrayData, ArrayFeed
 from fastmlp._data.samples import check_samples
+from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.records import new_record
 from fastmlp.kernels.tables import Plan, State
 
@@ -188,7 +189,7 @@ def test_a_large_kernel_ready_array_is_never_staged_in_a_fit(monkeypatch: pytest
     for y in (numbers_of("float32", (ROWS, 2)), strided(numbers_of("float32", (ROWS, 4)))[:, :1].repeat(2, 1)):
         network = NETWORKS["rows"]("float32")
         network.fit(X, y, sample_weight=np.ones(ROWS))
-        assert network._engine.plans.get("training", 32).record.x == address_of(X)
+        assert network._engine.plans.get(TRAINING, 32).record.x == address_of(X)
     assert not staged
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from behaviour import run_python
 
 from fastmlp import Network
+from fastmlp._engine.purposes import TRAINING
 
 COUNT = """
 import json
@@ -71,7 +72,7 @@ def test_a_second_fit_makes_no_new_buffers() -> None:
     network = Network([9, 17, 3], output="softmax", seed=0)
     X, y = np.ones((50, 9), np.float32), np.zeros(50, int)
     network.fit(X, y)
-    plan = network._engine.plans.get("training", 32)
+    plan = network._engine.plans.get(TRAINING, 32)
     network.fit(X, y, epochs=2)
-    assert network._engine.plans.get("training", 32) is plan
-    assert network._engine.plans.get("training", 7) is plan  # a smaller batch has room in it
+    assert network._engine.plans.get(TRAINING, 32) is plan
+    assert network._engine.plans.get(TRAINING, 7) is plan  # a smaller batch has room in it

@@ -25,7 +25,14 @@ X, LABELS = small_data()
 def test_every_field_of_the_state_is_kept_in_a_file() -> None:
     fields = checkpointing._STATE_FIELDS
     assert fields.keys() == COUNTERS.keys()
-    assert {*fields.values(), "seed", "loss_sum", "weight_sum", "penalty_sum"} == State.__annotations__.keys()
+    assert {
+        *fields.values(),
+        "seed",
+        "loss_sum",
+        "weight_sum",
+        "penalty_sum",
+        "updating",
+    } == State.__annotations__.keys()
 
 
 @pytest.mark.parametrize("optimizer", LEARNERS.values(), ids=LEARNERS)

@@ -16,6 +16,7 @@ from fastmlp._data.array_feed import ArrayFeed
 from fastmlp._data.staging import StagingBuffer
 from fastmlp._engine import step_runner
 from fastmlp._engine.engine import engine_of
+from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.kernels.host import threads
 
@@ -153,9 +154,9 @@ def test_products_a_part_at_a_time_give_the_same_bits(dtype: str) -> None:
     found = []
     for inputs, rows in ((1 << 40, 1 << 40), (16, 16), (32, 7), (48, 100)):
         network = big_network("wide", dtype, 1)
-        record = engine_of(network).plans.get("training", 160).record
+        record = engine_of(network).plans.get(TRAINING, 160).record
         record.product_inputs, record.product_rows = inputs, rows
         network.fit(**big_data("wide", dtype), epochs=2, batch_size=160)
-        assert engine_of(network).plans.get("training", 160).record is record
+        assert engine_of(network).plans.get(TRAINING, 160).record is record
         found.append(state_of(network))
     assert all(state == found[0] for state in found)

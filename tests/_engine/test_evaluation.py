@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fastmlp import Network
 from fastmlp._engine import inference
 from fastmlp._engine.engine import engine_of
+from fastmlp._engine.purposes import LOSS
 
 PAIRS = (
     ("softmax", "categorical_crossentropy"),  # exact pairs, whose loss reads Z
@@ -47,4 +48,4 @@ def test_metrics_receive_the_predictions_of_predict(
         np.testing.assert_array_equal(received.pop(), expected)
         assert found["loss"] == alone
         assert network.loss_and_gradients(X, y)[0] == alone
-        assert not engine_of(network).plans.get("gradients", rows).record.writes_output
+        assert not engine_of(network).plans.get(LOSS, rows).record.writes_output

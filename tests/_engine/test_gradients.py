@@ -24,6 +24,7 @@ from cases import (
 )
 
 from fastmlp import Dense, Network, check_gradients
+from fastmlp._engine.purposes import LOSS
 from fastmlp.reference import Network as Reference
 from fastmlp.reference.activations import ACTIVATIONS
 from fastmlp.reference.losses import LOSSES
@@ -222,6 +223,6 @@ def test_the_gradient_check_sees_a_derivative_that_is_left_out() -> None:
     network = OPTIONS["five layers"].make(Network, "float64")
     rows = data_for(network, 20, "float64")
     assert check_gradients(network, *rows, samples=5).ok
-    network._engine.plans.get("gradients", 20)._layers[3].derivative = 0
+    network._engine.plans.get(LOSS, 20)._layers[3].derivative = 0
     report = check_gradients(network, *rows, samples=5)
     assert [tensor.ok for tensor in report.tensors] == [tensor.layer > 3 for tensor in report.tensors]

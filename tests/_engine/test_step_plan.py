@@ -9,7 +9,7 @@ import pytest
 from cases import largest_error
 
 from fastmlp import SGD, Adam, Dense, Network
-from fastmlp._engine.step_plan import CHUNK_ROWS, GROUP_ROWS, MAX_GROUPS, phases_of_step, row_blocking
+from fastmlp._engine.step_plan import CHUNK_ROWS, GROUP_ROWS, MAX_GROUPS, phases_of, row_blocking
 from fastmlp.kernels.tables import CHOOSE_FACTOR, END_STEP
 from fastmlp.reference import Network as Reference
 
@@ -43,19 +43,19 @@ def names(phases: list[Any]) -> list[tuple[str, int]]:
 
 def test_heavy_layers_are_done_by_units_where_there_are_threads() -> None:
     ends = [("snapshot", 0), ("check", 0)]
-    assert names(phases_of_step(architecture(BIG), 1, False)) == [*ends, ("rows", 0), ("blocks", 0)]
+    assert names(phases_of("step", architecture(BIG), 1)) == [*ends, ("rows", 0), ("blocks", 0)]
     by_units = [("inputs", 0), ("forward", 0), ("forward", 1), ("rows", 2), ("delta", 1)]
-    assert names(phases_of_step(architecture(BIG), 2, False)) == [*ends, *by_units, ("blocks", 0)]
-    assert names(phases_of_step(architecture(BIG), 2, True)) == [*ends, ("rows", 0), ("groups", 0)]
-    assert names(phases_of_step(architecture([64, 64, 8]), 2, False)) == [*ends, ("rows", 0), ("blocks", 0)]
-    clipped = phases_of_step(architecture(BIG, optimizer=Adam(global_clipnorm=1.0)), 2, False)
+    assert names(phases_of("step", architecture(BIG), 2)) == [*ends, *by_units, ("blocks", 0)]
+    assert names(phases_of("step", architecture(BIG), 2, grouped=True)) == [*ends, ("rows", 0), ("groups", 0)]
+    assert names(phases_of("step", architecture([64, 64, 8]), 2)) == [*ends, ("rows", 0), ("blocks", 0)]
+    clipped = phases_of("step", architecture(BIG, optimizer=Adam(global_clipnorm=1.0)), 2)
     assert names(clipped)[-2:] == [("gradients", 0), ("update", 0)]
     assert [phase.then for phase in clipped][-2:] == [CHOOSE_FACTOR, END_STEP]
 
 
 def test_a_layer_whose_activation_mixes_units_is_done_by_rows() -> None:
     layers = [200, Dense(200), Dense(200, "softmax"), Dense(200), 5]
-    assert ("rows", 1) in names(phases_of_step(architecture(layers), 2, False))
+    assert ("rows", 1) in names(phases_of("step", architecture(layers), 2))
 
 
 @pytest.mark.parametrize(

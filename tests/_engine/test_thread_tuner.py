@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fastmlp import Network
+from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.thread_tuner import Clocks, ThreadTuner, read_clocks
 
 SERIAL = 1e-4  # seconds a step takes
@@ -276,7 +277,7 @@ def test_a_single_thread_is_never_parallel() -> None:
 
 
 def test_what_was_measured_holds_for_the_same_work_alone() -> None:
-    plan = Network([8, 8, 8], seed=0)._engine.plans.get("training", 16)
+    plan = Network([8, 8, 8], seed=0)._engine.plans.get(TRAINING, 16)
     first = plan.tuner("a", 2, rows=16)
     assert plan.tuner("a", 2, rows=16) is first
     assert plan.tuner("b", 2, rows=16) is not first

@@ -14,6 +14,7 @@ from cases import DTYPES, LEARNERS, Training, assert_same_bits, data_for, larges
 
 import fastmlp
 from fastmlp import Network, NonFiniteLossError, register_loss
+from fastmlp._engine.purposes import TRAINING
 from fastmlp.kernels.layout import DECAY
 from fastmlp.losses import LOSSES
 from fastmlp.optimizers import OPTIMIZERS as TABLE
@@ -341,7 +342,7 @@ def test_memory_includes_the_gradient_that_clipping_by_norm_stores(dtype: str) -
         return Network([64, 100, 3], output="softmax", optimizer=Adam(**limit), dtype=dtype, seed=0)
 
     plain, clipped = network(), network(global_clipnorm=1.0)
-    plans = [each._engine.plans.get("training", 32) for each in (plain, clipped)]
+    plans = [each._engine.plans.get(TRAINING, 32) for each in (plain, clipped)]
     more = clipped.memory(32) - plain.memory(32)
     assert more == plans[1].nbytes - plans[0].nbytes
     assert more >= clipped._engine.parameters.weights.nbytes  # the whole gradient

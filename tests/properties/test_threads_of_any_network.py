@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import Case, answers, cases, state_after
 
-from fastmlp._engine import inference, step_runner
+from fastmlp._engine import inference, program_runner
 from fastmlp.kernels.host import threads
 
 
@@ -21,7 +21,7 @@ def counted() -> Iterator[list[int]]:
         pytest.skip("needs 2 threads of OpenMP or TBB")
     with pytest.MonkeyPatch.context() as patch, always_parallel() as calls:
         patch.setattr(inference, "SERIAL_FLOPS", -1.0)
-        patch.setattr(step_runner, "SERIAL_FLOPS", -1.0)
+        patch.setattr(program_runner, "SERIAL_FLOPS", -1.0)
         yield calls
 
 

@@ -41,8 +41,10 @@ from fastmlp._engine import (
     few_rows,
     inference,
     parameters,
+    passes,
     plan,
     plan_buffers,
+    program_runner,
     records,
 )
 from fastmlp._engine import (
@@ -168,7 +170,7 @@ class GuardedNumpy:
 
 
 DATA_MODULES = (array_feed, arrays, chunk_feed, order, staging, targets, weights_module)
-MODULES = (*DATA_MODULES, few_rows, inference, parameters, plan, records, registration, training)
+MODULES = (*DATA_MODULES, few_rows, inference, parameters, passes, plan, records, registration, training)
 """The places where memory for the kernels is allocated."""
 
 DIRTY = (
@@ -406,7 +408,7 @@ def compare(chosen: Iterable[Case]) -> int:
     """
     parallel = 0
     with ExitStack() as changes:
-        for module in (training, inference, few_rows):
+        for module in (program_runner, inference, few_rows):
             changes.enter_context(mock.patch.object(module, "SERIAL_FLOPS", 0))
         for case in chosen:
             print(case, flush=True)

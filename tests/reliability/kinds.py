@@ -367,6 +367,8 @@ def taken(every: int) -> dict[str, Any]:
     for role, dtype in itertools.product(ROLES, ("float32", "float64")):  # loads all kernels that arrays decide about
         for entry in entries(role).values():
             entry(network_for(role, dtype), np.asfortranarray(good(role, "float16")))
+            entry(network_for(role, dtype), np.array(good(role, "int64")))  # labels of int64 are checked by a kernel
+            entry(network_for(role, dtype), np.array(good(role, dtype)))  # and so are numbers in the network's dtype
     before = kernels()
     where = [(role, entry) for role in ROLES for entry in entries(role)]
     cases = itertools.product(where, ("float32", "float64"), sizes, forms, DTYPES)

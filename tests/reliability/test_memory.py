@@ -184,7 +184,7 @@ ENORMOUS: dict[str, tuple[Callable[[], Any], str]] = {
     "10**5000 units": (lambda: Network([2, 10**5000, 2]), "takes more memory than a process can address"),
     "a batch of 10**9 rows": (
         lambda: Network([3, 2], seed=0).train_on_batch(np.broadcast_to(np.float32(1), (10**9, 3)), ROWS_OF_2),
-        r"a fit in batches of 1,000,000,000 rows .* takes 8\.0\d GB of memory.*; a smaller batch_size or narrower",
+        r"a step \(.* 1,000,000,000 rows\) takes 8\.0\d GB of memory.*; fewer rows or narrower",
     ),
     "chunks in batches of 10**12": (
         lambda: Network([3, 2], seed=0).fit([small_data()], batch_size=10**12),

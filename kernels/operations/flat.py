@@ -1,0 +1,57 @@
+"""The parameter vector in the order of `Network.flat_weights`: of each layer W, row by row, then b; and transposes."""
+
+from __future__ import annotations
+
+from fastmlp.kernels.host.annotations import Reals, Records
+from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels, transpose
+from fastmlp.kernels.tables import Layer
+from fastmlp.kernels.vocabulary.pointers import offset
+
+
+@inline
+def row_of_w(layer: Layer, k: int) -> int:
+    """Return where the weights of input k begin in the parameter vector."""
+    return layer.w + k // PANEL * BLOCK + k % PANEL * PANEL
+
+
+@kernel()
+def flatten(layers: Records[Layer], count: int, flat: Reals, vector: Reals) -> None:
+    """Copy a parameter vector of `count` layers to a flat one."""
+    place = 0
+    for index in range(count):
+        layer = layers[index]
+        for k in range(layer.inputs):
+            row = offset(vector, row_of_w(layer, k))
+            panels_to_row(offset(flat, place), row, layer.units, layer.input_panels * BLOCK)
+            place += layer.units
+        if layer.uses_bias != 0:
+            panels_to_row(offset(flat, place), offset(vector, layer.b), layer.units, PANEL)
+            place += layer.units
+
+
+@kernel()
+def unflatten(layers: Records[Layer], count: int, vector: Reals, flat: Reals) -> None:
+    """Copy a flat vector to a parameter vector. The padding of units becomes 0, that of inputs is not written."""
+    place = 0
+    for index in range(count):
+        layer = layers[index]
+        for k in range(layer.inputs):
+            row = offset(vector, row_of_w(layer, k))
+            row_to_panels(row, offset(flat, place), layer.units, layer.input_panels * BLOCK)
+            place += layer.units
+        if layer.uses_bias != 0:
+            row_to_panels(offset(vector, layer.b), offset(flat, place), layer.units, PANEL)
+            place += layer.units
+
+
+@kernel()
+def transposes(layers: Records[Layer], count: int, vector: Reals) -> None:
+    """Write every W^T from its W."""
+    for index in range(count):
+        layer = layers[index]
+        for panel in range(layer.unit_panels):
+            for inputs in range(layer.input_panels):
+                out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)
+                transpose(out, offset(vector, layer.w + (panel * layer.input_panels + inputs) * BLOCK))
