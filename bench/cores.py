@@ -27,7 +27,7 @@ from bench.tables import markdown, short
 from bench.workloads import WORKLOADS, Workload
 from fastmlp import Network
 from fastmlp._engine.parameters import panels
-from fastmlp._engine.step_plan import phases_of_step, row_blocking
+from fastmlp._engine.step_plan import phases_of, row_blocking
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels.layout import BLOCK
 
@@ -50,7 +50,7 @@ def seconds(work: Workload, cores: int, speed: float) -> float:
     architecture = Network(list(work.sizes), activation=work.activation, output=work.output, seed=0).architecture
     groups = row_blocking(architecture, work.batch_size).groups
     total = 0.0
-    for phase in phases_of_step(architecture, cores, groups > 0)[2:]:
+    for phase in phases_of("step", architecture, cores, groups > 0)[2:]:
         name = phase.region.function.__name__
         parts = parts_of(name, phase.layer, architecture, work.batch_size, groups, cores)
         total += max(part.flops / speed + part.lines * LINE_SECONDS for part in parts)

@@ -125,6 +125,16 @@ class Results:
                 seconds.setdefault(info["kernel"], {})[info["by"]] = bench["stats"]["min"] / info["count"]
         return seconds
 
+    def calls(self) -> dict[tuple[str, str, int], dict[str, float]]:
+        """Return the seconds by library, and as "kernel" those of a step within `fit`: by call, network and rows."""
+        found: dict[tuple[str, str, int], dict[str, float]] = {}
+        for info in (info for info in self.infos if "call" in info):
+            times = found.setdefault((info["call"], info["network"], info["rows"]), {})
+            times[info["who"]] = info["seconds"]
+            if info["kernel"]:
+                times["kernel"] = info["kernel"]
+        return found
+
     def products(self) -> dict[str, float]:
         """Return the kernels that are shown as shares of the FMA peak of one core, with that peak in FLOP/s."""
         names = [info["kernel"] for info in self.infos if info.get("unit") == "flops"]

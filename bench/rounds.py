@@ -51,8 +51,14 @@ class Measured:
 class Field:
     """The worker processes of all competitors that can take part, started together."""
 
-    def __init__(self, job: str, competitors: Sequence[Competitor], workload: Workload) -> None:
-        entries: list[Entry] = [(competitor, threads) for threads in (1, None) for competitor in competitors]
+    def __init__(
+        self,
+        job: str,
+        competitors: Sequence[Competitor],
+        workload: Workload,
+        threads: Sequence[int | None] = (1, None),
+    ) -> None:
+        entries: list[Entry] = [(competitor, count) for count in threads for competitor in competitors]
         self.absent = {entry: entry[0].missing for entry in entries if entry[0].missing}
         self.workers = {
             entry: Worker(job, entry[0], workload, entry[1]) for entry in entries if entry not in self.absent

@@ -20,6 +20,8 @@ the best round of each library counts. In brackets is the share of the floor, if
 larger of FLOPs over the FMA peak and bytes over the memory bandwidth, as [workloads.py](workloads.py) counts them."""
 ESTIMATORS = """`fit` of MLPClassifier and MLPRegressor with default parameters, float64, from fastmlp.sklearn and from
 scikit-learn, each in a process of its own: the same iterations with the same losses."""
+CALLS = """Microseconds for a call with NumPy's arrays on one thread, float32, Adam. The kernel is a step within `fit`,
+the rest of a call is Python."""
 KERNELS = "Products as shares of the FMA peak of one core, all others in nanoseconds a number."
 
 
@@ -152,6 +154,8 @@ def part_of(results: Results) -> list[str]:
         for threads in (1, "all"):
             parts += [f"#### {threads_text(results, threads).capitalize()}"]
             parts += [every_time(results, results.predictions, threads, FRESH, "rows")]
+    if results.calls():
+        parts += ["### Calls from Python", CALLS, calls(results)]
     for name, peaks in memory(results).items():
         rows = [(library, megabytes(count)) for library, count in sorted(peaks.items(), key=lambda pair: pair[1])]
         parts += ["### Memory", f"Peak memory of a process that trains {name}, including Python."]
@@ -185,6 +189,19 @@ def with_share(seconds: float | None, floor: float) -> str:
     if seconds and floor / seconds >= 0.01:
         return f"{short(seconds)} ({floor / seconds:.0%})"
     return short(seconds)
+
+
+def calls(results: Results) -> str:
+    """Return a table of single calls, with the part of fastmlp's kernel and the ratio to the best peer."""
+    found = results.calls()
+    peers = list(dict.fromkeys(who for times in found.values() for who in times if who not in (*OWN, "kernel")))
+    rows = []
+    for (call, name, count), times in found.items():
+        own, kernel = times["fastmlp"], times.get("kernel")
+        best = min((times[who] for who in peers if who in times), default=None)
+        others = (short(times.get(who)) for who in peers)
+        rows.append((call, name, str(count), short(own), short(kernel), *others, f"{best / own:.1f} x" if best else ""))
+    return markdown(("call", "network", "rows", "fastmlp", "its kernel", *peers, "faster"), rows)
 
 
 def kernels(results: Results) -> str:

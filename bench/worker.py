@@ -47,7 +47,7 @@ class Worker:
     Parameters
     ----------
     job : str
-        "Training" or "Prediction", a class of this module.
+        "Training", "Prediction" or "Calls", a class of this module.
     competitor : Competitor
         The library, and the variant of its use.
     workload : Workload
@@ -204,6 +204,23 @@ class Prediction(Job):
         return np.asarray(self._predict())
 
 
+class Calls(Job):
+    """Single calls from Python, with NumPy's arrays: a turn is a call."""
+
+    def __init__(self, module: Any, workload: Workload, threads: int | None, way: str) -> None:
+        super().__init__(1)
+        self._call = module.caller(workload, threads, way)
+
+    def turns(self, count: int) -> None:
+        call = self._call
+        for _ in range(count):
+            call()
+
+    def result(self) -> Any:
+        """Call once and return the result."""
+        return self._call()
+
+
 def main(task: dict[str, Any]) -> None:
     """Answer the requests on standard input until it is closed."""
     replies = os.fdopen(os.dup(1), "wb")
@@ -228,7 +245,8 @@ def main(task: dict[str, Any]) -> None:
             os.sched_setaffinity(0, processors()[-threads:])
         module = importlib.import_module(f"bench.peers.{task['module']}")
         workload = Workload(**{**task["workload"], "sizes": tuple(task["workload"]["sizes"])})
-        job = {"Training": Training, "Prediction": Prediction}[task["job"]](module, workload, threads, **way)
+        jobs: dict[str, Any] = {"Training": Training, "Prediction": Prediction, "Calls": Calls}
+        job = jobs[task["job"]](module, workload, threads, **way)
         isa.confirm(task["module"], task["way"])  # now that all libraries are loaded
 
     reply(start)

@@ -2,8 +2,8 @@
 
 Only a worker process (`bench.worker`) imports such a module, so that libraries share no threads and no memory.
 `trainer(workload, threads)` returns a function that trains for some epochs and returns the loss of each epoch, the mean
-over its steps. `predictor(workload, threads)` returns a function that predicts all rows. Both start from
-`workload.weights()`.
+over its steps. `predictor(workload, threads)` returns a function that predicts all rows. `caller(workload, threads,
+way)` returns a function that does with NumPy's arrays what one of `CALLS` does. All start from `workload.weights()`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 Train: TypeAlias = Callable[[int], Sequence[float]]
 Predict: TypeAlias = Callable[[], Any]
+Call: TypeAlias = Callable[[], Any]
 
 
 class Unavailable(Exception):
@@ -62,5 +63,7 @@ ONNXRUNTIME = Competitor("ONNX Runtime", "onnxrt", ("onnxruntime", "onnx"))
 
 TRAINING = (FASTMLP, REFERENCE, EAGER, COMPILED, JAX, SKLEARN)
 PREDICTION = (FASTMLP, REFERENCE, EAGER, JAX, SKLEARN, ONNXRUNTIME)
+CALLS = ("train_on_batch", "train_on_gradient", "predict")
+CALLING = (FASTMLP, EAGER, JAX)
 MEMORY = (FASTMLP, EAGER, JAX, SKLEARN)
 OWN = (FASTMLP.name, REFERENCE.name)  # everybody else is a peer

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from bench.peers import Predict, Train
+from bench.peers import Call, Predict, Train
 from bench.workloads import RATE, Workload
 from fastmlp import Adam, Network
 
@@ -38,6 +39,13 @@ def training(net: Any, workload: Workload) -> Train:
 
 def trainer(workload: Workload, threads: int | None) -> Train:
     return training(network(workload, threads), workload)
+
+
+def caller(workload: Workload, threads: int | None, way: str) -> Call:
+    """Return a function that calls a method of the network once, for all rows."""
+    net, (X, y) = network(workload, threads), workload.data()
+    arguments = {"train_on_batch": (X, y), "train_on_gradient": (X, y), "predict": (X,)}[way]
+    return functools.partial(getattr(net, way), *arguments)
 
 
 def predictor(workload: Workload, threads: int | None) -> Predict:

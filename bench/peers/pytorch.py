@@ -10,11 +10,12 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
-from bench.peers import Predict, Train, Unavailable
+from bench.peers import Call, Predict, Train, Unavailable
 from bench.workloads import BETA_1, BETA_2, EPSILON, RATE, Workload
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -75,6 +76,31 @@ def compiled(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tenso
     if not any(map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "clang++", "cl")))):
         raise Unavailable("torch.compile needs a C++ compiler, and there is none")
     return torch.compile(function)
+
+
+def caller(workload: Workload, threads: int | None, way: str) -> Call:
+    prepare(threads)
+    net = model(workload)
+    optimizer = torch.optim.Adam(net.parameters(), lr=RATE, betas=(BETA_1, BETA_2), eps=EPSILON, fused=True)
+    X, y = workload.data()
+
+    def predict() -> Any:
+        with torch.inference_mode():
+            return net(torch.from_numpy(X)).numpy()
+
+    def train() -> Any:
+        optimizer.zero_grad()
+        outputs = net(torch.from_numpy(X))
+        if way == "train_on_gradient":
+            outputs.backward(torch.from_numpy(y))
+            optimizer.step()
+            return None
+        loss = nn.functional.mse_loss(outputs, torch.from_numpy(y))
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return predict if way == "predict" else train
 
 
 def predictor(workload: Workload, threads: int | None, way: str = "eager") -> Predict:

@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from bench.peers import Predict, Train
+from bench.peers import Call, Predict, Train
 from bench.workloads import BETA_1, BETA_2, EPSILON, RATE, Workload
 
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
@@ -25,27 +26,37 @@ def outputs(parameters: Any, X: Any, activation: str) -> Any:
     return X @ W + b
 
 
+def loss_of(workload: Workload, parameters: Any, X: Any, y: Any) -> Any:
+    """Return the mean loss, for classes given as rows of 0 and 1."""
+    z = outputs(parameters, X, workload.activation)
+    if workload.output == "softmax":
+        return -(jax.nn.log_softmax(z) * y).sum(axis=1).mean()
+    return ((z - y) ** 2).mean()
+
+
+def first_state(workload: Workload) -> Any:
+    """Return the parameters, both moments of Adam, and the number of steps."""
+    parameters = [(jnp.array(W), jnp.array(b)) for W, b in workload.weights()]
+    return parameters, *(jax.tree.map(jnp.zeros_like, parameters) for _ in range(2)), jnp.zeros((), workload.dtype)
+
+
+def adam(state: Any, gradient: Any) -> Any:
+    """Return the state after a step of Adam."""
+    parameters, first, second, t = state
+    t = t + 1
+    first = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, first, gradient)
+    second = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g * g, second, gradient)
+    rate, root = RATE / (1 - BETA_1**t), jnp.sqrt(1 - BETA_2**t)
+    parameters = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) / root + EPSILON), parameters, first, second)
+    return parameters, first, second, t
+
+
 def trainer(workload: Workload, threads: int | None) -> Train:
     jax.config.update("jax_enable_x64", workload.dtype == "float64")
-    softmax = workload.output == "softmax"
-
-    def loss_of(parameters: Any, X: Any, y: Any) -> Any:
-        z = outputs(parameters, X, workload.activation)
-        if softmax:
-            return -(jax.nn.log_softmax(z) * y).sum(axis=1).mean()
-        return ((z - y) ** 2).mean()
 
     def step(state: Any, batch: Any) -> Any:
-        parameters, first, second, t = state
-        loss, gradient = jax.value_and_grad(loss_of)(parameters, *batch)
-        t = t + 1
-        first = jax.tree.map(lambda m, g: BETA_1 * m + (1 - BETA_1) * g, first, gradient)
-        second = jax.tree.map(lambda v, g: BETA_2 * v + (1 - BETA_2) * g * g, second, gradient)
-        rate, root = RATE / (1 - BETA_1**t), jnp.sqrt(1 - BETA_2**t)
-        parameters = jax.tree.map(
-            lambda w, m, v: w - rate * m / (jnp.sqrt(v) / root + EPSILON), parameters, first, second
-        )
-        return (parameters, first, second, t), loss
+        loss, gradient = jax.value_and_grad(partial(loss_of, workload))(state[0], *batch)
+        return adam(state, gradient), loss
 
     @partial(jax.jit, donate_argnums=0)
     def epoch(state: Any, batches: Any) -> Any:
@@ -53,10 +64,10 @@ def trainer(workload: Workload, threads: int | None) -> Train:
         return state, losses.mean()
 
     X, y = workload.data()
-    rows = jax.nn.one_hot(y, workload.sizes[-1]) if softmax else jnp.asarray(y)  # 0 and 1 are faster than a gather
+    # Rows of 0 and 1 are faster than a gather.
+    rows = jax.nn.one_hot(y, workload.sizes[-1]) if workload.output == "softmax" else jnp.asarray(y)
     batches = tuple(jnp.asarray(a).reshape(workload.steps, workload.batch_size, -1) for a in (X, rows))
-    parameters = [(jnp.array(W), jnp.array(b)) for W, b in workload.weights()]
-    state = (parameters, *(jax.tree.map(jnp.zeros_like, parameters) for _ in range(2)), jnp.zeros((), workload.dtype))
+    state = first_state(workload)
 
     def train(epochs: int) -> list[float]:
         nonlocal state
@@ -68,6 +79,36 @@ def trainer(workload: Workload, threads: int | None) -> Train:
         return [float(loss) for loss in losses]
 
     return train
+
+
+def caller(workload: Workload, threads: int | None, way: str) -> Call:
+    jax.config.update("jax_enable_x64", workload.dtype == "float64")
+    X, y = workload.data()
+    state = first_state(workload)
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: Any, X: Any, y: Any) -> Any:
+        loss, gradient = jax.value_and_grad(partial(loss_of, workload))(state[0], X, y)
+        return adam(state, gradient), loss
+
+    @partial(jax.jit, donate_argnums=0)
+    def step_on_gradient(state: Any, X: Any, dA: Any) -> Any:
+        _, pull = jax.vjp(lambda parameters: outputs(parameters, X, workload.activation), state[0])
+        return adam(state, *pull(dA))
+
+    predict = jax.jit(partial(outputs, activation=workload.activation))
+
+    def call() -> Any:
+        nonlocal state
+        if way == "predict":
+            return np.asarray(predict(state[0], X))
+        if way == "train_on_batch":
+            state, loss = step(state, X, y)
+            return float(loss)
+        state = jax.block_until_ready(step_on_gradient(state, X, y))
+        return None
+
+    return call
 
 
 def predictor(workload: Workload, threads: int | None) -> Predict:
