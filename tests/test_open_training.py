@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from cases import DTYPES, TOLERANCE, largest_error, relative_error, tensors
 from digests import SHAPES, always_parallel, big_network, digest
 
 from fastmlp import SGD, Adam, Callback, Dense, Network, NonFiniteLossError, StaleForwardError
+from fastmlp._engine.plan import Plans
 from fastmlp._engine.purposes import STEP
 from fastmlp.reference import Network as Reference
 
@@ -194,6 +196,25 @@ def test_what_changes_no_weights_leaves_the_forward_pass_valid() -> None:
     assert same(net.backward(None, DA), expected)
     assert same(net.backward(None, DA, return_input_gradient=True)[0], expected)
     assert same(net.backward(None, DA), expected)
+
+
+def test_a_step_that_is_undone_makes_activations_stale() -> None:
+    net = Network([5, 8, 3], optimizer=SGD(1e38), seed=0)
+    net.forward(X)
+    with pytest.raises(NonFiniteLossError):
+        net.train_on_gradient(X, 100 * DA)
+    with pytest.raises(StaleForwardError, match="the weights have changed"):
+        net.backward(None, DA)
+
+
+def test_a_larger_batch_frees_the_plan_of_a_smaller_one_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    net.gradients(X[:5], Y[:5])
+    old, alive = weakref.ref(net._engine.plans.get(STEP, 5)), []
+    make = Plans.make
+    monkeypatch.setattr(Plans, "make", lambda *arguments: (alive.append(old()), make(*arguments))[1])
+    net.gradients(X, Y)
+    assert alive == [None]
 
 
 def test_a_forward_pass_that_failed_leaves_none() -> None:

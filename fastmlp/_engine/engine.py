@@ -178,6 +178,7 @@ class Engine:
         """Copy the slots and counters of a network with the same shapes and optimizer."""
         self.parameters.slots[:] = other.parameters.slots
         copy_record(self.parameters.state, other.parameters.state)
+        self.parameters.state.updating = 0
 
     def memory(self, batch_size: int) -> int:
         """Return the number of bytes that a fit with batches of a given size takes."""
@@ -222,7 +223,7 @@ class Engine:
     def blend(self, other: Engine, tau: float) -> None:
         """Move the weights towards those of a network of the same shapes: `W = (1 - tau) W + tau W_other`."""
         dtype = self.architecture.dtype.type
-        with other.lock.turn, other.lock.lock:
+        with other.lock.turn, other.lock.lock, np.errstate(all="ignore"):
             theirs = other.parameters.weights * dtype(tau)
         with HeldSignals(), self.lock.change(), np.errstate(all="ignore"):
             weights = self.parameters.weights
@@ -331,7 +332,7 @@ class Engine:
 
     def train_on_batch(self, samples: Samples, names: Names) -> float:
         """Do one step of the optimizer, dropout on. Return the loss before the step, penalties included."""
-        with self.lock.turn, self.lock.lock:
+        with HeldSignals(), self.lock.turn, self.lock.lock:
             self._begin_step(names)
             loss = self.passes.step(samples)
             self.names = names
@@ -339,21 +340,22 @@ class Engine:
 
     def train_on_gradient(self, X: RowArray, dA: NDArray[Any], names: Names) -> None:
         """Do one step of the optimizer, dropout off, with the gradient that dJ/dA gives."""
-        with self.lock.turn, self.lock.lock:
+        with HeldSignals(), self.lock.turn, self.lock.lock:
             self._begin_step(names)
             self.passes.step_on_gradient(X, dA)
             self.names = names
 
     def apply_gradients(self, gradient: NDArray[Any]) -> None:
         """Do one step of the optimizer with a flat gradient."""
-        with self.lock.turn, self.lock.lock:
+        with HeldSignals(), self.lock.turn, self.lock.lock:
             self._begin_step(self.names)
             self.passes.update(gradient)
 
     def _begin_step(self, names: Names) -> None:
         """Check that a step can be made by this thread, and agrees with the names that the network knows.
 
-        The kernel makes the whole step in one call, within which neither a signal handler nor another reader runs.
+        The kernel makes the whole step in one call. Signals are held, because their handlers may use the network, too,
+        and so the plan that points to the arrays of this call.
         """
         self.lock.require_no_fit()
         names.check_agreement(self.names)
@@ -361,12 +363,12 @@ class Engine:
 
     def gradients(self, samples: Samples, out: NDArray[Any] | None) -> Gradients:
         """Return the gradient that the next step would use without dropout, by layer, or flat in `out`."""
-        with self.lock.turn, self.lock.lock:
+        with HeldSignals(), self.lock.turn, self.lock.lock:
             return self._given_back(self.passes.gradient(samples), out)
 
     def forward(self, X: RowArray, training: bool) -> NDArray[Any]:
         """Return the outputs, and keep the activations for a backward pass of this thread; `training` drops units."""
-        with self.lock.turn, self.lock.lock:
+        with HeldSignals(), self.lock.turn, self.lock.lock:
             return self.passes.forward(X, training)
 
     def backward(
@@ -383,13 +385,16 @@ class Engine:
         ValueError
             If dA has another number of rows than they have.
         """
-        with self.lock.turn, self.lock.lock:
+        with HeldSignals(), self.lock.turn, self.lock.lock:
             if X is not None:
                 self.passes.forward(X, drops=False)
             rows = self.passes.require_forward()
             if len(dA) != rows:
                 raise ValueError(f"dA must have the {rows} rows of the last forward pass, got {len(dA)}")
-            dX = np.empty((rows, self.architecture.inputs), self.architecture.dtype) if input_gradient else None
+            dX = None
+            if input_gradient:
+                memory.require(rows * self.architecture.inputs * self.architecture.dtype.itemsize, "dJ/dX of all rows")
+                dX = np.empty((rows, self.architecture.inputs), self.architecture.dtype)
             return self._given_back(self.passes.backward(dA, dX), out), dX
 
     def _given_back(self, vector: NDArray[Any], out: NDArray[Any] | None) -> Gradients:

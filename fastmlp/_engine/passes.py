@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import FLOAT64, RowArray, converted
+from fastmlp._data.arrays import FLOAT64, RowArray, converted, is_contiguous
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import point_to_inputs, point_to_targets
 from fastmlp._data.targets import Targets
@@ -226,6 +226,8 @@ class Passes:
 
     def _plan(self, purpose: Purpose, rows: int) -> PassPlan:
         """Return the plan for a purpose and at least so many rows."""
+        if purpose in self._pass_plans and not self._pass_plans[purpose].plan.fits(rows, self._plans.thread_count()):
+            del self._pass_plans[purpose]  # frees its memory before the new plan allocates
         plan = self._plans.get(purpose, rows)
         known = self._pass_plans.get(purpose)
         if known is None or known.plan is not plan:
@@ -245,7 +247,10 @@ class Passes:
 
     def _point_to_inputs(self, record: Any, X: RowArray) -> NDArray[Any]:
         """Point a plan to X, or to a copy in its dtype. Return the array, which must live as long as the pass."""
-        inputs = converted(X if isinstance(X, np.ndarray) else X[:], self._parameters.architecture.dtype)
+        dtype = self._parameters.architecture.dtype
+        if not is_contiguous(X, dtype):
+            memory.require(len(X) * X.shape[1] * dtype.itemsize, "a copy of X as the network reads it")
+        inputs = converted(X if isinstance(X, np.ndarray) else X[:], dtype)
         point_to_inputs(record, inputs)
         return inputs
 

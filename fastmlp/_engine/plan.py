@@ -150,6 +150,7 @@ class Plan:
 
     def restore_snapshot(self) -> None:
         """Write the parameters and slots of the snapshot into the network."""
+        self.parameters.version += 1
         restore_region.function_for(self.parameters.architecture.dtype)(self.address, None, 0)
 
     def _fill_sizes(self, architecture: Architecture, averages_penalties: bool) -> None:
@@ -305,12 +306,11 @@ class Plans:
 
     def get(self, purpose: Purpose, rows: int) -> Plan:
         """Return a plan for at least `rows` rows at a time."""
-        plan = self._plans.get(purpose)
-        threads = self.thread_count()
-        if plan is None or not plan.fits(rows, threads):
+        if purpose in self._plans and not self._plans[purpose].fits(rows, self.thread_count()):
             self.discard(purpose)  # frees its memory before the new plan allocates
-            plan = self._plans[purpose] = self.make(purpose, rows)
-        return plan
+        if purpose not in self._plans:
+            self._plans[purpose] = self.make(purpose, rows)
+        return self._plans[purpose]
 
     def make(self, purpose: Purpose, rows: int) -> Plan:
         """Return a new plan for at most `rows` rows at a time, which belongs to the caller."""

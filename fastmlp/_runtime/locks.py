@@ -20,7 +20,7 @@ class NetworkLock:
     - A reader runs inside `with access.turn, access.lock:`, in this order.
     - A fit runs inside `with access.fit():` and makes every update of the weights inside `with access.update():`.
     - Any other change runs inside `with access.change():`.
-    - A call of a kernel that makes a whole step runs like a reader, after `access.require_no_fit()`.
+    - A call of a kernel that makes a whole step runs like a reader, with signals held, after `access.require_no_fit()`.
 
     A fit claims the network for its whole length, but holds `lock` only during its updates. So other threads can read
     the network between two updates, and a callback can wait for such threads.

@@ -1,7 +1,7 @@
 """The driver of a pass: a single run of a program, such as a step or a gradient, with a state of its own.
 
-The network has its old state or that of the whole step when the call returns. Python calls no signal handler within a
-call, so nothing else protects a pass from Ctrl-C. A forked process sees by `updating` that it was made meanwhile.
+The network has its old state or that of the whole step when the call returns. A forked process sees by `updating` that
+it was made meanwhile.
 """
 
 from __future__ import annotations
