@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
-from fastmlp._data.arrays import RowArray
 from fastmlp._data.chunk_feed import ChunkSource
 from fastmlp._data.gradients import check_flat, check_flat_out, check_gradients, check_output_gradient
-from fastmlp._data.inputs import check_input_shape, check_inputs
+from fastmlp._data.inputs import check_input_shape, check_inputs, check_rows
 from fastmlp._data.layer_weights import check_layer_weights
-from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples, check_samples
 from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
@@ -680,7 +678,7 @@ class Network(AttributeHints):
             If there is not enough memory for the activations of all rows.
         """
         check_bool(training, "training")
-        return self._engine.forward(self._check_rows(X), bool(training))
+        return self._engine.forward(check_rows(X, self.architecture, names=self._engine.names), bool(training))
 
     def backward(
         self,
@@ -729,7 +727,7 @@ class Network(AttributeHints):
         architecture = self.architecture
         check_bool(return_input_gradient, "return_input_gradient")
         checked_out = check_flat_out(out, architecture)
-        inputs = None if X is None else self._check_rows(X)
+        inputs = None if X is None else check_rows(X, architecture, names=self._engine.names)
         gradient = check_output_gradient(dA, None if inputs is None else len(inputs), architecture)
         found, dX = self._engine.backward(inputs, gradient, checked_out, bool(return_input_gradient))
         return (found, dX) if return_input_gradient else found
@@ -774,15 +772,8 @@ class Network(AttributeHints):
         """
         names = self._engine.names.copy()
         names.learn_features(X, self.architecture)
-        inputs = self._check_rows(X, names)
+        inputs = check_rows(X, self.architecture, names=names)
         self._engine.train_on_gradient(inputs, check_output_gradient(dA, len(inputs), self.architecture), names)
-
-    def _check_rows(self, X: ArrayLike, names: Names | None = None) -> RowArray:
-        """Return at least one row of inputs, checked."""
-        inputs = check_inputs(X, self.architecture, names=names or self._engine.names)
-        if not len(inputs):
-            raise ValueError("X must have at least one row, got none")
-        return inputs
 
     # Files and copies ------------------------------------------------------------------------------------------------
 

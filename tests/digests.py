@@ -11,7 +11,7 @@ import numpy as np
 from cases import DTYPES, tensors
 
 from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
-from fastmlp._engine.step_runner import StepRunner
+from fastmlp._engine.program_runner import ProgramRunner
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.optimizers import Optimizer
 
@@ -60,18 +60,19 @@ def big_data(shape: str, dtype: str) -> dict[str, Any]:
 def always_parallel() -> Iterator[list[int]]:
     """Use threads whenever there is work for them. Yield a list that collects the threads of each parallel call."""
     counted: list[int] = []
-    choose, call = ThreadTuner.parallel, StepRunner._call
+    choose, call = ThreadTuner.parallel, ProgramRunner._call
 
-    def counting(self: StepRunner, parallel: bool, arguments: Any) -> None:
+    def counting(self: ProgramRunner, parallel: bool, arguments: Any) -> int:
         if parallel:
             counted.append(self.plan.threads)
-        call(self, parallel, arguments)
+        return call(self, parallel, arguments)
 
-    ThreadTuner.parallel, StepRunner._call = (lambda self: self.max_threads > 1), counting  # type: ignore[method-assign]
+    ThreadTuner.parallel = lambda self: self.max_threads > 1  # type: ignore[method-assign]
+    ProgramRunner._call = counting  # type: ignore[method-assign]
     try:
         yield counted
     finally:
-        ThreadTuner.parallel, StepRunner._call = choose, call  # type: ignore[method-assign]
+        ThreadTuner.parallel, ProgramRunner._call = choose, call  # type: ignore[method-assign]
 
 
 RULES: dict[str, list[Optimizer]] = {
@@ -104,3 +105,23 @@ def by_threads(most: int) -> Iterator[tuple[str, int, str]]:
                     loss, gradients = network.loss_and_gradients(X, big_data(shape, dtype)["y"])
                     answers = digest([network.predict(X), [loss], *tensors(gradients)])
                     yield f"{shape} {dtype} {optimizer!r}", threads, state_of(network) + answers
+
+
+def passes_by_threads() -> Iterator[tuple[str, int, str]]:
+    """Yield the shape and dtype, the number of threads and the digest of all passes, for 1, 2, 4 and 8 threads."""
+    for shape, (layers, rows) in SHAPES.items():
+        for dtype in DTYPES:
+            rng = np.random.default_rng(0)
+            data = rng.normal(size=(rows, layers[0])).astype(dtype), rng.integers(0, layers[-1], rows)
+            dA = rng.normal(size=(rows, layers[-1]))
+            for threads in (1, 2, 4, 8):
+                network = big_network(shape, dtype, threads, Adam(0.01, global_clipnorm=0.1))
+                with always_parallel() as counted:
+                    results = [network.forward(data[0], training=True), *tensors(network.backward(None, dA))]
+                    gradients, dX = network.backward(data[0], dA, return_input_gradient=True)
+                    results += [*tensors(gradients), dX, *tensors(network.gradients(*data))]
+                    network.train_on_batch(*data)
+                    network.apply_gradients(gradients)
+                    network.train_on_gradient(data[0], dA)
+                assert set(counted) == ({threads} if threads > 1 else set()), counted
+                yield f"{shape} {dtype}", threads, digest([*results, network.flat_weights()])

@@ -45,6 +45,22 @@ def check_inputs(
     return array
 
 
+def check_rows(
+    X: Any, architecture: Architecture, name: str = "X", names: Names | None = None
+) -> NDArray[Any] | SelectedColumns:
+    """Return what `check_inputs` returns, of which there must be at least one row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_inputs` does, or if there is no row.
+    """
+    inputs = check_inputs(X, architecture, name, names)
+    if not len(inputs):
+        raise ValueError(f"{name} must have at least one row, got none")
+    return inputs
+
+
 def check_input_shape(
     X: Any, architecture: Architecture, name: str = "X", names: Names | None = None
 ) -> NDArray[Any] | SelectedColumns:

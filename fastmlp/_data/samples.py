@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._data.arrays import FLOAT64, RowArray, converted, select_rows
-from fastmlp._data.inputs import check_inputs
+from fastmlp._data.inputs import check_rows
 from fastmlp._data.names import Names
 from fastmlp._data.targets import Targets, check_targets
 from fastmlp._data.weights import Weights, check_weights, require_weight, select_weights
@@ -75,9 +75,7 @@ def check_samples(
     ValueError
         If a shape, a value or a name does not suit the network, X has no rows, or all weights are 0.
     """
-    inputs = check_inputs(X, architecture, f"X{suffix}", names)
-    if not len(inputs):
-        raise ValueError(f"X{suffix} must have at least one row, got none")
+    inputs = check_rows(X, architecture, f"X{suffix}", names)
     targets = check_targets(y, len(inputs), architecture, f"y{suffix}", names)
     weights = check_weights(sample_weight, len(inputs), suffix)
     require_weight(weights, len(inputs), f"sample_weight{suffix}")

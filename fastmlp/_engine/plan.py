@@ -20,7 +20,6 @@ from fastmlp._engine.plan_buffers import (
     capacity_for,
     kernels_of,
     limits_norm,
-    memory_message,
     saves_derivatives,
 )
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
@@ -90,7 +89,7 @@ class Plan:
         self.blocking = blocking_for(architecture, purpose, rows)
         self.capacity = capacity_for(self.blocking, purpose, rows, threads)
         sizes = buffer_sizes(architecture, parameters.size, purpose, rows, threads)
-        memory.require(bytes_of(sizes), *memory_message(purpose, rows))
+        memory.require(bytes_of(sizes), purpose.subject.format(rows=rows), purpose.advice)
         self.record = new_record(PlanTable)
         self.address = address_of(self.record)
         self._layers = new_records(LayerTable, len(architecture.layers))

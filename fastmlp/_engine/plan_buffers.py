@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastmlp._engine.parameters import panels
-from fastmlp._engine.purposes import TRAINING, Purpose
+from fastmlp._engine.purposes import Purpose
 from fastmlp._engine.step_plan import CHUNK_ROWS, RowBlocking, row_blocking
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
@@ -59,12 +59,6 @@ def buffer_sizes(
 def bytes_of(sizes: BufferSizes) -> int:
     """Return the total number of bytes of buffers."""
     return sum(count * np.dtype(kind).itemsize for count, kind in sizes.values())
-
-
-def memory_message(purpose: Purpose, rows: int) -> tuple[str, str]:
-    """Return the subject and the advice of a MemoryError about the buffers of a plan."""
-    fewer_rows = {TRAINING: "a smaller batch_size or "}.get(purpose, "fewer rows or " if purpose.runs_phases else "")
-    return purpose.subject.format(rows=rows), f"{fewer_rows}narrower layers would take less"
 
 
 def blocking_for(architecture: Architecture, purpose: Purpose, rows: int) -> RowBlocking:

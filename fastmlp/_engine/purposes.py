@@ -13,6 +13,8 @@ class Purpose:
     ----------
     subject : str
         What a MemoryError names, with a place for the number of rows.
+    advice : str
+        What it says would take less.
     backward : bool
         Whether it computes deltas.
     runs_phases : bool
@@ -30,6 +32,7 @@ class Purpose:
     """
 
     subject: str
+    advice: str
     backward: bool = True
     runs_phases: bool = False
     updates: bool = False
@@ -41,9 +44,12 @@ class Purpose:
 
 _ROWS = "(what the layers make of {rows:,} rows)"
 _UNDO = "a copy of the network, to undo it, and what its layers make of {rows:,} rows"
+_NARROWER = "narrower layers would take less"
+_FEWER_ROWS = f"fewer rows or {_NARROWER}"
 
 TRAINING = Purpose(
     "a fit in batches of {rows:,} rows (a copy of the network, to undo an epoch, and what its layers make of a batch)",
+    f"a smaller batch_size or {_NARROWER}",
     runs_phases=True,
     updates=True,
     drops=True,
@@ -51,20 +57,22 @@ TRAINING = Purpose(
 )
 STEP = Purpose(
     f"a step ({_UNDO})",
+    _FEWER_ROWS,
     runs_phases=True,
     updates=True,
     drops=True,
     groups_rows=True,
     stores_gradient=True,
 )
-GRADIENT_STEP = Purpose(f"a step ({_UNDO})", runs_phases=True, updates=True, takes_gradient=True)
+GRADIENT_STEP = Purpose(f"a step ({_UNDO})", _FEWER_ROWS, runs_phases=True, updates=True, takes_gradient=True)
 PASS = Purpose(
     f"a forward and a backward pass {_ROWS}",
+    _FEWER_ROWS,
     runs_phases=True,
     drops=True,
     stores_gradient=True,
     takes_gradient=True,
 )
-LOSS = Purpose(f"a loss {_ROWS}", stores_gradient=True)
-JACOBIAN = Purpose(f"gradients of the inputs {_ROWS}", takes_gradient=True)
-PREDICTION = Purpose(f"a prediction {_ROWS}", backward=False)
+LOSS = Purpose(f"a loss {_ROWS}", _NARROWER, stores_gradient=True)
+JACOBIAN = Purpose(f"gradients of the inputs {_ROWS}", _NARROWER, takes_gradient=True)
+PREDICTION = Purpose(f"a prediction {_ROWS}", _NARROWER, backward=False)

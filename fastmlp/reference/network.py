@@ -286,18 +286,19 @@ class Network:
         return self._gradients_below(self._output_delta(trace, y) * share[:, None].astype(y.dtype), trace)[0]
 
     def _gradients_below(self, delta: Array, trace: Trace) -> tuple[Parameters, Array]:
-        """Return (dW, db) of every layer, penalties included, and dJ/dX, given delta of the last layer."""
+        """Return (dW, db) of every layer, penalties included, and delta of the first, given delta of the last layer."""
         deltas = self._backward(delta, trace)
         gradients: Parameters = []
         for layer, W, b, A, delta in zip(self.architecture.layers, self.W, self.b, trace.A[:-1], deltas, strict=True):
             dW = A.T @ delta + losses.penalty_gradient(W, layer.l1, layer.l2)
             db = None if b is None else delta.sum(axis=0)
             gradients.append((dW, db))
-        return gradients, deltas[0] @ self.W[0].T
+        return gradients, deltas[0]
 
     def backward(self, trace: Trace, dA: Array) -> tuple[Parameters, Array]:
         """Return (dW, db) of every layer, penalties included, and dJ/dX, for any J, given dJ/dA (n, outputs)."""
-        return self._gradients_below(self._through_activation(-1, dA, trace), trace)
+        gradients, delta = self._gradients_below(self._through_activation(-1, dA, trace), trace)
+        return gradients, delta @ self.W[0].T
 
     def _through_activation(self, l: int, dA: Array, trace: Trace) -> Array:
         """Return `delta = dA o g'(Z)` of layer l."""

@@ -51,7 +51,14 @@ def transposes(layers: Records[Layer], count: int, vector: Reals) -> None:
     """Write every W^T from its W."""
     for index in range(count):
         layer = layers[index]
-        for panel in range(layer.unit_panels):
-            for inputs in range(layer.input_panels):
-                out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)
-                transpose(out, offset(vector, layer.w + (panel * layer.input_panels + inputs) * BLOCK))
+        for block in range(layer.unit_panels * layer.input_panels):
+            transpose_block(layer, vector, block)
+
+
+@inline
+def transpose_block(layer: Layer, vector: Reals, block: int) -> None:
+    """Write the transpose of a block of the layer's W in a parameter vector."""
+    panel = block // layer.input_panels
+    inputs = block - panel * layer.input_panels
+    out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)
+    transpose(out, offset(vector, layer.w + block * BLOCK))

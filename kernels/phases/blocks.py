@@ -12,8 +12,9 @@ import numpy as np
 from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, CONSTANT_COUNT, DECAY, PANEL, STEP_CONSTANTS, WORK
-from fastmlp.kernels.micro.panels import add_abs, add_squares, sum_of_rows, transpose
+from fastmlp.kernels.micro.panels import add_abs, add_squares, sum_of_rows
 from fastmlp.kernels.micro.product import block_product, narrow_block_product
+from fastmlp.kernels.operations.flat import transpose_block
 from fastmlp.kernels.phases.forward import scratch_of
 from fastmlp.kernels.tables import Layer, Plan
 from fastmlp.kernels.vocabulary.arithmetic import one, zero
@@ -145,16 +146,7 @@ def operands(plan: Plan, index: int, inputs: int, panel: int, row: int) -> tuple
 def write_transposed(plan: Plan, index: int, block: int) -> None:
     """Write the transpose of a block after its update. The first layer's is not read by a step, and so not written."""
     if index > 0:
-        transpose_block(plan, index, block)
-
-
-@inline
-def transpose_block(plan: Plan, index: int, block: int) -> None:
-    """Write the transpose of a block."""
-    layer = plan.layers[index]
-    panel, inputs = panels_of_block(layer, block)
-    out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)
-    transpose(out, offset(plan.weights, layer.w + block * BLOCK))
+        transpose_block(plan.layers[index], plan.weights, block)
 
 
 @inline

@@ -8,7 +8,8 @@ from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import kernel
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import panels_to_row
-from fastmlp.kernels.phases.blocks import share_of_blocks, transpose_block
+from fastmlp.kernels.operations.flat import transpose_block
+from fastmlp.kernels.phases.blocks import share_of_blocks
 from fastmlp.kernels.phases.forward import product_of_columns, scratch_of, share
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
@@ -20,7 +21,7 @@ def transposes_region(plan: Plan, step: Floats, thread: int) -> None:
     """Write one thread's share of the transpose of the first layer's W, which no step writes."""
     first, last, _ = share_of_blocks(plan, 0, thread)
     for block in range(first, last):
-        transpose_block(plan, 0, block)
+        transpose_block(plan.layers[0], plan.weights, block)
 
 
 @kernel()
