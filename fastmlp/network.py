@@ -616,6 +616,10 @@ class Network(AttributeHints):
         RuntimeError
             If this network is being fitted.
         """
+        if sample_weight is None and classes is None:
+            loss = self._engine.few_row_passes.step(X, y)
+            if loss is not None:
+                return loss
         names = self._engine.names.copy()
         y = names.learn(X, y, self.architecture, classes)
         samples = check_samples(X, y, sample_weight, self.architecture, names)
@@ -653,6 +657,9 @@ class Network(AttributeHints):
             If an array does not suit the network.
         """
         checked = check_flat_out(out, self.architecture)
+        found = self._engine.few_row_passes.gradients(X, y, checked) if sample_weight is None else None
+        if found is not None:
+            return found
         return self._engine.gradients(self._check_samples(X, y, sample_weight), checked)
 
     def forward(self, X: ArrayLike, *, training: bool = False) -> NDArray[Any]:
@@ -678,6 +685,9 @@ class Network(AttributeHints):
             If there is not enough memory for the activations of all rows.
         """
         check_bool(training, "training")
+        A = self._engine.few_row_passes.forward(X, bool(training))
+        if A is not None:
+            return A
         return self._engine.forward(check_rows(X, self.architecture, names=self._engine.names), bool(training))
 
     def backward(
@@ -727,10 +737,12 @@ class Network(AttributeHints):
         architecture = self.architecture
         check_bool(return_input_gradient, "return_input_gradient")
         checked_out = check_flat_out(out, architecture)
-        inputs = None if X is None else check_rows(X, architecture, names=self._engine.names)
-        gradient = check_output_gradient(dA, None if inputs is None else len(inputs), architecture)
-        found, dX = self._engine.backward(inputs, gradient, checked_out, bool(return_input_gradient))
-        return (found, dX) if return_input_gradient else found
+        result = self._engine.few_row_passes.backward(X, dA, checked_out, bool(return_input_gradient))
+        if result is None:
+            inputs = None if X is None else check_rows(X, architecture, names=self._engine.names)
+            gradient = check_output_gradient(dA, None if inputs is None else len(inputs), architecture)
+            result = self._engine.backward(inputs, gradient, checked_out, bool(return_input_gradient))
+        return result if return_input_gradient else result[0]
 
     def apply_gradients(self, gradients: Sequence[tuple[ArrayLike, ArrayLike | None]] | NDArray[Any]) -> None:
         """Do one step of the optimizer with given gradients: clipping, the update, decay, and the count of steps.
@@ -751,6 +763,8 @@ class Network(AttributeHints):
         RuntimeError
             If this network is being fitted.
         """
+        if self._engine.few_row_passes.update(gradients):
+            return
         self._engine.apply_gradients(check_gradients(gradients, self.architecture))
 
     def train_on_gradient(self, X: ArrayLike, dA: ArrayLike) -> None:
@@ -770,6 +784,8 @@ class Network(AttributeHints):
         RuntimeError
             If this network is being fitted.
         """
+        if self._engine.few_row_passes.step_on_gradient(X, dA):
+            return
         names = self._engine.names.copy()
         names.learn_features(X, self.architecture)
         inputs = check_rows(X, self.architecture, names=names)

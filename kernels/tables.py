@@ -90,6 +90,15 @@ class Result:
 
 
 @table
+class StepTable:
+    """The constants of the optimizer for some steps, which are counted from 1. Written by `StepConstants`."""
+
+    first: int  # the step of the first row
+    last: int  # the step after that of the last row
+    rows: Floats  # a row for each step, see `layout`; or one row of zeros
+
+
+@table
 class Plan:
     """All parameters of a kernel, for one network, one purpose and one size of batch."""
 
@@ -131,6 +140,9 @@ class Plan:
 
     state: Records[State]  # of the network, or of a pass; plan
     network_state: Records[State]  # of the network; plan
+    version: Ints  # of the weights: how often they have changed; passes and `Parameters`
+    finite_version: Ints  # of the weights when they and the slots were last found finite; passes
+    forward_version: int  # of the weights of the last forward pass, or -1; passes
     snapshot_state: Records[State]  # a copy that belongs to the snapshot; plan, filled by step
     weights: Reals  # the parameter vector: the blocks of every W, then every b; plan
     slots: Reals  # slot after slot, `parameter_count` elements each; plan
@@ -171,6 +183,7 @@ class Plan:
     product_update: Code  # gradient of one block while another is updated, or 0; plan
     update: Code  # update of a block; plan
     restore: Code  # writes the snapshot back; plan
+    check: Code  # sets `not_finite` where a call of few rows must be refused, or 0; plan
 
     scale: float  # 1 / (sum of the weights of this step's rows), or 0; step, inference
     sum_of_weights: float  # of this step's rows; step
@@ -179,6 +192,8 @@ class Plan:
     clip_norm: float  # the limit of the norm of the whole gradient, infinity for none; plan
     clip_factor: float  # the factor of this step's gradient; step
     loss_parameters: Floats  # numbers of the loss, such as Huber's delta; plan
+    least: float  # the smallest target that the loss takes; plan
+    most: float  # the largest target that the loss takes; plan
 
 
 AnyPlan = Plan

@@ -26,7 +26,7 @@ SCAN_BYTES = 1 << 20  # arrays are read in slices of about this size, whose temp
 STAGE_BYTES = 16 << 20  # the size of the largest copy of an array, and of a staging buffer
 
 FLOAT64, INT64 = np.dtype(np.float64), np.dtype(np.int64)
-_REAL_KINDS = "fiub"  # of dtypes: float, signed integer, unsigned integer, bool
+REAL_KINDS = "fiub"  # of dtypes: float, signed integer, unsigned integer, bool
 
 
 class RowArray(Protocol):
@@ -164,7 +164,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     MemoryError
         If there is no memory for the copy of an array of Python objects.
     """
-    if type(given) is np.ndarray and given.dtype.kind in _REAL_KINDS:
+    if type(given) is np.ndarray and given.dtype.kind in REAL_KINDS:
         return given
     refuse_masked(given, name)
     try:
@@ -176,7 +176,7 @@ def real_array(given: ArrayLike, name: str) -> NDArray[Any]:
     array = np.asarray(array)
     if array.dtype.kind == "O":
         array = _float64_of_objects(given, array, name)
-    if array.dtype.kind not in _REAL_KINDS:
+    if array.dtype.kind not in REAL_KINDS:
         raise TypeError(f"{name} must hold real numbers, got an array of {array.dtype}{_hint(array.dtype, name)}")
     return array
 

@@ -7,7 +7,6 @@ and not kernel-ready are copied in the network's dtype. Any other y stays where 
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -215,9 +214,16 @@ def _check_range(array: NDArray[Any], architecture: Architecture, name: str) -> 
     if kind == "signs":
         _check_signs(array, architecture, name)
     elif kind != "values":
-        most = math.inf if kind == "counts" else 1.0
-        if not (is_contiguous(array, dtype) and not outside.function_for(dtype)(address(array), array.size, 0.0, most)):
+        limits = limits_of(architecture)
+        if not (is_contiguous(array, dtype) and not outside.function_for(dtype)(address(array), array.size, *limits)):
             _check_limits(array, architecture, name)
+
+
+def limits_of(architecture: Architecture, any_value: bool = False) -> tuple[float, float]:
+    """Return the smallest and the largest target that the loss takes, or the limits of `any_value` that is finite."""
+    most = float(np.finfo(architecture.dtype).max)
+    kind = "values" if any_value else architecture.loss.targets
+    return {"values": (-most, most), "signs": (-1.0, 1.0), "counts": (0.0, most)}.get(kind, (0.0, 1.0))
 
 
 def _check_signs(array: NDArray[Any], architecture: Architecture, name: str) -> None:

@@ -21,15 +21,17 @@ from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
+from fastmlp._engine.few_row_passes import FewRowPasses
 from fastmlp._engine.few_rows import FewRowsPredictor
 from fastmlp._engine.fit_loop import FitJob, FitLoop, plan_validation, require_memory_to_evaluate
-from fastmlp._engine.parameters import LayerWeights, Parameters
+from fastmlp._engine.parameters import Gradients, LayerWeights, Parameters
 from fastmlp._engine.passes import Passes, StaleForwardError
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
 from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.records import copy_record
-from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepConstants, StepRunner
+from fastmlp._engine.step_constants import StepConstants
+from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepRunner
 from fastmlp._io import checkpoint
 from fastmlp._runtime import memory
 from fastmlp._runtime.locks import NetworkLock
@@ -53,9 +55,6 @@ __all__ = [
     "plan_validation",
 ]
 
-Gradients = list[LayerWeights] | NDArray[Any]
-"""(dW, db) of each layer, or one vector."""
-
 
 class Engine:
     """The memory, plans and lock of one network.
@@ -76,6 +75,8 @@ class Engine:
     ----------
     averages_penalties : bool
         Whether penalties are divided by the sum of the weights of the rows, as in scikit-learn.
+    few_row_passes : FewRowPasses
+        Does calls of few rows, with arguments that nobody has checked, or says that it does not.
     units : mapping of str to float
         The factors by which the next fits multiply "loss" and metrics before they report them; see `FitJob`.
     """
@@ -89,6 +90,7 @@ class Engine:
         self.constants = StepConstants(parameters.architecture.optimizer)
         self.few_rows = FewRowsPredictor(parameters)
         self.passes = Passes(parameters, self.plans, self.constants)
+        self.few_row_passes = FewRowPasses(parameters, self.plans, self.passes, self.lock)
         self.units: Mapping[str, float] = {}
 
     @classmethod
@@ -364,7 +366,7 @@ class Engine:
     def gradients(self, samples: Samples, out: NDArray[Any] | None) -> Gradients:
         """Return the gradient that the next step would use without dropout, by layer, or flat in `out`."""
         with HeldSignals(), self.lock.turn, self.lock.lock:
-            return self._given_back(self.passes.gradient(samples), out)
+            return self.parameters.layers_or_flat(self.passes.gradient(samples), out)
 
     def forward(self, X: RowArray, training: bool) -> NDArray[Any]:
         """Return the outputs, and keep the activations for a backward pass of this thread; `training` drops units."""
@@ -395,14 +397,7 @@ class Engine:
             if input_gradient:
                 memory.require(rows * self.architecture.inputs * self.architecture.dtype.itemsize, "dJ/dX of all rows")
                 dX = np.empty((rows, self.architecture.inputs), self.architecture.dtype)
-            return self._given_back(self.passes.backward(dA, dX), out), dX
-
-    def _given_back(self, vector: NDArray[Any], out: NDArray[Any] | None) -> Gradients:
-        """Return a vector in the layout of the parameter vector by layer, or flat in `out`."""
-        if out is None:
-            return self.parameters.unpack(vector)
-        self.parameters.flatten(vector, out)
-        return out
+            return self.parameters.layers_or_flat(self.passes.backward(dA, dX), out), dX
 
     def discard_training_buffers(self) -> None:
         """Free the memory that a fit takes beside the network. The next fit allocates it again."""

@@ -15,11 +15,18 @@ from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan import Plan
 from fastmlp._engine.purposes import PREDICTION
 from fastmlp._runtime.buffers import address, aligned_zeros
+from fastmlp.architecture import Architecture
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.phases.predict import predict_region
 
 MAX_ROWS = 256
 MAX_NUMBERS = 1 << 16  # of both buffers; if a single row takes more, `max_rows` is 0
+
+
+def rows_of_one_thread(architecture: Architecture, flops: float) -> int:
+    """Return how many rows are few: work for one thread, at so many operations a row, and within `MAX_NUMBERS`."""
+    serial = max(int(SERIAL_FLOPS / flops), PANEL) if flops else MAX_ROWS
+    return min(serial, MAX_NUMBERS // (architecture.inputs + architecture.units), MAX_ROWS)
 
 
 class FewRowsPredictor:
@@ -37,13 +44,12 @@ class FewRowsPredictor:
     Attributes
     ----------
     max_rows : int
-        The largest number of rows that it predicts: work for one thread, and within `MAX_NUMBERS`.
+        The largest number of rows that it predicts.
     """
 
     def __init__(self, parameters: Parameters) -> None:
         architecture = parameters.architecture
-        serial = max(int(SERIAL_FLOPS / forward_flops(architecture, 1)), PANEL)
-        self.max_rows = min(serial, MAX_NUMBERS // (architecture.inputs + architecture.units), MAX_ROWS)
+        self.max_rows = rows_of_one_thread(architecture, forward_flops(architecture, 1))
         self._parameters = parameters
         self._dtype = architecture.dtype
         self._views: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # for X and predictions, by rows

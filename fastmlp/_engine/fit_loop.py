@@ -18,14 +18,8 @@ from fastmlp._data.arrays import FLOAT64, converted
 from fastmlp._data.chunk_feed import ChunkData
 from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
-from fastmlp._engine.step_runner import (
-    MAX_STEPS,
-    EpochLosses,
-    NonFiniteLossError,
-    StepRunner,
-    batch_loss,
-    epoch_losses,
-)
+from fastmlp._engine.step_constants import MAX_STEPS
+from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepRunner, batch_loss, epoch_losses
 from fastmlp._runtime import memory
 from fastmlp._runtime.checks import whole_number
 from fastmlp.architecture import Architecture
@@ -328,7 +322,7 @@ class FitLoop:
         """Call `on_train_batch_end` of callbacks for which the last step is due, then `on_steps_end` of all."""
         due = [callback for callback in self.by_batch if self.state.step % callback.every_steps == 0]
         if due:
-            entry = {"loss": self._in_unit("loss", batch_loss(self.runner.results[self.runner.done - 1]))}
+            entry = {"loss": self._in_unit("loss", batch_loss(*self.runner.results[self.runner.done - 1].item()[:3]))}
             self.signals.released(_call_each, due, "on_train_batch_end", batch, entry)
         if self.by_call:
             self.signals.released(_call_each, self.by_call, "on_steps_end", batch)

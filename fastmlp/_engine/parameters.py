@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 from typing import Any
 
@@ -27,6 +28,9 @@ from fastmlp.kernels.tables import State
 Real = np.floating[Any]
 LayerWeights = tuple[NDArray[Real], NDArray[Real] | None]
 """W (inputs, units) and b (units,) of a layer; None without a bias."""
+
+Gradients = list[LayerWeights] | NDArray[Real]
+"""(dW, db) of each layer, or one vector."""
 
 _DRAWS = {
     "uniform": random.draw_uniform,
@@ -58,8 +62,8 @@ class Parameters:
         The values that the optimizer keeps for each parameter.
     layers : records of `fastmlp.kernels.tables.Layer`
         The sizes of each layer, and where its numbers lie. A plan completes a copy.
-    version : int
-        How often the weights have changed, so that results of older weights are known.
+    version_addresses : (int, int)
+        The addresses of `version`, and of the version at which all parameters and slots were last found finite.
     state : record of `fastmlp.kernels.tables.State`
         Seed, counters, and the sums, data and batch size of the current epoch.
 
@@ -91,7 +95,8 @@ class Parameters:
         self.slots = aligned_zeros(len(optimizer.slots) * self.size, dtype).reshape(-1, self.size)
         self.layers = self._layer_records()
         self._fill_slots()
-        self.version = 0
+        self._version, self._finite_version = ctypes.c_int64(0), ctypes.c_int64(-1)
+        self.version_addresses = ctypes.addressof(self._version), ctypes.addressof(self._finite_version)
         self.state = new_record(State)
         self.state.seed = architecture.seed
 
@@ -119,7 +124,7 @@ class Parameters:
         """Copy a network that differs only in its seed. Nothing is allocated, so the copy cannot fail halfway."""
         for name in ("weights", "transposed", "slots"):
             getattr(self, name)[...] = getattr(other, name)
-        self.version += 1
+        self.count_change()
         copy_record(self.state, other.state)
         self.architecture = other.architecture
 
@@ -127,6 +132,15 @@ class Parameters:
         """Return whether all parameters and slots are finite."""
         count = not_finite.function_for(self.architecture.dtype)
         return not any(count(address(each), each.size) for each in (self.weights, self.slots))
+
+    @property
+    def version(self) -> int:
+        """How often the weights have changed, so that results of older weights are known."""
+        return self._version.value
+
+    def count_change(self) -> None:
+        """Count a change of the weights."""
+        self._version.value += 1
 
     def sums(self) -> NDArray[np.float64]:
         """Return the sums of losses, weights and penalties of the current epoch."""
@@ -157,13 +171,20 @@ class Parameters:
         """Write a vector of parameters or gradients to `out`, in the order of `Network.flat_weights`."""
         flatten.function_for(out.dtype)(address_of(self.layers), len(self.layers), address(out), address(vector))
 
+    def layers_or_flat(self, vector: NDArray[Real], out: NDArray[Real] | None) -> Gradients:
+        """Return a vector of gradients by layer, or flat in `out`."""
+        if out is None:
+            return self.unpack(vector)
+        self.flatten(vector, out)
+        return out
+
     def unflatten(self, flat: NDArray[Real], vector: NDArray[Real]) -> None:
         """Write a flat vector to a vector of parameters or gradients; the padding of inputs is not written."""
         unflatten.function_for(flat.dtype)(address_of(self.layers), len(self.layers), address(vector), address(flat))
 
     def refresh_transposed(self) -> None:
         """Write every W^T from its W, after a change of the weights."""
-        self.version += 1
+        self.count_change()
         write = transposes.function_for(self.weights.dtype)
         write(address_of(self.layers), len(self.layers), address(self.weights))
 

@@ -25,13 +25,14 @@ from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.program_runner import INT64, ProgramRunner
 from fastmlp._engine.purposes import GRADIENT_STEP, PASS, STEP, Purpose
 from fastmlp._engine.records import address_of, new_record
+from fastmlp._engine.step_constants import StepConstants
 from fastmlp._engine.step_plan import Program
-from fastmlp._engine.step_runner import RESULT, NonFiniteLossError, StepConstants, batch_loss
+from fastmlp._engine.step_runner import NonFiniteLossError, batch_loss
 from fastmlp._runtime import memory
-from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.kernels.drivers.passes import run_pass
+from fastmlp._runtime.buffers import address
+from fastmlp.kernels.drivers.passes import DONE, run_pass
 from fastmlp.kernels.host.jit import Kernel
-from fastmlp.kernels.tables import State
+from fastmlp.kernels.tables import Result, State
 
 UPDATING: tuple[Program, ...] = ("step", "update")
 """The programs that update the weights."""
@@ -49,16 +50,16 @@ class PassRunner(ProgramRunner):
     def _function_of(self, driver: Kernel) -> Callable[..., int]:
         return functools.partial(run_pass.function_for(INT64), driver.address(INT64))
 
-    def run_once(self, constants: int, results: int, updates: bool) -> bool:
-        """Run the program, with the addresses of the optimizer's constants and the result. Return whether it failed."""
-        arguments = (self.plan.address, constants, results, updates)
+    def run_once(self, constants: int, result: int, updates: bool, drops: bool) -> int:
+        """Run the program, with the addresses of the optimizer's constants and the result. Return what became of it."""
+        arguments = (self.plan.address, constants, result, updates, drops)
         if self.max_threads == 1:
-            return bool(self._call(False, arguments))
+            return self._call(False, arguments)
         _, parallel = self._choose()
         started = time.perf_counter()
-        failed = bool(self._call(parallel, arguments))
+        outcome = self._call(parallel, arguments)
         self.tuner.measured(parallel, time.perf_counter() - started)
-        return failed
+        return outcome
 
 
 class PassPlan:
@@ -71,17 +72,12 @@ class PassPlan:
     constants : StepConstants
         The constants of the network's optimizer.
 
-    Attributes
-    ----------
-    result : record
-        The result of the last step.
     """
 
     def __init__(self, plan: Plan, constants: StepConstants) -> None:
-        self.plan, self._constants = plan, constants
-        results = aligned_zeros(RESULT.itemsize, np.uint8).view(RESULT)
-        self.result, self._results_address = results[0], address(results)
-        self._state = new_record(State)
+        self.plan, self.record, self.constants = plan, plan.record, constants
+        self._result, self._state = new_record(Result), new_record(State)
+        self.result_address = address_of(self._result)
         self._runners: dict[Program, PassRunner] = {}
         record = plan.record
         record.state, record.targets_from = address_of(self._state), -1
@@ -97,15 +93,17 @@ class PassPlan:
         runner = self._runners.get(program)
         if runner is None or runner.rows != rows:
             runner = self._runners[program] = PassRunner(self.plan, program, rows, self._flops(program, rows))
-        record, parameters = self.plan.record, self.plan.parameters
-        record.samples = record.batch_size = rows
-        record.drops, updates = drops, program in UPDATING
-        constants = self._constants.address
+        state, updates = self.plan.parameters.state, program in UPDATING
+        self.record.samples = self.record.batch_size = rows
         if updates:
-            parameters.version += 1
-            constants = self._constants.address_of(parameters.state.step + 1, 1)
-        if runner.run_once(constants, self._results_address, updates):
-            raise NonFiniteLossError(parameters.state.epoch, 0, "this step")
+            self.constants.address_of(state.step + 1, 1)
+        if runner.run_once(self.constants.address, self.result_address, updates, drops) != DONE:
+            raise NonFiniteLossError(state.epoch, 0, "this step")
+
+    def loss(self) -> float:
+        """Return the loss before the last step, penalties included."""
+        result = self._result
+        return batch_loss(result.loss_sum, result.weight_sum, result.penalty)
 
     def _flops(self, program: Program, rows: int) -> float:
         architecture = self.plan.parameters.architecture
@@ -114,12 +112,12 @@ class PassPlan:
         return parts.get(program, whole)
 
 
-class _ThreadPass:
-    """The forward pass of a thread: the plan that has its activations, and what they were computed from."""
+class ThreadPasses(threading.local):
+    """The forward passes of the calling thread: its plans for few rows and for many, and that of its last pass."""
 
-    def __init__(self, passes: PassPlan) -> None:
-        self.passes, self.rows = passes, 0
-        self.version = -1  # of the weights; -1 where there are no activations
+    few: Any = None  # a FewRowsPlan
+    many: PassPlan | None = None
+    last: PassPlan | None = None
 
 
 class Passes:
@@ -133,12 +131,17 @@ class Passes:
         The network's plans.
     constants : StepConstants
         The constants of the network's optimizer.
+
+    Attributes
+    ----------
+    of_thread : ThreadPasses
+        The forward passes of the calling thread.
     """
 
     def __init__(self, parameters: Parameters, plans: Plans, constants: StepConstants) -> None:
-        self._parameters, self._plans, self._constants = parameters, plans, constants
+        self._parameters, self._plans, self.constants = parameters, plans, constants
         self._pass_plans: dict[Purpose, PassPlan] = {}
-        self._of_thread = threading.local()
+        self.of_thread = ThreadPasses()
 
     # From a loss ------------------------------------------------------------------------------------------------------
 
@@ -149,7 +152,7 @@ class Passes:
         kept = self._point_to_samples(passes.plan.record, samples)
         passes.run("step", rows, drops=True)
         del kept
-        return batch_loss(passes.result)
+        return passes.loss()
 
     def gradient(self, samples: Samples) -> NDArray[Any]:
         """Return the gradient of the loss, without dropout, as the next step would use it: a buffer of the plan."""
@@ -184,14 +187,12 @@ class Passes:
         rows, architecture = len(X), self._parameters.architecture
         memory.require(rows * architecture.outputs * architecture.dtype.itemsize, "the activations of all rows")
         own = self._pass_of_thread(rows)
-        own.version = -1
         out = np.empty((rows, architecture.outputs), architecture.dtype)
-        record = own.passes.plan.record
-        record.output, record.output_stride = address(out), architecture.outputs
-        inputs = self._point_to_inputs(record, X)
-        own.passes.run("forward", rows, drops)
+        own.record.output, own.record.output_stride = address(out), architecture.outputs
+        inputs = self._point_to_inputs(own.record, X)
+        own.run("forward", rows, drops)
         del inputs
-        own.rows, own.version = rows, self._parameters.version
+        self.of_thread.last = own
         return out
 
     def require_forward(self) -> int:
@@ -202,25 +203,25 @@ class Passes:
         StaleForwardError
             If there was none, or the weights have changed since.
         """
-        own: _ThreadPass | None = getattr(self._of_thread, "own", None)
-        if own is None or own.version < 0:
+        last = self.of_thread.last
+        if last is None:
             raise StaleForwardError("backward(None, dA) needs a forward pass by this thread; call forward(X) first")
-        if own.version != self._parameters.version:
+        if last.record.forward_version != self._parameters.version:
             raise StaleForwardError(
                 "the weights have changed since this thread's last forward pass; call forward(X) again, or "
                 "backward(X, dA)"
             )
-        return own.rows
+        return int(last.record.rows)
 
     def backward(self, dA: NDArray[Any], dX: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the gradient after this thread's last forward pass: a buffer of the plan. Write dJ/dX to `dX`."""
-        own: _ThreadPass = self._of_thread.own
-        record = own.passes.plan.record
-        self._point_to_gradient(record, dA)
+        last = self.of_thread.last
+        assert last is not None
+        self._point_to_gradient(last.record, dA)
         if dX is not None:
-            record.output, record.output_stride = address(dX), self._parameters.architecture.inputs
-        own.passes.run("backward" if dX is None else "input_gradient", own.rows)
-        return own.passes.plan.buffer("gradient")
+            last.record.output, last.record.output_stride = address(dX), self._parameters.architecture.inputs
+        last.run("backward" if dX is None else "input_gradient", len(dA))
+        return last.plan.buffer("gradient")
 
     # Plans ------------------------------------------------------------------------------------------------------------
 
@@ -231,17 +232,16 @@ class Passes:
         plan = self._plans.get(purpose, rows)
         known = self._pass_plans.get(purpose)
         if known is None or known.plan is not plan:
-            known = self._pass_plans[purpose] = PassPlan(plan, self._constants)
+            known = self._pass_plans[purpose] = PassPlan(plan, self.constants)
         return known
 
-    def _pass_of_thread(self, rows: int) -> _ThreadPass:
-        """Return what the calling thread keeps of its forward pass, with room for so many rows."""
-        own: _ThreadPass | None = getattr(self._of_thread, "own", None)
-        if own is None or not own.passes.plan.fits(rows, self._plans.thread_count()):
-            self._of_thread.own = own = None  # frees the memory before the new plan allocates
-            plan = self._plans.make(PASS, rows)
-            self._of_thread.own = own = _ThreadPass(PassPlan(plan, self._constants))
-        return own
+    def _pass_of_thread(self, rows: int) -> PassPlan:
+        """Return the plan of the calling thread's forward passes, with room for so many rows."""
+        own = self.of_thread
+        if own.many is None or not own.many.plan.fits(rows, self._plans.thread_count()):
+            own.many = own.last = None  # frees the memory before the new plan allocates
+            own.many = PassPlan(self._plans.make(PASS, rows), self.constants)
+        return own.many
 
     # Data -------------------------------------------------------------------------------------------------------------
 

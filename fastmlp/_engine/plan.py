@@ -141,7 +141,8 @@ class Plan:
             return
         record, self._used = self.record, None
         record.threads = self.threads if parallel else 1
-        record.forward, record.backward = program not in ("backward", "input_gradient"), program != "forward"
+        record.forward = program in ("step", "gradient", "forward")
+        record.backward = program not in ("forward", "update")
         record.writes_output, record.loss = program == "forward", 0 if program == "forward" else self._loss_address
         if key not in self._phases:
             self._phases[key] = self._phase_table(program, parallel)
@@ -149,7 +150,7 @@ class Plan:
 
     def restore_snapshot(self) -> None:
         """Write the parameters and slots of the snapshot into the network."""
-        self.parameters.version += 1
+        self.parameters.count_change()
         restore_region.function_for(self.parameters.architecture.dtype)(self.address, None, 0)
 
     def _fill_sizes(self, architecture: Architecture, averages_penalties: bool) -> None:
@@ -177,6 +178,8 @@ class Plan:
         record.scratch_stride = sizes["scratch"][0] // self.threads
         record.layers = address_of(self._layers)
         record.state = record.network_state = address_of(parameters.state)
+        record.version, record.finite_version = parameters.version_addresses
+        record.forward_version = -1
         record.snapshot_state = address_of(self._snapshot_state)
         record.weights, record.slots = address(parameters.weights), address(parameters.slots)
 

@@ -57,7 +57,7 @@ class ProgramRunner:
         """Return whether the next call is a trial, and whether it is parallel."""
         return self.tuner.trial(), self.tuner.parallel() and threads.available(self.plan.threads) > 1
 
-    def _call(self, parallel: bool, arguments: tuple[int, int, int, int]) -> int:
+    def _call(self, parallel: bool, arguments: tuple[int, ...]) -> int:
         """Call the serial or the parallel driver with the addresses of plan, constants and results, and a number."""
         self.plan.use(self.program, parallel)
         if not parallel:

@@ -15,16 +15,10 @@ from fastmlp._data.batch_source import BatchSource
 from fastmlp._engine.flops import step_flops
 from fastmlp._engine.plan import Plan
 from fastmlp._engine.program_runner import ProgramRunner
-from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.kernels.host.annotations import structure_of
-from fastmlp.kernels.layout import DECAY, STEP_ROW
-from fastmlp.kernels.tables import Result
-from fastmlp.optimizers import Optimizer
+from fastmlp._engine.step_constants import MAX_STEPS, StepConstants
+from fastmlp._runtime.buffers import address
 
-MAX_STEPS = 4096  # steps of one call, so that the tables of constants and results are small
 FLOPS_PER_SECOND = 5e10  # a guess, for the length of the first call
-
-RESULT = np.dtype(structure_of(Result))
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -46,40 +40,6 @@ class NonFiniteLossError(ArithmeticError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Return the epoch and batch for pickling, in place of the message."""
         return type(self), (self.epoch, self.batch, self._back_to)
-
-
-class StepConstants:
-    """Tables of the optimizer's constants for many steps, a row for each step, and of the results of these steps."""
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.table = aligned_zeros(2 * MAX_STEPS * STEP_ROW, np.float64).reshape(-1, STEP_ROW)
-        self.address = address(self.table)
-        self.results: NDArray[Any] = aligned_zeros(MAX_STEPS * RESULT.itemsize, np.uint8).view(RESULT)
-        self.results_address = address(self.results)
-        self.use(optimizer)
-
-    @property
-    def nbytes(self) -> int:
-        """The number of bytes of both tables."""
-        return int(self.table.nbytes + self.results.nbytes)
-
-    def use(self, optimizer: Optimizer) -> None:
-        """Use another optimizer from the next step on. It must have the same kernel and slots as the current one."""
-        self.optimizer = optimizer
-        self.first = self.last = -1  # nothing in the table is valid
-
-    def address_of(self, step: int, count: int) -> int:
-        """Return the address of the rows of `count` steps from `step` on, counted from 1."""
-        if step < self.first or step + count > self.last:
-            rows = min(max(4 * count, 2 * (self.last - self.first)), len(self.table))
-            self.first = self.last = -1  # invalid until the table is filled
-            steps = np.arange(step, step + rows)
-            with np.errstate(over="ignore", under="ignore"):  # whatever `numpy.seterr` is set to
-                constants = self.optimizer.constants(steps)
-                self.table[:rows, DECAY] = self.optimizer.decay(steps)
-            self.table[:rows, : constants.shape[1]] = constants
-            self.first, self.last = step, step + rows
-        return self.address + (step - self.first) * STEP_ROW * 8
 
 
 class StepRunner(ProgramRunner):
@@ -113,7 +73,7 @@ class StepRunner(ProgramRunner):
         self._release_signals, self.update = release_signals, update
         self.tuner.begin_fit()
         self.seconds = flops / FLOPS_PER_SECOND  # of a step
-        self.results: NDArray[Any] = constants.results  # of the latest call
+        self.results: NDArray[Any] = constants.results(0)  # of the latest call
         self.done = 0  # steps of the latest call
 
     def steps_left(self) -> int:
@@ -148,10 +108,11 @@ class StepRunner(ProgramRunner):
     def _advance(self, count: int) -> None:
         """Choose the driver of `count` steps, run them, and record their time and their number."""
         is_trial, parallel = self._choose()
-        self.parameters.version += 1
+        self.parameters.count_change()
         before = self.parameters.state.step
         constants = self.constants
-        arguments = (self.plan.address, constants.address_of(before + 1, count), constants.results_address, count)
+        self.results = constants.results(count)
+        arguments = (self.plan.address, constants.address_of(before + 1, count), address(self.results), count)
         started = time.perf_counter()
         self._call(parallel, arguments)
         seconds = time.perf_counter() - started
@@ -204,7 +165,6 @@ def epoch_losses(results: NDArray[Any], first_batch: int, steps_per_epoch: int) 
     return losses
 
 
-def batch_loss(result: Any) -> float:
+def batch_loss(loss_sum: float, weight_sum: float, penalty: float) -> float:
     """Return the loss of one step, penalties included; NaN if all rows of the batch have the weight 0."""
-    weight = result["weight_sum"]
-    return float((result["loss_sum"] / weight if weight > 0 else math.nan) + result["penalty"])
+    return (loss_sum / weight_sum if weight_sum > 0 else math.nan) + penalty

@@ -9,5 +9,6 @@ In reading order:
 - `groups`: sums of gradients by groups of rows, for long batches;
 - `gradients`: gradients that are stored whole, and the update by them;
 - `epoch`: the snapshot before an epoch, the order of its rows, and the check after it;
+- `checks`: the check before a call of few rows;
 - `predict`: predictions.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import inline, kernel
-from fastmlp.kernels.micro.finite import count_not_finite
+from fastmlp.kernels.micro.finite import any_not_finite
 from fastmlp.kernels.micro.panels import copy_past_caches
 from fastmlp.kernels.operations.random import SHUFFLE_DRAW, key, shuffle
 from fastmlp.kernels.phases.blocks import write_transposed
@@ -17,9 +17,9 @@ from fastmlp.kernels.vocabulary.pointers import exists, offset
 def check_region(plan: Plan, step: Floats, thread: int) -> None:
     """Set `not_finite` if one thread's share of the parameters and slots contains NaN or infinity."""
     first, last = share(plan.parameter_count, thread, plan.threads)
-    not_finite = count_not_finite(offset(plan.weights, first), last - first)
+    not_finite = any_not_finite(offset(plan.weights, first), last - first)
     first, last = share(plan.slot_count * plan.parameter_count, thread, plan.threads)
-    if not_finite + count_not_finite(offset(plan.slots, first), last - first) > 0:
+    if not_finite + any_not_finite(offset(plan.slots, first), last - first) > 0:
         plan.not_finite = 1
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import PANEL
-from fastmlp.kernels.micro.finite import count_not_finite
+from fastmlp.kernels.micro.finite import any_not_finite
 from fastmlp.kernels.phases.forward import forward_layer, gather_inputs, scatter_outputs, share, work_of
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
@@ -41,5 +41,5 @@ def check_inputs(plan: Plan, first: int, rows: int) -> None:
     """Set `not_finite` if an input in the panels is NaN or infinite. Padding is 0."""
     inputs = offset(plan.inputs, first * PANEL)
     for panel in range(plan.layers[0].input_panels):
-        if count_not_finite(offset(inputs, panel * plan.capacity * PANEL), rows * PANEL) != 0:
+        if any_not_finite(offset(inputs, panel * plan.capacity * PANEL), rows * PANEL) != 0:
             plan.not_finite = 1
