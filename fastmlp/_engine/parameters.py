@@ -153,14 +153,14 @@ class Parameters:
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
         """Write one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
         layer = self.architecture.layers[index]
-        blocks = self._blocks_of(vector, index)
-        padded = np.zeros((blocks.shape[1] * PANEL, blocks.shape[0] * PANEL), vector.dtype)
+        weights = layer.inputs * layer.units
+        flat = np.empty(weights + (0 if b is None else layer.units), vector.dtype)
         with np.errstate(all="ignore"):  # underflow to 0, whatever `numpy.seterr` is set to
-            padded[: layer.inputs, : layer.units] = w
+            flat[:weights].reshape(layer.inputs, layer.units)[:] = w
             if b is not None:
-                start = self.b_offsets[index]
-                vector[start : start + layer.units] = b
-        blocks[:] = padded.reshape(blocks.shape[1], PANEL, blocks.shape[0], PANEL).transpose(2, 0, 1, 3)
+                flat[weights:] = b
+        write = unflatten.function_for(vector.dtype)
+        write(address_of(self.layers[index]), 1, address(vector), address(flat))
 
     def unpack(self, vector: NDArray[Real]) -> list[LayerWeights]:
         """Return copies of every layer's W and b (None without bias) in a vector of parameters, slots or gradients."""

@@ -159,8 +159,8 @@ EpochLosses = Callable[[NDArray[Any], int, int], list[float]]
 def epoch_losses(results: NDArray[Any], first_batch: int, steps_per_epoch: int) -> list[float]:
     """Return the losses of the epochs that end within these results; `first_batch` is the batch of the first row."""
     ends = results[steps_per_epoch - 1 - first_batch :: steps_per_epoch]
-    weights = ends["epoch_weight_sum"]
-    data = np.divide(ends["epoch_loss_sum"], weights, out=np.full(len(ends), np.nan), where=weights > 0)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where all rows have the weight 0
+        data = ends["epoch_loss_sum"] / ends["epoch_weight_sum"]
     losses: list[float] = (data + ends["epoch_penalty_sum"] / steps_per_epoch).tolist()
     return losses
 

@@ -8,6 +8,7 @@ the default numbers, under its name.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from abc import ABCMeta
 from collections.abc import Mapping
@@ -89,7 +90,7 @@ class Settings(AttributeHints, metaclass=_SettingsType):
         return f"{type(self).__qualname__}({', '.join(named)})"
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+        return tuple([getattr(self, name) for name in _field_names(type(self))])
 
     @property
     def parameters(self) -> tuple[float, ...]:
@@ -108,6 +109,11 @@ class Settings(AttributeHints, metaclass=_SettingsType):
         numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         stored = {key: value.to_dict() if isinstance(value, Settings) else value for key, value in numbers.items()}
         return {"name": self.name, **stored}
+
+
+@functools.cache
+def _field_names(kind: type[Settings]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def require(condition: bool, owner: Settings, field: str, value: object, expected: str) -> None:

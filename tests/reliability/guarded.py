@@ -38,6 +38,7 @@ from fastmlp import (
 from fastmlp._data import array_feed, arrays, chunk_feed, order, staging, targets
 from fastmlp._data import weights as weights_module
 from fastmlp._engine import (
+    few_row_passes,
     few_rows,
     inference,
     parameters,
@@ -46,12 +47,10 @@ from fastmlp._engine import (
     plan_buffers,
     program_runner,
     records,
+    step_constants,
 )
 from fastmlp._engine import (
     step_plan as program,
-)
-from fastmlp._engine import (
-    step_runner as training,
 )
 from fastmlp._runtime.buffers import address
 from fastmlp.initializers import INITIALIZERS
@@ -170,7 +169,8 @@ class GuardedNumpy:
 
 
 DATA_MODULES = (array_feed, arrays, chunk_feed, order, staging, targets, weights_module)
-MODULES = (*DATA_MODULES, few_rows, inference, parameters, passes, plan, records, registration, training)
+ENGINE_MODULES = (few_row_passes, few_rows, inference, parameters, passes, plan, records, step_constants)
+MODULES = (*DATA_MODULES, *ENGINE_MODULES, registration)
 """The places where memory for the kernels is allocated."""
 
 DIRTY = (
@@ -195,6 +195,8 @@ def guarded(side: str) -> Iterator[Guard]:
 
     step = guard.copy(inference._STEP)
     with ExitStack() as changes:
+        step_constants._shared_table.cache_clear()
+        changes.callback(step_constants._shared_table.cache_clear)
         for module in MODULES:
             if hasattr(module, "np"):
                 changes.enter_context(mock.patch.object(module, "np", GuardedNumpy(guard)))
