@@ -51,8 +51,12 @@ from fastmlp.interchange.torch import from_torch as from_torch
 from fastmlp.interchange.torch import to_torch as to_torch
 from fastmlp.layers import Dense as Dense
 from fastmlp.losses import BinaryCrossentropy as BinaryCrossentropy
+from fastmlp.losses import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from fastmlp.losses import CategoricalCrossentropy as CategoricalCrossentropy
+from fastmlp.losses import GaussianNLL as GaussianNLL
 from fastmlp.losses import Huber as Huber
+from fastmlp.losses import Quantile as Quantile
+from fastmlp.losses import Tweedie as Tweedie
 from fastmlp.network import Network as Network
 from fastmlp.optimizers import SGD as SGD
 from fastmlp.optimizers import Adadelta as Adadelta

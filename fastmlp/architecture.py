@@ -98,6 +98,11 @@ class Architecture:
         return self.layers[-1].units
 
     @functools.cached_property
+    def target_columns(self) -> int:
+        """The numbers of y in a row; as many as there are outputs, unless the loss says something else."""
+        return self.loss.target_columns(self.outputs)
+
+    @functools.cached_property
     def units(self) -> int:
         """The number of units of all layers together."""
         return sum(layer.units for layer in self.layers)
@@ -317,6 +322,7 @@ def _check_output(activation: Activation, loss: Loss, units: int) -> None:
         raise ValueError(
             "softmax over a single unit is always 1 and cannot learn; use 2 units, or 1 unit with output='sigmoid'"
         )
+    loss.target_columns(units)
     if loss.targets == "classes" and units == 1:
         raise ValueError(f"{loss.name} needs at least 2 outputs; for one output use loss='binary_crossentropy'")
 

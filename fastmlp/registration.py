@@ -21,8 +21,7 @@ from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp._runtime.settings import Settings
 from fastmlp.activations import ACTIVATIONS, OwnActivation
 from fastmlp.kernels.host.jit import Kernel
-from fastmlp.kernels.layout import BLOCK, PANEL
-from fastmlp.kernels.operations.losses import SCRATCH_LANES, SCRATCH_MATRICES
+from fastmlp.kernels.layout import BLOCK, LOSS_LANES, LOSS_MATRICES, PANEL
 from fastmlp.kernels.operations.user_functions import activation_kernels, loss_kernel, versions_of
 from fastmlp.losses import LOSSES, OwnLoss, Targets
 
@@ -256,9 +255,9 @@ def _run_loss(kernel: Callable[..., Any], points: Points) -> tuple[NDArray[np.fl
     a, y, delta = (aligned_zeros(rows * PANEL, np.float64).reshape(rows, PANEL) for _ in range(3))
     a[: len(points), 0], y[: len(points), 0] = np.transpose(points)
     weights, losses = np.ones(rows), np.empty(rows)
-    scratch = aligned_zeros(SCRATCH_LANES * PANEL + SCRATCH_MATRICES * 2 * BLOCK, np.float64)
+    scratch = aligned_zeros(LOSS_LANES * PANEL + LOSS_MATRICES * 2 * BLOCK, np.float64)
     arrays = [address(array) for array in (delta, a, y, weights, losses)]
-    kernel(*arrays, rows, 1, rows * PANEL, 1.0, address(scratch), address(np.zeros(1)))
+    kernel(*arrays, rows, 1, 1, rows * PANEL, 1.0, address(scratch), address(np.zeros(1)))
     return losses[: len(points)], delta[: len(points), 0]
 
 

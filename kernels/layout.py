@@ -22,6 +22,9 @@ STEP_ROW = 8  # elements from one row to the next
 # A thread's scratch: a block of zeros, the optimizer's constants for weights and for biases, then the workspace.
 ZEROS, STEP_CONSTANTS, BIAS_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL, BLOCK + 2 * PANEL
 
+# The workspace of a loss: vectors of 16 lanes, then matrices [unit][16 lanes].
+LOSS_LANES, LOSS_MATRICES = 4, 3
+
 # The int64 words by which the workers of a team synchronize: the number of the current phase, the number of completed
 # shares, and for each share the last phase in which it was claimed. No two of them lie in one pair of cache lines (128
 # bytes), since a processor may fetch lines in pairs.

@@ -119,6 +119,7 @@ class Plan:
     output_layer: int  # place of the layer whose activations are the prediction; plan, inference
     threads: int  # shares into which a phase is divided; StepRunner, inference
 
+    target_columns: int  # numbers of a row of `y`; plan
     capacity: int  # rows of each buffer of activations or deltas, a multiple of 16; plan
     batch_size: int  # rows of a full step; data
     chunk_rows: int  # rows that pass through all layers together, a multiple of 16; plan

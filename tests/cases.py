@@ -24,7 +24,16 @@ from fastmlp.kernels.host.annotations import Ints
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import BLOCK, PANEL, WORK
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
-from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss
+from fastmlp.losses import (
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    GaussianNLL,
+    Huber,
+    Loss,
+    Quantile,
+    Tweedie,
+)
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
 from fastmlp.reference import losses as formulas
 from fastmlp.schedules import CosineDecay, Warmup
@@ -41,6 +50,10 @@ ACTIVATIONS: dict[str, Activation] = {
 LOSSES: dict[str, Loss] = {
     **losses.LOSSES,
     "huber 0.2": Huber(0.2),
+    "tweedie 1.1": Tweedie(1.1),
+    "quantile of three levels": Quantile((0.1, 0.5, 0.8)),
+    "gaussian_nll 0.1": GaussianNLL(0.1),
+    "binary_focal_crossentropy balanced": BinaryFocalCrossentropy(1.5, alpha=0.25),
     "binary_crossentropy smoothed": BinaryCrossentropy(label_smoothing=0.2),
     "categorical_crossentropy smoothed": CategoricalCrossentropy(label_smoothing=0.1),
 }
@@ -233,6 +246,16 @@ class Training:
         return given
 
 
+def outputs_for(loss: Loss, outputs: int) -> int:
+    """Return so many outputs, or the next larger number of outputs that a network with the loss can have."""
+    while True:
+        try:
+            loss.target_columns(outputs)
+            return outputs
+        except ValueError:
+            outputs += 1
+
+
 def data_for(network: Any, rows: int, dtype: str, seed: int = 5) -> tuple[Array, Array]:
     """Return X and y that suit a network: numbers within (0, 1), or labels for softmax with its cross-entropy."""
     rng = np.random.default_rng(seed)
@@ -240,7 +263,7 @@ def data_for(network: Any, rows: int, dtype: str, seed: int = 5) -> tuple[Array,
     X = rng.normal(size=(rows, architecture.inputs)).astype(dtype)
     if architecture.exact_pair and architecture.loss.targets == "classes":
         return X, rng.integers(0, architecture.outputs, rows)
-    y = rng.uniform(0.1, 0.9, (rows, architecture.outputs)).astype(dtype)
+    y = rng.uniform(0.1, 0.9, (rows, architecture.target_columns)).astype(dtype)
     if architecture.exact_pair and architecture.loss.targets == "binary" and architecture.outputs == 1:
         y = (y[:, 0] > 0.5).astype(dtype)
     return X, np.where(y > 0.5, 1, -1).astype(dtype) if architecture.loss.targets == "signs" else y
@@ -291,7 +314,7 @@ def _pairs() -> dict[str, Training]:
         for position, hidden in enumerate(names):
             output = names[(position + shift) % len(names)]
             first, last = ACTIVATIONS[hidden], ACTIVATIONS[output]
-            layers = (4, Dense(9, first), Dense(6, first, l2=0.01), Dense(3, last))
+            layers = (4, Dense(9, first), Dense(6, first, l2=0.01), Dense(outputs_for(loss, 3), last))
             # Where dA jumps, signs can cancel to 0, and Adam would turn the remaining rounding error into a whole step.
             kinked = formulas.LOSSES[loss.name].kink is not None
             options = {"loss": loss, "optimizer": SGD(0.01, momentum=0.9) if kinked else Adam(1e-3)}

@@ -117,8 +117,12 @@ class StagingBuffer:
         max_rows: int | None = None,
     ) -> None:
         self.architecture, self.has_labels = architecture, has_labels
-        inputs, outputs, dtype = architecture.inputs if stages_inputs else 0, architecture.outputs, architecture.dtype
-        y_bytes = INT64.itemsize if has_labels else outputs * dtype.itemsize
+        inputs, columns, dtype = (
+            architecture.inputs if stages_inputs else 0,
+            architecture.target_columns,
+            architecture.dtype,
+        )
+        y_bytes = INT64.itemsize if has_labels else columns * dtype.itemsize
         self._row_bytes = inputs * dtype.itemsize + y_bytes + FLOAT64.itemsize
         rows = staging_rows(self._row_bytes, batch_size) // batch_size * batch_size
         self.rows = rows if max_rows is None else min(rows, max_rows)
@@ -128,8 +132,8 @@ class StagingBuffer:
             "a smaller batch_size would take less",
         )
         self.X = aligned_zeros(self.rows * inputs, dtype).reshape(-1, inputs) if stages_inputs else None
-        self.y = aligned_zeros(self.rows * (1 if has_labels else outputs), INT64 if has_labels else dtype)
-        self.y = self.y if has_labels else self.y.reshape(-1, outputs)
+        self.y = aligned_zeros(self.rows * (1 if has_labels else columns), INT64 if has_labels else dtype)
+        self.y = self.y if has_labels else self.y.reshape(-1, columns)
         self.weights = aligned_zeros(self.rows, FLOAT64)
 
     def write(self, start: int, samples: Samples, order: NDArray[np.int64] | None, first: int, last: int) -> None:

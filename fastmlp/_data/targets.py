@@ -42,7 +42,7 @@ class Targets:
     ----------
     labels : RowArray of shape (n,), or None
         The class of each row: int64 if `kernel_ready`, else of any dtype.
-    values : RowArray of shape (n, outputs), or None
+    values : RowArray of shape (n, columns), or None
         The numbers of each row: of the network's dtype if `kernel_ready`, else of any dtype and layout.
     architecture : Architecture
         The network that the targets suit.
@@ -65,7 +65,7 @@ class Targets:
     @property
     def row_bytes(self) -> int:
         """The bytes of a row as kernels read it."""
-        return 8 if self.labels is not None else self.architecture.outputs * self.architecture.dtype.itemsize
+        return 8 if self.labels is not None else self.architecture.target_columns * self.architecture.dtype.itemsize
 
     def take(self, rows: Any) -> Targets:
         """Return some rows, kernel-ready: views if `rows` is a slice of kernel-ready targets, else copies.
@@ -141,22 +141,22 @@ def check_targets(
         If the shape or a value does not suit the loss, or a label is none of the network's.
     """
     array = _numbers(y, architecture, name, names or Names())
-    loss, outputs = architecture.loss, architecture.outputs
+    loss, columns = architecture.loss, architecture.target_columns
     if array.ndim == 0 or len(array) != rows:
         raise ValueError(
             f"X and {name} must have the same number of rows, got {rows} and {name} of shape {array.shape}"
         )
     if loss.targets == "classes" and array.ndim == 1:
         if is_small(rows, INT64.itemsize):
-            return Targets(_copied_labels(array, outputs, name), None, architecture, True, name)
-        _check_labels(array, outputs, name)
+            return Targets(_copied_labels(array, columns, name), None, architecture, True, name)
+        _check_labels(array, columns, name)
         return Targets(array, None, architecture, False, name)
-    if array.ndim == 1 and outputs == 1:
+    if array.ndim == 1 and columns == 1:
         array = array.reshape(-1, 1)
-    if array.shape != (rows, outputs):
+    if array.shape != (rows, columns):
         labels = f" or labels of shape ({rows},)" if loss.targets == "classes" else ""
         hint = _shape_hint(array, architecture, name)
-        raise ValueError(f"{name} must have shape ({rows}, {outputs}){labels} for {loss.name}, got {array.shape}{hint}")
+        raise ValueError(f"{name} must have shape ({rows}, {columns}){labels} for {loss.name}, got {array.shape}{hint}")
     check_finite(array, architecture.dtype, name)
     _check_range(array, architecture, name)
     values = converted_if_small(array, architecture.dtype)
@@ -175,7 +175,7 @@ def _shape_hint(array: NDArray[Any], architecture: Architecture, name: str) -> s
     """Return the end of a message: what the user probably meant by a y of the wrong shape."""
     if array.ndim == 2 and array.shape[1] == 1:
         return f"; np.ravel({name}) has one dimension"
-    if array.ndim == 1 and architecture.loss.targets != "counts":
+    if array.ndim == 1 and architecture.loss.targets not in ("counts", "positive"):
         return "; a network for class labels has output='softmax'"
     return ""
 
@@ -221,9 +221,10 @@ def _check_range(array: NDArray[Any], architecture: Architecture, name: str) -> 
 
 def limits_of(architecture: Architecture, any_value: bool = False) -> tuple[float, float]:
     """Return the smallest and the largest target that the loss takes, or the limits of `any_value` that is finite."""
-    most = float(np.finfo(architecture.dtype).max)
+    least, most = float(np.finfo(architecture.dtype).tiny), float(np.finfo(architecture.dtype).max)
     kind = "values" if any_value else architecture.loss.targets
-    return {"values": (-most, most), "signs": (-1.0, 1.0), "counts": (0.0, most)}.get(kind, (0.0, 1.0))
+    ranges = {"values": (-most, most), "signs": (-1.0, 1.0), "counts": (0.0, most), "positive": (least, most)}
+    return ranges.get(kind, (0.0, 1.0))
 
 
 def _check_signs(array: NDArray[Any], architecture: Architecture, name: str) -> None:
@@ -239,7 +240,7 @@ def _check_signs(array: NDArray[Any], architecture: Architecture, name: str) -> 
 
 
 def _check_limits(array: NDArray[Any], architecture: Architecture, name: str) -> None:
-    """Raise ValueError if a value is negative or, unless the loss takes counts, greater than 1."""
+    """Raise ValueError if a value is negative, or 0 where it must be positive, or greater than 1 where it must not."""
     loss, minima, maxima = architecture.loss, [], []
     for rows in row_slices(len(array), array[:1].nbytes):
         values = converted(array[rows], architecture.dtype)
@@ -248,6 +249,7 @@ def _check_limits(array: NDArray[Any], architecture: Architecture, name: str) ->
     if not minima:
         return
     minimum, maximum = min(minima), max(maxima)
-    if minimum < 0 or (maximum > 1 and loss.targets != "counts"):
-        wanted = "be at least 0" if loss.targets == "counts" else "lie between 0 and 1"
+    wanted = {"counts": "be at least 0", "positive": "be greater than 0"}.get(loss.targets, "lie between 0 and 1")
+    is_limited = loss.targets not in ("counts", "positive")
+    if minimum < 0 or (minimum == 0 and loss.targets == "positive") or (maximum > 1 and is_limited):
         raise ValueError(f"{name} must {wanted} for {loss.name}, got numbers from {minimum:g} to {maximum:g}")

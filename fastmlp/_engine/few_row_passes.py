@@ -62,13 +62,14 @@ class FewRowsPlan(PassPlan):
         architecture, record = plan.parameters.architecture, self.record
         rows, dtype = plan.rows, architecture.dtype
         self._inputs = aligned_zeros(rows * architecture.inputs, dtype).reshape(rows, -1)
-        self._values = aligned_zeros(rows * architecture.outputs, dtype).reshape(rows, -1)
+        columns = self.record.target_columns
+        self._values = aligned_zeros(rows * columns, dtype).reshape(rows, columns)
         self._labels = aligned_zeros(rows, INT64)
         self._outputs = aligned_zeros(rows * architecture.outputs, dtype).reshape(rows, -1)
         self._places: dict[tuple[Any, ...], _Place | None] = {}
         self._addresses = address(self._values), address(self._labels), address(self._outputs)
         point_to_inputs(record, self._inputs)
-        record.y_stride = record.output_stride = architecture.outputs
+        record.y_stride, record.output_stride = columns, architecture.outputs
         record.least, record.most = limits_of(architecture, any_value=plan.purpose.takes_gradient)
         record.check = check_values.address(dtype)
         self._run = run_pass.function_for(INT64)

@@ -21,6 +21,7 @@ from fastmlp._engine.plan_buffers import (
     kernels_of,
     limits_norm,
     saves_derivatives,
+    target_columns,
 )
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
 from fastmlp._engine.records import address_of, copy_record, new_record, new_records
@@ -49,7 +50,7 @@ from fastmlp.kernels.tables import Plan as PlanTable
 from fastmlp.kernels.tables import State
 from fastmlp.losses import OwnLoss
 
-MAX_PARAMETERS = 4  # numbers that an activation or a loss may have
+MAX_PARAMETERS = 4  # numbers that an activation may have
 
 
 class Plan:
@@ -96,8 +97,8 @@ class Plan:
         self._snapshot_state = new_record(State)
         self._phases: dict[tuple[Program, bool], Any] = {}
         self._used: tuple[Program, bool] | None = None
-        numbers = (len(architecture.layers) + 1) * MAX_PARAMETERS  # a row for each layer, and one for the loss
-        self._numbers = aligned_zeros(numbers, float).reshape(-1, MAX_PARAMETERS)
+        self._numbers = aligned_zeros(len(architecture.layers) * MAX_PARAMETERS, float).reshape(-1, MAX_PARAMETERS)
+        self._loss_numbers = aligned_zeros(len(architecture.loss.parameters) + 1, float)
         self._tuners: dict[str, ThreadTuner] = {}
         self._buffers: dict[str, NDArray[Any]] = {}
         self._fill_sizes(architecture, averages_penalties)
@@ -108,8 +109,9 @@ class Plan:
     @property
     def nbytes(self) -> int:
         """The number of bytes of all tables and buffers of this plan."""
-        tables = ctypes.sizeof(self.record) + ctypes.sizeof(self._layers) + self._numbers.nbytes
-        return tables + sum(buffer.nbytes for buffer in self._buffers.values())
+        tables = ctypes.sizeof(self.record) + ctypes.sizeof(self._layers)
+        arrays = (self._numbers, self._loss_numbers, *self._buffers.values())
+        return tables + sum(array.nbytes for array in arrays)
 
     @property
     def snapshot_state(self) -> Any:
@@ -157,6 +159,7 @@ class Plan:
         parameters, record, purpose = self.parameters, self.record, self.purpose
         record.layer_count = len(architecture.layers)
         record.output_layer = record.layer_count - 1
+        record.target_columns = target_columns(architecture, purpose)
         record.capacity, record.batch_size, record.threads = self.capacity, self.rows, self.threads
         record.groups, record.chunk_rows = self.blocking
         record.block_count, record.parameter_count = parameters.blocks, parameters.size
@@ -218,7 +221,8 @@ class Plan:
             return
         record.rows_region = rows_region.address(dtype)
         self._loss_address = record.loss = self._loss(architecture, exact).address(dtype)
-        record.loss_parameters = self._write_numbers(-1, architecture.loss.parameters)
+        self._loss_numbers[:-1] = architecture.loss.parameters
+        record.loss_parameters = address(self._loss_numbers)
         optimizer = architecture.optimizer
         value, norm = (purpose.updates and limit for limit in (optimizer.clipvalue, optimizer.global_clipnorm))
         record.clip_value, record.clip_norm = value or math.inf, norm or math.inf
@@ -261,7 +265,7 @@ class Plan:
         return (EXACT_PAIRS if exact else LOSSES)[loss.name]
 
     def _write_numbers(self, row: int, values: tuple[float, ...]) -> int:
-        """Write the numbers of an activation or loss into a row of their table, and return its address."""
+        """Write the numbers of an activation into a row of their table, and return its address."""
         self._numbers[row, : len(values)] = values
         return address(self._numbers[row])
 

@@ -11,9 +11,8 @@ from fastmlp._engine.purposes import Purpose
 from fastmlp._engine.step_plan import CHUNK_ROWS, RowBlocking, row_blocking
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
-from fastmlp.kernels.layout import BLOCK, PANEL, TEAM_CLAIMS, TEAM_LINE, WORK
+from fastmlp.kernels.layout import BLOCK, LOSS_LANES, LOSS_MATRICES, PANEL, TEAM_CLAIMS, TEAM_LINE, WORK
 from fastmlp.kernels.operations.activations import ACTIVATIONS, ActivationKernels
-from fastmlp.kernels.operations.losses import SCRATCH_LANES, SCRATCH_MATRICES
 from fastmlp.kernels.operations.user_functions import activation_kernels
 
 BufferSizes = dict[str, tuple[int, Any]]
@@ -28,8 +27,9 @@ def buffer_sizes(
     capacity = capacity_for(blocking, purpose, rows, threads)
     dtype, stride = architecture.dtype, capacity * PANEL
     layers = architecture.layers
-    widest = max(panels(layer.units) for layer in layers)
-    scratch = WORK + SCRATCH_LANES * PANEL + SCRATCH_MATRICES * (widest + 1) * BLOCK
+    columns = target_columns(architecture, purpose)
+    widest = max(panels(columns), *(panels(layer.units) for layer in layers))
+    scratch = WORK + LOSS_LANES * PANEL + LOSS_MATRICES * (widest + 1) * BLOCK
     blocks = sum(panels(layer.inputs) * panels(layer.units) for layer in layers)
     sizes: BufferSizes = {
         "scratch": (scratch * threads, dtype),
@@ -38,7 +38,7 @@ def buffer_sizes(
     }
     if purpose.backward:
         sizes["deltas"] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
-        sizes["targets"] = (panels(architecture.outputs) * stride, dtype)
+        sizes["targets"] = (panels(columns) * stride, dtype)
         sizes["row_weights"] = (capacity, np.float64)  # float64: their mean must not depend on their scale
         sizes["row_losses"] = (panels(rows) * PANEL, np.float64)
         sizes["block_penalties"] = (blocks, np.float64)
@@ -54,6 +54,11 @@ def buffer_sizes(
     if blocking.groups:
         sizes["group_gradients"] = (blocking.groups * parameter_count, dtype)
     return sizes
+
+
+def target_columns(architecture: Architecture, purpose: Purpose) -> int:
+    """Return the numbers of a row that stand in the place of targets: those of the loss, or dJ/dA."""
+    return architecture.outputs if purpose.takes_gradient else architecture.target_columns
 
 
 def bytes_of(sizes: BufferSizes) -> int:

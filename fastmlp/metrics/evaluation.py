@@ -21,6 +21,7 @@ from fastmlp.losses import Loss
 from fastmlp.metrics.checks import check_outputs, check_weights
 from fastmlp.metrics.registry import (
     METRICS,
+    NOTHING_TO_COMPARE,
     TARGET_KINDS,
     Metric,
     MetricFunction,
@@ -109,7 +110,7 @@ def select_metrics(requested: Iterable[str | MetricFunction] | None, loss: Loss)
     TypeError
         If `requested` is not a list, or an entry is neither a name nor a function with a name.
     """
-    kind = TARGET_KINDS[loss.targets]
+    kind = TARGET_KINDS[loss.targets] if loss.has_estimates else NOTHING_TO_COMPARE
     if requested is None:
         return {name: METRICS[name] for name in kind.default_metrics}
     if isinstance(requested, str) or not isinstance(requested, Iterable):
@@ -123,6 +124,7 @@ def select_metrics(requested: Iterable[str | MetricFunction] | None, loss: Loss)
             raise ValueError(f"metrics must have different names, but {name!r} is given twice")
         if isinstance(metric, Metric) and metric.reads not in kind.readable:
             suitable = ", ".join(other.name for other in METRICS.values() if other.reads in kind.readable)
+            suitable = suitable or "functions of y and the predictions"
             raise ValueError(f"metric {name!r} does not suit the loss {loss.name}; metrics that do: {suitable}")
         selected[name] = metric
     return selected
@@ -159,10 +161,11 @@ def measure(
     """
     kind, y, predictions = TARGET_KINDS[loss.targets], _read_only(y), _read_only(predictions)
     weights = None if sample_weight is None else _read_only(sample_weight)
+    estimates = predictions[:, loss.estimates(predictions.shape[1])]
     values: dict[str, float] = {}
     for name, metric in selected.items():
         if isinstance(metric, Metric):
-            values[name] = _value(metric, kind, y, predictions, weights)
+            values[name] = _value(metric, kind, y, estimates, weights)
         else:
             values[name] = _value_of_user_function(name, metric, y, predictions, weights)
     return values
@@ -189,7 +192,7 @@ def undefined_metrics(
         Weights of the samples; None gives all samples the same weight.
     """
     kind, weights = TARGET_KINDS[loss.targets], check_weights(sample_weight, len(y))
-    predictions = np.broadcast_to(np.float64(0), (len(y), outputs))
+    predictions = np.broadcast_to(np.float64(0), (len(y), outputs))[:, loss.estimates(outputs)]
     undefined: dict[str, Undefined] = {}
     for name, metric in built_in_metrics(selected).items():
         if metric.undefined is None or (metric.macro and _has_several_classes(kind, predictions)):

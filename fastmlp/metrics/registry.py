@@ -110,5 +110,9 @@ TARGET_KINDS: dict[str, TargetKind] = {
     "signs": TargetKind(("accuracy",), ("labels", "scores"), positive=greater_than_zero),
     "values": TargetKind(("mean_absolute_error", "r2"), ("numbers",)),
     "counts": TargetKind(("mean_absolute_error", "r2"), ("numbers",)),
+    "positive": TargetKind(("mean_absolute_error", "r2"), ("numbers",)),
 }
 """The keys are the values of `Loss.targets`."""
+
+NOTHING_TO_COMPARE = TargetKind((), ())
+"""For a loss whose outputs do not estimate the targets: only functions of the user can measure them."""

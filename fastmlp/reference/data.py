@@ -30,7 +30,7 @@ def inputs(X: ArrayLike, architecture: Architecture) -> Array:
 
 
 def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
-    """Return the targets y as an array of shape (n, outputs) in the dtype of the network.
+    """Return the targets y as an array of shape (n, columns) in the dtype of the network.
 
     Integer class labels (n,) become one-hot rows.
 
@@ -39,7 +39,7 @@ def targets(y: ArrayLike, n: int, architecture: Architecture) -> Array:
     ValueError
         If the shape, the number of rows or a value of y does not suit the loss of the network.
     """
-    given, kind, outputs = np.asarray(y), architecture.loss.targets, architecture.outputs
+    given, kind, outputs = np.asarray(y), architecture.loss.targets, architecture.target_columns
     if n == 0 or given.shape[:1] != (n,):
         raise ValueError(f"X and y must have the same number of rows, at least 1, got {n} and y of shape {given.shape}")
     if kind == "classes" and given.ndim == 1:
@@ -114,6 +114,8 @@ def _check_range(y: Array, loss: Loss) -> None:
         raise ValueError(f"y must hold -1 and 1, or 0 and 1, for {loss.name}, {got}")
     if loss.targets == "counts" and not (y >= 0).all():
         raise ValueError(f"y must be at least 0 for {loss.name}, {got}")
+    if loss.targets == "positive" and not (y > 0).all():
+        raise ValueError(f"y must be greater than 0 for {loss.name}, {got}")
     if loss.targets in ("classes", "binary") and not ((y >= 0) & (y <= 1)).all():
         raise ValueError(f"y must lie between 0 and 1 for {loss.name}, {got}")
 

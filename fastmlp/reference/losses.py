@@ -99,6 +99,57 @@ def half_poisson_deviance_gradient(A: Array, y: Array) -> Array:
     return poisson_gradient(A, y) * A.shape[1]
 
 
+def gamma(A: Array, y: Array) -> Array:
+    """`mean_k (log(a_k / y_k) + y_k / a_k - 1)`; a_k is clipped to at least epsilon."""
+    C = _positive(A)
+    return (np.log(C) - np.log(y) + y / C - 1).mean(axis=1)
+
+
+def gamma_gradient(A: Array, y: Array) -> Array:
+    """`(1 - y_k / a_k) / a_k / outputs`; 0 where a_k was clipped."""
+    C = _positive(A)
+    return np.where(A == C, (1 - y / C) / C, 0) / A.shape[1]
+
+
+def tweedie(A: Array, y: Array, p: float) -> Array:
+    """`mean_k [y_k^(2-p) / ((1-p)(2-p)) - y_k a_k^(1-p) / (1-p) + a_k^(2-p) / (2-p)]`; a_k is at least epsilon."""
+    C = _positive(A)
+    of_y = y ** (2 - p) / ((1 - p) * (2 - p))
+    return (of_y - y * C ** (1 - p) / (1 - p) + C ** (2 - p) / (2 - p)).mean(axis=1)
+
+
+def tweedie_gradient(A: Array, y: Array, p: float) -> Array:
+    """`(a_k^(1-p) - y_k a_k^(-p)) / outputs`; 0 where a_k was clipped."""
+    C = _positive(A)
+    return np.where(A == C, C ** (1 - p) - y * C**-p, 0) / A.shape[1]
+
+
+def quantile(A: Array, y: Array, *levels: float) -> Array:
+    """`mean_k max(q d, (q - 1) d)` with `d = y - a_k`, where q is the level of output k and y its target."""
+    d, q = _errors_and_levels(A, y, levels)
+    return np.maximum(q * d, (q - 1) * d).mean(axis=1)
+
+
+def quantile_gradient(A: Array, y: Array, *levels: float) -> Array:
+    """`-q / outputs` where y > a_k, `(1 - q) / outputs` where y < a_k, and 0 where they are equal."""
+    d, q = _errors_and_levels(A, y, levels)
+    return np.where(d > 0, -q, np.where(d < 0, 1 - q, 0)) / A.shape[1]
+
+
+def gaussian_nll(A: Array, y: Array, epsilon: float) -> Array:
+    """`mean_k (log v_k + (y_k - m_k)^2 / v_k) / 2` with `v = e^s + epsilon`, for A = [m, s]."""
+    m, s = np.split(A, 2, axis=1)
+    v = np.exp(s) + epsilon
+    return ((np.log(v) + (y - m) ** 2 / v) / 2).mean(axis=1)
+
+
+def gaussian_nll_gradient(A: Array, y: Array, epsilon: float) -> Array:
+    """`-(y_k - m_k) / v_k` for m, and `(e^s_k / v_k) (1 - (y_k - m_k)^2 / v_k) / 2` for s, divided by the targets."""
+    m, s = np.split(A, 2, axis=1)
+    v = np.exp(s) + epsilon
+    return np.hstack([-(y - m) / v, np.exp(s) / v * (1 - (y - m) ** 2 / v) / 2]) / y.shape[1]
+
+
 def hinge(A: Array, y: Array) -> Array:
     """`mean_k max(1 - s_k a_k, 0)`, where s_k is 1 if y_k > 0, else -1."""
     return np.maximum(1 - _signs(y) * A, 0).mean(axis=1)
@@ -119,6 +170,23 @@ def binary_crossentropy_gradient(A: Array, y: Array, smoothing: float = 0.0) -> 
     """`(a_k - y_k) / (a_k (1 - a_k))` with smoothed y_k, and 0 where a_k was clipped."""
     C = clipped(A)
     return np.where(A == C, (C - smoothed(y, smoothing, 2)) / (C * (1 - C)), 0)
+
+
+def binary_focal_crossentropy(A: Array, y: Array, gamma: float, positive: float, negative: float) -> Array:
+    """`-sum_k w_k q_k^gamma [y_k log a_k + (1 - y_k) log(1 - a_k)]` with clipped a_k and `q = a (1 - y) + (1 - a) y`.
+
+    The weight is `w = positive y + negative (1 - y)`.
+    """
+    C = clipped(A)
+    return (_focal_factor(C, y, gamma, positive, negative) * -(y * np.log(C) + (1 - y) * np.log1p(-C))).sum(axis=1)
+
+
+def binary_focal_crossentropy_gradient(A: Array, y: Array, gamma: float, positive: float, negative: float) -> Array:
+    """`w q^gamma [(a - y) / (a (1 - a)) + gamma H (1 - 2 y) / q]`, H the cross-entropy of output k; 0 where clipped."""
+    C = clipped(A)
+    entropy = -(y * np.log(C) + (1 - y) * np.log1p(-C))
+    slope = (C - y) / (C * (1 - C)) + gamma * entropy * (1 - 2 * y) / _error(C, y)
+    return np.where(A == C, _focal_factor(C, y, gamma, positive, negative) * slope, 0)
 
 
 def categorical_crossentropy(A: Array, y: Array, smoothing: float = 0.0) -> Array:
@@ -169,7 +237,31 @@ def _signs(y: Array) -> Array:
 
 def _entropy(y: Array) -> Array:
     """`-sum_k y_k log y_k` with 0 log 0 = 0."""
-    return -(y * np.log(np.where(y > 0, y, 1))).sum(axis=1)
+    return -_times_log(y).sum(axis=1)
+
+
+def _times_log(x: Array) -> Array:
+    """`x log x` with 0 log 0 = 0."""
+    return x * np.log(np.where(x > 0, x, 1))
+
+
+def _errors_and_levels(A: Array, y: Array, levels: tuple[float, ...]) -> tuple[Array, Array]:
+    """`y - a` and the level of each output; the outputs of a target stand beside each other."""
+    return np.repeat(y, len(levels), axis=1) - A, np.tile(np.array(levels, A.dtype), y.shape[1])
+
+
+def _error(a: Array, y: Array) -> Array:
+    """`a (1 - y) + (1 - a) y`, how far a probability is from y."""
+    return a * (1 - y) + (1 - a) * y
+
+
+def _focal_factor(a: Array, y: Array, gamma: float, positive: float, negative: float) -> Array:
+    """The weight of the class times `q^gamma`, with `q` of `_error`."""
+    return (positive * y + negative * (1 - y)) * _error(a, y) ** gamma
+
+
+def _quantile_kink(A: Array, y: Array, *levels: float) -> Array:
+    return _errors_and_levels(A, y, levels)[0]
 
 
 def _absolute_error_kink(A: Array, y: Array) -> Array:
@@ -211,8 +303,13 @@ LOSSES = {
     "log_cosh": Formula(log_cosh, log_cosh_gradient),
     "poisson": Formula(poisson, poisson_gradient),
     "half_poisson_deviance": Formula(half_poisson_deviance, half_poisson_deviance_gradient),
+    "gamma": Formula(gamma, gamma_gradient),
+    "tweedie": Formula(tweedie, tweedie_gradient),
+    "quantile": Formula(quantile, quantile_gradient, kink=_quantile_kink),
+    "gaussian_nll": Formula(gaussian_nll, gaussian_nll_gradient),
     "hinge": Formula(hinge, hinge_gradient, kink=_hinge_kink),
     "binary_crossentropy": Formula(binary_crossentropy, binary_crossentropy_gradient),
+    "binary_focal_crossentropy": Formula(binary_focal_crossentropy, binary_focal_crossentropy_gradient),
     "categorical_crossentropy": Formula(categorical_crossentropy, categorical_crossentropy_gradient),
     "kl_divergence": Formula(kl_divergence, kl_divergence_gradient),
 }
@@ -237,7 +334,12 @@ def formula_of(loss: Loss) -> Formula:
 
 def sigmoid_binary_crossentropy(Z: Array, y: Array, smoothing: float = 0.0) -> Array:
     """`sum_k [log(1 + e^z_k) - z_k y_k]`, where log(1 + e^z) is computed as `max(z, 0) + log(1 + e^-|z|)`."""
-    return (np.maximum(Z, 0) - Z * smoothed(y, smoothing, 2) + np.log1p(np.exp(-np.abs(Z)))).sum(axis=1)
+    return _entropy_of_logits(Z, smoothed(y, smoothing, 2)).sum(axis=1)
+
+
+def _entropy_of_logits(Z: Array, y: Array) -> Array:
+    """The binary cross-entropy of each output, `log(1 + e^z) - z y`, for `a = sigmoid(z)`."""
+    return np.maximum(Z, 0) - Z * y + np.log1p(np.exp(-np.abs(Z)))
 
 
 def sigmoid_binary_crossentropy_delta(A: Array, y: Array, smoothing: float = 0.0) -> Array:
@@ -282,6 +384,42 @@ def exponential_half_poisson_deviance_delta(A: Array, y: Array) -> Array:
     return A - y
 
 
+def exponential_gamma(Z: Array, y: Array) -> Array:
+    """`mean_k (z_k - log y_k + y_k e^-z_k - 1)`."""
+    return (Z - np.log(y) + y * np.exp(-Z) - 1).mean(axis=1)
+
+
+def exponential_gamma_delta(A: Array, y: Array) -> Array:
+    """`(1 - y_k / a_k) / outputs`."""
+    return (1 - y / A) / A.shape[1]
+
+
+def exponential_tweedie(Z: Array, y: Array, p: float) -> Array:
+    """`mean_k [y_k^(2-p) / ((1-p)(2-p)) - y_k e^((1-p) z_k) / (1-p) + e^((2-p) z_k) / (2-p)]`."""
+    of_y = y ** (2 - p) / ((1 - p) * (2 - p))
+    return (of_y - y * np.exp((1 - p) * Z) / (1 - p) + np.exp((2 - p) * Z) / (2 - p)).mean(axis=1)
+
+
+def exponential_tweedie_delta(A: Array, y: Array, p: float) -> Array:
+    """`(a_k^(2-p) - y_k a_k^(1-p)) / outputs`."""
+    return (A ** (2 - p) - y * A ** (1 - p)) / A.shape[1]
+
+
+def sigmoid_binary_focal_crossentropy(Z: Array, y: Array, gamma: float, positive: float, negative: float) -> Array:
+    """`sum_k w_k q_k^gamma H_k`, where H is the binary cross-entropy, computed from Z; see the loss of a."""
+    a = np.exp(-np.logaddexp(0, -Z))  # sigmoid(z), without overflow
+    return (_focal_factor(a, y, gamma, positive, negative) * _entropy_of_logits(Z, y)).sum(axis=1)
+
+
+def sigmoid_binary_focal_crossentropy_delta(
+    A: Array, y: Array, gamma: float, positive: float, negative: float
+) -> Array:
+    """`w q^gamma [a - y + gamma (1 - 2 y) H a (1 - a) / q]`, where H a (1 - a) is 0 for a = 0 and a = 1."""
+    H_times_slope = -(y * (1 - A) * _times_log(A) + (1 - y) * A * _times_log(1 - A))
+    slope = A - y + gamma * (1 - 2 * y) * H_times_slope / np.maximum(_error(A, y), 1e-30)
+    return _focal_factor(A, y, gamma, positive, negative) * slope
+
+
 class ExactPair(NamedTuple):
     """A loss together with its activation.
 
@@ -304,6 +442,11 @@ EXACT_PAIRS = {
     ),
     ("softmax", "kl_divergence"): ExactPair(softmax_kl_divergence, softmax_categorical_crossentropy_delta),
     ("exponential", "poisson"): ExactPair(exponential_poisson, exponential_poisson_delta),
+    ("exponential", "gamma"): ExactPair(exponential_gamma, exponential_gamma_delta),
+    ("exponential", "tweedie"): ExactPair(exponential_tweedie, exponential_tweedie_delta),
+    ("sigmoid", "binary_focal_crossentropy"): ExactPair(
+        sigmoid_binary_focal_crossentropy, sigmoid_binary_focal_crossentropy_delta
+    ),
     ("exponential", "half_poisson_deviance"): ExactPair(
         exponential_half_poisson_deviance, exponential_half_poisson_deviance_delta
     ),

@@ -2,7 +2,7 @@
 
 A kernel takes 16 rows at a time and transposes them, so that each lane is a row. A loss reads A = g(Z) and computes
 dJ/dA, which the derivative of the activation turns into delta. An exact pair of activation and loss reads Z and
-computes dJ/dZ, which is delta.
+computes dJ/dZ, which is delta. The losses of this module have a target for each output, so that `columns` is `units`.
 
 Formulas: `fastmlp.reference.losses`.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import Kernel, inline, kernel, parameter_count, scalar
-from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.layout import LOSS_LANES, PANEL
 from fastmlp.kernels.micro.functions import (
     exp,
     expm1,
@@ -32,6 +32,7 @@ from fastmlp.kernels.micro.lanes import (
     weighted_difference,
 )
 from fastmlp.kernels.operations.activations import normalized_exp, subtract_max
+from fastmlp.kernels.operations.distribution_losses import gaussian_nll, quantile
 from fastmlp.kernels.vocabulary.arithmetic import (
     constant,
     fma,
@@ -44,14 +45,11 @@ from fastmlp.kernels.vocabulary.arithmetic import (
 )
 from fastmlp.kernels.vocabulary.pointers import offset, parameter_tuple, real_like
 
-# The scratch memory of a loss: vectors of 16 lanes, then matrices [unit][16 lanes].
-SCRATCH_LANES = 4
-SCRATCH_MATRICES = 3
-
 # Label smoothing spreads a share of the targets over two classes (binary) or over all classes (categorical).
 NO_SMOOTHING, OVER_TWO_CLASSES, OVER_ALL_CLASSES = 0, 1, 2
 
 _LN2 = constant(0.6931471805599453)
+_smallest = constant(1e-30)
 epsilon = constant(1e-7, 1e-15)  # cross-entropies that read A clip it to [epsilon, 1 - epsilon]
 
 
@@ -74,6 +72,7 @@ def elementwise_loss(
         losses: Floats,
         rows: int,
         units: int,
+        columns: int,
         stride: int,
         scale: float,
         scratch: Reals,
@@ -82,7 +81,7 @@ def elementwise_loss(
         share = 1.0 / units if mean else 1.0
         total, factor = scratch, offset(scratch, PANEL)
         matrix_size = (units + PANEL) * PANEL
-        p = offset(scratch, SCRATCH_LANES * PANEL)
+        p = offset(scratch, LOSS_LANES * PANEL)
         t, values = offset(p, matrix_size), offset(p, 2 * matrix_size)
         numbers = first_parameters(parameters, a)
         for first in range(0, rows, PANEL):
@@ -227,6 +226,63 @@ def half_poisson_deviance_of_logits(z: float, y: float) -> float:
 
 
 @scalar
+def gamma(a: float, y: float) -> float:
+    """Return half the deviance of the gamma distribution, `log(a / y) + y / a - 1`."""
+    mean = maximum(a, epsilon(a))
+    return log(mean) - log(y) + (y / mean - one(a))
+
+
+@scalar
+def gamma_gradient(a: float, y: float) -> float:
+    """Return `(1 - y / a) / a`; 0 where a is clipped."""
+    return zero(a) * a if a < epsilon(a) else (one(a) - y / a) / a
+
+
+@scalar
+def gamma_of_logits(z: float, y: float) -> float:
+    """Return half the deviance of the gamma distribution of e^z: `z - log y + y e^-z - 1`."""
+    return (z - log(y)) + (y * exp(-z) - one(z))
+
+
+@scalar
+def gamma_of_logits_gradient(z: float, y: float) -> float:
+    """Return `1 - y e^-z`."""
+    return one(z) - y * exp(-z)
+
+
+@scalar
+def tweedie_of_logits(z: float, y: float, power: float) -> float:
+    """Return half of Tweedie's deviance of e^z.
+
+    It is `y^(2-p) / ((1-p)(2-p)) - y e^((1-p)z) / (1-p) + e^((2-p)z) / (2-p)`.
+    """
+    first, second = one(z) - power, two(z) - power
+    largest = exp(second * log(y if y > zero(y) else one(y)))
+    of_y = largest if y > zero(y) else zero(y)
+    return of_y / (first * second) - y * exp(first * z) / first + exp(second * z) / second
+
+
+@scalar
+def tweedie_of_logits_gradient(z: float, y: float, power: float) -> float:
+    """Return `e^((2-p)z) - y e^((1-p)z)`."""
+    return exp((two(z) - power) * z) - y * exp((one(z) - power) * z)
+
+
+@scalar
+def tweedie(a: float, y: float, power: float) -> float:
+    """Return half of Tweedie's deviance, for `a = e^z`."""
+    return tweedie_of_logits(log(maximum(a, epsilon(a))), y, power)
+
+
+@scalar
+def tweedie_gradient(a: float, y: float, power: float) -> float:
+    """Return `a^(1-p) - y a^-p`; 0 where a is clipped."""
+    logarithm = log(maximum(a, epsilon(a)))
+    slope = exp((one(a) - power) * logarithm) - y * exp(-(power * logarithm))
+    return zero(a) * a if a < epsilon(a) else slope
+
+
+@scalar
 def hinge(a: float, y: float) -> float:
     """Return `max(1 - s a, 0)` with s = 1 where y > 0, else -1."""
     margin = one(a) - (a if y > zero(a) else -a)
@@ -273,6 +329,60 @@ def binary_crossentropy_gradient(a: float, y: float) -> float:
 
 
 @scalar
+def focus(p: float, y: float, gamma: float) -> float:
+    """Return `q^gamma` of the error `q = p (1 - y) + (1 - p) y`."""
+    return exp(gamma * log(error_of(p, y)))
+
+
+@scalar
+def error_of(p: float, y: float) -> float:
+    """Return how far the probability p is from y, `p (1 - y) + (1 - p) y`, at least 1e-30."""
+    return maximum(p * (one(p) - y) + (one(p) - p) * y, _smallest(p))
+
+
+@scalar
+def weight_of_class(y: float, positive: float, negative: float) -> float:
+    """Return `positive y + negative (1 - y)`."""
+    return positive * y + negative * (one(y) - y)
+
+
+@scalar
+def focal_slope(p: float, y: float, gamma: float, entropy: float) -> float:
+    """Return the derivative of the focal loss by z, for `p = sigmoid(z)`: `q^g (p - y + g entropy q' / q)`."""
+    q_slope = (one(p) - two(p) * y) * (p * (one(p) - p))
+    return focus(p, y, gamma) * (p - y + gamma * entropy * q_slope / error_of(p, y))
+
+
+@scalar
+def focal_of_logits(z: float, y: float, gamma: float, positive: float, negative: float) -> float:
+    """Return the focal loss of sigmoid(z): the binary cross-entropy times the weight of the class and `q^gamma`."""
+    factor = weight_of_class(y, positive, negative) * focus(sigmoid(z), y, gamma)
+    return factor * binary_crossentropy_of_logits(z, y)
+
+
+@scalar
+def focal_of_logits_gradient(z: float, y: float, gamma: float, positive: float, negative: float) -> float:
+    """Return the derivative of the focal loss of sigmoid(z)."""
+    slope = focal_slope(sigmoid(z), y, gamma, binary_crossentropy_of_logits(z, y))
+    return weight_of_class(y, positive, negative) * slope
+
+
+@scalar
+def focal(a: float, y: float, gamma: float, positive: float, negative: float) -> float:
+    """Return the focal loss of a clipped probability."""
+    p = clip_probability(a)
+    return weight_of_class(y, positive, negative) * focus(p, y, gamma) * binary_crossentropy(a, y)
+
+
+@scalar
+def focal_gradient(a: float, y: float, gamma: float, positive: float, negative: float) -> float:
+    """Return the derivative of the focal loss by a, 0 where a is clipped."""
+    p = clip_probability(a)
+    slope = focal_slope(p, y, gamma, binary_crossentropy(a, y)) / (p * (one(a) - p))
+    return weight_of_class(y, positive, negative) * slope if p == a else zero(a) * a
+
+
+@scalar
 def categorical_crossentropy(a: float, y: float) -> float:
     """Return `-y log a`."""
     return -(y * log(clip_probability(a)))
@@ -306,6 +416,7 @@ def softmax_crossentropy(name: str, smoothing: int, subtract_entropy: bool) -> K
         losses: Floats,
         rows: int,
         units: int,
+        columns: int,
         stride: int,
         scale: float,
         scratch: Reals,
@@ -313,7 +424,7 @@ def softmax_crossentropy(name: str, smoothing: int, subtract_entropy: bool) -> K
     ) -> None:
         largest, total = scratch, offset(scratch, PANEL)
         mass, dot = offset(scratch, 2 * PANEL), offset(scratch, 3 * PANEL)
-        p = offset(scratch, SCRATCH_LANES * PANEL)
+        p = offset(scratch, LOSS_LANES * PANEL)
         t = offset(p, (units + PANEL) * PANEL)
         for first in range(0, rows, PANEL):
             lanes_from_panels(p, offset(z, first * PANEL), units, stride)
@@ -357,6 +468,7 @@ def given_gradient(
     losses: Floats,
     rows: int,
     units: int,
+    columns: int,
     stride: int,
     scale: float,
     work: Reals,
@@ -379,10 +491,13 @@ LOSSES: dict[str, Kernel] = {
     "log_cosh": elementwise_loss("log_cosh", log_cosh, log_cosh_gradient, mean=True),
     "poisson": elementwise_loss("poisson", poisson, poisson_gradient, mean=True),
     "half_poisson_deviance": elementwise_loss("half_poisson_deviance", half_poisson_deviance, poisson_gradient),
+    "gamma": elementwise_loss("gamma", gamma, gamma_gradient, mean=True),
+    "tweedie": elementwise_loss("tweedie", tweedie, tweedie_gradient, mean=True),
     "hinge": elementwise_loss("hinge", hinge, hinge_gradient, mean=True),
     "binary_crossentropy": elementwise_loss(
         "binary_crossentropy", binary_crossentropy, binary_crossentropy_gradient, smoothing=OVER_TWO_CLASSES
     ),
+    "binary_focal_crossentropy": elementwise_loss("binary_focal_crossentropy", focal, focal_gradient),
     "categorical_crossentropy": elementwise_loss(
         "categorical_crossentropy",
         categorical_crossentropy,
@@ -390,11 +505,18 @@ LOSSES: dict[str, Kernel] = {
         smoothing=OVER_ALL_CLASSES,
     ),
     "kl_divergence": elementwise_loss("kl_divergence", kl_divergence, categorical_crossentropy_gradient),
+    "quantile": quantile,
+    "gaussian_nll": gaussian_nll,
 }
 EXACT_PAIRS: dict[str, Kernel] = {
     "poisson": elementwise_loss("exponential with poisson", poisson_of_logits, poisson_of_logits_gradient, mean=True),
     "half_poisson_deviance": elementwise_loss(
         "exponential with half_poisson_deviance", half_poisson_deviance_of_logits, poisson_of_logits_gradient
+    ),
+    "gamma": elementwise_loss("exponential with gamma", gamma_of_logits, gamma_of_logits_gradient, mean=True),
+    "tweedie": elementwise_loss("exponential with tweedie", tweedie_of_logits, tweedie_of_logits_gradient, mean=True),
+    "binary_focal_crossentropy": elementwise_loss(
+        "sigmoid with binary_focal_crossentropy", focal_of_logits, focal_of_logits_gradient
     ),
     "binary_crossentropy": elementwise_loss(
         "sigmoid with binary_crossentropy",

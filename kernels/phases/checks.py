@@ -28,6 +28,6 @@ def check_values(plan: Plan, step: Floats, thread: int) -> None:
     if exists(plan.labels):
         wrong += count_labels_outside(plan.labels, rows, last.units)
     elif plan.backward != 0:
-        wrong += count_outside(plan.y, rows * last.units, plan.least, plan.most)
+        wrong += count_outside(plan.y, rows * plan.target_columns, plan.least, plan.most)
     if wrong != 0:
         plan.not_finite = 1

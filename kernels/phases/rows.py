@@ -98,7 +98,7 @@ def gather_targets(plan: Plan, position: int, first: int, rows: int) -> None:
                     panels[panel * stride + r * PANEL + i] = 0.0
             panels[label // PANEL * stride + r * PANEL + label % PANEL] = 1.0
         else:
-            row_to_panels(offset(panels, r * PANEL), offset(plan.y, row * plan.y_stride), last.units, stride)
+            row_to_panels(offset(panels, r * PANEL), offset(plan.y, row * plan.y_stride), plan.target_columns, stride)
         if exists(plan.sample_weights):
             row_weights[r] = plan.sample_weights[row]
         else:
@@ -114,7 +114,7 @@ def loss_and_last_delta(plan: Plan, start: int, first: int, rows: int, work: Rea
     delta, a = offset(layer.delta, first * PANEL), offset(layer.g, first * PANEL)
     y, row_weights = offset(plan.targets, first * PANEL), offset(plan.row_weights, first)
     losses = offset(plan.row_losses, start)
-    sizes = (rows, layer.units, stride)
+    sizes = (rows, layer.units, plan.target_columns, stride)
     call(plan.loss, (delta, a, y, row_weights, losses, *sizes, plan.scale, work, plan.loss_parameters))
     if plan.backward != 0:
         if layer.threshold != -math.inf:

@@ -195,6 +195,8 @@ def through_activation(layer: Layer, dA: Ball, Z: Ball, A: Ball) -> Ball:
 
 CLIPPED = ("binary_crossentropy", "categorical_crossentropy", "kl_divergence")
 CLIPPED_BELOW = ("poisson", "half_poisson_deviance")
+NOT_CONVEX = ("gamma", "tweedie", "gaussian_nll", "binary_focal_crossentropy")
+"""The losses that are not convex in each output, whose slopes have no bound here."""
 
 
 @contextmanager
@@ -214,7 +216,7 @@ def loss_of(architecture: Architecture, Z: Ball, A: Ball, y: Array) -> tuple[Bal
     the loss by at most r times the largest slope. The loss itself has a rounding for each operation and each output.
     """
     loss, exact = architecture.loss, architecture.exact_pair
-    arithmetic, outputs = Z.arithmetic, y.shape[1]
+    arithmetic, outputs = Z.arithmetic, A.value.shape[1]
     with clipping_of(architecture.dtype) as limit:
         if exact:
             pair = loss_formulas.EXACT_PAIRS[(architecture.layers[-1].activation.name, loss.name)]
@@ -248,7 +250,7 @@ def _exact_slope(loss: Loss, A: Ball, y: Array) -> Ball:
 def _slope(loss: Loss, gradient: Any, A: Ball, y: Array, limit: float) -> Ball:
     """Return dA: the formula, with the largest difference from it at the ends of the interval around A."""
     arithmetic = A.arithmetic
-    moved = A.radius + arithmetic.gamma(ROUNDINGS) * (A.size + np.abs(y))
+    moved = A.radius + arithmetic.gamma(ROUNDINGS) * (A.size + np.abs(_of_outputs(y, A)))
     moved = moved + arithmetic.gamma(ROUNDINGS) if getattr(loss, "label_smoothing", 0.0) else moved
     ends = [A.value - moved, A.value + moved]
     if loss.name in CLIPPED:
@@ -262,10 +264,15 @@ def _slope(loss: Loss, gradient: Any, A: Ball, y: Array, limit: float) -> Ball:
     return Ball(middle, radius, arithmetic).rounded(ROUNDINGS)
 
 
+def _of_outputs(y: Array, A: Ball) -> Array:
+    """Return the target of each output."""
+    return np.repeat(y, A.value.shape[1] // y.shape[1], axis=1)
+
+
 def _sizes_of_terms(loss: Loss, exact: bool, Z: Ball, A: Ball, y: Array, limit: float) -> Array:
     """Return for each output the sum of the magnitudes of the terms of the loss, (n, outputs)."""
-    share = 1 / y.shape[1]
-    a, y = A.size, np.abs(y)
+    share = 1 / A.value.shape[1]
+    a, y = A.size, np.abs(_of_outputs(y, A))
     entropy = y * np.abs(np.log(np.where(y > 0, y, 1)))
     if exact and loss.targets == "classes":
         logits = 2 * Z.size.max(axis=1, keepdims=True) + math.log(y.shape[1])
@@ -282,6 +289,7 @@ def _sizes_of_terms(loss: Loss, exact: bool, Z: Ball, A: Ball, y: Array, limit: 
         "huber": share * (loss.parameters[0] if loss.parameters else 0) * (a + y + sum(loss.parameters)),
         "log_cosh": share * (2 + a + y),
         "hinge": share * (1 + a),
+        "quantile": share * (a + y),
         "poisson": share * (a + y * (1 + logarithm)),
         "half_poisson_deviance": a + 2 * y * (1 + logarithm) + entropy,
         "binary_crossentropy": (1 + y) * (logarithm + below_one + 1),
@@ -357,7 +365,7 @@ def targets_of(architecture: Architecture, y: Array) -> Array:
     """Return y as rows of float64, as the network rounds them."""
     if architecture.loss.targets == "classes" and y.ndim == 1:
         return np.eye(architecture.outputs)[y]
-    return y.reshape(-1, architecture.outputs).astype(architecture.dtype).astype(np.float64)
+    return y.reshape(-1, architecture.target_columns).astype(architecture.dtype).astype(np.float64)
 
 
 # Comparisons ----------------------------------------------------------------------------------------------------------

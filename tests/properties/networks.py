@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 from behaviour import bits
-from cases import ACTIVATIONS, CENTRES, DTYPES, LEARNERS, LOSSES, Array, tensors
+from bounds import NOT_CONVEX
+from cases import ACTIVATIONS, CENTRES, DTYPES, LEARNERS, LOSSES, Array, outputs_for, tensors
 from hypothesis import strategies as st
 
 from fastmlp import Dense, Network
@@ -20,6 +21,7 @@ from fastmlp.activations import Activation
 from fastmlp.losses import Loss
 from fastmlp.optimizers import Optimizer
 
+BOUNDED = tuple(loss for loss in LOSSES.values() if loss.name not in NOT_CONVEX)
 UNITS = (1, 2, 3, 5, 8, 9, 16, 17, 20)  # around the 8 and 16 columns of the kernels' panels
 PLAIN = tuple(each for each in ACTIVATIONS.values() if each.name != "exponential")  # PyTorch has no module for it
 WEIGHTS = ("none", "random", "some zero")
@@ -92,7 +94,7 @@ class Case:
 
     def _targets(self, rng: np.random.Generator) -> Array:
         """Return y: labels, or rows of probabilities, 0 and 1, signs, counts or any numbers."""
-        shape, kind = (self.rows, self.outputs), self.loss.targets
+        shape, kind = (self.rows, self.loss.target_columns(self.outputs)), self.loss.targets
         if kind == "classes":
             labels = rng.integers(0, self.outputs, self.rows)
             return labels if self.labels else rng.dirichlet(np.ones(self.outputs), self.rows).astype(self.dtype)
@@ -100,6 +102,7 @@ class Case:
             "binary": lambda: rng.integers(0, 2, shape) if self.labels else rng.uniform(size=shape),
             "signs": lambda: rng.choice([-1, 1], shape),
             "counts": lambda: rng.poisson(1.5, shape),
+            "positive": lambda: 0.1 + rng.gamma(2.0, size=shape),
             "values": lambda: rng.normal(size=shape),
         }[kind]()
         return np.asarray(numbers, self.dtype)
@@ -110,7 +113,7 @@ def cases(
     draw: Any,
     *,
     activations: tuple[Activation, ...] = tuple(ACTIVATIONS.values()),
-    losses: tuple[Loss, ...] = tuple(LOSSES.values()),
+    losses: tuple[Loss, ...] = BOUNDED,
     optimizers: tuple[Optimizer, ...] = tuple(LEARNERS.values()),
     dtypes: tuple[str, ...] = DTYPES,
     weights: tuple[str, ...] = WEIGHTS,
@@ -126,7 +129,7 @@ def cases(
     loss, output = draw(st.sampled_from(losses)), draw(st.sampled_from(activations))
     if loss.partner and draw(st.booleans()):  # half of them with the activation that suits the loss
         output = next((each for each in activations if each.name == loss.partner), output)
-    centred = centred and loss.targets in ("classes", "binary", "counts") and loss.partner != output.name
+    centred = centred and loss.targets in ("classes", "binary", "counts", "positive") and loss.partner != output.name
     least = 2 if output.mixes_units or loss.targets == "classes" else 1
     layers: list[Any] = [draw(st.sampled_from(UNITS))]
     for _ in range(draw(st.integers(0, 2))):
@@ -142,6 +145,7 @@ def cases(
         if layers[-1].activation.mixes_units and layers[-1].units == 1:
             layers[-1] = dataclasses.replace(layers[-1], units=2)
     units = draw(st.sampled_from([count for count in UNITS if count >= least]))
+    units = outputs_for(loss, units)
     layers.append(Dense(units, output, use_bias=centred or draw(st.booleans()), **_penalties(draw, penalties)))
     return Case(
         tuple(layers),
@@ -170,7 +174,7 @@ def labelled_cases(**options: Any) -> st.SearchStrategy[Case]:
 
 def metrics_of(loss: Loss) -> list[str]:
     """Return a metric that is defined for any targets of a loss, unlike R2, which one row does not have."""
-    return ["mean_absolute_error"] if loss.targets in ("values", "counts") else ["accuracy"]
+    return ["mean_absolute_error"] if loss.targets in ("values", "counts", "positive") else ["accuracy"]
 
 
 def answers(network: Network, X: Any, y: Any, sample_weight: Any = None) -> dict[str, Any]:

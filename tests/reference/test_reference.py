@@ -70,15 +70,17 @@ def test_gradients_are_the_slopes_of_the_loss(name: str) -> None:
         3,
         Dense(5, hidden, l2=0.02),
         Dense(4, hidden, use_bias=False, l1=0.003),
-        Dense(3, output),
+        Dense(PAIRS[name].layers[-1].units, output),
     ]
     net = Network(layers, loss=PAIRS[name].options["loss"], dtype="float64", seed=3)
     net.W[0] *= 0.5
     net.W[1] *= 0.5
     net.W[-1] *= 0.1
-    net.b[-1] = np.full(3, CENTRES.get(output.name, 0.5))  # within (0, 1), the domain of the cross-entropies
+    net.b[-1] = np.full(
+        net.architecture.outputs, CENTRES.get(output.name, 0.5)
+    )  # within (0, 1), the domain of the cross-entropies
     X, y, weights = toy()
-    loss = net.architecture.loss
+    loss, y = net.architecture.loss, y[:, : net.architecture.target_columns]
     if loss.targets == "signs":
         y = np.where(y > 0.5, 1.0, -1.0)
     trace, kink = net.forward(X), losses.LOSSES[loss.name].kink
@@ -181,11 +183,12 @@ def test_exact_pairs_are_exact_at_any_logit(
 @pytest.mark.parametrize("pair", losses.EXACT_PAIRS)
 def test_exact_pairs_are_their_loss_and_activation_put_together(pair: tuple[str, str]) -> None:
     activation, loss = activations.ACTIVATIONS[pair[0]], losses.LOSSES[pair[1]]
-    exact = losses.EXACT_PAIRS[pair]
+    exact, numbers = losses.EXACT_PAIRS[pair], LOSSES[pair[1]].parameters
     Z, y, _ = toy()
     A = activation.forward(Z)
-    np.testing.assert_allclose(exact.value(Z, y), loss.value(A, y), rtol=1e-12, atol=1e-13)
-    np.testing.assert_allclose(exact.delta(A, y), activation.backward(loss.gradient(A, y), Z, A), atol=1e-13)
+    np.testing.assert_allclose(exact.value(Z, y, *numbers), loss.value(A, y, *numbers), rtol=1e-12, atol=1e-13)
+    delta = activation.backward(loss.gradient(A, y, *numbers), Z, A)
+    np.testing.assert_allclose(exact.delta(A, y, *numbers), delta, atol=1e-13)
 
 
 @pytest.mark.parametrize(("dtype", "eps"), [("float32", 1e-7), ("float64", 1e-15)])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from behaviour import Interruption, bits
+from cases import outputs_for
 
 from fastmlp import (
     SGD,
@@ -65,16 +66,17 @@ def dataset(name: str, loss: str, dtype: str) -> tuple[Any, Any, Any]:
     X, weights = rng.normal(size=(ROWS, COLUMNS)), np.ones(ROWS)
     kind = LOSSES[loss].targets
     y = X @ rng.normal(size=(COLUMNS, 3))
-    y = y if kind == "values" else np.abs(y) if kind == "counts" else np.eye(3)[y.argmax(axis=1)]
+    y = y[:, : LOSSES[loss].target_columns(outputs_for(LOSSES[loss], 3))]
+    y = y if kind == "values" else np.abs(y) if kind in ("counts", "positive") else np.eye(3)[y.argmax(axis=1)]
     if name == "one huge number in X":
         X[ROWS // 2, 1] = huge
     elif name == "huge numbers in X":
         X[:] = huge
     elif name == "huge numbers of both signs in X":
         X = np.sign(X) * huge
-    elif name == "a huge target" and kind in ("values", "counts"):
+    elif name == "a huge target" and kind in ("values", "counts", "positive"):
         y[ROWS - 1, 0] = huge
-    elif name == "huge targets" and kind in ("values", "counts"):
+    elif name == "huge targets" and kind in ("values", "counts", "positive"):
         y[:] = huge
     elif name == "a constant column":
         X[:, 1] = 7
@@ -113,7 +115,8 @@ def trained(every: int) -> dict[str, Any]:
         rates = {"usual": {}, "1e10": {"learning_rate": 1e10}, "huge": {"learning_rate": 1e30}}[rate]
         hidden = Dense(6, activation, dropout=0.25 * (number % 2), l2=1e-3 * (number % 3))
         chosen = dataclasses.replace(RATES[optimizer], **rates)
-        network = Network([COLUMNS, hidden, 3], loss=loss, optimizer=chosen, dtype=dtype, seed=1)
+        layers = [COLUMNS, hidden, outputs_for(LOSSES[loss], 3)]
+        network = Network(layers, loss=loss, optimizer=chosen, dtype=dtype, seed=1)
         X, y, weights = dataset(name, loss, dtype)
         before = bits(network)
         try:

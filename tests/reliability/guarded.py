@@ -21,7 +21,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from cases import ACTIVATIONS, DTYPES, LEARNERS, LOSSES, Array, data_for, kernel_of, run, tensors
+from cases import ACTIVATIONS, DTYPES, LEARNERS, LOSSES, Array, data_for, kernel_of, outputs_for, run, tensors
 from digests import always_parallel, digest
 
 from fastmlp import (
@@ -274,6 +274,7 @@ class Case:
         """The layers. Widths, dropout, penalties and initialisers change with the number, each with another period."""
         n = self.number
         inputs, outputs = (WIDTHS[place % len(WIDTHS)] for place in (n * 3 + n // 10, n * 7 + n // 10 + 1))
+        outputs = outputs_for(LOSSES[self.loss], outputs)
         outputs = max(outputs, 2 if LOSSES[self.loss].targets == "classes" or self.output == "softmax" else 1)
         drawn = list(INITIALIZERS)
         hidden = Dense(

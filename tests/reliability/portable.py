@@ -22,6 +22,7 @@ from cases import (
     Array,
     data_for,
     flushed_denormals,
+    outputs_for,
     run,
     scratch,
 )
@@ -185,16 +186,11 @@ def _functions(dtype: str, z: Array) -> Iterator[tuple[str, list[Array]]]:
             y[:, 5:] = 0
             a, delta, losses = matrix.copy(), np.zeros_like(matrix), np.zeros(rows)
             parameters = np.array([*LOSSES[name].parameters, 0.0])
-            with scratch(5, dtype) as work:
-                run_loss(kernel, dtype, delta, a, y, np.ones(rows), losses, rows, work, parameters)
+            units = outputs_for(LOSSES[name], 5)
+            sizes = rows, units, LOSSES[name].target_columns(units), rows * PANEL
+            with scratch(units, dtype) as work:
+                run(kernel, dtype, delta, a, y, np.ones(rows), losses, *sizes, 0.25, work, parameters)
             yield name + kind, [delta, losses]
-
-
-def run_loss(
-    kernel: Any, dtype: str, delta: Array, a: Array, y: Array, w: Array, losses: Array, rows: int, work: Array, own: Any
-) -> None:
-    """Run the kernel of a loss for 5 outputs."""
-    run(kernel, dtype, delta, a, y, w, losses, rows, 5, rows * PANEL, 0.25, work, own)
 
 
 def updates() -> Found:

@@ -16,6 +16,7 @@ from cases import (
     Array,
     from_panels,
     heavy_but,
+    outputs_for,
     relative_error,
     rounded,
     run,
@@ -48,8 +49,9 @@ def computed(kernel: Any, P: Array, y: Array, weights: Array, numbers: Sequence[
     row_weights = np.zeros(capacity)
     row_weights[:rows] = weights
     arguments = (delta, to_panels(P, capacity, 0.5), to_panels(y, capacity), row_weights, found)
+    sizes = rows, units, y.shape[1], capacity * PANEL
     with scratch(units, P.dtype.name) as work:
-        run(kernel, P.dtype.name, *arguments, rows, units, capacity * PANEL, SCALE, work, np.array([*numbers, 0.0]))
+        run(kernel, P.dtype.name, *arguments, *sizes, SCALE, work, np.array([*numbers, 0.0]))
     assert (delta[:, -PANEL:] == CANARY).all()
     assert (found[-PANEL:] == CANARY).all()
     assert (from_panels(delta)[:rows, units:] == 0).all()
@@ -72,11 +74,14 @@ def targets(rows: int, units: int, kind: str, loss: Loss) -> Array:
     rng = np.random.default_rng(rows + units)
     if loss.targets == "signs":
         return rng.choice([-1.0, 1.0] if kind == "one-hot" else [0.0, 1.0], (rows, units))
+    columns = loss.target_columns(units)
+    if loss.targets == "positive":
+        return rng.gamma(2.0, size=(rows, units)) + 0.1
     if loss.targets == "counts":
         return rng.poisson(2.0, (rows, units)) if kind == "one-hot" else rng.uniform(0, 5, (rows, units))
-    if kind == "one-hot":
+    if kind == "one-hot" and columns == units:
         return np.eye(units)[rng.integers(0, units, rows)]
-    return rng.uniform(0, 1, (rows, units))
+    return rng.uniform(0, 1, (rows, columns))
 
 
 def test_every_loss_of_the_reference_has_its_kernels() -> None:
@@ -91,7 +96,7 @@ def test_every_loss_of_the_reference_has_its_kernels() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_of_outputs_follow_the_formula(name: str, units: int, kind: str, dtype: str) -> None:
     loss = LOSSES[name]
-    formula = formulas.LOSSES[loss.name]
+    formula, units = formulas.LOSSES[loss.name], outputs_for(loss, units)
     for rows in BATCHES:
         A = np.random.default_rng(rows).uniform(0.02, 0.98, (rows, units))
         if loss.targets in ("values", "signs"):
@@ -155,10 +160,11 @@ def test_outside_of_their_domain_cross_entropies_are_clipped_and_flat(name: str,
 @pytest.mark.parametrize("kernels", ["LOSSES", "EXACT_PAIRS"])
 def test_nan_goes_through_to_its_loss_and_its_delta(kernels: str, dtype: str) -> None:
     for name, kernel in getattr(losses, kernels).items():
-        for units in (2, 17):
-            P, y = np.full((20, units), 0.4, dtype), np.full((20, units), 1.0 if name == "hinge" else 0.5, dtype)
+        for units in (2, 18):
+            P, columns = np.full((20, units), 0.4, dtype), LOSSES[name].target_columns(units)
+            y = np.full((20, columns), 1.0 if name == "hinge" else 0.5, dtype)
             P[3, units - 1] = np.nan
-            found, delta = computed(kernel, P, y, np.ones(20, dtype), [0.5])
+            found, delta = computed(kernel, P, y, np.ones(20, dtype), LOSSES[name].parameters)
             np.testing.assert_array_equal(np.isnan(found), np.arange(20) == 3, err_msg=name)
             np.testing.assert_array_equal(np.isnan(delta).any(axis=1), np.arange(20) == 3, err_msg=name)
             assert np.isnan(delta[3, -1])
