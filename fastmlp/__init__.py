@@ -35,6 +35,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
     "interchange.sklearn": ("from_sklearn", "register_with_skl2onnx", "to_sklearn"),
     "interchange.torch": ("from_torch", "to_torch"),
     "layers": ("Dense",),
+    "own_losses": ("OwnLoss",),
     "losses": (
         "BinaryCrossentropy",
         "BinaryFocalCrossentropy",

@@ -13,6 +13,7 @@ from fastmlp import losses as losses
 from fastmlp import metrics as metrics
 from fastmlp import network as network
 from fastmlp import optimizers as optimizers
+from fastmlp import own_losses as own_losses
 from fastmlp import plot as plot
 from fastmlp import reference as reference
 from fastmlp import registration as registration
@@ -66,6 +67,7 @@ from fastmlp.optimizers import AdamW as AdamW
 from fastmlp.optimizers import Lion as Lion
 from fastmlp.optimizers import Nadam as Nadam
 from fastmlp.optimizers import RMSprop as RMSprop
+from fastmlp.own_losses import OwnLoss as OwnLoss
 from fastmlp.registration import register_activation as register_activation
 from fastmlp.registration import register_loss as register_loss
 from fastmlp.schedules import ConstantRate as ConstantRate

@@ -15,13 +15,13 @@ The tests take their cases from `LOSSES`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from fastmlp._runtime.checks import lookup, number
 from fastmlp._runtime.names import module_attributes
-from fastmlp._runtime.settings import Settings, find, require
+from fastmlp._runtime.settings import Settings, require
 
 Targets = Literal["classes", "binary", "signs", "counts", "positive", "values"]
 
@@ -399,44 +399,6 @@ class KLDivergence(Loss):
     name = "kl_divergence"
     targets = "classes"
     partner = "softmax"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class OwnLoss(Loss):
-    """A loss that `fastmlp.register_loss` has made of a user's functions.
-
-    A pickle or a model file holds only the name.
-
-    Parameters
-    ----------
-    value, gradient : function
-        The loss of one output a and its target y, and its derivative with respect to a.
-    name : str
-        The registered name.
-    targets : str
-        See `Loss`.
-    """
-
-    value: Callable[[float, float], float]
-    gradient: Callable[[float, float], float]
-    name: str = ""
-    targets: str = "values"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the name alone; the functions are not stored."""
-        return {"name": self.name}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the name; the process that unpickles must have registered it."""
-        return _own, (self.name,)
-
-    def __deepcopy__(self, memo: Any) -> OwnLoss:
-        """Return the object itself, so that a copied network keeps its functions if the name is registered anew."""
-        return self
-
-
-def _own(name: str) -> Loss:
-    return find(name, LOSSES, "loss")
 
 
 LOSSES: dict[str, Loss] = {

@@ -6,55 +6,52 @@ differences, and the compiled code must return the values of the Python code. Af
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import initializers, losses
+from fastmlp._display.progress import CountLine
 from fastmlp._runtime.buffers import address, aligned_zeros
+from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.function_checks import (
+    call_text,
+    check_derivative,
+    check_same,
+    finite_values,
+    row_text,
+    settable_parameters,
+)
 from fastmlp._runtime.settings import Settings
 from fastmlp.activations import ACTIVATIONS, OwnActivation
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.layout import BLOCK, LOSS_LANES, LOSS_MATRICES, PANEL
-from fastmlp.kernels.operations.user_functions import activation_kernels, loss_kernel, versions_of
-from fastmlp.losses import LOSSES, OwnLoss, Targets
+from fastmlp.kernels.operations.user_functions import (
+    activation_kernels,
+    loss_kernel,
+    versions_of,
+)
+from fastmlp.kernels.operations.user_row_losses import row_loss_kernel, row_versions_of
+from fastmlp.losses import LOSSES, Targets
+from fastmlp.own_losses import Definition, OwnLoss, Parameters, TargetColumns
 
-Scalar = Callable[..., float]
-Points = Sequence[tuple[float, ...]]
+Floats = NDArray[np.float64]
 
-STEP = 1e-5
-TOLERANCE = 1e-5
-"""The allowed difference of a derivative and the central difference, relative to the larger of 1 and the latter."""
-
-# The points of the checks avoid whole numbers and halves, where functions often have kinks. They include z = 0: the
+# The points of the check avoid whole numbers and halves, where functions often have kinks. They include z = 0: the
 # kernels compute padding too, it holds 0, and an infinite slope times 0 is NaN.
 _Z = np.append(np.linspace(-6.0137, 6.0113, 241), 0.0)
-_A = {
-    "classes": np.linspace(0.0213, 0.9817, 41),
-    "binary": np.linspace(0.0213, 0.9817, 41),
-    "signs": np.linspace(-3.0137, 3.0113, 61),
-    "counts": np.linspace(0.0213, 5.0117, 61),
-    "values": np.linspace(-3.0137, 3.0113, 61),
-}
-_Y = {
-    "classes": (0.0, 0.307, 1.0),
-    "binary": (0.0, 0.307, 1.0),
-    "signs": (-1.0, 1.0),
-    "counts": (0.0, 1.0, 3.0),
-    "values": (-1.507, 0.003, 2.011),
-}
 
 
 def register_activation(
     name: str,
-    forward: Scalar,
-    derivative: Scalar,
+    forward: Callable[..., float],
+    derivative: Callable[..., float],
     *,
     weight_init: str = "glorot_uniform",
     output_loss: str = "mean_squared_error",
@@ -105,28 +102,39 @@ def register_activation(
     >>> Network([30, Dense(16, "softsign"), 2], output="softmax")
     """
     _check_name(name, ACTIVATIONS, OwnActivation, "activation")
-    _check_functions(1, forward=forward, derivative=derivative)
+    for role, function in (("forward", forward), ("derivative", derivative)):
+        _check_function(role, function, 1, "one number, z")
     for what, given in (("weight_init", weight_init), ("output_loss", output_loss)):
         if not isinstance(given, str):
             raise TypeError(f"{what} must be a name, got {given!r}")
     initializers.resolve(weight_init)
     losses.resolve(output_loss)
     points = [(z,) for z in _Z.tolist()]
-    values = _finite_values(forward, points, f"{name}: forward")
-    slopes = _check_derivative(forward, derivative, points, f"{name}: derivative")
-    _check_compiles(name, 1, forward=forward, derivative=derivative)
+    values = finite_values(forward, points, f"{name}: forward")
+    slopes = check_derivative(forward, derivative, points, f"{name}: derivative")
+    for role, function in (("forward", forward), ("derivative", derivative)):
+        _check_compiles(name, role, versions_of, function, 1)
     kernel = _float64_version(activation_kernels(name, forward, derivative).forward_saving)
     compiled_values, compiled_slopes = _Z.copy(), np.empty_like(_Z)
     kernel(address(compiled_values), address(compiled_slopes), len(_Z), 0)
-    _check_same(compiled_values, values, points, f"{name}: forward")
-    _check_same(compiled_slopes, slopes, points, f"{name}: derivative")
+    check_same(compiled_values, values, f"{name}: forward", lambda place: call_text(points[place]))
+    check_same(compiled_slopes, slopes, f"{name}: derivative", lambda place: call_text(points[place]))
     ACTIVATIONS[name] = OwnActivation(forward, derivative, name, weight_init, output_loss)
 
 
-def register_loss(name: str, value: Scalar, gradient: Scalar, *, targets: Targets = "values") -> None:
-    """Register a loss that two Python functions of an output a and its target y define.
+def register_loss(
+    name: str,
+    value: Callable[..., float],
+    gradient: Callable[..., Any],
+    *,
+    targets: Targets = "values",
+    outputs: Literal["each", "row"] = "each",
+    target_columns: TargetColumns = None,
+    check_outputs: int = 3,
+) -> None:
+    """Register a loss that two Python functions define: of an output a and its target y, or of whole rows.
 
-    The loss of a row is the mean over its outputs. The name then works wherever the name of a built-in loss does.
+    The name then works wherever the name of a built-in loss does.
 
     Parameters
     ----------
@@ -136,23 +144,40 @@ def register_loss(name: str, value: Scalar, gradient: Scalar, *, targets: Target
         `loss(a, y)`.
     gradient : function
         The derivative with respect to a. It is compared with central differences, except across kinks.
-    targets : {"values", "counts", "binary", "signs", "classes"}
-        What y may hold: any numbers; numbers of at least 0; numbers from 0 to 1; -1 and 1; class labels or rows of
-        probabilities. This determines the default metrics. It also determines where both functions are checked, and
-        must be finite: a in (0, 1) for "binary" and "classes", from 0 to 5 for "counts", otherwise from -3 to 3.
+    targets : {"values", "counts", "positive", "binary", "signs", "classes"}
+        What y may hold: any numbers; numbers of at least 0; numbers greater than 0; numbers from 0 to 1; -1 and 1;
+        class labels or rows of probabilities. This determines the default metrics. It also determines where both
+        functions are checked, and must be finite: a in (0, 1) for "binary" and "classes", from 0 to 5 for "counts" and
+        "positive", otherwise from -3 to 3.
+    outputs : {"each", "row"}
+        "each": the functions take one output and its target; the loss of a row is the mean over its outputs. "row":
+        `value(a, y)` takes the outputs and the targets of a row as arrays, and returns the loss of the row.
+        `gradient(a, y, out)` writes its derivatives to the array out, which holds zeros.
+    target_columns : int or function, optional
+        With "row": how many targets a row has, if they are not as many as its outputs. A function takes the number of
+        outputs, and those parameters of the loss that it names. It raises a ValueError where the number does not suit.
+    check_outputs : int
+        With "row": the number of outputs with which the functions are checked at once. A network checks them again
+        with its own.
 
     Raises
     ------
     TypeError
-        If the name is not a string, or an argument is not a function of two numbers.
+        If the name is not a string, or an argument is not a function of such arguments.
     ValueError
-        If the name is taken, targets is unknown, a value is not finite, the gradient is wrong, or a function cannot be
-        compiled. Nothing is registered then.
+        If the name is taken, an option is unknown, a value is not finite, the gradient is wrong, an array other than
+        out is written to, or a function cannot be compiled. Nothing is registered then.
 
     Notes
     -----
     `register_activation` describes what the functions can use, how models are saved, and how much memory compiled code
     takes.
+
+    For functions of rows, only those functions of `math` are replaced that `register_activation` names, not NumPy's.
+
+    Both functions may have further parameters, the same in both. One whose default is a float, or for rows a tuple of
+    floats, can be given at use: `OwnLoss(name, parameter=...)`. The functions get a tuple as an array. Any other
+    default is a constant.
 
     Examples
     --------
@@ -162,19 +187,49 @@ def register_loss(name: str, value: Scalar, gradient: Scalar, *, targets: Target
     ...     return 4.0 * (a - y) ** 3
     >>> register_loss("fourth_power", value, gradient)
     >>> Network([8, 32, 1], loss="fourth_power")
+
+    One target with several quantiles, whose number is that of the levels:
+
+    >>> def pinball(a, y, levels=(0.1, 0.5, 0.9)):
+    ...     total = 0.0
+    ...     for k in range(len(a)):
+    ...         d = y[0] - a[k]
+    ...         total += max(levels[k] * d, (levels[k] - 1.0) * d)
+    ...     return total
+    >>> def slopes(a, y, out, levels=(0.1, 0.5, 0.9)):
+    ...     for k in range(len(a)):
+    ...         out[k] = -levels[k] if y[0] > a[k] else 1.0 - levels[k]
+    >>> register_loss("quantiles", pinball, slopes, outputs="row", target_columns=1)
+    >>> Network([8, 32, 2], loss=OwnLoss("quantiles", levels=(0.25, 0.75)))
     """
     _check_name(name, LOSSES, OwnLoss, "loss")
-    _check_functions(2, value=value, gradient=gradient)
-    if targets not in get_args(Targets):
-        raise ValueError(f"targets must be one of {', '.join(get_args(Targets))}, got {targets!r}")
-    points = [(a, y) for y in _Y[targets] for a in _A[targets].tolist()]
-    values = _finite_values(value, points, f"{name}: value")
-    slopes = _check_derivative(value, gradient, points, f"{name}: gradient")
-    _check_compiles(name, 2, value=value, gradient=gradient)
-    compiled_values, compiled_slopes = _run_loss(_float64_version(loss_kernel(name, value, gradient)), points)
-    _check_same(compiled_values, values, points, f"{name}: value")
-    _check_same(compiled_slopes, slopes, points, f"{name}: gradient")
-    LOSSES[name] = OwnLoss(value, gradient, name, targets)
+    for what, given, known in (("outputs", outputs, ("each", "row")), ("targets", targets, get_args(Targets))):
+        if given not in known:
+            raise ValueError(f"{what} must be one of {', '.join(known)}, got {given!r}")
+    by_row = outputs == "row"
+    _check_loss_functions(value, gradient, by_row)
+    if target_columns is not None and not by_row:
+        raise ValueError("target_columns needs outputs='row'; a function of one output has one target")
+    if not (target_columns is None or callable(target_columns)):
+        target_columns = whole_number(target_columns, "target_columns")
+    count = whole_number(check_outputs, "check_outputs") if by_row else 1
+    loss = OwnLoss.of(Definition(name, value, gradient, targets, by_row, target_columns))
+    own = loss.definition
+    expected = own.check(count, loss.given)
+    with contextlib.closing(CountLine("auto", f"compiling the loss {name}", 3)) as progress:
+        for done, (role, function) in enumerate((("value", value), ("gradient", gradient))):
+            progress.update(done)
+            if by_row:
+                _check_compiles(name, role, row_versions_of, function, role == "gradient", own.settable, own.tuples)
+            else:
+                _check_compiles(name, role, versions_of, function, 2, own.settable)
+        progress.update(2)
+        compiled = _run_loss(loss, count)
+        progress.update(3)
+    place = _places(own, count, loss.given)
+    for what, got, wanted in zip(("value", "gradient"), compiled, expected, strict=True):
+        check_same(got, wanted, f"{name}: {what}", place)
+    LOSSES[name] = loss
 
 
 def _check_name(name: str, table: Mapping[str, Settings], user_kind: type, what: str) -> None:
@@ -186,62 +241,39 @@ def _check_name(name: str, table: Mapping[str, Settings], user_kind: type, what:
         raise ValueError(f"{name!r} is a built-in {what}; choose another name")
 
 
-def _check_functions(count: int, **functions: Any) -> None:
-    """Check that each argument is a Python function of `count` numbers."""
-    arguments = "one number, z" if count == 1 else "two numbers, a and y"
-    for role, function in functions.items():
-        if not inspect.isfunction(function):
-            raise TypeError(f"{role} must be a Python function of {arguments}, got {function!r}")
-        signature = inspect.signature(function)
-        required = [p for p in signature.parameters.values() if p.default is p.empty]
-        if len(required) != count or any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()):
-            raise TypeError(f"{role} must take {arguments}, got {signature}")
+def _check_loss_functions(value: Any, gradient: Any, by_row: bool) -> None:
+    """Check that both are functions of an output and its target, or of rows, with the same parameters behind these."""
+    numbers = "arrays" if by_row else "numbers"
+    _check_function("value", value, 2, f"two {numbers}, a and y")
+    if by_row:
+        _check_function("gradient", gradient, 3, "three arrays, a, y and out")
+    else:
+        _check_function("gradient", gradient, 2, f"two {numbers}, a and y")
+    ours, theirs = settable_parameters(value, 2), settable_parameters(gradient, 3 if by_row else 2)
+    if list(ours.items()) != list(theirs.items()):
+        raise TypeError(f"value and gradient must have the same parameters and defaults, got {ours} and {theirs}")
+    for key, default in ours.items():
+        if isinstance(default, tuple) and not by_row:
+            raise TypeError(f"{key}={default} needs outputs='row'; a function of one output takes numbers")
 
 
-def _finite_values(function: Scalar, points: Points, what: str) -> NDArray[np.float64]:
-    """Return the values of the Python function at the points, after checking that they are finite."""
-    values = []
-    for point in points:
-        try:
-            value = float(function(*point))
-        except Exception as error:
-            raise ValueError(f"{what}{_call(point)} failed: {type(error).__name__}: {error}") from error
-        if not math.isfinite(value):
-            raise ValueError(f"{what}{_call(point)} must be a finite number, got {value}")
-        values.append(value)
-    return np.array(values)
+def _check_function(role: str, function: Any, count: int, arguments: str) -> None:
+    """Check that an argument is a Python function with `count` parameters that have no default."""
+    if not inspect.isfunction(function):
+        raise TypeError(f"{role} must be a Python function of {arguments}, got {function!r}")
+    signature = inspect.signature(function)
+    required = [p for p in signature.parameters.values() if p.default is p.empty]
+    if len(required) != count or any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in signature.parameters.values()):
+        raise TypeError(f"{role} must take {arguments}, got {signature}")
 
 
-def _check_derivative(function: Scalar, derivative: Scalar, points: Points, what: str) -> NDArray[np.float64]:
-    """Return the values of the derivative by the first argument, after comparing them with central differences.
-
-    At a kink the differences to the left and to the right disagree. Such points are not compared.
-    """
-    below, at, above = (
-        _finite_values(function, [(first + shift, *rest) for first, *rest in points], what)
-        for shift in (-STEP, 0.0, STEP)
-    )
-    slopes, given = (above - below) / (2 * STEP), _finite_values(derivative, points, what)
-    size = np.maximum(np.abs(slopes), 1)
-    kinked = np.abs((above - at) - (at - below)) / STEP > 0.01 * size
-    errors = np.where(kinked, 0, np.abs(given - slopes))
-    wrong = errors > TOLERANCE * size
-    if wrong.any():
-        worst = int(np.argmax(np.where(wrong, errors, 0)))
-        raise ValueError(
-            f"{what}{_call(points[worst])} is {given[worst]:.6g}, but the central difference is {slopes[worst]:.6g}"
-        )
-    if kinked.mean() > 0.2:
-        raise ValueError(f"{what} cannot be checked: the function has kinks or jumps at {kinked.sum()} of the points")
-    return given
-
-
-def _check_compiles(name: str, count: int, **functions: Scalar) -> None:
-    for role, function in functions.items():
-        try:
-            versions_of(function, count)
-        except Exception as error:  # a compiler may raise anything
-            raise ValueError(f"{name}: {role} cannot be compiled: {_compiler_message(error)}") from None
+def _check_compiles(name: str, role: str, compiler: Callable[..., Any], function: Any, *options: Any) -> None:
+    try:
+        compiler(function, *options)
+    except Exception as error:  # a compiler may raise anything
+        if "setitem(readonly" in str(error):
+            raise ValueError(f"{name}: {role} writes to an array other than out") from None
+        raise ValueError(f"{name}: {role} cannot be compiled: {_compiler_message(error)}") from None
 
 
 def _float64_version(kernel: Kernel | None) -> Callable[..., Any]:
@@ -249,31 +281,42 @@ def _float64_version(kernel: Kernel | None) -> Callable[..., Any]:
     return kernel.function_for(np.dtype(np.float64))
 
 
-def _run_loss(kernel: Callable[..., Any], points: Points) -> tuple[NDArray[np.float64], ...]:
-    """Return the compiled losses and gradients at the points (a, y): one row of one output for each."""
-    rows = -(-len(points) // PANEL) * PANEL
-    a, y, delta = (aligned_zeros(rows * PANEL, np.float64).reshape(rows, PANEL) for _ in range(3))
-    a[: len(points), 0], y[: len(points), 0] = np.transpose(points)
+def _run_loss(loss: OwnLoss, outputs: int) -> tuple[Floats, Floats]:
+    """Return the compiled losses and gradients where the functions of a loss are checked."""
+    own = loss.definition
+    A, Y = own.rows(outputs, own.columns(outputs, loss.given)) if own.by_row else np.transpose(own.points())[..., None]
+    functions = own.name, own.value, own.gradient, own.settable
+    kernel = row_loss_kernel(*functions, own.tuples) if own.by_row else loss_kernel(*functions)
+    rows, outputs, columns = -(-len(A) // PANEL) * PANEL, A.shape[1], Y.shape[1]
+    a, y, delta = _in_panels(A, rows), _in_panels(Y, rows), _in_panels(np.zeros_like(A), rows)
     weights, losses = np.ones(rows), np.empty(rows)
-    scratch = aligned_zeros(LOSS_LANES * PANEL + LOSS_MATRICES * 2 * BLOCK, np.float64)
+    widest = max(len(a), len(y))
+    scratch = aligned_zeros(LOSS_LANES * PANEL + LOSS_MATRICES * (widest + 1) * BLOCK, np.float64)
+    numbers = np.array([*loss.parameters, 0.0])
     arrays = [address(array) for array in (delta, a, y, weights, losses)]
-    kernel(*arrays, rows, 1, 1, rows * PANEL, 1.0, address(scratch), address(np.zeros(1)))
-    return losses[: len(points)], delta[: len(points), 0]
+    sizes = rows, outputs, columns, rows * PANEL
+    _float64_version(kernel)(*arrays, *sizes, 1.0, address(scratch), address(numbers))
+    found = delta.transpose(1, 0, 2).reshape(rows, -1)[: len(A), :outputs]
+    return losses[: len(A)], found if own.by_row else found[:, 0]
 
 
-def _check_same(compiled: NDArray[np.float64], expected: NDArray[np.float64], points: Points, what: str) -> None:
-    """Check that the compiled function returns the values of the Python function."""
-    wrong = ~(np.abs(compiled - expected) <= 1e-9 * np.maximum(np.abs(expected), 1))
-    if wrong.any():
-        i = int(np.argmax(wrong))
-        raise ValueError(
-            f"{what}{_call(points[i])} is {expected[i]:.10g} in Python, but {compiled[i]:.10g} when compiled"
-        )
+def _in_panels(matrix: Floats, rows: int) -> Floats:
+    """Return rows in panels of 16 columns, [panel][row][16]."""
+    panels = -(-matrix.shape[1] // PANEL)
+    padded = np.zeros((rows, panels * PANEL))
+    padded[: len(matrix), : matrix.shape[1]] = matrix
+    laid_out = aligned_zeros(padded.size, np.float64).reshape(panels, rows, PANEL)
+    laid_out[:] = padded.reshape(rows, panels, PANEL).transpose(1, 0, 2)
+    return laid_out
 
 
-def _call(point: tuple[float, ...]) -> str:
-    """Return the arguments as they stand in a call: `(0.5, 1)`."""
-    return f"({', '.join(f'{number:.6g}' for number in point)})"
+def _places(own: Definition, outputs: int, parameters: Parameters) -> Callable[[int], str]:
+    """Return a function that names the arguments at a place of what was checked."""
+    if not own.by_row:
+        points = own.points()
+        return lambda place: call_text(points[place])
+    A, Y = own.rows(outputs, own.columns(outputs, parameters))
+    return lambda place: row_text(A[place], Y[place])
 
 
 def _compiler_message(error: Exception) -> str:

@@ -27,7 +27,7 @@ class Row(NamedTuple):
     only: str = ""  # the rows above that it may import, if not all
 
 
-SPECIFICATIONS = "activations, losses, initializers, schedules, optimizers, layers, architecture, metrics"
+SPECIFICATIONS = "activations, losses, own_losses, initializers, schedules, optimizers, layers, architecture, metrics"
 COMPILER = "NumPy, Numba, llvmlite"
 
 ORDER = [

@@ -343,7 +343,7 @@ BAD_LOSSES: dict[str, tuple[tuple[Any, ...], dict[str, Any], type[Exception], st
     "gradient of one": (("own", error, line), {}, TypeError, "gradient must take two numbers, a and y, got (z: "),
     "targets": (
         ("own", error, error_gradient), {"targets": "numbers"}, ValueError,
-        "targets must be one of classes, binary, signs, counts, values, got 'numbers'",
+        "targets must be one of classes, binary, signs, counts, positive, values, got 'numbers'",
     ),
     "value outside of its domain": (
         ("own", lambda a, y: math.log(a), lambda a, y: 1 / a), {}, ValueError,

@@ -36,6 +36,7 @@ from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, given_gradient
 from fastmlp.kernels.operations.optimizers import UPDATES
 from fastmlp.kernels.operations.user_functions import loss_kernel
+from fastmlp.kernels.operations.user_row_losses import row_loss_kernel
 from fastmlp.kernels.phases.blocks import product
 from fastmlp.kernels.phases.epoch import restore_region
 from fastmlp.kernels.phases.forward import row_products
@@ -48,7 +49,7 @@ from fastmlp.kernels.tables import Layer as LayerTable
 from fastmlp.kernels.tables import Phase as PhaseTable
 from fastmlp.kernels.tables import Plan as PlanTable
 from fastmlp.kernels.tables import State
-from fastmlp.losses import OwnLoss
+from fastmlp.own_losses import OwnLoss
 
 MAX_PARAMETERS = 4  # numbers that an activation may have
 
@@ -261,7 +262,9 @@ class Plan:
             return given_gradient
         loss = architecture.loss
         if isinstance(loss, OwnLoss):
-            return loss_kernel(loss.name, loss.value, loss.gradient)
+            own = loss.definition
+            functions = own.name, own.value, own.gradient, own.settable
+            return row_loss_kernel(*functions, own.tuples) if own.by_row else loss_kernel(*functions)
         return (EXACT_PAIRS if exact else LOSSES)[loss.name]
 
     def _write_numbers(self, row: int, values: tuple[float, ...]) -> int:

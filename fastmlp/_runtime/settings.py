@@ -104,6 +104,10 @@ class Settings(AttributeHints, metaclass=_SettingsType):
         changed = [f"{key}={value}" for key, value in self.to_dict().items() if defaults.get(key, value) != value]
         return f"{self.name}({', '.join(changed)})" if changed else self.name
 
+    def replaced(self, **numbers: Any) -> Self:
+        """Return the settings with other numbers."""
+        return dataclasses.replace(self, **numbers) if numbers else self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the name and the numbers, as a model file stores them."""
         numbers = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -157,5 +161,4 @@ def from_dict(stored: Any, table: Mapping[str, T], what: str) -> T:
     known = find(name, table, what)
     if stored.keys() | set(known.newer_fields) != known.to_dict().keys():
         raise ValueError(f"{what} {name!r} must have the entries {', '.join(known.to_dict())}, got {', '.join(stored)}")
-    numbers = {key: value for key, value in stored.items() if key != "name"}
-    return dataclasses.replace(known, **numbers) if numbers else known
+    return known.replaced(**{key: value for key, value in stored.items() if key != "name"})

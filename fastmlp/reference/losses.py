@@ -11,13 +11,15 @@ CONTRIBUTING.md.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmlp.losses import Loss, OwnLoss
+from fastmlp.losses import Loss
+from fastmlp.own_losses import OwnLoss
 from fastmlp.reference.activations import Array, elementwise
 
 
@@ -318,12 +320,33 @@ LOSSES = {
 def formula_of(loss: Loss) -> Formula:
     """Return the formula of a loss.
 
-    Functions that a user registered are applied element by element; their loss is the mean over the outputs.
+    Functions that a user registered are applied row by row, or element by element, to the mean over the outputs.
     """
     if not isinstance(loss, OwnLoss):
         return LOSSES[loss.name]
-    value, gradient = elementwise(loss.value), elementwise(loss.gradient)
-    return Formula(lambda A, y: value(A, y).mean(axis=1), lambda A, y: gradient(A, y) / A.shape[1])
+    own, given = loss.definition, loss.given
+    if own.by_row:
+        return _formula_of_rows(own.value, own.gradient, given)
+    value, gradient = (elementwise(functools.partial(each, **given)) for each in (own.value, own.gradient))
+    return Formula(lambda A, y, *_: value(A, y).mean(axis=1), lambda A, y, *_: gradient(A, y) / A.shape[1])
+
+
+def _formula_of_rows(value: Callable[..., Any], gradient: Callable[..., Any], given: dict[str, Any]) -> Formula:
+    """Return the formula of `value(a, y, ...)` and `gradient(a, y, out, ...)` of a row."""
+
+    def arrays(dtype: Any) -> dict[str, Any]:
+        return {key: np.array(each, dtype) if isinstance(each, tuple) else each for key, each in given.items()}
+
+    def losses(A: Array, y: Array, *_: float) -> Array:
+        return np.array([value(a, t, **arrays(A.dtype)) for a, t in zip(A, y, strict=True)], A.dtype)
+
+    def gradients(A: Array, y: Array, *_: float) -> Array:
+        dA = np.zeros_like(A)
+        for a, t, out in zip(A, y, dA, strict=True):
+            gradient(a, t, out, **arrays(A.dtype))
+        return dA
+
+    return Formula(losses, gradients)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

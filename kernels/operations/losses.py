@@ -54,14 +54,21 @@ epsilon = constant(1e-7, 1e-15)  # cross-entropies that read A clip it to [epsil
 
 
 def elementwise_loss(
-    name: str, value: Any, gradient: Any, *, mean: bool = False, smoothing: int = NO_SMOOTHING, cached: bool = True
+    name: str,
+    value: Any,
+    gradient: Any,
+    *,
+    mean: bool = False,
+    smoothing: int = NO_SMOOTHING,
+    numbers: int | None = None,
+    cached: bool = True,
 ) -> Kernel:
     """Make the kernel of two scalar functions of (a, y), which are summed, or with `mean` averaged, over the outputs.
 
-    If the functions take a third argument, it is the loss's parameter. With smoothing, the parameter is the share of y
-    that is spread over the classes.
+    What the functions take behind them are the loss's parameters, of which there are `numbers` if that is given. With
+    smoothing, the parameter is the share of y that is spread over the classes.
     """
-    first_parameters = parameter_tuple(parameter_count(value) - 2)
+    first_parameters = parameter_tuple(parameter_count(value) - 2 if numbers is None else numbers)
 
     @kernel(name, cached=cached)
     def loss(
@@ -83,16 +90,16 @@ def elementwise_loss(
         matrix_size = (units + PANEL) * PANEL
         p = offset(scratch, LOSS_LANES * PANEL)
         t, values = offset(p, matrix_size), offset(p, 2 * matrix_size)
-        numbers = first_parameters(parameters, a)
+        own = first_parameters(parameters, a)
         for first in range(0, rows, PANEL):
             lanes_from_panels(p, offset(a, first * PANEL), units, stride)
             lanes_from_panels(t, offset(y, first * PANEL), units, stride)
             if smoothing != NO_SMOOTHING:
                 smooth_targets(t, units, smoothing, parameters[0])
             for i in range(units * PANEL):
-                values[i] = value(p[i], t[i], *numbers)
+                values[i] = value(p[i], t[i], *own)
             for i in range(units * PANEL):
-                t[i] = gradient(p[i], t[i], *numbers)
+                t[i] = gradient(p[i], t[i], *own)
             sum_over_units(total, values, units)
             for lane in range(PANEL):
                 factor[lane] = weights[first + lane] * (scale * share)

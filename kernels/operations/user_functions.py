@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import math
 import types as python
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numba
 import numpy as np
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastmlp.kernels.host.jit import Kernel, scalar, users_scalar
@@ -28,6 +30,8 @@ from fastmlp.kernels.operations.activations import ActivationKernels, with_deriv
 from fastmlp.kernels.operations.losses import elementwise_loss
 
 Scalar = Callable[..., float]
+Settable = tuple[str, ...]
+"""The names of the parameters of a user's functions that are given to a kernel, in the order of its numbers."""
 
 
 @scalar
@@ -57,68 +61,52 @@ def _accept_integers(function: Any, single: bool) -> Any:
 
 
 @functools.cache
-def _replacements(single: bool) -> list[tuple[Any, Any]]:
-    """Return pairs of a function of `math` or NumPy and our function that replaces it."""
-    pairs = [(np.where, where)]
+def _replacements(single: bool, arrays: bool) -> list[tuple[Any, Any]]:
+    """Return pairs of a function of `math` or NumPy and our function that replaces it; with arrays, of `math` alone."""
+    pairs = [] if arrays else [(np.where, where)]
     for name in ("exp", "expm1", "log", "log1p", "tanh", "erf"):
         ours = _accept_integers(getattr(functions, name), single)
-        pairs += [(getattr(library, name), ours) for library in (math, np) if hasattr(library, name)]
+        libraries = (math,) if arrays else (math, np)
+        pairs += [(getattr(library, name), ours) for library in libraries if hasattr(library, name)]
     return pairs
 
 
 @functools.cache
 def activation_kernels(name: str, forward: Scalar, derivative: Scalar) -> ActivationKernels:
     """Make the kernels of an activation from `forward(z)` and `derivative(z)`. They are compiled in each process."""
-    g, g_prime = _unary(forward), _unary(derivative)
+    g, g_prime = _callable(versions_of(forward, 1)), _callable(versions_of(derivative, 1))
 
     @scalar
     def value_and_derivative(z: float) -> tuple[float, float]:
-        return g(z), g_prime(z)
+        return g((z,)), g_prime((z,))
 
     return with_derivative(name, value_and_derivative, cached=False)
 
 
 @functools.cache
-def loss_kernel(name: str, value: Scalar, gradient: Scalar) -> Kernel:
-    """Make the kernel of a loss, the mean over the outputs of `value(a, y)`. It is compiled in each process."""
-    compiled_value, compiled_gradient = _binary(value), _binary(gradient)
+def loss_kernel(name: str, value: Scalar, gradient: Scalar, settable: Settable) -> Kernel:
+    """Make the kernel of a loss, the mean over the outputs of `value(a, y, *numbers)`. It is compiled in each process.
+
+    The numbers are the parameters that can be set.
+    """
+    of_value, of_gradient = (_callable(versions_of(each, 2, settable)) for each in (value, gradient))
 
     @scalar
-    def element_value(a: float, y: float) -> float:
-        return compiled_value(a, y)
+    def element_value(a: float, y: float, *numbers: float) -> float:
+        return of_value((a, y, *numbers))
 
     @scalar
-    def element_gradient(a: float, y: float) -> float:
-        return compiled_gradient(a, y)
+    def element_gradient(a: float, y: float, *numbers: float) -> float:
+        return of_gradient((a, y, *numbers))
 
-    return elementwise_loss(name, element_value, element_gradient, mean=True, cached=False)
-
-
-def _unary(function: Scalar) -> Any:
-    """Make an intrinsic of a user's function of one number."""
-    versions = versions_of(function, 1)
-
-    @intrinsic
-    def call(typing_context: Any, z: Any) -> Any:
-        return _call(typing_context, versions, z)
-
-    return call
-
-
-def _binary(function: Scalar) -> Any:
-    """Make an intrinsic of a user's function of two numbers."""
-    versions = versions_of(function, 2)
-
-    @intrinsic
-    def call(typing_context: Any, a: Any, y: Any) -> Any:
-        return _call(typing_context, versions, a, y)
-
-    return call
+    return elementwise_loss(name, element_value, element_gradient, mean=True, numbers=len(settable), cached=False)
 
 
 @functools.cache
-def versions_of(function: Scalar, count: int) -> dict[Any, Any]:
-    """Compile a function of `count` numbers for float64 and float32. Return the versions by Numba's type.
+def versions_of(function: Scalar, count: int, settable: Settable = ()) -> dict[Any, Version]:
+    """Compile a function of `count` numbers, and of those that can be set, for float64 and float32.
+
+    Return the versions by Numba's type.
 
     Raises
     ------
@@ -129,33 +117,93 @@ def versions_of(function: Scalar, count: int) -> dict[Any, Any]:
     """
     versions = {}
     for kind in (types.float64, types.float32):
-        version = versions[kind] = _compiled(function, kind == types.float32, {})
-        version.compile((kind,) * count + tuple(types.Omitted(default) for default in version.py_func.__defaults__))
-        result = version.overloads[version.signatures[0]].signature.return_type
-        if not isinstance(result, (types.Integer, types.Float, types.Boolean)):
-            raise TypeError(f"it must return a number, got {result}")
+        version = versions[kind] = Version(function, kind, (kind,) * count, dict.fromkeys(settable, kind))
+        if not isinstance(version.result, (types.Integer, types.Float, types.Boolean)):
+            raise TypeError(f"it must return a number, got {version.result}")
     return versions
 
 
-def _call(typing_context: Any, versions: dict[Any, Any], *arguments: Any) -> Any:
-    """Type and emit a call of the version for the type of the arguments. The result is converted to that type."""
-    kind = arguments[0]
-    version = numba.typeof(versions[kind])
-    resolved = typing_context.resolve_function_type(version, arguments, {})
+class Version:
+    """A user's function, compiled for float32 or float64.
 
-    def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        omitted = resolved.args[len(arguments) :]
-        defaults = [context.get_constant_generic(builder, default, default.value) for default in omitted]
-        result = context.get_function(version, resolved)(builder, [*values, *defaults])
-        return context.cast(builder, result, resolved.return_type, kind)
+    Parameters
+    ----------
+    function : function
+        The function.
+    kind : Numba's type
+        That of the result, if it is a number.
+    first : sequence of Numba's types
+        The types of the parameters without a default.
+    settable : mapping of str to Numba's type
+        The types of the parameters that can be set; any other one is a constant.
+    arrays : bool
+        Whether the function takes arrays.
+    single : bool
+        Whether constants become float32 in the version for float32.
 
-    return kind(*arguments), generate
+    Attributes
+    ----------
+    result : Numba's type
+        What the function returns.
+    """
+
+    def __init__(
+        self,
+        function: Any,
+        kind: Any,
+        first: Sequence[Any],
+        settable: Mapping[str, Any],
+        arrays: bool = False,
+        single: bool = True,
+    ) -> None:
+        self.kind = kind
+        self._dispatcher = _compiled(function, single and kind == types.float32, {}, arrays)
+        names = list(inspect.signature(function).parameters)[len(first) :]
+        rest = [
+            settable.get(name, types.Omitted(default))
+            for name, default in zip(names, self._dispatcher.py_func.__defaults__, strict=True)
+        ]
+        self.types = (*first, *rest)
+        self._dispatcher.compile(self.types)
+        self.result = self._dispatcher.overloads[self._dispatcher.signatures[0]].signature.return_type
+
+    def emit(self, typing_context: Any, context: Any, builder: Any, values: Sequence[Any]) -> Any:
+        """Emit a call with the values of all parameters that are no constants. Return the result, in `kind`."""
+        dispatcher, given = numba.typeof(self._dispatcher), iter(values)
+        resolved = typing_context.resolve_function_type(dispatcher, self.types, {})
+        arguments = [
+            context.get_constant_generic(builder, each, each.value) if isinstance(each, types.Omitted) else next(given)
+            for each in resolved.args
+        ]
+        result = context.get_function(dispatcher, resolved)(builder, arguments)
+        return result if resolved.return_type == types.none else context.cast(builder, result, self.result, self.kind)
+
+    def resolve(self, typing_context: Any) -> None:
+        """Let Numba's typing know the call."""
+        typing_context.resolve_function_type(numba.typeof(self._dispatcher), self.types, {})
 
 
-def _compiled(function: Any, single: bool, known: dict[Any, Any]) -> Any:
+def _callable(versions: dict[Any, Version]) -> Any:
+    """Make an intrinsic of a user's function, which takes a tuple of numbers."""
+
+    @intrinsic
+    def call(typing_context: Any, numbers: Any) -> Any:
+        version = versions[numbers.dtype]
+        version.resolve(typing_context)
+
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return version.emit(typing_context, context, builder, cgutils.unpack_tuple(builder, arguments[0]))
+
+        return version.kind(numbers), generate
+
+    return call
+
+
+def _compiled(function: Any, single: bool, known: dict[Any, Any], arrays: bool) -> Any:
     """Return a compiled copy of a function that calls our exp and the like; with `single`, its constants are float32.
 
-    `known` holds the functions that were compiled on the way here, since a function may call itself.
+    With `arrays` the function takes arrays, for which NumPy's functions may be called, so these stay. `known` holds the
+    functions that were compiled on the way here, since a function may call itself.
     """
     if function in known:
         return known[function]
@@ -177,8 +225,8 @@ def _compiled(function: Any, single: bool, known: dict[Any, Any]) -> Any:
             vars(module).update({name: replace(vars(value)[name]) for name in names & vars(value).keys()})
             return module
         if isinstance(value, python.FunctionType) and not str(value.__module__).startswith(("numpy", "numba")):
-            return _compiled(value, single, known)
-        ours = next((ours for theirs, ours in _replacements(single) if value is theirs), None)
+            return _compiled(value, single, known, arrays)
+        ours = next((ours for theirs, ours in _replacements(single, arrays) if value is theirs), None)
         return ours or _convert_number(value, single)
 
     new_globals.update({name: replace(function.__globals__[name]) for name in names & function.__globals__.keys()})

@@ -189,7 +189,8 @@ def asked(every: int) -> dict[str, Any]:
     everything = itertools.product(LOSSES, DATA, ("relu", "tanh"), ("float32", "float64"))
     for case in itertools.islice(everything, None, None, every):
         loss, name, activation, dtype = case
-        network = Network([COLUMNS, Dense(6, activation), 3], loss=loss, dtype=dtype, seed=1)
+        layers = [COLUMNS, Dense(6, activation), outputs_for(LOSSES[loss], 3)]
+        network = Network(layers, loss=loss, dtype=dtype, seed=1)
         ordinary, (X, y, weights) = dataset("ordinary", loss, dtype), dataset(name, loss, dtype)
         x, t, w = ordinary
         before = bits(network)
@@ -201,7 +202,7 @@ def asked(every: int) -> dict[str, Any]:
                 wrong.append(f"{case}: a question changed the network")
             network.fit(x, t, sample_weight=w, validation_data=(X, y, weights), batch_size=8)
             network.fit(x * 1e-200, t, epochs=1, batch_size=8)
-        other = Network([COLUMNS, Dense(6, activation), 3], loss=loss, dtype=dtype, seed=1)
+        other = Network(layers, loss=loss, dtype=dtype, seed=1)
         other.fit(x, t, sample_weight=w, batch_size=8)
         other.fit(x * 1e-200, t, epochs=1, batch_size=8)
         if bits(network) != bits(other):
