@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -45,6 +46,10 @@ class Layer:
         The share of outputs that each training step sets to 0.
     l1, l2 : float
         The strengths of the penalties on W.
+    trainable : bool
+        Whether training changes W and b.
+    learning_rate_factor : float
+        What the learning rate is multiplied by for this layer.
     """
 
     inputs: int
@@ -56,6 +61,8 @@ class Layer:
     dropout: float = 0.0
     l1: float = 0.0
     l2: float = 0.0
+    trainable: bool = True
+    learning_rate_factor: float = 1.0
 
     @property
     def parameters(self) -> int:
@@ -124,8 +131,47 @@ class Architecture:
 
     @property
     def penalised(self) -> bool:
-        """Whether any layer has an l1 or l2 penalty."""
-        return any(layer.l1 or layer.l2 for layer in self.layers)
+        """Whether any layer that is trained has an l1 or l2 penalty."""
+        return any(layer.trainable and (layer.l1 or layer.l2) for layer in self.layers)
+
+    @property
+    def lowest_trained(self) -> int:
+        """The place of the lowest layer that is trained; no deltas are needed below it."""
+        return [layer.trainable for layer in self.layers].index(True)
+
+    def places_of(self, layers: int | Iterable[int]) -> list[int]:
+        """Return the places of some layers, of which the first has the number 0 and the last the number -1, too.
+
+        Raises
+        ------
+        TypeError
+            If a number is not whole.
+        ValueError
+            If there is no such layer, or none is named.
+        """
+        numbers = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else [layers]
+        count = len(self.layers)
+        if not numbers:
+            raise ValueError("layers must name at least one layer, got none")
+        for number in numbers:
+            if not -count <= whole_number(number, "the number of a layer", minimum=-sys.maxsize) < count:
+                raise ValueError(f"the layers have the numbers 0 to {count - 1}, or -{count} to -1, got {number}")
+        return [int(number) % count for number in numbers]
+
+    def with_trainable(self, places: Iterable[int], trainable: bool) -> Architecture:
+        """Return a copy in which some layers are trained, or rest.
+
+        Raises
+        ------
+        ValueError
+            If no layer would be trained.
+        """
+        chosen = set(places)
+        layers = [
+            replace(layer, trainable=trainable) if place in chosen else layer for place, layer in enumerate(self.layers)
+        ]
+        _require_trained(layers)
+        return replace(self, layers=tuple(layers))
 
     def with_learning_rate(self, rate: float | Schedule) -> Architecture:
         """Return a copy whose optimizer has this learning rate.
@@ -277,6 +323,7 @@ def build(
     chosen_loss = chosen_loss or LOSSES[last.output_loss]
     _check_output(last, chosen_loss, dense[-1].units)
     complete = _complete_layers(inputs, dense, hidden, last)
+    _require_trained(complete)
     chosen_optimizer = optimizers.Adam() if optimizer is None else optimizers.resolve(optimizer)
     return Architecture(complete, chosen_loss, chosen_optimizer, _check_dtype(dtype), resolve_seed(seed))
 
@@ -343,10 +390,17 @@ def _complete_layers(inputs: int, dense: list[Dense], hidden: Activation, last: 
                 dropout=each.dropout,
                 l1=each.l1,
                 l2=each.l2,
+                trainable=each.trainable,
+                learning_rate_factor=each.learning_rate_factor,
             )
         )
         inputs = each.units
     return tuple(layers)
+
+
+def _require_trained(layers: Sequence[Layer]) -> None:
+    if not any(layer.trainable for layer in layers):
+        raise ValueError(f"at least one layer must be trainable, but all {len(layers)} layers are frozen")
 
 
 def _check_dtype(dtype: Any) -> np.dtype[Any]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from fastmlp import activations, initializers
-from fastmlp._runtime.checks import number, whole_number
+from fastmlp._runtime.checks import check_bool, number, whole_number
 from fastmlp._runtime.names import AttributeHints, check_keywords, module_attributes
 from fastmlp.activations import Activation
 from fastmlp.initializers import Initializer
@@ -39,6 +37,11 @@ class Dense(AttributeHints):
         takes the default of the activation.
     bias_init : str or Initializer
         The initial b.
+    trainable : bool
+        False lets the layer rest: training does not change it, and it has no penalty. `Network.freeze` and `unfreeze`
+        change it later.
+    learning_rate_factor : float
+        What the learning rate is multiplied by for this layer, at least 0.
 
     Raises
     ------
@@ -60,6 +63,8 @@ class Dense(AttributeHints):
     l2: float = 0.0
     weight_init: str | Initializer | None = None
     bias_init: str | Initializer = "zeros"
+    trainable: bool = True
+    learning_rate_factor: float = 1.0
 
     @check_keywords
     def __init__(
@@ -73,6 +78,8 @@ class Dense(AttributeHints):
         l2: float = 0.0,
         weight_init: str | Initializer | None = None,
         bias_init: str | Initializer = "zeros",
+        trainable: bool = True,
+        learning_rate_factor: float = 1.0,
     ) -> None:
         units = whole_number(units, "units of a layer")
         if activation is not None:
@@ -80,8 +87,8 @@ class Dense(AttributeHints):
         if weight_init is not None:
             initializers.resolve(weight_init)
         initializers.resolve_bias(bias_init)
-        if not isinstance(use_bias, (bool, np.bool_)):
-            raise TypeError(f"use_bias must be True or False, got {use_bias!r}")
+        check_bool(use_bias, "use_bias")
+        check_bool(trainable, "trainable")
         values = {
             "units": units,
             "activation": activation,
@@ -91,9 +98,16 @@ class Dense(AttributeHints):
             "l2": number(l2, "l2"),
             "weight_init": weight_init,
             "bias_init": bias_init,
+            "trainable": bool(trainable),
+            "learning_rate_factor": number(learning_rate_factor, "learning_rate_factor"),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, layer: Any) -> Dense:
+        """Return the description of a layer of an `Architecture`."""
+        return cls(**{field.name: getattr(layer, field.name) for field in fields(cls)})
 
 
 if not TYPE_CHECKING:  # type checkers shall report unknown names

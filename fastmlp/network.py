@@ -15,6 +15,7 @@ from fastmlp._data.chunk_feed import ChunkSource
 from fastmlp._data.gradients import check_flat, check_flat_out, check_gradients, check_output_gradient
 from fastmlp._data.inputs import check_input_shape, check_inputs, check_rows
 from fastmlp._data.layer_weights import check_layer_weights
+from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples, check_samples
 from fastmlp._data.training_data import check_training_data
 from fastmlp._display import notebook, summary
@@ -173,6 +174,108 @@ class Network(AttributeHints):
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
         self._engine.set_learning_rate(rate)
+
+    def freeze(self, layers: int | Iterable[int]) -> None:
+        """Let layers rest: training does not change them, until `unfreeze`.
+
+        A layer at rest has no penalty, and its gradient is 0, also in the norm that `global_clipnorm` limits. Its
+        moments do not change, and its optimizer counts no steps, as in PyTorch. Below the lowest layer that is trained
+        nothing is computed backwards. A callback may freeze layers during its fit.
+
+        Parameters
+        ----------
+        layers : int or iterable of int
+            The layers as in `get_weights`: 0 is the first, -1 the last.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such layer, or no layer would be trained. Nothing is changed.
+        RuntimeError
+            If another thread is fitting this network.
+
+        Examples
+        --------
+        >>> net.freeze(range(2))  # the first two layers
+        """
+        self._engine.set_trainable(self.architecture.places_of(layers), False)
+
+    def unfreeze(self, layers: int | Iterable[int] | None = None) -> None:
+        """Train layers again that rest.
+
+        Parameters
+        ----------
+        layers : int or iterable of int, optional
+            The layers, as in `freeze`. None means all.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there is no such layer.
+        RuntimeError
+            If another thread is fitting this network.
+        """
+        every = range(len(self.architecture.layers))
+        self._engine.set_trainable(self.architecture.places_of(every if layers is None else layers), True)
+
+    @check_keywords
+    def with_layers(
+        self,
+        kept: int,
+        layers: Sequence[int | Dense],
+        *,
+        activation: str | Activation = "relu",
+        output: str | Activation | None = None,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
+        seed: int | None = None,
+        threads: int | None = None,
+    ) -> Network:
+        """Return a new network of the first layers of this one, with their weights, and of new layers behind them.
+
+        Parameters
+        ----------
+        kept : int
+            How many layers are kept.
+        layers : sequence of int or Dense
+            The layers behind them.
+        activation, output, loss, seed, threads
+            The arguments of `Network`.
+        optimizer : str or Optimizer, optional
+            None takes the optimizer of this network. Its moments begin anew.
+
+        Returns
+        -------
+        Network
+            The new network, in the dtype of this one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If this network has fewer layers, or an argument is wrong.
+
+        Examples
+        --------
+        >>> other = net.with_layers(2, [5], output="softmax")
+        >>> other.freeze(range(2))
+        """
+        own = self.architecture
+        kept = whole_number(kept, "kept")
+        if kept > len(own.layers):
+            raise ValueError(f"kept must be at most {len(own.layers)}, the number of layers, got {kept}")
+        network = Network(
+            [own.inputs, *map(Dense.of, own.layers[:kept]), *layers],
+            activation=activation,
+            output=output,
+            loss=loss,
+            optimizer=own.optimizer if optimizer is None else optimizer,
+            dtype=own.dtype,
+            seed=seed,
+            threads=threads,
+        )
+        network.set_weights([*self.get_weights()[:kept], *network.get_weights()[kept:]])
+        network._engine.names = Names(self._engine.names.features)
+        return network
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:

@@ -14,7 +14,8 @@ PANEL = 16
 BLOCK = PANEL * PANEL
 MIN_WEIGHT_SUM = 2.0**-1022  # a smaller sum of weights counts as 0: its reciprocal is infinite
 
-# A row of the table of step constants: the optimizer's numbers for one step, the decay of weights last.
+# A row of the table of step constants: the optimizer's numbers for one step, the decay of weights last. A step has
+# several rows if layers have numbers of their own.
 CONSTANT_COUNT = 7
 DECAY = CONSTANT_COUNT - 1  # place among the constants: what weights are multiplied by, and biases are not
 STEP_ROW = 8  # elements from one row to the next

@@ -54,6 +54,8 @@ class Layer:
     derivative: Code  # delta *= g', or 0 where the threshold does it
     mixes_units: int  # 1 where g mixes the units of a row, as softmax does
     uses_bias: int  # 1 where b is learned
+    trains: int  # 0 for a layer at rest
+    constants: int  # elements from the constants of a step to those of the layer
     threshold: float  # z is replaced by it where z is less: 0 for relu, minus infinity for none
     dropout: float  # share of the units that a training drops
     l1: float  # factor of sum |W|
@@ -128,6 +130,8 @@ class Plan:
     parameter_count: int  # elements of the parameter vector, a multiple of 16; plan
     product_inputs: int  # inputs of a panel product that are computed at a time, a multiple of 16; plan
     product_rows: int  # rows of a block product that are computed at a time; plan
+    lowest_trained: int  # place of the lowest layer whose delta is computed; plan, for each program
+    step_row: int  # elements from the constants of a step to those of the next; plan
     slot_count: int  # values that the optimizer keeps for each parameter; plan
 
     forward: int  # 0 where the rows region begins with the activations of the pass before; plan

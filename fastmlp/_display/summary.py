@@ -66,4 +66,6 @@ def _listed(names: Sequence[str] | None) -> str:
 def _layer_row(index: int, layer: Layer) -> list[str]:
     options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
     options += [] if layer.use_bias else ["no bias"]
+    options += [] if layer.trainable else ["frozen"]
+    options += [] if layer.learning_rate_factor == 1 else [f"learning rate x {layer.learning_rate_factor:g}"]
     return [f"dense {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}"]

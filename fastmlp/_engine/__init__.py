@@ -5,11 +5,12 @@ May import everything below it: `kernels`, `_runtime`, `_data`, `_io`, `_display
 In reading order:
 
 - `engine`: the interface, and the lock under which everything happens;
-- `parameters`, `records`: the memory that outlives a fit;
+- `parameters`, `rests`, `records`: the memory that outlives a fit, and the layers that rest;
 - `purposes`, `step_plan`, `plan_buffers`, `plan`: what a plan is for, the phases of a step, and the tables and buffers
   that the kernels read;
-- `fit_loop`, `step_runner`, `program_runner`: the loop over epochs, the calls of many steps, and the call of a driver;
-- `passes`: single steps and parts of steps, for loops that are the user's;
+- `fit_loop`, `step_runner`, `step_constants`, `program_runner`: the loop over epochs, the calls of many steps, the
+  optimizer's constants, and the call of a driver;
+- `passes`, `few_row_passes`: single steps and parts of steps, for loops that are the user's;
 - `inference`, `few_rows`: predictions, losses and gradients, outside of training;
 - `thread_tuner`, `flops`: the choice between one thread and several;
 - `checkpointing`: the conversion between parameters and checkpoints;

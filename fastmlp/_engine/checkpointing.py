@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastmlp._data.names import Names
 from fastmlp._engine.parameters import Parameters
+from fastmlp._engine.rests import Rests
 from fastmlp._io.checkpoint import Checkpoint, LayerArrays
 from fastmlp._io.description import COUNTERS
 
@@ -40,6 +41,7 @@ def to_checkpoint(
     return Checkpoint(
         architecture=parameters.architecture,
         counters={name: getattr(parameters.state, field) for name, field in _STATE_FIELDS.items()},
+        missed=parameters.rests.missed(int(parameters.state.step)),
         names=names.copy(),
         table=table,
         best=best,
@@ -66,6 +68,7 @@ def from_checkpoint(stored: Checkpoint) -> Parameters:
         parameters.set_sums(stored.totals)
     for name, field in _STATE_FIELDS.items():
         setattr(parameters.state, field, stored.counters[name])
+    parameters.rests = Rests(stored.architecture, stored.missed, stored.counters["step"])
     return parameters
 
 

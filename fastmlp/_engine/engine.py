@@ -30,6 +30,7 @@ from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
 from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.records import copy_record
+from fastmlp._engine.rests import Rests
 from fastmlp._engine.step_constants import StepConstants
 from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepRunner
 from fastmlp._io import checkpoint
@@ -87,7 +88,7 @@ class Engine:
         self.parameters = parameters
         self.plans = Plans(parameters, threads)
         self.lock = NetworkLock(parameters.state)
-        self.constants = StepConstants(parameters.architecture.optimizer)
+        self.constants = StepConstants(parameters.architecture.optimizer, parameters.rests.paces())
         self.few_rows = FewRowsPredictor(parameters)
         self.passes = Passes(parameters, self.plans, self.constants)
         self.few_row_passes = FewRowPasses(parameters, self.plans, self.passes, self.lock)
@@ -149,7 +150,16 @@ class Engine:
         with HeldSignals(), self.lock.change():
             changed = self.architecture.with_learning_rate(rate)
             self.parameters.architecture = changed
-            self.constants.use(changed.optimizer)
+            self.constants.use(changed.optimizer, self.parameters.rests.paces())
+
+    def set_trainable(self, places: Sequence[int], trainable: bool) -> None:
+        """Let some layers rest, or train them again. A callback may do it during its fit."""
+        with HeldSignals(), self.lock.change():
+            parameters = self.parameters
+            changed = self.architecture.with_trainable(places, trainable)
+            rests = parameters.rests.changed(changed, self.step)
+            parameters.architecture, parameters.rests = changed, rests
+            self.constants.use(changed.optimizer, rests.paces())
 
     def copy_state(self, network: Network) -> dict[str, Any]:
         """Return copies of the state of a network at one moment: weights, slots, counters and history."""
@@ -161,6 +171,7 @@ class Engine:
                 "weights": parameters.weights.copy(),
                 "slots": parameters.slots.copy(),
                 "state": bytes(parameters.state),
+                "missed": parameters.rests.missed(self.step),
                 "threads": self.threads,
                 "feature_names": self.names.features,
                 "classes": self.names.classes,
@@ -173,6 +184,7 @@ class Engine:
         parameters = Parameters(state["architecture"])
         parameters.weights[...], parameters.slots[...] = state["weights"], state["slots"]
         copy_record(parameters.state, state["state"])
+        parameters.rests = Rests(parameters.architecture, state["missed"], int(parameters.state.step))
         parameters.refresh_transposed()
         return cls(parameters, state["threads"], Names(state.get("feature_names"), state.get("classes")))
 
@@ -181,6 +193,8 @@ class Engine:
         self.parameters.slots[:] = other.parameters.slots
         copy_record(self.parameters.state, other.parameters.state)
         self.parameters.state.updating = 0
+        self.parameters.rests = Rests(self.architecture, other.parameters.rests.missed(other.step), other.step)
+        self.constants.use(self.architecture.optimizer, self.parameters.rests.paces())
 
     def memory(self, batch_size: int) -> int:
         """Return the number of bytes that a fit with batches of a given size takes."""
@@ -261,6 +275,7 @@ class Engine:
         fresh.initialise(seed)
         with HeldSignals(), self.lock.fit(), self.lock.update():
             self.parameters.copy_from(fresh)
+            self.constants.use(self.architecture.optimizer, self.parameters.rests.paces())
             self.names, network.history = Names(), None
 
     # Inference -------------------------------------------------------------------------------------------------------

@@ -85,8 +85,9 @@ class FewRowsPlan(PassPlan):
 
     def take_gradient(self, gradient: Array) -> bool:
         """Copy a flat gradient. Return whether it is finite."""
-        parameters, buffer = self.plan.parameters, self.plan.buffer("gradient")
-        parameters.unflatten(gradient, buffer)
+        self.plan.follow_rests()  # which clears the buffer
+        buffer = self.plan.buffer("gradient")
+        self.plan.parameters.unflatten(gradient, buffer)
         self.record.labels = self.record.sample_weights = 0  # there are no rows
         return not not_finite.function_for(buffer.dtype)(address(buffer), buffer.size)
 

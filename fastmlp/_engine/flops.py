@@ -14,5 +14,9 @@ def forward_flops(architecture: Architecture, rows: int) -> float:
 
 def step_flops(architecture: Architecture, rows: int) -> float:
     """Return the floating-point operations of the products of a training step: forward, delta (not of X) and dW."""
-    products = sum(layer.inputs * layer.units * (3 if index else 2) for index, layer in enumerate(architecture.layers))
+    lowest = architecture.lowest_trained
+    products = sum(
+        layer.inputs * layer.units * (1 + layer.trainable + (index > lowest))
+        for index, layer in enumerate(architecture.layers)
+    )
     return 2.0 * rows * products

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._engine.records import address_of, copy_record, new_record, new_records
+from fastmlp._engine.rests import Rests
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture, Layer
@@ -64,6 +65,8 @@ class Parameters:
         The sizes of each layer, and where its numbers lie. A plan completes a copy.
     version_addresses : (int, int)
         The addresses of `version`, and of the version at which all parameters and slots were last found finite.
+    rests : Rests
+        How long each layer has rested.
     state : record of `fastmlp.kernels.tables.State`
         Seed, counters, and the sums, data and batch size of the current epoch.
 
@@ -95,6 +98,7 @@ class Parameters:
         self.slots = aligned_zeros(len(optimizer.slots) * self.size, dtype).reshape(-1, self.size)
         self.layers = self._layer_records()
         self._fill_slots()
+        self.rests = Rests(architecture)
         self._version, self._finite_version = ctypes.c_int64(0), ctypes.c_int64(-1)
         self.version_addresses = ctypes.addressof(self._version), ctypes.addressof(self._finite_version)
         self.state = new_record(State)
@@ -104,6 +108,7 @@ class Parameters:
         """Draw all weights, and reset the slots and the state."""
         self.weights[:] = 0
         self._fill_slots()
+        self.rests = Rests(self.architecture)
         copy_record(self.state, new_record(State))
         self.state.seed = seed
         for index, layer in enumerate(self.architecture.layers):
@@ -126,7 +131,7 @@ class Parameters:
             getattr(self, name)[...] = getattr(other, name)
         self.count_change()
         copy_record(self.state, other.state)
-        self.architecture = other.architecture
+        self.architecture, self.rests = other.architecture, other.rests
 
     def are_finite(self) -> bool:
         """Return whether all parameters and slots are finite."""

@@ -168,8 +168,8 @@ class Passes:
     def update(self, gradient: NDArray[Any]) -> None:
         """Do one step with a flat gradient."""
         passes = self._pass_plans.get(STEP) or self._plan(STEP, 1)
-        buffer = passes.plan.buffer("gradient")
-        self._parameters.unflatten(gradient, buffer)
+        passes.plan.follow_rests()  # which clears the buffer
+        self._parameters.unflatten(gradient, passes.plan.buffer("gradient"))
         passes.plan.record.sample_weights = 0  # there are no rows
         passes.run("update", 1)
 

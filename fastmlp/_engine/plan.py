@@ -25,6 +25,7 @@ from fastmlp._engine.plan_buffers import (
 )
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
 from fastmlp._engine.records import address_of, copy_record, new_record, new_records
+from fastmlp._engine.rests import Rests
 from fastmlp._engine.step_plan import Program, phases_of
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp._runtime import memory
@@ -32,7 +33,7 @@ from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.host.threads import available
-from fastmlp.kernels.layout import PANEL
+from fastmlp.kernels.layout import PANEL, STEP_ROW
 from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, given_gradient
 from fastmlp.kernels.operations.optimizers import UPDATES
 from fastmlp.kernels.operations.user_functions import loss_kernel
@@ -98,6 +99,7 @@ class Plan:
         self._snapshot_state = new_record(State)
         self._phases: dict[tuple[Program, bool], Any] = {}
         self._used: tuple[Program, bool] | None = None
+        self._rests: Rests | None = None  # that the tables know
         self._numbers = aligned_zeros(len(architecture.layers) * MAX_PARAMETERS, float).reshape(-1, MAX_PARAMETERS)
         self._loss_numbers = aligned_zeros(len(architecture.loss.parameters) + 1, float)
         self._tuners: dict[str, ThreadTuner] = {}
@@ -106,6 +108,7 @@ class Plan:
         self._allocate(sizes)
         self._fill_layers(architecture)
         self._fill_kernels(architecture)
+        self.follow_rests()
 
     @property
     def nbytes(self) -> int:
@@ -140,16 +143,35 @@ class Plan:
     def use(self, program: Program, parallel: bool) -> None:
         """Run the phases of a program in the next calls of a driver, divided among all threads or left to one."""
         key = program, parallel
-        if key == self._used:
+        if key == self._used and self._rests is self.parameters.rests:
             return
+        self.follow_rests()
         record, self._used = self.record, None
         record.threads = self.threads if parallel else 1
         record.forward = program in ("step", "gradient", "forward")
         record.backward = program not in ("forward", "update")
+        record.lowest_trained = 0 if program == "input_gradient" else self.parameters.architecture.lowest_trained
         record.writes_output, record.loss = program == "forward", 0 if program == "forward" else self._loss_address
         if key not in self._phases:
             self._phases[key] = self._phase_table(program, parallel)
         record.phases, self._used = address_of(self._phases[key]), key
+
+    def follow_rests(self) -> None:
+        """Write which layers are trained now, and at which pace, if that has changed."""
+        parameters = self.parameters
+        if self._rests is parameters.rests:
+            return
+        architecture, paces = parameters.architecture, parameters.rests.paces()
+        different = list(dict.fromkeys(paces))
+        for layer, row, pace in zip(architecture.layers, self._layers, paces, strict=True):
+            row.trains, row.constants = layer.trainable, different.index(pace) * STEP_ROW
+        self.record.step_row = len(different) * STEP_ROW
+        self.record.lowest_trained = 0 if self.purpose is JACOBIAN else architecture.lowest_trained
+        self.record.penalised = architecture.penalised
+        for name in ("gradient", "block_squares", "block_penalties", "group_gradients"):
+            if name in self._buffers:
+                self._buffers[name][:] = 0  # what layers at rest have in them is not written
+        self._phases, self._used, self._rests = {}, None, parameters.rests
 
     def restore_snapshot(self) -> None:
         """Write the parameters and slots of the snapshot into the network."""
@@ -170,7 +192,7 @@ class Plan:
         record.forward, record.backward, record.drops = 1, purpose.backward, purpose.drops
         record.accumulates = not purpose.runs_phases
         record.clips_norm, record.clip_factor = limits_norm(architecture, purpose), 1.0
-        record.penalised, record.averages_penalties = architecture.penalised, averages_penalties
+        record.averages_penalties = averages_penalties
 
     def _allocate(self, sizes: BufferSizes) -> None:
         """Allocate the buffers, and point the tables to them and to the network's memory."""
@@ -319,7 +341,9 @@ class Plans:
             self.discard(purpose)  # frees its memory before the new plan allocates
         if purpose not in self._plans:
             self._plans[purpose] = self.make(purpose, rows)
-        return self._plans[purpose]
+        plan = self._plans[purpose]
+        plan.follow_rests()
+        return plan
 
     def make(self, purpose: Purpose, rows: int) -> Plan:
         """Return a new plan for at most `rows` rows at a time, which belongs to the caller."""

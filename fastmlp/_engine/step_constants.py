@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._engine.records import address_of, new_record
+from fastmlp._engine.rests import Pace
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp._runtime.settings import Settings
 from fastmlp.kernels.host.annotations import structure_of
 from fastmlp.kernels.layout import DECAY, STEP_ROW
 from fastmlp.kernels.tables import Result, StepTable
 from fastmlp.optimizers import OPTIMIZERS, Optimizer
-from fastmlp.schedules import SCHEDULES
+from fastmlp.schedules import SCHEDULES, Schedule, resolve
 
 MAX_STEPS = 4096  # steps of one call, so that the tables of constants and results are small
 _FIRST_ROWS = 32  # of the table of a new network
@@ -28,7 +31,14 @@ class StepConstants:
     """The constants of the optimizer for some steps, and a buffer for the results of a call.
 
     Networks with equal optimizers share a table of constants, since to make one takes 100 us. It begins with few steps,
-    and doubles.
+    and doubles. A step has a row for each pace of the layers.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimizer.
+    paces : sequence of Pace
+        The pace of each layer.
 
     Attributes
     ----------
@@ -36,33 +46,33 @@ class StepConstants:
         The address of the record by which kernels find the constants of a step.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, paces: Sequence[Pace]) -> None:
         self._record = new_record(StepTable)
         self.address = address_of(self._record)
         self._results: NDArray[Any] = aligned_zeros(0, np.uint8).view(RESULT)
-        self.use(optimizer)
+        self.use(optimizer, paces)
 
     @property
     def nbytes(self) -> int:
         """The number of bytes of both tables."""
         return int(self._table.nbytes + self._results.nbytes)
 
-    def use(self, optimizer: Optimizer) -> None:
-        """Use another optimizer from the next step on. It must have the same kernel and slots as the current one."""
+    def use(self, optimizer: Optimizer, paces: Sequence[Pace]) -> None:
+        """Use another optimizer from the next step on, with the same kernel and slots as before, or other paces."""
         self._record.first = self._record.last = -1  # there are constants of no step
         self._record.rows = address(_NO_CONSTANTS)
-        self.optimizer, self._table = optimizer, _NO_CONSTANTS
+        self.optimizer, self._table, self._paces = optimizer, _NO_CONSTANTS, tuple(dict.fromkeys(paces))
 
     def address_of(self, step: int, count: int) -> int:
         """Return the address of the rows of `count` steps from `step` on, counted from 1; at most `MAX_STEPS`."""
         record = self._record
         if step < record.first or step + count > record.last:
             first, rows = _range_with(step, count)
-            table = _table_of(self.optimizer, first, rows)
+            table = _table_of(self.optimizer, self._paces, first, rows)
             record.first = record.last = -1  # until all of it is written
             record.rows, self._table = address(table), table
             record.first, record.last = first, first + rows
-        return int(record.rows + (step - record.first) * STEP_ROW * 8)
+        return int(record.rows + (step - record.first) * len(self._paces) * STEP_ROW * 8)
 
     def results(self, count: int) -> NDArray[Any]:
         """Return a buffer for the results of `count` steps."""
@@ -84,9 +94,9 @@ def _range_with(step: int, count: int) -> tuple[int, int]:
     return (step - 1) // MAX_STEPS * MAX_STEPS + 1, 2 * MAX_STEPS
 
 
-def _table_of(optimizer: Optimizer, first: int, rows: int) -> NDArray[np.float64]:
+def _table_of(optimizer: Optimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
     """Return the constants of `rows` steps from `first` on, shared where equal optimizers have equal constants."""
-    return (_shared_table if _is_built_in(optimizer) else _make_table)(optimizer, first, rows)
+    return (_shared_table if _is_built_in(optimizer) else _make_table)(optimizer, paces, first, rows)
 
 
 _BUILT_IN = {type(each) for each in (*OPTIMIZERS.values(), *SCHEDULES.values())}
@@ -98,14 +108,36 @@ def _is_built_in(settings: Settings) -> bool:
     return type(settings) in _BUILT_IN and all(map(_is_built_in, parts))
 
 
-def _make_table(optimizer: Optimizer, first: int, rows: int) -> NDArray[np.float64]:
-    table = aligned_zeros(rows * STEP_ROW, np.float64).reshape(-1, STEP_ROW)
-    steps = np.arange(first, first + rows)
-    with np.errstate(over="ignore", under="ignore"):  # whatever `numpy.seterr` is set to
-        constants = optimizer.constants(steps)
-        table[:, DECAY] = optimizer.decay(steps)
-    table[:, : constants.shape[1]] = constants
+def _make_table(optimizer: Optimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
+    table = aligned_zeros(rows * len(paces) * STEP_ROW, np.float64).reshape(rows, len(paces), STEP_ROW)
+    for index, pace in enumerate(paces):
+        begin = max(first, pace.missed + 1)  # at the steps before, the layers of this pace rested
+        steps = np.arange(begin, first + rows) - pace.missed
+        if len(steps):
+            with np.errstate(over="ignore", under="ignore"):  # whatever `numpy.seterr` is set to
+                own = optimizer if pace == Pace() else _at_pace(optimizer, pace)
+                constants, decay = own.constants(steps), own.decay(steps)
+            table[begin - first :, index, : constants.shape[1]] = constants
+            table[begin - first :, index, DECAY] = decay
     return table
+
+
+def _at_pace(optimizer: Optimizer, pace: Pace) -> Optimizer:
+    """Return the optimizer as layers of a pace have it: its step t is the step `t + missed` of the network."""
+    return dataclasses.replace(optimizer, learning_rate=_RateAtPace(resolve(optimizer.learning_rate), pace))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _RateAtPace(Schedule):
+    """The learning rate of layers of a pace, by the number of the steps that they have not missed."""
+
+    schedule: Schedule
+    pace: Pace
+
+    name = "rate_at_pace"
+
+    def _rates(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.schedule.rates(steps + self.pace.missed) * self.pace.factor
 
 
 _shared_table = functools.lru_cache(maxsize=16)(_make_table)

@@ -106,7 +106,8 @@ def phases_of(program: Program, architecture: Architecture, threads: int, groupe
     phases.append(StepPhase(rows_region, by_units, then))
     if program == "forward":
         return phases
-    phases += [StepPhase(delta_region, index) for index in range(by_units - 1, 0, -1)]
+    lowest = 0 if program == "input_gradient" else architecture.lowest_trained
+    phases += [StepPhase(delta_region, index) for index in range(by_units - 1, lowest, -1)]
     if program == "step" and not clips_norm:
         return [*phases, StepPhase(groups_region if grouped else blocks_region, then=END_STEP)]
     gradient = sum_groups_region if grouped else gradients_region

@@ -149,6 +149,7 @@ class StepRunner(ProgramRunner):
         saved, state = self.plan.snapshot_state, self.parameters.state
         state.epoch, state.batch, state.step = saved.epoch, saved.batch, saved.step
         state.loss_sum, state.weight_sum, state.penalty_sum = saved.loss_sum, saved.weight_sum, saved.penalty_sum
+        self.parameters.rests.undone(int(state.step))
         self.plan.record.epoch_ready = 0
 
 

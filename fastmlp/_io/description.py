@@ -4,7 +4,8 @@
     layers     [{"inputs": 3, "units": 6, "activation": {"name": "tanh"}, "l1": 0.0, ...}, ...]
     loss       {"name": "huber", "delta": 0.5}
     optimizer  {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0, ...}
-    training   {"optimizer_state": true, "epoch": 2, "batch": 0, "step": 12, ...}, the counters of `COUNTERS`
+    training   {"optimizer_state": true, "epoch": 2, "batch": 0, "step": 12, ...}, the counters of `COUNTERS`, and
+               "missed": {"0": 120}, the steps that layers at rest have missed, if there are any
     best       {"monitor": "val_loss", "value": "0.25"}, optional
     feature_names, classes   ["age", "fare", ...], the names of inputs and of classes, each optional
     table      the schema of the table whose columns are the inputs, optional; `fastmlp.tables` knows its content
@@ -74,10 +75,13 @@ class Description:
         The JSON of the schema of the table whose columns are the inputs. Its user must check it.
     best : tuple of str and float, optional
         Name and value of a figure that was never better in this training.
+    missed : tuple of int
+        How many steps each layer has missed, because it rested.
     """
 
     architecture: Architecture
     counters: Mapping[str, int]
+    missed: tuple[int, ...]
     names: Names = field(default_factory=Names)
     table: str | None = None
     best: tuple[str, float] | None = None
@@ -87,7 +91,9 @@ def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
     """Return the metadata of a file; `optimizer_state` says whether the file has the optimizer's tensors."""
     network = description.architecture.to_dict()
     parts = {key: network.pop(key) for key in ("layers", "loss", "optimizer")}
-    training = {"optimizer_state": optimizer_state, **description.counters}
+    training: dict[str, Any] = {"optimizer_state": optimizer_state, **description.counters}
+    if any(description.missed):
+        training["missed"] = {str(layer): steps for layer, steps in enumerate(description.missed) if steps}
     metadata = {key: json.dumps(part) for key, part in {"network": network, **parts, "training": training}.items()}
     if description.best is not None:
         monitor, value = description.best
@@ -130,7 +136,9 @@ def describe(
     if not isinstance(optimizer_state, bool):
         raise ValueError(f"optimizer_state must be true or false, got {optimizer_state!r}")
     counters, best = _checked_counters({**COUNTERS, **training}), _decode_best(metadata)
-    described = Description(architecture=architecture, counters=counters, table=metadata.get("table"), best=best)
+    missed = _checked_missed(training, len(architecture.layers), counters["step"])
+    table = metadata.get("table")
+    described = Description(architecture=architecture, counters=counters, missed=missed, table=table, best=best)
     return described, optimizer_state
 
 
@@ -194,6 +202,19 @@ def _checked_counters(training: Mapping[str, Any]) -> dict[str, int]:
             f"{counters['rows']} rows"
         )
     return counters
+
+
+def _checked_missed(training: Mapping[str, Any], layers: int, step: int) -> tuple[int, ...]:
+    stored, missed = training.get("missed", {}), [0] * layers
+    if not isinstance(stored, dict):
+        raise TypeError(f"missed must be a JSON object, got {stored!r}")
+    for layer, steps in stored.items():
+        if layer not in map(str, range(layers)):
+            raise ValueError(f"missed names the layer {layer!r} of {layers} layers")
+        missed[int(layer)] = whole_number(steps, "missed", 0)
+        if missed[int(layer)] > step:
+            raise ValueError(f"layer {layer} cannot have missed {steps} of {step} steps")
+    return tuple(missed)
 
 
 def _decode_best(metadata: Mapping[str, str]) -> tuple[str, float] | None:

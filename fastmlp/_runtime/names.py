@@ -282,6 +282,7 @@ ADVICE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("get_config", "to_json", "config"), "write net.architecture.to_dict()"),
         **dict.fromkeys(("to_onnx", "to_c", "to_torch", "to_sklearn"), "write fastmlp.{name}(net)"),
         **dict.fromkeys(("plot", "plot_history"), "write net.history.plot(), or see fastmlp.plot"),
+        **dict.fromkeys(("requires_grad_", "trainable"), "write net.freeze(layers), or Dense(..., trainable=False)"),
         "zero_grad": "it is not needed: fit and train_on_batch compute new gradients in each step",
     },
     "Callback": {

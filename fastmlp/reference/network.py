@@ -170,6 +170,7 @@ class Network:
         twin._initialize(dataclasses.replace(architecture, dtype=np.dtype(dtype or architecture.dtype)))
         twin.set_weights(network.get_weights())
         twin.epoch, twin.step = network.epoch, network.step
+        twin._steps = [network.step] * len(twin._steps)
         return twin
 
     def reinitialize(self, seed: int | None = None) -> None:
@@ -185,6 +186,7 @@ class Network:
             self.W.append(self._initial_values(l, layer.weight_init, random.WEIGHTS, (layer.inputs, layer.units)))
             self.b.append(b)
         self._slots = [empty_slots(architecture.optimizer, w) for w in self._parameters()]
+        self._steps = [0] * len(self._slots)
         self.epoch = self.step = 0
         self.history = None
 
@@ -258,9 +260,9 @@ class Network:
         return losses.formula_of(loss).value(trace.A[-1], y, *loss.parameters)
 
     def penalty(self) -> float:
-        """Return the sum of the penalties of all layers."""
+        """Return the sum of the penalties of all layers that are trained."""
         layers = zip(self.W, self.architecture.layers, strict=True)
-        return sum(losses.penalty(W, layer.l1, layer.l2) for W, layer in layers)
+        return sum(losses.penalty(W, layer.l1, layer.l2) for W, layer in layers if layer.trainable)
 
     # Backward pass: from the loss to the gradients -------------------------------------------------------------------
 
@@ -292,7 +294,7 @@ class Network:
         for layer, W, b, A, delta in zip(self.architecture.layers, self.W, self.b, trace.A[:-1], deltas, strict=True):
             dW = A.T @ delta + losses.penalty_gradient(W, layer.l1, layer.l2)
             db = None if b is None else delta.sum(axis=0)
-            gradients.append((dW, db))
+            gradients.append((dW, db) if layer.trainable else (0 * dW, None if db is None else 0 * db))
         return gradients, deltas[0]
 
     def backward(self, trace: Trace, dA: Array) -> tuple[Parameters, Array]:
@@ -429,6 +431,14 @@ class Network:
     def learning_rate(self, rate: float | Schedule) -> None:
         self.architecture = self.architecture.with_learning_rate(rate)
 
+    def freeze(self, layers: int | Iterable[int]) -> None:
+        """Let layers rest: training does not change them, and they have no penalty and no gradient."""
+        self.architecture = self.architecture.with_trainable(self.architecture.places_of(layers), False)
+
+    def unfreeze(self, layers: int | Iterable[int]) -> None:
+        """Train layers again. What the optimizer remembers of them, and the count of their steps, go on."""
+        self.architecture = self.architecture.with_trainable(self.architecture.places_of(layers), True)
+
     def train_on_batch(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Do one step of the optimizer on these rows, with dropout.
 
@@ -559,11 +569,16 @@ class Network:
 
     def apply_gradients(self, gradients: Parameters) -> None:
         """Do one step of the optimizer with (dW, db) of every layer, without adding penalties."""
+        optimizer, rate = self.architecture.optimizer, self.learning_rate
         self.step += 1
-        optimizer = self.architecture.optimizer
-        clipped = clip_gradients(optimizer, flat(gradients))
-        for w, g, slots in zip(self._parameters(), clipped, self._slots, strict=True):
-            update(optimizer, w, g, slots, self.step)
+        layers = [layer for layer in self.architecture.layers for _ in range(1 + layer.use_bias)]  # of each parameter
+        trained = [index for index, layer in enumerate(layers) if layer.trainable]
+        parameters, given = self._parameters(), flat(gradients)
+        clipped = clip_gradients(optimizer, [given[index] for index in trained])
+        for index, g in zip(trained, clipped, strict=True):
+            self._steps[index] += 1
+            own_rate = rate * layers[index].learning_rate_factor
+            update(optimizer, parameters[index], g, self._slots[index], self._steps[index], own_rate)
 
     def _stream(self, purpose: int, counter: int = 0) -> int:
         """Return the key of the random numbers for this purpose."""

@@ -143,10 +143,13 @@ OPTIMIZERS: dict[str, Update] = {
 }
 
 
-def update(optimizer: Optimizer, w: Array, g: Array, slots: Slots, t: int) -> None:
-    """Do step t of an optimizer on the weights (inputs, units) or the biases (units,) of a layer, in place."""
+def update(optimizer: Optimizer, w: Array, g: Array, slots: Slots, t: int, rate: float | None = None) -> None:
+    """Do step t of an optimizer on the weights (inputs, units) or the biases (units,) of a layer, in place.
+
+    The learning rate of a layer that has rested, or has a factor of its own, is not that of its step t.
+    """
     settings = optimizer if w.ndim == 2 else optimizer.for_biases()
-    OPTIMIZERS[optimizer.name](settings, optimizer.rate(t), w, g, slots, t)
+    OPTIMIZERS[optimizer.name](settings, optimizer.rate(t) if rate is None else rate, w, g, slots, t)
 
 
 def empty_slots(optimizer: Optimizer, w: Array) -> Slots:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from fastmlp.kernels.host.annotations import Code, Records
 from fastmlp.kernels.host.jit import kernel
-from fastmlp.kernels.layout import STEP_ROW
 from fastmlp.kernels.tables import AnyPlan, Result, StepTable
 from fastmlp.kernels.vocabulary.pointers import call, exists, offset
 
@@ -46,7 +45,7 @@ def run_pass(
     if updates != 0:
         if step < known.first or step >= known.last:
             return REFUSED
-        steps = offset(steps, (step - known.first) * STEP_ROW)
+        steps = offset(steps, (step - known.first) * plan.step_row)
     if plan.forward == 0 and updates == 0 and plan.forward_version != plan.version[0]:
         return REFUSED
     if exists(plan.check):

@@ -17,7 +17,7 @@ from numba import prange
 from fastmlp.kernels.drivers.step import first_phase, next_phase
 from fastmlp.kernels.host.annotations import Floats, Records
 from fastmlp.kernels.host.jit import inline, kernel
-from fastmlp.kernels.layout import STEP_ROW, TEAM_CLAIMS, TEAM_DONE, TEAM_LINE, TEAM_PHASE
+from fastmlp.kernels.layout import TEAM_CLAIMS, TEAM_DONE, TEAM_LINE, TEAM_PHASE
 from fastmlp.kernels.tables import AnyPlan, Plan, Result
 from fastmlp.kernels.vocabulary.atomics import (
     atomic_increment,
@@ -38,7 +38,7 @@ def train_serial(plan: AnyPlan, steps: Floats, results: Records[Result], count: 
     """Run up to `count` steps on one thread. Return the number of steps done, fewer if a value was not finite."""
     going = first_phase(plan, count)
     while going:
-        call(plan.region, (plan, offset(steps, plan.steps_done * STEP_ROW), 0))
+        call(plan.region, (plan, offset(steps, plan.steps_done * plan.step_row), 0))
         going = next_phase(plan, results, count)
     return plan.steps_done
 
@@ -85,6 +85,6 @@ def take_share(plan: Plan, steps: Floats, results: Records[Result], count: int, 
     claim = offset(plan.team, TEAM_CLAIMS + share * TEAM_LINE)
     if load_acquire(claim) >= phase or not atomic_max(claim, phase):
         return
-    call(plan.region, (plan, offset(steps, plan.steps_done * STEP_ROW), share))
+    call(plan.region, (plan, offset(steps, plan.steps_done * plan.step_row), share))
     if atomic_increment(offset(plan.team, TEAM_DONE)) == plan.threads * phase:
         store_release(plan.team, phase + 1 if next_phase(plan, results, count) else OVER)

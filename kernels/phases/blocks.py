@@ -27,21 +27,22 @@ def blocks_region(plan: Plan, step: Floats, thread: int) -> None:
     """Compute the gradients and penalties of one thread's share of the weight blocks, and update them."""
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
-    load_constants(scratch, step)
     before = 0
     for index in range(plan.layer_count):
         first, last, count = share_of_blocks(plan, index, thread)
-        if first < last:
+        if first < last and plan.layers[index].trains != 0:
+            load_constants(scratch, plan.layers[index], step)
             update_blocks(plan, index, first, last, before, scratch)
         before += count
     restore_denormals(control)
 
 
 @inline
-def load_constants(scratch: Reals, step: Floats) -> None:
-    """Copy the optimizer's constants of this step into the scratch, for weights and for biases, which do not decay."""
+def load_constants(scratch: Reals, layer: Layer, step: Floats) -> None:
+    """Copy a layer's constants of this step into the scratch, for weights and for biases, which do not decay."""
+    constants = offset(step, layer.constants)
     for i in range(CONSTANT_COUNT):
-        scratch[STEP_CONSTANTS + i] = scratch[BIAS_CONSTANTS + i] = step[i]
+        scratch[STEP_CONSTANTS + i] = scratch[BIAS_CONSTANTS + i] = constants[i]
     scratch[BIAS_CONSTANTS + DECAY] = 1.0
 
 

@@ -31,7 +31,7 @@ def gradients_region(plan: Plan, step: Floats, thread: int) -> None:
     before = 0
     for index in range(plan.layer_count):
         first, last, count = share_of_blocks(plan, index, thread)
-        for block in range(first, last):
+        for block in range(first, last if plan.layers[index].trains != 0 else first):
             write_gradient(plan, index, block, before, scratch)
         before += count
     restore_denormals(control)
@@ -43,7 +43,7 @@ def squares_region(plan: Plan, step: Floats, thread: int) -> None:
     before = 0
     for index in range(plan.layer_count):
         first, last, count = share_of_blocks(plan, index, thread)
-        for block in range(first, last):
+        for block in range(first, last if plan.layers[index].trains != 0 else first):
             store_squares(plan, index, block, before)
         before += count
 
@@ -53,9 +53,11 @@ def update_region(plan: Plan, step: Floats, thread: int) -> None:
     """Update one thread's share of the weight blocks by the gradient buffer, whose norm is known."""
     control = flush_denormals()
     scratch = scratch_of(plan, thread)
-    load_constants(scratch, step)
     for index in range(plan.layer_count):
         first, last, _ = share_of_blocks(plan, index, thread)
+        if plan.layers[index].trains == 0:
+            continue
+        load_constants(scratch, plan.layers[index], step)
         for block in range(first, last):
             update_scaled(plan, index, block, scratch)
     restore_denormals(control)

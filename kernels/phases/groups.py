@@ -34,7 +34,7 @@ def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals
     db = offset(scratch, WORK)
     for index in range(plan.layer_count):
         layer = plan.layers[index]
-        for block in range(layer.unit_panels * layer.input_panels):
+        for block in range(layer.unit_panels * layer.input_panels if layer.trains != 0 else 0):
             panel, inputs = panels_of_block(layer, block)
             a, delta = operands(plan, index, inputs, panel, first)
             sums = offset(gradients, layer.w + block * BLOCK)
@@ -50,25 +50,25 @@ def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals
 @kernel()
 def groups_region(plan: Plan, step: Floats, thread: int) -> None:
     """Sum the groups' gradients of one thread's share of the weight blocks, add penalties, and update."""
-    scratch = scratch_of(plan, thread)
-    load_constants(scratch, step)
-    add_groups_of_share(plan, thread, scratch, False)
+    add_groups_of_share(plan, step, thread, False)
 
 
 @kernel()
 def sum_groups_region(plan: Plan, step: Floats, thread: int) -> None:
     """Sum the groups' gradients of one thread's share of the weight blocks, add penalties, and update nothing."""
-    add_groups_of_share(plan, thread, scratch_of(plan, thread), True)
+    add_groups_of_share(plan, step, thread, True)
 
 
 @inline
-def add_groups_of_share(plan: Plan, thread: int, scratch: Reals, stores_gradient: bool) -> None:
+def add_groups_of_share(plan: Plan, step: Floats, thread: int, stores_gradient: bool) -> None:
     """Sum the groups' gradients of one thread's share of the blocks, and store the sums or update the blocks."""
     control = flush_denormals()
-    before = 0
+    scratch, before = scratch_of(plan, thread), 0
     for index in range(plan.layer_count):
         first, last, count = share_of_blocks(plan, index, thread)
-        for block in range(first, last):
+        if not stores_gradient:
+            load_constants(scratch, plan.layers[index], step)
+        for block in range(first, last if plan.layers[index].trains != 0 else first):
             add_groups(plan, index, block, before, scratch, stores_gradient)
         before += count
     restore_denormals(control)

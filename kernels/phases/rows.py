@@ -70,7 +70,7 @@ def forward_and_back(plan: Plan, start: int, first: int, rows: int, scratch: Rea
         complete_outputs(plan, first, rows, work)
         scatter_outputs(plan, start, first, rows)
     if plan.backward != 0:
-        for index in range(plan.layer_count - 1, max(lowest, 1) - 1, -1):
+        for index in range(plan.layer_count - 1, max(lowest, plan.lowest_trained + 1) - 1, -1):
             delta_below(plan, index, first, rows, scratch)
 
 
