@@ -344,7 +344,7 @@ def losses_of(
     turns: int,
 ) -> None:
     for _ in range(turns):
-        call(loss, (delta, z, y, weights, losses, rows, units, rows * PANEL, 1.0 / rows, scratch, parameters))
+        call(loss, (delta, z, y, weights, losses, rows, units, units, rows * PANEL, 1.0 / rows, scratch, parameters))
 
 
 @dtypes

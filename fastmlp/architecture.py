@@ -69,6 +69,19 @@ class Layer:
         """The number of elements of W and b."""
         return self.inputs * self.units + (self.units if self.use_bias else 0)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return names and numbers; newer fields that say nothing are left out, so that older versions read them."""
+        stored = {
+            **asdict(self),
+            "activation": self.activation.to_dict(),
+            "weight_init": self.weight_init.to_dict(),
+            "bias_init": self.bias_init.to_dict(),
+        }
+        return {key: value for key, value in stored.items() if (key, value) not in _SAYS_NOTHING}
+
+
+_SAYS_NOTHING = (("trainable", True), ("learning_rate_factor", 1.0))
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -201,17 +214,8 @@ class Architecture:
         dict
             "layers" (a list of dicts), "loss", "optimizer", "dtype" and "seed".
         """
-        layers = [
-            {
-                **asdict(layer),
-                "activation": layer.activation.to_dict(),
-                "weight_init": layer.weight_init.to_dict(),
-                "bias_init": layer.bias_init.to_dict(),
-            }
-            for layer in self.layers
-        ]
         return {
-            "layers": layers,
+            "layers": [layer.to_dict() for layer in self.layers],
             "loss": self.loss.to_dict(),
             "optimizer": self.optimizer.to_dict(),
             "dtype": self.dtype.name,

@@ -76,15 +76,15 @@ class Description:
     best : tuple of str and float, optional
         Name and value of a figure that was never better in this training.
     missed : tuple of int
-        How many steps each layer has missed, because it rested.
+        How many steps each layer has missed, because it rested; empty if none has.
     """
 
     architecture: Architecture
     counters: Mapping[str, int]
-    missed: tuple[int, ...]
     names: Names = field(default_factory=Names)
     table: str | None = None
     best: tuple[str, float] | None = None
+    missed: tuple[int, ...] = ()
 
 
 def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
@@ -94,6 +94,8 @@ def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
     training: dict[str, Any] = {"optimizer_state": optimizer_state, **description.counters}
     if any(description.missed):
         training["missed"] = {str(layer): steps for layer, steps in enumerate(description.missed) if steps}
+        for layer, own in zip(parts["layers"], description.architecture.layers, strict=True):
+            layer["trainable"] = own.trainable  # so that versions which do not know of rests refuse the file
     metadata = {key: json.dumps(part) for key, part in {"network": network, **parts, "training": training}.items()}
     if description.best is not None:
         monitor, value = description.best
