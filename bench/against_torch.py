@@ -18,7 +18,17 @@ from numpy.typing import NDArray
 from fastmlp import losses, schedules
 from fastmlp.activations import ACTIVATIONS, ELU, GELU, Activation, LeakyReLU
 from fastmlp.layers import Dense
-from fastmlp.losses import LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss
+from fastmlp.losses import (
+    LOSSES,
+    BinaryCrossentropy,
+    BinaryFocalCrossentropy,
+    CategoricalCrossentropy,
+    GaussianNLL,
+    Huber,
+    Loss,
+    Quantile,
+    Tweedie,
+)
 from fastmlp.network import Network
 from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
 
@@ -214,10 +224,37 @@ def activations() -> Iterator[Row]:
         yield Row(f"{name}, derivative", difference([network.input_gradients(Z)], [torch.stack(slopes, dim=1)]))
 
 
+def gamma(a: Any, y: Any) -> Any:
+    return (torch.log(a / y) + y / a - 1).mean()
+
+
+def tweedie(a: Any, y: Any, p: float) -> Any:
+    return (y ** (2 - p) / ((1 - p) * (2 - p)) - y * a ** (1 - p) / (1 - p) + a ** (2 - p) / (2 - p)).mean()
+
+
+def pinball(a: Any, y: Any) -> Any:
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    return torch.maximum(levels * (y - a), (levels - 1) * (y - a)).mean()
+
+
+def gaussian(a: Any, y: Any) -> Any:
+    return F.gaussian_nll_loss(a[:, :2], y, a[:, 2:].exp() + 1e-6, eps=1e-12)
+
+
+def focal(z: Any, y: Any) -> Any:
+    return focal_of(torch.sigmoid(z), y, 2.0, 0.25 * y + 0.75 * (1 - y))
+
+
+def focal_of(p: Any, y: Any, power: float, weights: Any = 1.0) -> Any:
+    right = p * y + (1 - p) * (1 - y)
+    return -(weights * (1 - right) ** power * torch.log(right)).sum() / len(p)
+
+
 def loss_functions() -> Iterator[Row]:
     rng = np.random.default_rng(0)
     numbers, shares = rng.normal(size=(ROWS, 3)), rng.dirichlet(np.ones(3), ROWS)
     signs = rng.choice([-1.0, 1.0], (ROWS, 3))
+    amounts = rng.gamma(2.0, size=(ROWS, 3))
     truths, counts, labels = (signs + 1) / 2, rng.poisson(2.0, (ROWS, 3)).astype(float), rng.integers(0, 3, ROWS)
     smooth = BinaryCrossentropy(0.1)
     cases: list[tuple[str, Loss, str, Any, Callable[[Any, Any], Any]]] = [
@@ -280,6 +317,26 @@ def loss_functions() -> Iterator[Row]:
             lambda z, y: F.cross_entropy(z, y, label_smoothing=0.1),
         ),
         (
+            "gamma, exponential",
+            LOSSES["gamma"],
+            "exponential",
+            amounts,
+            lambda z, y: (z - torch.log(y) + y * torch.exp(-z) - 1).mean(),
+        ),
+        ("gamma, softplus", LOSSES["gamma"], "softplus", amounts, lambda z, y: gamma(F.softplus(z), y)),
+        ("tweedie, exponential", Tweedie(1.3), "exponential", counts, lambda z, y: tweedie(z.exp(), y, 1.3)),
+        ("tweedie, softplus", Tweedie(1.7), "softplus", counts, lambda z, y: tweedie(F.softplus(z), y, 1.7)),
+        ("quantile", Quantile((0.1, 0.5, 0.9)), "linear", numbers[:, :1], pinball),
+        ("gaussian_nll", GaussianNLL(), "linear", numbers[:, :2], gaussian),
+        ("binary_focal_crossentropy, sigmoid", BinaryFocalCrossentropy(2.0, 0.25), "sigmoid", truths, focal),
+        (
+            "binary_focal_crossentropy, softmax",
+            BinaryFocalCrossentropy(1.5),
+            "softmax",
+            truths,
+            lambda z, y: focal_of(F.softmax(z, dim=1), y, 1.5),
+        ),
+        (
             "kl_divergence, softmax",
             LOSSES["kl_divergence"],
             "softmax",
@@ -297,7 +354,8 @@ def loss_functions() -> Iterator[Row]:
     assert {loss.name for _, loss, *_ in cases} == set(losses.LOSSES)
     X = rng.normal(size=(ROWS, 4))
     for name, loss, output, y, theirs in cases:
-        network = Network([4, Dense(3, output)], loss=loss, dtype="float64", seed=0)
+        outputs = 4 if loss.name == "gaussian_nll" else 3
+        network = Network([4, Dense(outputs, output)], loss=loss, dtype="float64", seed=0)
         (W,), (b,) = tensors_of(network)
         expected = theirs(torch.tensor(X) @ W + b, torch.tensor(y))
         expected.backward()

@@ -162,14 +162,17 @@ class Architecture:
         ValueError
             If there is no such layer, or none is named.
         """
-        numbers = list(layers) if isinstance(layers, Iterable) and not isinstance(layers, str) else [layers]
-        count = len(self.layers)
+        alone = isinstance(layers, (str, bytes)) or (isinstance(layers, np.ndarray) and layers.ndim == 0)
+        numbers = list(layers) if isinstance(layers, Iterable) and not alone else [layers]
+        count, places = len(self.layers), []
         if not numbers:
             raise ValueError("layers must name at least one layer, got none")
-        for number in numbers:
-            if not -count <= whole_number(number, "the number of a layer", minimum=-sys.maxsize) < count:
+        for given in numbers:
+            number = whole_number(given, "the number of a layer", minimum=-sys.maxsize)
+            if not -count <= number < count:
                 raise ValueError(f"the layers have the numbers 0 to {count - 1}, or -{count} to -1, got {number}")
-        return [int(number) % count for number in numbers]
+            places.append(number % count)
+        return places
 
     def with_trainable(self, places: Iterable[int], trainable: bool) -> Architecture:
         """Return a copy in which some layers are trained, or rest.

@@ -6,7 +6,8 @@ To add a loss, change these files:
 2. `fastmlp/reference/losses.py`: the loss of each row and its gradient in NumPy, and an entry in `LOSSES`. If the loss
    has a `partner`, also an entry in `EXACT_PAIRS`.
 3. `kernels/operations/losses.py`: two compiled scalar functions, and an entry in `LOSSES`; with a `partner` also an
-   entry in `EXACT_PAIRS`.
+   entry in `EXACT_PAIRS`. A loss for which several outputs belong to a target is a kernel in
+   `kernels/operations/distribution_losses.py`, and its class has `target_columns` and `estimates`.
 4. `fastmlp/__init__.py` and `__init__.pyi`, only if the class has numbers: users can then write `fastmlp.Huber(0.5)`.
 
 The tests take their cases from `LOSSES`.
@@ -159,7 +160,7 @@ class Tweedie(Loss):
     Parameters
     ----------
     power : float
-        The power p; greater than 1 and less than 2.
+        The power p; from 1.001 to 1.999. Nearer to the ends the terms of the deviance cancel.
 
     Raises
     ------
@@ -179,7 +180,7 @@ class Tweedie(Loss):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(1.0 < self.power < 2.0, self, "power", self.power, "greater than 1 and less than 2")
+        require(1.001 <= self.power <= 1.999, self, "power", self.power, "from 1.001 to 1.999")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -227,12 +228,14 @@ class Quantile(Loss):
         count = len(self.levels)
         if outputs % count:
             raise ValueError(
-                f"the loss quantile of {count} levels needs {count} outputs for each target, got {outputs} outputs"
+                f"the loss quantile of {count} levels needs {count} outputs for each target, got {outputs}"
             )
         return outputs // count
 
     def estimates(self, outputs: int) -> slice:
         """Return the outputs of the level that is closest to the median."""
+        if len(self.levels) == 1:
+            return slice(None)
         middle = min(range(len(self.levels)), key=lambda place: abs(self.levels[place] - 0.5))
         return slice(middle, None, len(self.levels))
 
@@ -273,7 +276,7 @@ class GaussianNLL(Loss):
         """Return half the number of outputs."""
         if outputs % 2:
             raise ValueError(
-                f"the loss gaussian_nll needs two outputs for each target, mean and log variance, got {outputs} outputs"
+                f"the loss gaussian_nll needs two outputs for each target, mean and log variance, got {outputs}"
             )
         return outputs // 2
 

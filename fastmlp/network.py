@@ -261,6 +261,8 @@ class Network(AttributeHints):
         """
         own = self.architecture
         kept = whole_number(kept, "kept")
+        if isinstance(layers, (str, bytes)) or not isinstance(layers, Sequence):
+            raise TypeError(f"layers must be a list such as [16, 2], got {layers!r}")
         if kept > len(own.layers):
             raise ValueError(f"kept must be at most {len(own.layers)}, the number of layers, got {kept}")
         network = Network(
@@ -590,7 +592,7 @@ class Network(AttributeHints):
             Finite real numbers of any dtype and layout. The network remembers the names of the columns of a frame.
         y : array-like, optional
             Class labels (n,) or rows (n, outputs) for categorical cross-entropy, numbers from 0 to 1 for binary
-            cross-entropy, any numbers otherwise. Shape (n,) suffices for one output. Labels are the numbers of the
+            cross-entropy, any numbers otherwise. Shape (n,) suffices for one target. Labels are the numbers of the
             outputs, 0, 1, ..., or strings. None if X gives chunks.
         epochs, batch_size : int
             The number of epochs, and the rows of a batch; at least 1. The last batch of an epoch may be smaller. An

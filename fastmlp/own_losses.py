@@ -22,7 +22,7 @@ Parameters = dict[str, float | tuple[float, ...]]
 TargetColumns = int | Callable[..., int] | None
 
 MAX_NUMBERS = 256
-"""The largest number of elements of all parameters of a loss."""
+"""The largest number of elements of all parameters of a loss, which share its workspace with three rows."""
 ROWS = 30  # at which functions of rows are checked
 
 # The points of the checks avoid whole numbers and halves, where functions often have kinks.
@@ -96,9 +96,16 @@ class Definition:
             return outputs
         if not callable(self.target_columns):
             return self.target_columns
-        accepted = inspect.signature(self.target_columns).parameters
+        accepted = list(inspect.signature(self.target_columns).parameters)[1:]
         own = {key: each for key, each in parameters.items() if key in accepted}
-        return whole_number(self.target_columns(outputs, **own), f"target_columns of {self.name} for {outputs} outputs")
+        what = f"target_columns of {self.name} for {outputs} outputs"
+        try:
+            columns = self.target_columns(outputs, **own)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{what} failed: {type(error).__name__}: {error}") from error
+        return whole_number(columns, what)
 
     def points(self) -> list[tuple[float, float]]:
         """Return the pairs of an output and its target at which functions of these are checked."""

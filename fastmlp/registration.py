@@ -1,4 +1,4 @@
-"""Registration of activations and losses that a user defines by scalar Python functions.
+"""Registration of activations and losses that a user defines by Python functions of numbers or of rows.
 
 The functions are checked at registration: their values must be finite, the derivative must agree with central
 differences, and the compiled code must return the values of the Python code. After that, networks use them by name.
@@ -175,9 +175,13 @@ def register_loss(
 
     For functions of rows, only those functions of `math` are replaced that `register_activation` names, not NumPy's.
 
-    Both functions may have further parameters, the same in both. One whose default is a float, or for rows a tuple of
-    floats, can be given at use: `OwnLoss(name, parameter=...)`. The functions get a tuple as an array. Any other
-    default is a constant.
+    Both functions may have further parameters. Those whose default is a float, or for rows a tuple of floats, are the
+    same in both and can be given at use: `OwnLoss(name, parameter=...)`. The functions get a tuple as an array. Any
+    other default is a constant.
+
+    Functions of rows are tried with the outputs of each network, where an index that is too large raises an error.
+    Compiled code does not check indices: an index that depends on the data, such as `out[int(y[0])]`, must be limited
+    by the function, or it damages memory.
 
     Examples
     --------
@@ -210,9 +214,12 @@ def register_loss(
     _check_loss_functions(value, gradient, by_row)
     if target_columns is not None and not by_row:
         raise ValueError("target_columns needs outputs='row'; a function of one output has one target")
+    if target_columns is not None and targets == "classes":
+        raise ValueError("target_columns cannot be given for targets='classes', which have a column for each output")
     if not (target_columns is None or callable(target_columns)):
         target_columns = whole_number(target_columns, "target_columns")
-    count = whole_number(check_outputs, "check_outputs") if by_row else 1
+    count = whole_number(check_outputs, "check_outputs")
+    count = count if by_row else 1
     loss = OwnLoss.of(Definition(name, value, gradient, targets, by_row, target_columns))
     own = loss.definition
     expected = own.check(count, loss.given)
@@ -252,6 +259,8 @@ def _check_loss_functions(value: Any, gradient: Any, by_row: bool) -> None:
     ours, theirs = settable_parameters(value, 2), settable_parameters(gradient, 3 if by_row else 2)
     if list(ours.items()) != list(theirs.items()):
         raise TypeError(f"value and gradient must have the same parameters and defaults, got {ours} and {theirs}")
+    if "name" in ours:
+        raise TypeError("a parameter cannot be called 'name', which is the name of the loss")
     for key, default in ours.items():
         if isinstance(default, tuple) and not by_row:
             raise TypeError(f"{key}={default} needs outputs='row'; a function of one output takes numbers")

@@ -26,6 +26,10 @@ ZEROS, STEP_CONSTANTS, BIAS_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL, BLOCK + 2
 # The workspace of a loss: vectors of 16 lanes, then matrices [unit][16 lanes].
 LOSS_LANES, LOSS_MATRICES = 4, 3
 
+# What is counted for a network, an int64 word each: how often the weights have changed; that number when they and the
+# slots were last found finite; how often the layers at rest have changed; how often the optimizer's constants have.
+VERSION, FINITE_VERSION, RESTS, CONSTANTS = range(4)
+
 # The int64 words by which the workers of a team synchronize: the number of the current phase, the number of completed
 # shares, and for each share the last phase in which it was claimed. No two of them lie in one pair of cache lines (128
 # bytes), since a processor may fetch lines in pairs.

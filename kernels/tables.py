@@ -97,6 +97,7 @@ class StepTable:
 
     first: int  # the step of the first row
     last: int  # the step after that of the last row
+    constants: int  # the count of changes of the constants when it was made
     rows: Floats  # a row for each step, see `layout`; or one row of zeros
 
 
@@ -145,9 +146,9 @@ class Plan:
 
     state: Records[State]  # of the network, or of a pass; plan
     network_state: Records[State]  # of the network; plan
-    version: Ints  # of the weights: how often they have changed; passes and `Parameters`
-    finite_version: Ints  # of the weights when they and the slots were last found finite; passes
-    forward_version: int  # of the weights of the last forward pass, or -1; passes
+    counts: Ints  # what is counted for the network, see `layout`; passes and `Parameters`
+    forward_version: int  # version of the weights of the last forward pass, or -1; passes
+    rests: int  # the count of changes of the layers at rest that the tables know; plan
     snapshot_state: Records[State]  # a copy that belongs to the snapshot; plan, filled by step
     weights: Reals  # the parameter vector: the blocks of every W, then every b; plan
     slots: Reals  # slot after slot, `parameter_count` elements each; plan

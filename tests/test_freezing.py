@@ -119,6 +119,7 @@ def test_layers_at_rest_do_not_change_and_have_no_gradient() -> None:
     net.freeze([1, 0])
     own = net._engine.parameters
     before, moments = net.get_weights(), [own.unpack(slot) for slot in own.slots]
+    net.apply_gradients(np.ones_like(net.flat_weights()))
     for gradients in (net.loss_and_gradients(X, Y)[1], net.gradients(X, Y), net.backward(X, Y)):
         assert all((each == 0).all() for each in tensors(gradients[:2]))
         assert all((each != 0).any() for each in tensors(gradients[2:]))
@@ -276,6 +277,31 @@ def test_an_epoch_that_is_undone_counts_no_rest() -> None:
     assert_same_bits(net.flat_weights(), other.flat_weights())
 
 
+@pytest.mark.parametrize("optimizer", [SGD(0.05), Adam(0.01)])
+def test_an_epoch_in_which_layers_thawed_may_be_undone(optimizer: Any, tmp_path: Path) -> None:
+    net, other = network(optimizer=optimizer), network(optimizer=optimizer)
+
+    class ThawsAndOverflows(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            if self.network.step in (5, 6):
+                self.network.unfreeze(self.network.step - 5)
+            if self.network.step == 6:
+                self.network.learning_rate = 1e300
+
+    for each in (net, other):
+        each.freeze([0, 1])
+        each.fit(X, Y, epochs=1, **ORDER)
+    with pytest.raises(NonFiniteLossError):
+        net.fit(X, Y, epochs=1, callbacks=[ThawsAndOverflows()], **ORDER)
+    net.learning_rate = optimizer.learning_rate
+    assert (net.step, net._engine.parameters.rests.missed(4)) == (4, (4, 4, 0, 0))
+    net.save(tmp_path / "net.safetensors")
+    other.unfreeze()
+    for each in (net, other):
+        each.fit(X, Y, epochs=1, **ORDER)
+    assert_same_bits(net.flat_weights(), other.flat_weights())
+
+
 def test_a_new_beginning_forgets_what_was_missed_but_not_what_rests() -> None:
     net = rested()
     net.reinitialize(1)
@@ -347,6 +373,8 @@ def test_the_summary_says_what_rests(capsys: pytest.CaptureFixture[str]) -> None
         (lambda net: net.freeze([]), ValueError, "layers must name at least one layer, got none"),
         (lambda net: net.freeze("0"), TypeError, "the number of a layer must be a whole number, got '0'"),
         (lambda net: net.unfreeze(1.5), TypeError, "the number of a layer must be a whole number, got 1.5"),
+        (lambda net: net.freeze(b"0"), TypeError, "the number of a layer must be a whole number, got b'0'"),
+        (lambda net: net.with_layers(1, 5), TypeError, r"layers must be a list such as \[16, 2\], got 5"),
         (lambda net: net.with_layers(5, [2]), ValueError, "kept must be at most 4, the number of layers, got 5"),
         (lambda net: net.with_layers(0, [2]), ValueError, "kept must be at least 1, got 0"),
         (lambda net: Network([3, Dense(2, trainable=False)]), ValueError, "at least one layer must be trainable"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cases import DTYPES, LOSSES, assert_same_bits, outputs_for, tensors
 from sklearn import metrics as sklearn_metrics
+from sklearn.exceptions import ConvergenceWarning
 
 from fastmlp import (
     Adam,
@@ -22,8 +23,10 @@ from fastmlp import (
     Tweedie,
     check_gradients,
     losses,
+    to_sklearn,
 )
 from fastmlp.reference import Network as Reference
+from fastmlp.sklearn import MLPRegressor
 
 rng = np.random.default_rng(0)
 N = 60
@@ -182,18 +185,34 @@ def test_the_predicted_deviation_follows_that_of_the_target() -> None:
         (lambda: Quantile((0.5, 0.5)), "levels must be between 0 and 1 and in ascending order"),
         (lambda: Quantile((0.5, 1.0)), "levels must be between 0 and 1 and in ascending order"),
         (lambda: Quantile((0.0,)), "levels must be between 0 and 1 and in ascending order"),
-        (lambda: Tweedie(1.0), "power must be greater than 1 and less than 2, got 1.0"),
-        (lambda: Tweedie(2.0), "power must be greater than 1 and less than 2, got 2.0"),
+        (lambda: Tweedie(1.0), "power must be from 1.001 to 1.999, got 1.0"),
+        (lambda: Tweedie(2.0), "power must be from 1.001 to 1.999, got 2.0"),
         (lambda: GaussianNLL(0.0), "epsilon must be greater than 0, and at most 1e15, got 0.0"),
         (lambda: BinaryFocalCrossentropy(1e4), "gamma must be from 0 to 1000, got 10000.0"),
         (lambda: BinaryFocalCrossentropy(alpha=1.0), "alpha must be None, or between 0 and 1, got 1.0"),
         (lambda: own_loss("gamma", np.zeros(N)), "y must be greater than 0 for gamma, got numbers from 0 to 0"),
+        (lambda: Network([3, 1], loss="gamma").fit(X, np.full(N, 1e-40)), "y must be greater than 0 for gamma"),
+        (
+            lambda: Network([3, 1], loss="gamma").train_on_batch(X, np.full(N, 1e-40)),
+            "must be greater than 0 for gamma",
+        ),
         (lambda: own_loss(Quantile(LEVELS), np.zeros((N, 3)), 3), r"y must have shape \(60, 1\) for quantile"),
     ],
 )
 def test_what_a_loss_does_not_take_is_named(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_estimators_take_a_loss_with_an_output_for_each_target() -> None:
+    for loss in ("gaussian_nll", Quantile(LEVELS)):
+        with pytest.raises(ValueError, match="has several outputs for each target, but an estimator has one; use"):
+            MLPRegressor(loss=loss).fit(X, X[:, 0])
+    median = MLPRegressor(loss=Quantile(0.9), hidden_layer_sizes=(8,), max_iter=3, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        assert median.fit(X, X[:, 0]).predict(X).shape == (N,)
+    with pytest.raises(ValueError, match="does not support the loss 'gaussian_nll', which has several outputs"):
+        to_sklearn(Network([3, 2], loss="gaussian_nll"))
 
 
 def test_one_level_needs_no_tuple() -> None:

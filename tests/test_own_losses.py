@@ -249,6 +249,14 @@ def other_parameters(a: Any, y: Any, out: Any, levels: Any = (0.5,)) -> None:
     out[:] = 0.0
 
 
+def named(a: float, y: float, name: float = 1.0) -> float:
+    return name * (a - y) ** 2
+
+
+def named_gradient(a: float, y: float, name: float = 1.0) -> float:
+    return 2.0 * name * (a - y)
+
+
 def wrong_by_one(a: Any, y: Any, out: Any) -> None:
     out[:] = 2.0 * (a - y)
     out[1] += 1.0
@@ -283,6 +291,22 @@ BAD: dict[str, tuple[Any, Any, dict[str, Any], Any, str]] = {
         ValueError,
         "target_columns of bad for 3 outputs must be",
     ),
+    "columns of classes": (
+        squares,
+        squares_gradient,
+        {**ROW, "targets": "classes", "target_columns": 2},
+        ValueError,
+        "target_columns cannot be given for targets='classes'",
+    ),
+    "columns that fail": (
+        squares,
+        squares_gradient,
+        {**ROW, "target_columns": lambda outputs: 1 // (outputs - 3)},
+        ValueError,
+        "target_columns of bad for 3 outputs failed: ZeroDivisionError",
+    ),
+    "name": (named, named_gradient, {}, TypeError, "a parameter cannot be called 'name'"),
+    "check of each": (power, power_gradient, {"check_outputs": "3"}, TypeError, "check_outputs must be a whole number"),
     "check": (squares, squares_gradient, {**ROW, "check_outputs": 0}, ValueError, "check_outputs must be"),
 }
 

@@ -117,11 +117,8 @@ class StagingBuffer:
         max_rows: int | None = None,
     ) -> None:
         self.architecture, self.has_labels = architecture, has_labels
-        inputs, columns, dtype = (
-            architecture.inputs if stages_inputs else 0,
-            architecture.target_columns,
-            architecture.dtype,
-        )
+        inputs = architecture.inputs if stages_inputs else 0
+        columns, dtype = architecture.target_columns, architecture.dtype
         y_bytes = INT64.itemsize if has_labels else columns * dtype.itemsize
         self._row_bytes = inputs * dtype.itemsize + y_bytes + FLOAT64.itemsize
         rows = staging_rows(self._row_bytes, batch_size) // batch_size * batch_size

@@ -122,7 +122,7 @@ def check_targets(
     ----------
     y : array-like
         For categorical cross-entropy class labels (n,) or rows of probabilities (n, outputs), for binary cross-entropy
-        numbers from 0 to 1, for other losses any numbers; the shape (n,) suits a network with one output. Labels that
+        numbers from 0 to 1, for other losses any numbers; the shape (n,) suits a network with one target. Labels that
         are strings become the numbers of their classes.
     rows : int
         The number of rows of X.
@@ -220,7 +220,10 @@ def _check_range(array: NDArray[Any], architecture: Architecture, name: str) -> 
 
 
 def limits_of(architecture: Architecture, any_value: bool = False) -> tuple[float, float]:
-    """Return the smallest and the largest target that the loss takes, or the limits of `any_value` that is finite."""
+    """Return the smallest and the largest target that the loss takes; with `any_value`, those of the dtype.
+
+    Kernels take denormal numbers as 0, so the smallest positive target is a normal number.
+    """
     least, most = float(np.finfo(architecture.dtype).tiny), float(np.finfo(architecture.dtype).max)
     kind = "values" if any_value else architecture.loss.targets
     ranges = {"values": (-most, most), "signs": (-1.0, 1.0), "counts": (0.0, most), "positive": (least, most)}
@@ -251,5 +254,5 @@ def _check_limits(array: NDArray[Any], architecture: Architecture, name: str) ->
     minimum, maximum = min(minima), max(maxima)
     wanted = {"counts": "be at least 0", "positive": "be greater than 0"}.get(loss.targets, "lie between 0 and 1")
     is_limited = loss.targets not in ("counts", "positive")
-    if minimum < 0 or (minimum == 0 and loss.targets == "positive") or (maximum > 1 and is_limited):
+    if minimum < 0 or (minimum < limits_of(architecture)[0]) or (maximum > 1 and is_limited):
         raise ValueError(f"{name} must {wanted} for {loss.name}, got numbers from {minimum:g} to {maximum:g}")

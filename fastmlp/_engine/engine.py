@@ -88,7 +88,7 @@ class Engine:
         self.parameters = parameters
         self.plans = Plans(parameters, threads)
         self.lock = NetworkLock(parameters.state)
-        self.constants = StepConstants(parameters.architecture.optimizer, parameters.rests.paces())
+        self.constants = StepConstants(parameters.architecture.optimizer, parameters.rests.paces(), parameters.counts)
         self.few_rows = FewRowsPredictor(parameters)
         self.passes = Passes(parameters, self.plans, self.constants)
         self.few_row_passes = FewRowPasses(parameters, self.plans, self.passes, self.lock)
@@ -157,7 +157,7 @@ class Engine:
         with HeldSignals(), self.lock.change():
             parameters = self.parameters
             changed = self.architecture.with_trainable(places, trainable)
-            rests = parameters.rests.changed(changed, self.step)
+            rests = parameters.rests.changed(changed, self.step, within_epoch=self.is_within_epoch)
             parameters.architecture, parameters.rests = changed, rests
             self.constants.use(changed.optimizer, rests.paces())
 
@@ -184,7 +184,7 @@ class Engine:
         parameters = Parameters(state["architecture"])
         parameters.weights[...], parameters.slots[...] = state["weights"], state["slots"]
         copy_record(parameters.state, state["state"])
-        parameters.rests = Rests(parameters.architecture, state["missed"], int(parameters.state.step))
+        parameters.rests = Rests(parameters.architecture, state.get("missed"), int(parameters.state.step))
         parameters.refresh_transposed()
         return cls(parameters, state["threads"], Names(state.get("feature_names"), state.get("classes")))
 

@@ -24,6 +24,7 @@ from fastmlp._engine.parameters import Gradients, Parameters
 from fastmlp._engine.passes import UPDATING, Passes, PassPlan
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.purposes import GRADIENT_STEP, PASS, STEP, Purpose
+from fastmlp._engine.records import address_of
 from fastmlp._engine.step_constants import StepConstants
 from fastmlp._engine.step_plan import Program
 from fastmlp._runtime.buffers import address, aligned_zeros
@@ -85,9 +86,10 @@ class FewRowsPlan(PassPlan):
 
     def take_gradient(self, gradient: Array) -> bool:
         """Copy a flat gradient. Return whether it is finite."""
-        self.plan.follow_rests()  # which clears the buffer
+        self.plan.use("update", False)
         buffer = self.plan.buffer("gradient")
         self.plan.parameters.unflatten(gradient, buffer)
+        self.plan.clear_rests()
         self.record.labels = self.record.sample_weights = 0  # there are no rows
         return not not_finite.function_for(buffer.dtype)(address(buffer), buffer.size)
 
@@ -103,12 +105,12 @@ class FewRowsPlan(PassPlan):
     def try_run(self, program: Program, rows: int, drops: bool = False) -> bool:
         """Run a program on the rows that were taken. Return whether it was done; if not, nothing has changed."""
         record, state = self.record, self.plan.parameters.state
-        self.plan.use(program, False)
+        if program != "update":  # for which `take_gradient` prepares the plan
+            self.plan.use(program, False)
         record.samples = record.batch_size = rows
         updates = program in UPDATING
-        if updates:
-            self.constants.address_of(state.step + 1, 1)
-        arguments = (self.plan.address, self.constants.address, self.result_address, updates, drops)
+        table = self.constants.table(state.step + 1 if updates else 0, 1)  # which lives as long as the call
+        arguments = (self.plan.address, address_of(table), self.result_address, updates, drops)
         return bool(self._run(self._driver, *arguments) == DONE)
 
     def forward(self, rows: int, drops: bool) -> Array | None:
@@ -120,6 +122,12 @@ class FewRowsPlan(PassPlan):
         self, rows: int, out: Array | None, forward: bool, input_gradient: bool
     ) -> tuple[Gradients, Array | None] | None:
         """Run the backward pass, or both passes. Return the gradient and dJ/dX, or None if they were refused."""
+        if (
+            forward
+            and input_gradient
+            and not_finite.function_for(self._values.dtype)(self._addresses[0], rows * self._values.shape[1])
+        ):
+            return None  # before the activations of the last pass are lost
         if not input_gradient:
             return (self.gradients(out), None) if self.try_run("gradient" if forward else "backward", rows) else None
         if forward and self.forward(rows, drops=False) is None:

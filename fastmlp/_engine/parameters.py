@@ -18,7 +18,7 @@ from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.initializers import Initializer
-from fastmlp.kernels.layout import BLOCK, PANEL
+from fastmlp.kernels.layout import BLOCK, PANEL, RESTS, VERSION
 from fastmlp.kernels.micro.finite import not_finite
 from fastmlp.kernels.operations import random
 from fastmlp.kernels.operations.flat import flatten, transposes, unflatten
@@ -63,10 +63,8 @@ class Parameters:
         The values that the optimizer keeps for each parameter.
     layers : records of `fastmlp.kernels.tables.Layer`
         The sizes of each layer, and where its numbers lie. A plan completes a copy.
-    version_addresses : (int, int)
-        The addresses of `version`, and of the version at which all parameters and slots were last found finite.
-    rests : Rests
-        How long each layer has rested.
+    counts : array of 4 int64
+        What is counted for the network, see `fastmlp.kernels.layout`. Kernels count on it, too.
     state : record of `fastmlp.kernels.tables.State`
         Seed, counters, and the sums, data and batch size of the current epoch.
 
@@ -98,9 +96,8 @@ class Parameters:
         self.slots = aligned_zeros(len(optimizer.slots) * self.size, dtype).reshape(-1, self.size)
         self.layers = self._layer_records()
         self._fill_slots()
+        self.counts = (ctypes.c_int64 * 4)(0, -1, 0, 0)
         self.rests = Rests(architecture)
-        self._version, self._finite_version = ctypes.c_int64(0), ctypes.c_int64(-1)
-        self.version_addresses = ctypes.addressof(self._version), ctypes.addressof(self._finite_version)
         self.state = new_record(State)
         self.state.seed = architecture.seed
 
@@ -141,11 +138,21 @@ class Parameters:
     @property
     def version(self) -> int:
         """How often the weights have changed, so that results of older weights are known."""
-        return self._version.value
+        return int(self.counts[VERSION])
+
+    @property
+    def rests(self) -> Rests:
+        """How long each layer has rested; plans follow when it is set."""
+        return self._rests
+
+    @rests.setter
+    def rests(self, rests: Rests) -> None:
+        self._rests = rests
+        self.counts[RESTS] += 1
 
     def count_change(self) -> None:
         """Count a change of the weights."""
-        self._version.value += 1
+        self.counts[VERSION] += 1
 
     def sums(self) -> NDArray[np.float64]:
         """Return the sums of losses, weights and penalties of the current epoch."""

@@ -95,9 +95,8 @@ class PassPlan:
             runner = self._runners[program] = PassRunner(self.plan, program, rows, self._flops(program, rows))
         state, updates = self.plan.parameters.state, program in UPDATING
         self.record.samples = self.record.batch_size = rows
-        if updates:
-            self.constants.address_of(state.step + 1, 1)
-        if runner.run_once(self.constants.address, self.result_address, updates, drops) != DONE:
+        table = self.constants.table(state.step + 1 if updates else 0, 1)
+        if runner.run_once(address_of(table), self.result_address, updates, drops) != DONE:
             raise NonFiniteLossError(state.epoch, 0, "this step")
 
     def loss(self) -> float:
@@ -168,8 +167,8 @@ class Passes:
     def update(self, gradient: NDArray[Any]) -> None:
         """Do one step with a flat gradient."""
         passes = self._pass_plans.get(STEP) or self._plan(STEP, 1)
-        passes.plan.follow_rests()  # which clears the buffer
         self._parameters.unflatten(gradient, passes.plan.buffer("gradient"))
+        passes.plan.clear_rests()
         passes.plan.record.sample_weights = 0  # there are no rows
         passes.run("update", 1)
 

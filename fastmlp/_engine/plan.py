@@ -25,7 +25,6 @@ from fastmlp._engine.plan_buffers import (
 )
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
 from fastmlp._engine.records import address_of, copy_record, new_record, new_records
-from fastmlp._engine.rests import Rests
 from fastmlp._engine.step_plan import Program, phases_of
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp._runtime import memory
@@ -33,7 +32,7 @@ from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp.architecture import Architecture
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.host.threads import available
-from fastmlp.kernels.layout import PANEL, STEP_ROW
+from fastmlp.kernels.layout import BLOCK, PANEL, RESTS, STEP_ROW
 from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, given_gradient
 from fastmlp.kernels.operations.optimizers import UPDATES
 from fastmlp.kernels.operations.user_functions import loss_kernel
@@ -99,7 +98,6 @@ class Plan:
         self._snapshot_state = new_record(State)
         self._phases: dict[tuple[Program, bool], Any] = {}
         self._used: tuple[Program, bool] | None = None
-        self._rests: Rests | None = None  # that the tables know
         self._numbers = aligned_zeros(len(architecture.layers) * MAX_PARAMETERS, float).reshape(-1, MAX_PARAMETERS)
         self._loss_numbers = aligned_zeros(len(architecture.loss.parameters) + 1, float)
         self._tuners: dict[str, ThreadTuner] = {}
@@ -143,7 +141,7 @@ class Plan:
     def use(self, program: Program, parallel: bool) -> None:
         """Run the phases of a program in the next calls of a driver, divided among all threads or left to one."""
         key = program, parallel
-        if key == self._used and self._rests is self.parameters.rests:
+        if key == self._used and self.record.rests == self.parameters.counts[RESTS]:
             return
         self.follow_rests()
         record, self._used = self.record, None
@@ -158,20 +156,36 @@ class Plan:
 
     def follow_rests(self) -> None:
         """Write which layers are trained now, and at which pace, if that has changed."""
-        parameters = self.parameters
-        if self._rests is parameters.rests:
+        parameters, record = self.parameters, self.record
+        count = parameters.counts[RESTS]
+        if record.rests == count:
             return
+        record.rests = 0  # in doubt the tables know nothing
         architecture, paces = parameters.architecture, parameters.rests.paces()
         different = list(dict.fromkeys(paces))
         for layer, row, pace in zip(architecture.layers, self._layers, paces, strict=True):
             row.trains, row.constants = layer.trainable, different.index(pace) * STEP_ROW
-        self.record.step_row = len(different) * STEP_ROW
-        self.record.lowest_trained = 0 if self.purpose is JACOBIAN else architecture.lowest_trained
-        self.record.penalised = architecture.penalised
-        for name in ("gradient", "block_squares", "block_penalties", "group_gradients"):
-            if name in self._buffers:
-                self._buffers[name][:] = 0  # what layers at rest have in them is not written
-        self._phases, self._used, self._rests = {}, None, parameters.rests
+        record.step_row = len(different) * STEP_ROW
+        record.lowest_trained = 0 if self.purpose is JACOBIAN else architecture.lowest_trained
+        record.penalised = architecture.penalised
+        self.clear_rests()
+        self._phases, self._used, record.rests = {}, None, count
+
+    def clear_rests(self) -> None:
+        """Write 0 where the gradients, squares and penalties of layers at rest stand, which no kernel writes."""
+        before, parameters = 0, self.parameters
+        for layer, row in zip(parameters.architecture.layers, self._layers, strict=True):
+            blocks = row.unit_panels * row.input_panels
+            if not layer.trainable:
+                for name in ("block_squares", "block_penalties"):
+                    if name in self._buffers:
+                        self._buffers[name][before : before + blocks] = 0
+                for name in ("gradient", "group_gradients"):
+                    if name in self._buffers:
+                        gradients = self._buffers[name].reshape(-1, parameters.size)
+                        gradients[:, row.w : row.w + blocks * BLOCK] = 0
+                        gradients[:, row.b : row.b + row.unit_panels * PANEL] = 0
+            before += blocks
 
     def restore_snapshot(self) -> None:
         """Write the parameters and slots of the snapshot into the network."""
@@ -204,8 +218,7 @@ class Plan:
         record.scratch_stride = sizes["scratch"][0] // self.threads
         record.layers = address_of(self._layers)
         record.state = record.network_state = address_of(parameters.state)
-        record.version, record.finite_version = parameters.version_addresses
-        record.forward_version = -1
+        record.counts, record.forward_version = ctypes.addressof(parameters.counts), -1
         record.snapshot_state = address_of(self._snapshot_state)
         record.weights, record.slots = address(parameters.weights), address(parameters.slots)
 

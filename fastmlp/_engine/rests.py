@@ -36,6 +36,7 @@ class Rests:
         self._since = step
         self._trainable = tuple(layer.trainable for layer in architecture.layers)
         self._factors = tuple(layer.learning_rate_factor for layer in architecture.layers)
+        self._before: Rests | None = None  # a change in the epoch under way, which may be undone
 
     def missed(self, step: int) -> tuple[int, ...]:
         """Return how many of the first `step` steps each layer has missed."""
@@ -44,13 +45,18 @@ class Rests:
             missed if trains else missed + more for missed, trains in zip(self._missed, self._trainable, strict=True)
         )
 
-    def changed(self, architecture: Architecture, step: int) -> Rests:
+    def changed(self, architecture: Architecture, step: int, within_epoch: bool) -> Rests:
         """Return the rests from now on, where other layers are trained after `step` steps."""
-        return Rests(architecture, self.missed(step), step)
+        after = Rests(architecture, self.missed(step), step)
+        after._before = self if within_epoch else None
+        return after
 
-    def undone(self, step: int) -> None:
-        """Go back to an earlier step, as the network does after a failed epoch."""
-        self._since = min(self._since, step)
+    def undone(self, architecture: Architecture, step: int) -> Rests:
+        """Return the rests back at an earlier step, as after a failed epoch; the same layers rest as now."""
+        then = self
+        while then._since > step and then._before is not None:
+            then = then._before
+        return Rests(architecture, then.missed(step), step)
 
     def paces(self) -> tuple[Pace, ...]:
         """Return the pace of each layer. That of a layer at rest, whose constants are not used, is the usual one."""

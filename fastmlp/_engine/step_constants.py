@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._engine.records import address_of, new_record
+from fastmlp._engine.records import new_record
 from fastmlp._engine.rests import Pace
 from fastmlp._runtime.buffers import address, aligned_zeros
 from fastmlp._runtime.settings import Settings
 from fastmlp.kernels.host.annotations import structure_of
-from fastmlp.kernels.layout import DECAY, STEP_ROW
+from fastmlp.kernels.layout import CONSTANTS, DECAY, STEP_ROW
 from fastmlp.kernels.tables import Result, StepTable
 from fastmlp.optimizers import OPTIMIZERS, Optimizer
 from fastmlp.schedules import SCHEDULES, Schedule, resolve
@@ -39,40 +39,50 @@ class StepConstants:
         The optimizer.
     paces : sequence of Pace
         The pace of each layer.
-
-    Attributes
-    ----------
-    address : int
-        The address of the record by which kernels find the constants of a step.
+    counts : array of int64
+        What is counted for the network, see `fastmlp.kernels.layout`.
     """
 
-    def __init__(self, optimizer: Optimizer, paces: Sequence[Pace]) -> None:
-        self._record = new_record(StepTable)
-        self.address = address_of(self._record)
+    def __init__(self, optimizer: Optimizer, paces: Sequence[Pace], counts: Any) -> None:
+        self._counts = counts
         self._results: NDArray[Any] = aligned_zeros(0, np.uint8).view(RESULT)
         self.use(optimizer, paces)
 
     @property
     def nbytes(self) -> int:
         """The number of bytes of both tables."""
-        return int(self._table.nbytes + self._results.nbytes)
+        return int(self._numbers.nbytes + self._results.nbytes)
 
     def use(self, optimizer: Optimizer, paces: Sequence[Pace]) -> None:
         """Use another optimizer from the next step on, with the same kernel and slots as before, or other paces."""
-        self._record.first = self._record.last = -1  # there are constants of no step
-        self._record.rows = address(_NO_CONSTANTS)
-        self.optimizer, self._table, self._paces = optimizer, _NO_CONSTANTS, tuple(dict.fromkeys(paces))
+        self.optimizer, self._paces = optimizer, tuple(dict.fromkeys(paces))
+        self._counts[CONSTANTS] += 1
+        self._publish(_NO_CONSTANTS, 0, 0, self._counts[CONSTANTS])
+
+    def table(self, step: int, count: int) -> Any:
+        """Return the record of a table with `count` steps from `step` on, counted from 1; step 0 needs no constants.
+
+        A handler of a signal may use another optimizer meanwhile. The table then says that it is older, and kernels
+        refuse it.
+        """
+        known, constants = self._table, self._counts[CONSTANTS]
+        if step == 0 or (known.first <= step and step + count <= known.last and known.constants == constants):
+            return known
+        optimizer, paces = self.optimizer, self._paces
+        first, rows = _range_with(step, count)
+        return self._publish(_table_of(optimizer, paces, first, rows), first, first + rows, constants)
 
     def address_of(self, step: int, count: int) -> int:
-        """Return the address of the rows of `count` steps from `step` on, counted from 1; at most `MAX_STEPS`."""
-        record = self._record
-        if step < record.first or step + count > record.last:
-            first, rows = _range_with(step, count)
-            table = _table_of(self.optimizer, self._paces, first, rows)
-            record.first = record.last = -1  # until all of it is written
-            record.rows, self._table = address(table), table
-            record.first, record.last = first, first + rows
-        return int(record.rows + (step - record.first) * len(self._paces) * STEP_ROW * 8)
+        """Return the address of the constants of `count` steps from `step` on, while signals are held."""
+        table = self.table(step, count)
+        return int(table.rows + (step - table.first) * len(self._paces) * STEP_ROW * 8)
+
+    def _publish(self, numbers: NDArray[np.float64], first: int, last: int, constants: int) -> Any:
+        """Use a table from now on. Its record is new, so that nobody reads one that is half written."""
+        record = new_record(StepTable)
+        record.first, record.last, record.constants, record.rows = first, last, constants, address(numbers)
+        self._table, self._numbers = record, numbers
+        return record
 
     def results(self, count: int) -> NDArray[Any]:
         """Return a buffer for the results of `count` steps."""

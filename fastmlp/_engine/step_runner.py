@@ -149,7 +149,9 @@ class StepRunner(ProgramRunner):
         saved, state = self.plan.snapshot_state, self.parameters.state
         state.epoch, state.batch, state.step = saved.epoch, saved.batch, saved.step
         state.loss_sum, state.weight_sum, state.penalty_sum = saved.loss_sum, saved.weight_sum, saved.penalty_sum
-        self.parameters.rests.undone(int(state.step))
+        parameters = self.parameters
+        parameters.rests = parameters.rests.undone(parameters.architecture, int(state.step))
+        self.constants.use(parameters.architecture.optimizer, parameters.rests.paces())
         self.plan.record.epoch_ready = 0
 
 

@@ -117,7 +117,7 @@ def check_rows(
             ]
         )
 
-    gradients = np.array([_gradient_ofrow_text(gradient, a, y, arrays, name) for a, y in zip(A, Y, strict=True)])
+    gradients = np.array([_gradient_of_row(gradient, a, y, arrays, name) for a, y in zip(A, Y, strict=True)])
     at = losses_of(A)
     for k in range(A.shape[1]):
         shift = np.zeros(A.shape[1])
@@ -128,7 +128,7 @@ def check_rows(
     return at, gradients
 
 
-def _gradient_ofrow_text(gradient: Function, a: Floats, y: Floats, parameters: Mapping[str, Any], name: str) -> Floats:
+def _gradient_of_row(gradient: Function, a: Floats, y: Floats, parameters: Mapping[str, Any], name: str) -> Floats:
     """Return the gradient of a row, which the function writes to an array within another one."""
     around = np.full(3 * len(a), _CANARY)
     out = around[len(a) : 2 * len(a)]

@@ -232,6 +232,10 @@ def _output_activation(network: Network) -> str:
     """Return scikit-learn's name of the output activation."""
     architecture = network.architecture
     last, loss = architecture.layers[-1].activation, architecture.loss
+    if architecture.target_columns != architecture.outputs:
+        raise ValueError(
+            f"scikit-learn does not support the loss {loss.label!r}, which has several outputs for each target"
+        )
     if (last.name, loss.targets) not in _OUTPUT_ACTIVATIONS:
         raise ValueError(
             f"scikit-learn does not support the output activation {last.label!r} with the loss {loss.label!r}. "

@@ -198,8 +198,19 @@ def dropout_rates(given: Any, layers: int) -> list[float]:
 
 
 def regression_loss(given: str | Loss) -> Loss:
-    """Return the loss of a regressor, from a name of scikit-learn or fastmlp or a loss."""
-    return losses.resolve(LOSSES.get(given, given) if isinstance(given, str) else given)
+    """Return the loss of a regressor, from a name of scikit-learn or fastmlp or a loss.
+
+    Raises
+    ------
+    ValueError
+        If the outputs of the loss are not one for each target, as those of an estimator are.
+    """
+    loss = losses.resolve(LOSSES.get(given, given) if isinstance(given, str) else given)
+    if not loss.has_estimates or loss.estimates(2) != slice(None):
+        raise ValueError(
+            f"loss={loss.label} has several outputs for each target, but an estimator has one; use fastmlp.Network"
+        )
+    return loss
 
 
 def classification_loss(given: str | Loss, output: str) -> Loss:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fastmlp.kernels.host.annotations import Code, Records
 from fastmlp.kernels.host.jit import kernel
+from fastmlp.kernels.layout import CONSTANTS, FINITE_VERSION, RESTS, VERSION
 from fastmlp.kernels.tables import AnyPlan, Result, StepTable
 from fastmlp.kernels.vocabulary.pointers import call, exists, offset
 
@@ -22,8 +23,9 @@ def run_pass(
 ) -> int:
     """Run the program of a plan once. Return `DONE`, `UNDONE` or `REFUSED`.
 
-    It is refused if the table has no constants for the next step, if a backward pass has no activations of the current
-    weights, and if the plan's own check finds a value that the network does not take.
+    It is refused if the plan or the table is older than a change of the layers at rest or of the optimizer, if the
+    table has no constants for the next step, if a backward pass has no activations of the current weights, and if the
+    plan's own check finds a value that the network does not take.
 
     Parameters
     ----------
@@ -42,11 +44,13 @@ def run_pass(
     """
     state, network, known = plan.state[0], plan.network_state[0], table[0]
     steps, step = known.rows, network.step + 1
+    if plan.rests != plan.counts[RESTS]:
+        return REFUSED
     if updates != 0:
-        if step < known.first or step >= known.last:
+        if step < known.first or step >= known.last or known.constants != plan.counts[CONSTANTS]:
             return REFUSED
         steps = offset(steps, (step - known.first) * plan.step_row)
-    if plan.forward == 0 and updates == 0 and plan.forward_version != plan.version[0]:
+    if plan.forward == 0 and updates == 0 and plan.forward_version != plan.counts[VERSION]:
         return REFUSED
     if exists(plan.check):
         plan.not_finite = 0
@@ -56,14 +60,14 @@ def run_pass(
     state.seed, state.step, state.batch = network.seed, network.step, 0
     plan.epoch_ready = 0 if updates != 0 else 1  # a step begins with a snapshot
     network.updating = updates
-    plan.version[0] += updates
+    plan.counts[VERSION] += updates
     if plan.forward != 0:
-        plan.forward_version, plan.drops = plan.version[0], drops
+        plan.forward_version, plan.drops = plan.counts[VERSION], drops
     call(driver, (plan, steps, results, 1))
     undone = updates != 0 and (plan.steps_done == 0 or plan.not_finite != 0)
     if undone:
         call(plan.restore, (plan, steps, 0))
     elif updates != 0:
-        network.step, plan.finite_version[0] = state.step, plan.version[0]
+        network.step, plan.counts[FINITE_VERSION] = state.step, plan.counts[VERSION]
     network.updating = 0
     return UNDONE if undone else DONE

@@ -3,10 +3,11 @@
 In reading order:
 
 - `activations`: each activation and its derivative;
-- `losses`: each loss and its gradient;
+- `losses`: each loss and its gradient, for a target of each output;
+- `distribution_losses`: losses with several outputs for a target;
 - `optimizers`: the update rule of each optimizer;
 - `random`: the counter-based random generator, initial weights and shuffles;
 - `dropout`: masks of dropout;
 - `orthogonal`: random orthogonal matrices;
-- `user_functions`: activations and losses from a user's Python functions.
+- `user_functions`, `user_row_losses`: activations and losses from a user's Python functions of numbers and of rows.
 """

@@ -23,9 +23,6 @@ from fastmlp.kernels.operations.user_functions import Settable, Version
 from fastmlp.kernels.vocabulary.pointers import offset, real_like
 from fastmlp.kernels.vocabulary.simd import INT
 
-MAX_NUMBERS = 256
-"""The largest number of elements of all parameters, which share the workspace of the loss with three rows."""
-
 
 @functools.cache
 def row_loss_kernel(

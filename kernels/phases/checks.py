@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import kernel
+from fastmlp.kernels.layout import FINITE_VERSION, VERSION
 from fastmlp.kernels.micro.finite import any_not_finite, count_labels_outside, count_outside
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.pointers import exists
@@ -18,11 +19,11 @@ def check_values(plan: Plan, step: Floats, thread: int) -> None:
     """
     rows, first, last = plan.samples, plan.layers[0], plan.layers[plan.layer_count - 1]
     wrong = 0
-    if plan.finite_version[0] != plan.version[0]:
+    if plan.counts[FINITE_VERSION] != plan.counts[VERSION]:
         wrong += any_not_finite(plan.weights, plan.parameter_count)
         wrong += any_not_finite(plan.slots, plan.slot_count * plan.parameter_count)
         if wrong == 0:
-            plan.finite_version[0] = plan.version[0]
+            plan.counts[FINITE_VERSION] = plan.counts[VERSION]
     if plan.forward != 0:
         wrong += any_not_finite(plan.x, rows * first.inputs)
     if exists(plan.labels):

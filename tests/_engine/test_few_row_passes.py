@@ -11,9 +11,11 @@ from cases import DTYPES, tensors
 from numpy.typing import NDArray
 
 from fastmlp import SGD, Adam, Dense, Network, StaleForwardError
+from fastmlp._engine import step_constants
 from fastmlp._engine.few_row_passes import MAX_KINDS, FewRowsPlan
 from fastmlp._engine.few_rows import MAX_ROWS
 from fastmlp._engine.passes import Passes
+from fastmlp._engine.step_constants import StepConstants
 
 Array = NDArray[Any]
 
@@ -193,6 +195,16 @@ def test_backward_after_a_forward_pass_of_another_size_takes_the_last() -> None:
         assert same(tensors(net.backward(None, d.tolist())), tensors(expected.backward(None, d)))
 
 
+def test_a_backward_pass_that_is_refused_keeps_the_activations_of_the_last_forward_pass() -> None:
+    net, plain = network("numbers"), network("numbers")
+    for each in (net, plain):
+        each.forward(X)
+    for wanted in (True, False):
+        with pytest.raises(ValueError, match="dA must be finite"):
+            net.backward(X[::-1], with_value(DA, np.nan), return_input_gradient=wanted)
+        assert same(tensors(net.backward(None, DA)), tensors(plain.backward(None, DA)))
+
+
 def test_a_call_within_a_call_makes_a_plan_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler of a signal can use the network after a call has copied its arrays, and before its kernel runs."""
     net, plain = network("classes"), network("classes")
@@ -213,6 +225,50 @@ def test_a_call_within_a_call_makes_a_plan_of_its_own(monkeypatch: pytest.Monkey
     net.train_on_batch(X, LABELS)
     with pytest.raises(StaleForwardError):
         net.backward(None, DA)
+
+
+CHANGES: dict[str, Callable[[Network], Any]] = {
+    "freeze": lambda net: net.freeze(0),
+    "unfreeze": lambda net: net.unfreeze(1),
+    "rate": lambda net: setattr(net, "learning_rate", 0.25),
+}
+
+
+@pytest.mark.parametrize("moment", ["before the table", "after the table", "after the gradient"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_the_optimizer_within_a_call_is_seen_by_its_kernel(
+    change: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a handler of a signal would make it, between any two instructions of Python."""
+
+    def prepared() -> Network:
+        net = Network([5, Dense(8, learning_rate_factor=0.5), Dense(6, trainable=False), 3], optimizer=SGD(0.5), seed=0)
+        for _ in range(32):  # of the first table
+            net.train_on_batch(X, Y)
+        return net
+
+    net, plain = prepared(), prepared()
+    gradient = np.full(net.architecture.parameters, 1e-3, np.float32)
+    CHANGES[change](plain)
+    where, name = {
+        "before the table": (step_constants, "_table_of"),
+        "after the table": (StepConstants, "table"),
+        "after the gradient": (FewRowsPlan, "take_gradient"),
+    }[moment]
+    original, changed = getattr(where, name), []
+
+    def interrupted(*arguments: Any) -> Any:
+        result = original(*arguments)
+        if not changed:
+            changed.append(CHANGES[change](net))
+        return result
+
+    monkeypatch.setattr(where, name, interrupted)
+    for each in (net, plain):
+        each.apply_gradients(gradient)
+        each.apply_gradients(gradient)
+    assert changed
+    np.testing.assert_array_equal(net.flat_weights(), plain.flat_weights())
 
 
 def test_kinds_of_arrays_are_forgotten_in_time() -> None:
