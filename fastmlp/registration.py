@@ -179,9 +179,8 @@ def register_loss(
     same in both and can be given at use: `OwnLoss(name, parameter=...)`. The functions get a tuple as an array. Any
     other default is a constant.
 
-    Functions of rows are tried with the outputs of each network, where an index that is too large raises an error.
-    Compiled code does not check indices: an index that depends on the data, such as `out[int(y[0])]`, must be limited
-    by the function, or it damages memory.
+    Functions of rows are tried with the outputs of each network, where an index that is too large raises an error. An
+    index that depends on the data, such as `out[int(y[0])]`, makes the loss NaN where it is too large.
 
     Examples
     --------

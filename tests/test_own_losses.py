@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 from cases import DTYPES, TOLERANCE, assert_same_bits, relative_error, tensors
 
-from fastmlp import Adam, Dense, GaussianNLL, Network, OwnLoss, Quantile, check_gradients, register_loss
+from fastmlp import (
+    Adam,
+    Dense,
+    GaussianNLL,
+    Network,
+    NonFiniteLossError,
+    OwnLoss,
+    Quantile,
+    check_gradients,
+    register_loss,
+)
 from fastmlp.losses import LOSSES
 from fastmlp.own_losses import MAX_NUMBERS
 from fastmlp.reference import Network as Reference
@@ -180,6 +190,28 @@ def test_functions_of_rows_may_compute_with_whole_arrays() -> None:
         for each in (whole, loops):
             each.fit(X, y, epochs=2, batch_size=7)
         assert relative_error(whole.flat_weights(), loops.flat_weights()) <= 10 * TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_index_beyond_a_row_makes_the_loss_nan_and_harms_nothing(dtype: str) -> None:
+    def value(a: Any, y: Any) -> float:
+        return a[int(y[0])] ** 2 / 2.0  # type: ignore[no-any-return]
+
+    def gradient(a: Any, y: Any, out: Any) -> None:
+        out[int(y[0])] = a[int(y[0])]
+
+    register_loss("picked", value, gradient, targets="counts", outputs="row", target_columns=1, check_outputs=4)
+    net, y = Network([3, 9, 4], loss="picked", dtype=dtype, seed=0), rng.integers(0, 4, N).astype(float)
+    net.fit(X, y, epochs=1)
+    before = net.flat_weights()
+    for beyond in (4.0, 3e7, 1e18):
+        y[N // 2] = beyond
+        for train in (lambda: net.fit(X, y, epochs=1), lambda: net.train_on_batch(X, y)):
+            with pytest.raises(NonFiniteLossError):
+                train()
+        assert math.isnan(net.evaluate(X, y)["loss"])
+        assert np.isnan(net.gradients(X, y, out=np.empty_like(before))).any()
+    assert_same_bits(net.flat_weights(), before)
 
 
 def test_losses_are_kept_with_their_parameters(tmp_path: Path) -> None:

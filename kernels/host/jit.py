@@ -52,9 +52,12 @@ def scalar(function: F) -> F:
     return cast(F, Function(function, forceinline=True, **OPTIONS))
 
 
-def users_scalar(function: Callable[..., Any]) -> Any:
-    """Compile a user's function, which may contain anything that Numba compiles, and is always inlined too."""
-    return numba.njit(function, forceinline=True, **OPTIONS)
+def users_scalar(function: Callable[..., Any], boundscheck: bool = False) -> Any:
+    """Compile a user's function, which may contain anything that Numba compiles, and is always inlined too.
+
+    With `boundscheck`, an index beyond an array ends the function with an error.
+    """
+    return numba.njit(function, forceinline=True, boundscheck=boundscheck, **OPTIONS)
 
 
 def parameter_count(function: Any) -> int:

@@ -168,15 +168,26 @@ class Version:
         self.result = self._dispatcher.overloads[self._dispatcher.signatures[0]].signature.return_type
 
     def emit(self, typing_context: Any, context: Any, builder: Any, values: Sequence[Any]) -> Any:
-        """Emit a call with the values of all parameters that are no constants. Return the result, in `kind`."""
-        dispatcher, given = numba.typeof(self._dispatcher), iter(values)
-        resolved = typing_context.resolve_function_type(dispatcher, self.types, {})
+        """Emit a call with the values of all parameters that are no constants.
+
+        Return the result in `kind`: NaN if the function ended with an error, such as an index beyond an array; 0 if it
+        returned nothing.
+        """
+        compiled, given = self._dispatcher.overloads[self._dispatcher.signatures[0]], iter(values)
+        described = compiled.fndesc
         arguments = [
             context.get_constant_generic(builder, each, each.value) if isinstance(each, types.Omitted) else next(given)
-            for each in resolved.args
+            for each in described.argtypes
         ]
-        result = context.get_function(dispatcher, resolved)(builder, arguments)
-        return result if resolved.return_type == types.none else context.cast(builder, result, self.result, self.kind)
+        context.add_linking_libs((compiled.library,))
+        function = context.declare_function(builder.module, described)
+        call = context.call_conv.call_function
+        status, result = call(builder, function, described.restype, described.argtypes, arguments)
+        if self.result == types.none:
+            result = context.get_constant(self.kind, 0.0)
+        else:
+            result = context.cast(builder, result, self.result, self.kind)
+        return builder.select(status.is_error, context.get_constant(self.kind, math.nan), result)
 
     def resolve(self, typing_context: Any) -> None:
         """Let Numba's typing know the call."""
@@ -212,7 +223,7 @@ def _compiled(function: Any, single: bool, known: dict[Any, Any], arrays: bool) 
     cells = tuple(python.CellType() for _ in function.__closure__ or ())
     defaults = tuple(_convert_number(value, single) for value in function.__defaults__ or ())
     copy = python.FunctionType(code, new_globals, function.__name__, defaults, cells)
-    known[function] = compiled = users_scalar(copy)
+    known[function] = compiled = users_scalar(copy, boundscheck=arrays)
     codes = list(_nested_codes(code))
     names = {name for nested in codes for name in nested.co_names}
     if any(step.opname == "RAISE_VARARGS" for nested in codes for step in dis.get_instructions(nested)):

@@ -1,7 +1,8 @@
 """A user's loss of whole rows: Python functions of the outputs and the targets of a row, compiled to a kernel.
 
 The functions get a row as an array, so they can look at all of its outputs at once. What they write to is the array of
-the gradient alone: the other arrays are read-only for the compiler, too.
+the gradient alone: the other arrays are read-only for the compiler, too. An index beyond an array makes the loss NaN,
+so that the step is undone.
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ def row_loss_kernel(
             for i in range(units):
                 out[i] = 0.0
             losses[r] = of_value(p, units, t, columns, out, parameters, own) * weights[r]
-            of_gradient(p, units, t, columns, out, parameters, own)
+            failed = of_gradient(p, units, t, columns, out, parameters, own)  # 0, or NaN after an error
             factor = real_like(weights[r] * scale, a)
             for i in range(units):
-                out[i] = out[i] * factor
+                out[i] = (out[i] + failed) * factor
             row_to_panels(offset(delta, r * PANEL), out, units, stride)
 
     return loss
@@ -143,7 +144,6 @@ def _callable(function: Callable[..., Any], writes: bool, settable: Settable, tu
                 place = builder.add(place, count)
             return version.emit(typing_context, context, builder, arguments)
 
-        result = types.none if writes else version.kind
-        return result(a, units, y, columns, out, lengths, parameters), generate
+        return version.kind(a, units, y, columns, out, lengths, parameters), generate
 
     return call
