@@ -33,6 +33,7 @@ LayerWeights = tuple[NDArray[Real], NDArray[Real] | None]
 Gradients = list[LayerWeights] | NDArray[Real]
 """(dW, db) of each layer, or one vector."""
 
+_Counts = ctypes.c_int64 * 4  # of what `fastmlp.kernels.layout` names
 _DRAWS = {
     "uniform": random.draw_uniform,
     "normal": random.draw_normal,
@@ -96,7 +97,7 @@ class Parameters:
         self.slots = aligned_zeros(len(optimizer.slots) * self.size, dtype).reshape(-1, self.size)
         self.layers = self._layer_records()
         self._fill_slots()
-        self.counts = (ctypes.c_int64 * 4)(0, -1, 0, 0)
+        self.counts = _Counts(0, -1, 0, 0)
         self.rests = Rests(architecture)
         self.state = new_record(State)
         self.state.seed = architecture.seed

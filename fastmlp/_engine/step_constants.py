@@ -21,7 +21,7 @@ from fastmlp.optimizers import OPTIMIZERS, Optimizer
 from fastmlp.schedules import SCHEDULES, Schedule, resolve
 
 MAX_STEPS = 4096  # steps of one call, so that the tables of constants and results are small
-_FIRST_ROWS = 32  # of the table of a new network
+_ROWS = 512  # of a table for calls of few steps: half of it lasts for 256 single steps
 
 RESULT = np.dtype(structure_of(Result))
 _NO_CONSTANTS = aligned_zeros(STEP_ROW, np.float64)
@@ -30,8 +30,8 @@ _NO_CONSTANTS = aligned_zeros(STEP_ROW, np.float64)
 class StepConstants:
     """The constants of the optimizer for some steps, and a buffer for the results of a call.
 
-    Networks with equal optimizers share a table of constants, since to make one takes 100 us. It begins with few steps,
-    and doubles. A step has a row for each pace of the layers.
+    New networks with equal optimizers share a table of constants, since to make one takes 100 us. A step has a row for
+    each pace of the layers.
 
     Parameters
     ----------
@@ -95,18 +95,20 @@ class StepConstants:
 def _range_with(step: int, count: int) -> tuple[int, int]:
     """Return the first step and the rows of a table with `count` steps from `step` on.
 
-    The first tables begin with step 1 and double. Later ones have `2 * MAX_STEPS` rows, and begin where a half of
-    another begins. So networks that train by equal optimizers ask for the same tables.
+    Tables begin where a half of another of their size begins, so that new networks ask for the same ones.
     """
-    end = step + count - 1
-    if end <= 2 * MAX_STEPS:
-        return 1, max(1 << (end - 1).bit_length(), _FIRST_ROWS)
-    return (step - 1) // MAX_STEPS * MAX_STEPS + 1, 2 * MAX_STEPS
+    half = max(1 << (count - 1).bit_length(), _ROWS // 2)
+    return (step - 1) // half * half + 1, 2 * half
 
 
 def _table_of(optimizer: Optimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
-    """Return the constants of `rows` steps from `first` on, shared where equal optimizers have equal constants."""
-    return (_shared_table if _is_built_in(optimizer) else _make_table)(optimizer, paces, first, rows)
+    """Return the constants of `rows` steps from `first` on.
+
+    The tables of new networks are shared where equal optimizers have equal constants. Later ones are not: they would
+    be kept although no network needs them any more.
+    """
+    shared = first == 1 and _is_built_in(optimizer)
+    return (_shared_table if shared else _make_table)(optimizer, paces, first, rows)
 
 
 _BUILT_IN = {type(each) for each in (*OPTIMIZERS.values(), *SCHEDULES.values())}

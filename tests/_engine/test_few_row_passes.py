@@ -243,7 +243,7 @@ def test_a_change_of_the_optimizer_within_a_call_is_seen_by_its_kernel(
 
     def prepared() -> Network:
         net = Network([5, Dense(8, learning_rate_factor=0.5), Dense(6, trainable=False), 3], optimizer=SGD(0.5), seed=0)
-        for _ in range(32):  # of the first table
+        for _ in range(512):  # of the first table
             net.train_on_batch(X, Y)
         return net
 
