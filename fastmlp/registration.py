@@ -31,13 +31,9 @@ from fastmlp._runtime.function_checks import (
 from fastmlp._runtime.settings import Settings
 from fastmlp.activations import ACTIVATIONS, OwnActivation
 from fastmlp.kernels.host.jit import Kernel
-from fastmlp.kernels.layout import BLOCK, LOSS_LANES, LOSS_MATRICES, PANEL
-from fastmlp.kernels.operations.user_functions import (
-    activation_kernels,
-    loss_kernel,
-    versions_of,
-)
-from fastmlp.kernels.operations.user_row_losses import row_loss_kernel, row_versions_of
+from fastmlp.kernels.layout import PANEL, loss_workspace
+from fastmlp.kernels.operations.user_functions import activation_kernels, versions_of
+from fastmlp.kernels.operations.user_row_losses import own_loss_kernel, row_versions_of
 from fastmlp.losses import LOSSES, Targets
 from fastmlp.own_losses import Definition, OwnLoss, Parameters, TargetColumns
 
@@ -293,13 +289,11 @@ def _run_loss(loss: OwnLoss, outputs: int) -> tuple[Floats, Floats]:
     """Return the compiled losses and gradients where the functions of a loss are checked."""
     own = loss.definition
     A, Y = own.rows(outputs, own.columns(outputs, loss.given)) if own.by_row else np.transpose(own.points())[..., None]
-    functions = own.name, own.value, own.gradient, own.settable
-    kernel = row_loss_kernel(*functions, own.tuples) if own.by_row else loss_kernel(*functions)
+    kernel = own_loss_kernel(own.name, own.value, own.gradient, own.settable, own.tuples, by_row=own.by_row)
     rows, outputs, columns = -(-len(A) // PANEL) * PANEL, A.shape[1], Y.shape[1]
     a, y, delta = _in_panels(A, rows), _in_panels(Y, rows), _in_panels(np.zeros_like(A), rows)
     weights, losses = np.ones(rows), np.empty(rows)
-    widest = max(len(a), len(y))
-    scratch = aligned_zeros(LOSS_LANES * PANEL + LOSS_MATRICES * (widest + 1) * BLOCK, np.float64)
+    scratch = aligned_zeros(loss_workspace(max(len(a), len(y))), np.float64)
     numbers = np.array([*loss.parameters, 0.0])
     arrays = [address(array) for array in (delta, a, y, weights, losses)]
     sizes = rows, outputs, columns, rows * PANEL

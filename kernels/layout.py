@@ -26,6 +26,12 @@ ZEROS, STEP_CONSTANTS, BIAS_CONSTANTS, WORK = 0, BLOCK, BLOCK + PANEL, BLOCK + 2
 # The workspace of a loss: vectors of 16 lanes, then matrices [unit][16 lanes].
 LOSS_LANES, LOSS_MATRICES = 4, 3
 
+
+def loss_workspace(panels: int) -> int:
+    """Return the elements of the workspace of a loss whose outputs and targets have so many panels at most."""
+    return LOSS_LANES * PANEL + LOSS_MATRICES * (panels + 1) * BLOCK
+
+
 # What is counted for a network, an int64 word each: how often the weights have changed; that number when they and the
 # slots were last found finite; how often the layers at rest have changed; how often the optimizer's constants have.
 VERSION, FINITE_VERSION, RESTS, CONSTANTS = range(4)

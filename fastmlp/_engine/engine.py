@@ -88,7 +88,7 @@ class Engine:
         self.parameters = parameters
         self.plans = Plans(parameters, threads)
         self.lock = NetworkLock(parameters.state)
-        self.constants = StepConstants(parameters.architecture.optimizer, parameters.rests.paces(), parameters.counts)
+        self.constants = StepConstants(parameters)
         self.few_rows = FewRowsPredictor(parameters)
         self.passes = Passes(parameters, self.plans, self.constants)
         self.few_row_passes = FewRowPasses(parameters, self.plans, self.passes, self.lock)
@@ -148,9 +148,8 @@ class Engine:
     def set_learning_rate(self, rate: float | Schedule) -> None:
         """Set the learning rate from the next step on. A callback may set it during its fit."""
         with HeldSignals(), self.lock.change():
-            changed = self.architecture.with_learning_rate(rate)
-            self.parameters.architecture = changed
-            self.constants.use(changed.optimizer, self.parameters.rests.paces())
+            self.parameters.architecture = self.architecture.with_learning_rate(rate)
+            self.constants.follow()
 
     def set_trainable(self, places: Sequence[int], trainable: bool) -> None:
         """Let some layers rest, or train them again. A callback may do it during its fit."""
@@ -159,7 +158,7 @@ class Engine:
             changed = self.architecture.with_trainable(places, trainable)
             rests = parameters.rests.changed(changed, self.step, within_epoch=self.is_within_epoch)
             parameters.architecture, parameters.rests = changed, rests
-            self.constants.use(changed.optimizer, rests.paces())
+            self.constants.follow()
 
     def copy_state(self, network: Network) -> dict[str, Any]:
         """Return copies of the state of a network at one moment: weights, slots, counters and history."""
@@ -194,7 +193,7 @@ class Engine:
         copy_record(self.parameters.state, other.parameters.state)
         self.parameters.state.updating = 0
         self.parameters.rests = Rests(self.architecture, other.parameters.rests.missed(other.step), other.step)
-        self.constants.use(self.architecture.optimizer, self.parameters.rests.paces())
+        self.constants.follow()
 
     def memory(self, batch_size: int) -> int:
         """Return the number of bytes that a fit with batches of a given size takes."""
@@ -275,7 +274,7 @@ class Engine:
         fresh.initialise(seed)
         with HeldSignals(), self.lock.fit(), self.lock.update():
             self.parameters.copy_from(fresh)
-            self.constants.use(self.architecture.optimizer, self.parameters.rests.paces())
+            self.constants.follow()
             self.names, network.history = Names(), None
 
     # Inference -------------------------------------------------------------------------------------------------------

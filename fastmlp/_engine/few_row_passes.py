@@ -122,16 +122,13 @@ class FewRowsPlan(PassPlan):
         self, rows: int, out: Array | None, forward: bool, input_gradient: bool
     ) -> tuple[Gradients, Array | None] | None:
         """Run the backward pass, or both passes. Return the gradient and dJ/dX, or None if they were refused."""
-        if (
-            forward
-            and input_gradient
-            and not_finite.function_for(self._values.dtype)(self._addresses[0], rows * self._values.shape[1])
-        ):
-            return None  # before the activations of the last pass are lost
         if not input_gradient:
             return (self.gradients(out), None) if self.try_run("gradient" if forward else "backward", rows) else None
-        if forward and self.forward(rows, drops=False) is None:
-            return None
+        if forward:
+            refused = not_finite.function_for(self._values.dtype)(self._addresses[0], rows * self._values.shape[1])
+            # The check comes first: a forward pass overwrites the activations of the last one.
+            if refused or self.forward(rows, drops=False) is None:
+                return None
         dX = np.empty((rows, self._inputs.shape[1]), self._inputs.dtype)
         self.record.output, self.record.output_stride = address(dX), dX.shape[1]
         return (self.gradients(out), dX) if self.try_run("input_gradient", rows) else None

@@ -35,8 +35,7 @@ from fastmlp.kernels.host.threads import available
 from fastmlp.kernels.layout import BLOCK, PANEL, RESTS, STEP_ROW
 from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, given_gradient
 from fastmlp.kernels.operations.optimizers import UPDATES
-from fastmlp.kernels.operations.user_functions import loss_kernel
-from fastmlp.kernels.operations.user_row_losses import row_loss_kernel
+from fastmlp.kernels.operations.user_row_losses import own_loss_kernel
 from fastmlp.kernels.phases.blocks import product
 from fastmlp.kernels.phases.epoch import restore_region
 from fastmlp.kernels.phases.forward import row_products
@@ -298,8 +297,7 @@ class Plan:
         loss = architecture.loss
         if isinstance(loss, OwnLoss):
             own = loss.definition
-            functions = own.name, own.value, own.gradient, own.settable
-            return row_loss_kernel(*functions, own.tuples) if own.by_row else loss_kernel(*functions)
+            return own_loss_kernel(own.name, own.value, own.gradient, own.settable, own.tuples, by_row=own.by_row)
         return (EXACT_PAIRS if exact else LOSSES)[loss.name]
 
     def _write_numbers(self, row: int, values: tuple[float, ...]) -> int:

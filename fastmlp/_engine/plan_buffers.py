@@ -11,7 +11,7 @@ from fastmlp._engine.purposes import Purpose
 from fastmlp._engine.step_plan import CHUNK_ROWS, RowBlocking, row_blocking
 from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
-from fastmlp.kernels.layout import BLOCK, LOSS_LANES, LOSS_MATRICES, PANEL, TEAM_CLAIMS, TEAM_LINE, WORK
+from fastmlp.kernels.layout import PANEL, TEAM_CLAIMS, TEAM_LINE, WORK, loss_workspace
 from fastmlp.kernels.operations.activations import ACTIVATIONS, ActivationKernels
 from fastmlp.kernels.operations.user_functions import activation_kernels
 
@@ -29,7 +29,7 @@ def buffer_sizes(
     layers = architecture.layers
     columns = target_columns(architecture, purpose)
     widest = max(panels(columns), *(panels(layer.units) for layer in layers))
-    scratch = WORK + LOSS_LANES * PANEL + LOSS_MATRICES * (widest + 1) * BLOCK
+    scratch = WORK + loss_workspace(widest)
     blocks = sum(panels(layer.inputs) * panels(layer.units) for layer in layers)
     sizes: BufferSizes = {
         "scratch": (scratch * threads, dtype),

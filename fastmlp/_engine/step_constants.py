@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.records import new_record
 from fastmlp._engine.rests import Pace
 from fastmlp._runtime.buffers import address, aligned_zeros
@@ -35,27 +35,24 @@ class StepConstants:
 
     Parameters
     ----------
-    optimizer : Optimizer
-        The optimizer.
-    paces : sequence of Pace
-        The pace of each layer.
-    counts : array of int64
-        What is counted for the network, see `fastmlp.kernels.layout`.
+    parameters : Parameters
+        The network's memory, with its optimizer and the paces of its layers.
     """
 
-    def __init__(self, optimizer: Optimizer, paces: Sequence[Pace], counts: Any) -> None:
-        self._counts = counts
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters, self._counts = parameters, parameters.counts
         self._results: NDArray[Any] = aligned_zeros(0, np.uint8).view(RESULT)
-        self.use(optimizer, paces)
+        self.follow()
 
     @property
     def nbytes(self) -> int:
         """The number of bytes of both tables."""
         return int(self._numbers.nbytes + self._results.nbytes)
 
-    def use(self, optimizer: Optimizer, paces: Sequence[Pace]) -> None:
-        """Use another optimizer from the next step on, with the same kernel and slots as before, or other paces."""
-        self.optimizer, self._paces = optimizer, tuple(dict.fromkeys(paces))
+    def follow(self) -> None:
+        """Follow a change of the network's optimizer, which keeps its kernel and slots, or of the paces of layers."""
+        self._optimizer = self._parameters.architecture.optimizer
+        self._paces = tuple(dict.fromkeys(self._parameters.rests.paces()))
         self._counts[CONSTANTS] += 1
         self._publish(_NO_CONSTANTS, 0, 0, self._counts[CONSTANTS])
 
@@ -68,7 +65,7 @@ class StepConstants:
         known, constants = self._table, self._counts[CONSTANTS]
         if step == 0 or (known.first <= step and step + count <= known.last and known.constants == constants):
             return known
-        optimizer, paces = self.optimizer, self._paces
+        optimizer, paces = self._optimizer, self._paces
         first, rows = _range_with(step, count)
         return self._publish(_table_of(optimizer, paces, first, rows), first, first + rows, constants)
 

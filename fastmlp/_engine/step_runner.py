@@ -151,7 +151,7 @@ class StepRunner(ProgramRunner):
         state.loss_sum, state.weight_sum, state.penalty_sum = saved.loss_sum, saved.weight_sum, saved.penalty_sum
         parameters = self.parameters
         parameters.rests = parameters.rests.undone(parameters.architecture, int(state.step))
-        self.constants.use(parameters.architecture.optimizer, parameters.rests.paces())
+        self.constants.follow()
         self.plan.record.epoch_ready = 0
 
 

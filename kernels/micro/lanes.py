@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastmlp.kernels.host.annotations import Reals
+from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import inline
 from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import FEW, transpose, transpose_few_columns, transpose_few_rows
@@ -130,3 +130,31 @@ def jacobian_of_softmax(emit: Emitter, d: Any, p: Any, total: Any, units: Any) -
     """Compute `d[unit, :] = p[unit, :] * (d[unit, :] - total)`."""
     subtracted = emit.load(total)
     _map_units(emit, d, units, lambda place, x: emit.load(p, place) * (x - subtracted))
+
+
+@inline
+def finish_losses(
+    delta: Reals,
+    losses: Floats,
+    weights: Floats,
+    scratch: Reals,
+    gradients: Reals,
+    values: Reals,
+    first: int,
+    units: int,
+    count: int,
+    stride: int,
+    scale: float,
+    share: float,
+) -> None:
+    """Write the losses of 16 rows, each the sum of `count` values, and delta; both times weight and share.
+
+    `scratch` has two vectors of 16 lanes.
+    """
+    total, factor = scratch, offset(scratch, PANEL)
+    sum_over_units(total, values, count)
+    for lane in range(PANEL):
+        factor[lane] = weights[first + lane] * (scale * share)
+        losses[first + lane] = total[lane] * share * weights[first + lane]
+    scale_units(gradients, factor, units)
+    panels_from_lanes(offset(delta, first * PANEL), gradients, units, stride)

@@ -9,7 +9,7 @@ from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import LOSS_LANES, PANEL
 from fastmlp.kernels.micro.functions import exp, log
-from fastmlp.kernels.micro.lanes import lanes_from_panels, panels_from_lanes, scale_units, sum_over_units
+from fastmlp.kernels.micro.lanes import finish_losses, lanes_from_panels
 from fastmlp.kernels.vocabulary.arithmetic import half, one, zero
 from fastmlp.kernels.vocabulary.pointers import offset, real_like
 
@@ -31,7 +31,6 @@ def quantile(
 ) -> None:
     """Compute the pinball loss, the mean over the outputs. Those of a target stand side by side, level by level."""
     levels, share = units // columns, 1.0 / units
-    total, factor = scratch, offset(scratch, PANEL)
     p = offset(scratch, LOSS_LANES * PANEL)
     t = offset(p, (units + PANEL) * PANEL)
     values = offset(t, (units + PANEL) * PANEL)
@@ -42,7 +41,7 @@ def quantile(
             column = unit // levels
             level = real_like(parameters[unit - column * levels], a)
             pinball(offset(p, unit * PANEL), offset(values, unit * PANEL), offset(t, column * PANEL), level)
-        finish(delta, losses, weights, total, factor, p, values, first, units, units, stride, scale, share)
+        finish_losses(delta, losses, weights, scratch, p, values, first, units, units, stride, scale, share)
 
 
 @inline
@@ -74,7 +73,6 @@ def gaussian_nll(
     `v = e^s + epsilon`.
     """
     share, epsilon = 1.0 / columns, real_like(parameters[0], a)
-    total, factor = scratch, offset(scratch, PANEL)
     p = offset(scratch, LOSS_LANES * PANEL)
     t = offset(p, (units + PANEL) * PANEL)
     values = offset(t, (units + PANEL) * PANEL)
@@ -90,29 +88,4 @@ def gaussian_nll(
             values[i] = half(d) * (log(variance) + square)
             p[i] = -d / variance
             logarithms[i] = half(d) * (explained / variance) * (one(d) - square)
-        finish(delta, losses, weights, total, factor, p, values, first, units, columns, stride, scale, share)
-
-
-@inline
-def finish(
-    delta: Reals,
-    losses: Floats,
-    weights: Floats,
-    total: Reals,
-    factor: Reals,
-    gradients: Reals,
-    values: Reals,
-    first: int,
-    units: int,
-    count: int,
-    stride: int,
-    scale: float,
-    share: float,
-) -> None:
-    """Write the losses of 16 rows, each the sum of `count` values, and delta; both times weight and share."""
-    sum_over_units(total, values, count)
-    for lane in range(PANEL):
-        factor[lane] = weights[first + lane] * (scale * share)
-        losses[first + lane] = total[lane] * share * weights[first + lane]
-    scale_units(gradients, factor, units)
-    panels_from_lanes(offset(delta, first * PANEL), gradients, units, stride)
+        finish_losses(delta, losses, weights, scratch, p, values, first, units, columns, stride, scale, share)

@@ -25,9 +25,9 @@ from fastmlp.kernels.micro.functions import (
 )
 from fastmlp.kernels.micro.lanes import (
     dot_over_units,
+    finish_losses,
     lanes_from_panels,
     panels_from_lanes,
-    scale_units,
     sum_over_units,
     weighted_difference,
 )
@@ -86,7 +86,6 @@ def elementwise_loss(
         parameters: Floats,
     ) -> None:
         share = 1.0 / units if mean else 1.0
-        total, factor = scratch, offset(scratch, PANEL)
         matrix_size = (units + PANEL) * PANEL
         p = offset(scratch, LOSS_LANES * PANEL)
         t, values = offset(p, matrix_size), offset(p, 2 * matrix_size)
@@ -100,12 +99,7 @@ def elementwise_loss(
                 values[i] = value(p[i], t[i], *own)
             for i in range(units * PANEL):
                 t[i] = gradient(p[i], t[i], *own)
-            sum_over_units(total, values, units)
-            for lane in range(PANEL):
-                factor[lane] = weights[first + lane] * (scale * share)
-                losses[first + lane] = total[lane] * share * weights[first + lane]
-            scale_units(t, factor, units)
-            panels_from_lanes(offset(delta, first * PANEL), t, units, stride)
+            finish_losses(delta, losses, weights, scratch, t, values, first, units, units, stride, scale, share)
 
     return loss
 

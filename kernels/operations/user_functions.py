@@ -18,7 +18,6 @@ import types as python
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils
@@ -163,11 +162,10 @@ class Version:
             settable.get(name, types.Omitted(default))
             for name, default in zip(names, self._dispatcher.py_func.__defaults__, strict=True)
         ]
-        self.types = (*first, *rest)
-        self._dispatcher.compile(self.types)
+        self._dispatcher.compile((*first, *rest))
         self.result = self._dispatcher.overloads[self._dispatcher.signatures[0]].signature.return_type
 
-    def emit(self, typing_context: Any, context: Any, builder: Any, values: Sequence[Any]) -> Any:
+    def emit(self, context: Any, builder: Any, values: Sequence[Any]) -> Any:
         """Emit a call with the values of all parameters that are no constants.
 
         Return the result in `kind`: NaN if the function ended with an error, such as an index beyond an array; 0 if it
@@ -189,21 +187,16 @@ class Version:
             result = context.cast(builder, result, self.result, self.kind)
         return builder.select(status.is_error, context.get_constant(self.kind, math.nan), result)
 
-    def resolve(self, typing_context: Any) -> None:
-        """Let Numba's typing know the call."""
-        typing_context.resolve_function_type(numba.typeof(self._dispatcher), self.types, {})
-
 
 def _callable(versions: dict[Any, Version]) -> Any:
     """Make an intrinsic of a user's function, which takes a tuple of numbers."""
 
     @intrinsic
-    def call(typing_context: Any, numbers: Any) -> Any:
+    def call(_typing_context: Any, numbers: Any) -> Any:
         version = versions[numbers.dtype]
-        version.resolve(typing_context)
 
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            return version.emit(typing_context, context, builder, cgutils.unpack_tuple(builder, arguments[0]))
+            return version.emit(context, builder, cgutils.unpack_tuple(builder, arguments[0]))
 
         return version.kind(numbers), generate
 

@@ -20,9 +20,24 @@ from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import Kernel, kernel
 from fastmlp.kernels.layout import LOSS_LANES, PANEL
 from fastmlp.kernels.micro.panels import panels_to_row, row_to_panels
-from fastmlp.kernels.operations.user_functions import Settable, Version
+from fastmlp.kernels.operations.user_functions import Settable, Version, loss_kernel
 from fastmlp.kernels.vocabulary.pointers import offset, real_like
 from fastmlp.kernels.vocabulary.simd import INT
+
+
+def own_loss_kernel(
+    name: str,
+    value: Callable[..., Any],
+    gradient: Callable[..., Any],
+    settable: Settable,
+    tuples: Settable,
+    *,
+    by_row: bool,
+) -> Kernel:
+    """Make the kernel of a loss from functions of rows, or of an output and its target."""
+    if by_row:
+        return row_loss_kernel(name, value, gradient, settable, tuples)
+    return loss_kernel(name, value, gradient, settable)
 
 
 @functools.cache
@@ -120,10 +135,9 @@ def _callable(function: Callable[..., Any], writes: bool, settable: Settable, tu
 
     @intrinsic
     def call(
-        typing_context: Any, a: Any, units: Any, y: Any, columns: Any, out: Any, lengths: Any, parameters: Any
+        _typing_context: Any, a: Any, units: Any, y: Any, columns: Any, out: Any, lengths: Any, parameters: Any
     ) -> Any:
         version = versions[a.dtype]
-        version.resolve(typing_context)
 
         def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
             a, units, y, columns, out, lengths, parameters = values
@@ -142,7 +156,7 @@ def _callable(function: Callable[..., Any], writes: bool, settable: Settable, tu
                 count = builder.fptosi(builder.load(builder.gep(lengths, [INT(index)])), INT)
                 arguments.append(array(first, count) if key in tuples else builder.load(first))
                 place = builder.add(place, count)
-            return version.emit(typing_context, context, builder, arguments)
+            return version.emit(context, builder, arguments)
 
         return version.kind(a, units, y, columns, out, lengths, parameters), generate
 
