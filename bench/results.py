@@ -121,7 +121,7 @@ class Results:
         """Return the seconds for one number or one floating-point operation, by kernel and library."""
         seconds: dict[str, dict[str, float]] = {}
         for bench, info in zip(self.benches, self.infos, strict=True):
-            if "kernel" in info:
+            if "by" in info:  # the time of a kernel, and not of a call, which names the part that its kernel takes
                 seconds.setdefault(info["kernel"], {})[info["by"]] = bench["stats"]["min"] / info["count"]
         return seconds
 

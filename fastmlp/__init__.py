@@ -34,7 +34,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
     "interchange.onnx": ("to_onnx",),
     "interchange.sklearn": ("from_sklearn", "register_with_skl2onnx", "to_sklearn"),
     "interchange.torch": ("from_torch", "to_torch"),
-    "layers": ("Dense",),
+    "layers": ("Dense", "LayerNormalization", "Normalization", "Scale"),
     "own_losses": ("OwnLoss",),
     "losses": (
         "BinaryCrossentropy",
@@ -47,7 +47,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
     ),
     "metrics": (),
     "network": ("Network",),
-    "optimizers": ("SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "RMSprop"),
+    "optimizers": ("LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "RMSprop"),
     "plot": (),
     "reference": (),
     "registration": ("register_activation", "register_loss"),

@@ -51,6 +51,9 @@ from fastmlp.interchange.sklearn import to_sklearn as to_sklearn
 from fastmlp.interchange.torch import from_torch as from_torch
 from fastmlp.interchange.torch import to_torch as to_torch
 from fastmlp.layers import Dense as Dense
+from fastmlp.layers import LayerNormalization as LayerNormalization
+from fastmlp.layers import Normalization as Normalization
+from fastmlp.layers import Scale as Scale
 from fastmlp.losses import BinaryCrossentropy as BinaryCrossentropy
 from fastmlp.losses import BinaryFocalCrossentropy as BinaryFocalCrossentropy
 from fastmlp.losses import CategoricalCrossentropy as CategoricalCrossentropy
@@ -59,6 +62,7 @@ from fastmlp.losses import Huber as Huber
 from fastmlp.losses import Quantile as Quantile
 from fastmlp.losses import Tweedie as Tweedie
 from fastmlp.network import Network as Network
+from fastmlp.optimizers import LBFGS as LBFGS
 from fastmlp.optimizers import SGD as SGD
 from fastmlp.optimizers import Adadelta as Adadelta
 from fastmlp.optimizers import Adagrad as Adagrad

@@ -19,10 +19,10 @@ from fastmlp import activations, initializers, losses, optimizers
 from fastmlp._runtime import settings
 from fastmlp._runtime.checks import whole_number
 from fastmlp.activations import ACTIVATIONS, Activation
-from fastmlp.initializers import Initializer
-from fastmlp.layers import Dense
+from fastmlp.initializers import INITIALIZERS, Initializer
+from fastmlp.layers import LAYERS, Dense, LayerDescription, LayerNormalization, Normalization
 from fastmlp.losses import LOSSES, Loss
-from fastmlp.optimizers import Optimizer
+from fastmlp.optimizers import Optimizer, StepOptimizer
 from fastmlp.schedules import Schedule
 
 DTYPES = ("float32", "float64")
@@ -30,12 +30,12 @@ DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True)
 class Layer:
-    """A fully connected layer with nothing left open.
+    """A layer with nothing left open.
 
     Parameters
     ----------
     inputs, units : int
-        The shape of W.
+        The numbers of columns of A below and of A; equal in a layer of columns.
     activation : Activation
         The function g.
     weight_init, bias_init : Initializer
@@ -50,6 +50,10 @@ class Layer:
         Whether training changes W and b.
     learning_rate_factor : float
         What the learning rate is multiplied by for this layer.
+    kind : str
+        A name of `fastmlp.layers.LAYERS`.
+    epsilon : float
+        What a layer that normalizes rows adds to their variance.
     """
 
     inputs: int
@@ -63,24 +67,56 @@ class Layer:
     l2: float = 0.0
     trainable: bool = True
     learning_rate_factor: float = 1.0
+    kind: str = "dense"
+    epsilon: float = 0.0
+
+    @property
+    def is_columns(self) -> bool:
+        """Whether W has a number for each column, in place of a matrix."""
+        return self.kind != "dense"
+
+    @property
+    def mixes_columns(self) -> bool:
+        """Whether the units of a row, or its inputs, must be known together: a thread cannot have a part of them."""
+        return self.kind == "layer_normalization" or self.activation.mixes_units
+
+    @property
+    def rows(self) -> int:
+        """The number of rows of W; 1 where W has a number for each column."""
+        return 1 if self.is_columns else self.inputs
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of W."""
+        return (self.units,) if self.is_columns else (self.inputs, self.units)
+
+    @property
+    def weights(self) -> int:
+        """The number of elements of W."""
+        return self.rows * self.units
 
     @property
     def parameters(self) -> int:
         """The number of elements of W and b."""
-        return self.inputs * self.units + (self.units if self.use_bias else 0)
+        return self.weights + (self.units if self.use_bias else 0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return names and numbers; newer fields that say nothing are left out, so that older versions read them."""
+        described = {"inputs", "units", "kind", *LAYERS[self.kind].options()}
         stored = {
             **asdict(self),
             "activation": self.activation.to_dict(),
             "weight_init": self.weight_init.to_dict(),
             "bias_init": self.bias_init.to_dict(),
         }
-        return {key: value for key, value in stored.items() if (key, value) not in _SAYS_NOTHING}
+        return {key: value for key, value in stored.items() if key in described and (key, value) not in _SAYS_NOTHING}
+
+    def describe(self) -> LayerDescription:
+        """Return the layer as an argument of `Network`."""
+        return LAYERS[self.kind].of(self)
 
 
-_SAYS_NOTHING = (("trainable", True), ("learning_rate_factor", 1.0))
+_SAYS_NOTHING = (("trainable", True), ("learning_rate_factor", 1.0), ("kind", "dense"))
 
 
 @dataclass(frozen=True)
@@ -130,12 +166,34 @@ class Architecture:
     @functools.cached_property
     def weights(self) -> int:
         """The number of weights of all layers together, without biases."""
-        return sum(layer.inputs * layer.units for layer in self.layers)
+        return sum(layer.weights for layer in self.layers)
 
     @functools.cached_property
     def parameters(self) -> int:
         """The number of weights and biases of all layers together."""
         return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def step_optimizer(self) -> StepOptimizer:
+        """The optimizer, which makes a step for each batch.
+
+        Raises
+        ------
+        ValueError
+            If it trains on all rows at once.
+        """
+        if not isinstance(self.optimizer, StepOptimizer):
+            name = type(self.optimizer).__name__
+            raise ValueError(
+                f"{name} trains on all rows at once, by fit, and has neither single steps nor a learning rate; other "
+                "optimizers, such as Adam, have"
+            )
+        return self.optimizer
+
+    @property
+    def clips_norm(self) -> bool:
+        """Whether a step limits the norm of the whole gradient."""
+        return isinstance(self.optimizer, StepOptimizer) and self.optimizer.global_clipnorm is not None
 
     @property
     def exact_pair(self) -> bool:
@@ -180,9 +238,12 @@ class Architecture:
         Raises
         ------
         ValueError
-            If no layer would be trained.
+            If no layer would be trained, or a layer to train is a `Normalization`.
         """
         chosen = set(places)
+        for place in sorted(chosen if trainable else ()):
+            if self.layers[place].kind == Normalization.kind:
+                raise ValueError(f"layer {place} is a Normalization, which training never changes; leave it out")
         layers = [
             replace(layer, trainable=trainable) if place in chosen else layer for place, layer in enumerate(self.layers)
         ]
@@ -205,9 +266,9 @@ class Architecture:
         Raises
         ------
         TypeError, ValueError
-            If rate is neither.
+            If rate is neither, or the optimizer has no learning rate.
         """
-        return replace(self, optimizer=replace(self.optimizer, learning_rate=rate))
+        return replace(self, optimizer=replace(self.step_optimizer, learning_rate=rate))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the description as names and numbers that JSON can hold; `from_dict` is the inverse.
@@ -257,9 +318,9 @@ def from_dict(stored: dict[str, Any]) -> Architecture:
     )
 
 
-def _layers_from_dicts(stored: Iterable[dict[str, Any]]) -> list[int | Dense]:
+def _layers_from_dicts(stored: Iterable[dict[str, Any]]) -> list[int | LayerDescription]:
     """Return the layers as an argument of `build`, after checking that each takes the outputs of the one before."""
-    layers: list[int | Dense] = []
+    layers: list[int | LayerDescription] = []
     units_before = None
     for index, layer in enumerate(stored):
         inputs = whole_number(layer["inputs"], "inputs of a layer")
@@ -269,23 +330,30 @@ def _layers_from_dicts(stored: Iterable[dict[str, Any]]) -> list[int | Dense]:
             raise ValueError(
                 f"layers do not chain: layer {index - 1} has {units_before} units, but layer {index} {inputs} inputs"
             )
-        dense = _dense_from_dict(layer)
-        layers.append(dense)
-        units_before = dense.units
+        layers.append(_description_from_dict(layer))
+        units_before = whole_number(layer["units"], "units of a layer")
+        if not isinstance(layers[-1], Dense) and units_before != inputs:
+            raise ValueError(f"layer {index} has {inputs} inputs and must have as many units, got {units_before}")
     return layers
 
 
-def _dense_from_dict(stored: dict[str, Any]) -> Dense:
-    """Return one stored layer; unlike the arguments of `Dense`, none of its entries may be None."""
-    options = {key: value for key, value in stored.items() if key != "inputs"}
-    options["activation"] = settings.from_dict(stored["activation"], ACTIVATIONS, "activation")
-    for key in ("weight_init", "bias_init"):
+def _description_from_dict(stored: dict[str, Any]) -> LayerDescription:
+    """Return one stored layer; unlike the arguments of its class, none of its entries may be None."""
+    name = stored.get("kind", Dense.kind)
+    if name not in LAYERS:
+        raise ValueError(f"unknown kind of layer {name!r}. Known names: {', '.join(LAYERS)}")
+    kind = LAYERS[name]
+    expected = set(kind.options())
+    options = {key: value for key, value in stored.items() if key not in {"inputs", "units", "kind"} - expected}
+    if "activation" in expected:
+        options["activation"] = settings.from_dict(stored["activation"], ACTIVATIONS, "activation")
+    for key in expected & {"weight_init", "bias_init"}:
         options[key] = initializers.from_dict(stored[key])
-    return Dense(**options)
+    return kind(**options)
 
 
 def build(
-    layers: Sequence[int | Dense],
+    layers: Sequence[int | LayerDescription],
     *,
     activation: str | Activation = "relu",
     output: str | Activation | None = None,
@@ -298,8 +366,8 @@ def build(
 
     Parameters
     ----------
-    layers : sequence of int or Dense
-        The number of inputs, then the number of units or a `Dense` for each layer.
+    layers : sequence of int or LayerDescription
+        The number of inputs, then the number of units or an object such as a `Dense` for each layer.
     activation : str or Activation
         The activation of hidden layers that name none.
     output : str or Activation, optional
@@ -323,41 +391,51 @@ def build(
     ValueError, TypeError
         If a name is unknown, a value is out of range, or two arguments contradict each other.
     """
-    inputs, dense = _check_layers(layers)
+    inputs, descriptions = _check_layers(layers)
     hidden = activations.resolve(activation)
     chosen_loss = None if loss is None else losses.resolve(loss)
-    last = _output_activation(dense[-1], output, chosen_loss)
+    last = _output_activation(descriptions[-1], output, chosen_loss)
     chosen_loss = chosen_loss or LOSSES[last.output_loss]
-    _check_output(last, chosen_loss, dense[-1].units)
-    complete = _complete_layers(inputs, dense, hidden, last)
+    complete = _complete_layers(inputs, descriptions, hidden, last)
+    _check_output(last, chosen_loss, complete[-1].units)
     _require_trained(complete)
     chosen_optimizer = optimizers.Adam() if optimizer is None else optimizers.resolve(optimizer)
+    if not isinstance(chosen_optimizer, StepOptimizer):
+        _check_full_batch(type(chosen_optimizer).__name__, complete)
     return Architecture(complete, chosen_loss, chosen_optimizer, _check_dtype(dtype), resolve_seed(seed))
 
 
-def _check_layers(layers: Sequence[int | Dense]) -> tuple[int, list[Dense]]:
-    """Return the number of inputs, and each layer as a `Dense`."""
+def _check_layers(layers: Sequence[int | LayerDescription]) -> tuple[int, list[LayerDescription]]:
+    """Return the number of inputs, and the description of each layer."""
     if isinstance(layers, (str, bytes)) or not isinstance(layers, Sequence):
         raise TypeError(f"layers must be a list such as [30, 16, 2], got {layers!r}")
     if len(layers) < 2:
         raise ValueError(f"layers must hold the number of inputs and at least one layer, got {list(layers)!r}")
-    if isinstance(layers[0], Dense):
-        raise TypeError("layers[0] must be the number of inputs, got a Dense; write [30, Dense(16), ...]")
+    if isinstance(layers[0], LayerDescription):
+        kind = type(layers[0]).__name__
+        example = f"{kind}({'16' if isinstance(layers[0], Dense) else ''})"
+        raise TypeError(f"layers[0] must be the number of inputs, got a {kind}; write [30, {example}, ...]")
     inputs = whole_number(layers[0], "the number of inputs, layers[0],")
-    dense = []
+    descriptions: list[LayerDescription] = []
     for position, layer in enumerate(layers[1:], 1):
         if isinstance(layer, (str, Activation)):
             raise TypeError(
                 f"layers[{position}] must be a whole number, got {layer!r} of type {type(layer).__name__}; write an "
                 f"activation into its layer: Dense(16, {layer!r})"
             )
-        dense.append(layer if isinstance(layer, Dense) else Dense(whole_number(layer, f"layers[{position}]")))
-    if dense[-1].dropout:
+        if isinstance(layer, type) and issubclass(layer, LayerDescription):
+            raise TypeError(
+                f"layers[{position}] must be an object, got the class {layer.__name__}; write {layer.__name__}()"
+            )
+        if not isinstance(layer, LayerDescription):
+            layer = Dense(whole_number(layer, f"layers[{position}]"))
+        descriptions.append(layer)
+    if descriptions[-1].dropout:
         raise ValueError("the last layer cannot have dropout: it would drop the prediction itself")
-    return inputs, dense
+    return inputs, descriptions
 
 
-def _output_activation(last: Dense, output: str | Activation | None, loss: Loss | None) -> Activation:
+def _output_activation(last: LayerDescription, output: str | Activation | None, loss: Loss | None) -> Activation:
     """Return the activation of the last layer: its own, or `output`, or the partner of the loss, or linear."""
     if output is not None and last.activation is not None:
         given, own = activations.resolve(output), activations.resolve(last.activation)
@@ -381,28 +459,59 @@ def _check_output(activation: Activation, loss: Loss, units: int) -> None:
         raise ValueError(f"{loss.name} needs at least 2 outputs; for one output use loss='binary_crossentropy'")
 
 
-def _complete_layers(inputs: int, dense: list[Dense], hidden: Activation, last: Activation) -> tuple[Layer, ...]:
+def _complete_layers(
+    inputs: int, descriptions: list[LayerDescription], hidden: Activation, last: Activation
+) -> tuple[Layer, ...]:
     """Return the layers with their numbers of inputs, activations and initializers."""
-    of_hidden = [hidden if each.activation is None else activations.resolve(each.activation) for each in dense[:-1]]
     layers = []
-    for each, activation in zip(dense, [*of_hidden, last], strict=True):
-        layers.append(
-            Layer(
-                inputs=inputs,
-                units=each.units,
-                activation=activation,
-                weight_init=initializers.resolve(each.weight_init or activation.weight_init),
-                bias_init=initializers.resolve(each.bias_init),
-                use_bias=each.use_bias,
-                dropout=each.dropout,
-                l1=each.l1,
-                l2=each.l2,
-                trainable=each.trainable,
-                learning_rate_factor=each.learning_rate_factor,
+    for each in descriptions[:-1]:
+        layers.append(_complete_layer(inputs, each, _hidden_activation(each, hidden)))
+        inputs = layers[-1].units
+    return (*layers, _complete_layer(inputs, descriptions[-1], last))
+
+
+def _hidden_activation(layer: LayerDescription, hidden: Activation) -> Activation:
+    """Return the activation of a hidden layer: its own, or `hidden`, or linear for a layer of columns."""
+    if layer.activation is not None:
+        return activations.resolve(layer.activation)
+    return hidden if isinstance(layer, Dense) else ACTIVATIONS["linear"]
+
+
+def _complete_layer(inputs: int, layer: LayerDescription, activation: Activation) -> Layer:
+    if isinstance(layer, Dense):
+        units, bias_init = layer.units, initializers.resolve(layer.bias_init)
+        weight_init = initializers.resolve(layer.weight_init or activation.weight_init)
+    else:
+        units, weight_init, bias_init = inputs, INITIALIZERS["ones"], INITIALIZERS["zeros"]
+    return Layer(
+        inputs=inputs,
+        units=units,
+        activation=activation,
+        weight_init=weight_init,
+        bias_init=bias_init,
+        use_bias=layer.use_bias,
+        dropout=layer.dropout,
+        l1=layer.l1,
+        l2=layer.l2,
+        trainable=layer.trainable,
+        learning_rate_factor=layer.learning_rate_factor,
+        kind=layer.kind,
+        epsilon=layer.epsilon if isinstance(layer, LayerNormalization) else 0.0,
+    )
+
+
+def _check_full_batch(optimizer: str, layers: Sequence[Layer]) -> None:
+    """Check that a network can be trained on all rows at once, without steps."""
+    for index, layer in enumerate(layers):
+        if layer.dropout:
+            raise ValueError(
+                f"{optimizer} minimizes one loss, so there is no dropout, got {layer.dropout} in layer {index}"
             )
-        )
-        inputs = each.units
-    return tuple(layers)
+        if layer.learning_rate_factor != 1:
+            raise ValueError(
+                f"{optimizer} has no learning rate, so layers have no factor of it, got {layer.learning_rate_factor} "
+                f"in layer {index}"
+            )
 
 
 def _require_trained(layers: Sequence[Layer]) -> None:

@@ -27,7 +27,7 @@ from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
-from fastmlp.layers import Dense
+from fastmlp.layers import LayerDescription, Normalization
 from fastmlp.losses import Loss
 from fastmlp.metrics.evaluation import predicted_classes, select_metrics
 from fastmlp.metrics.registry import MetricFunction
@@ -41,7 +41,8 @@ class Network(AttributeHints):
     Parameters
     ----------
     layers : sequence
-        The number of inputs, then for each layer its number of units or a `Dense`.
+        The number of inputs, then for each layer its number of units, or an object such as `Dense(16, "tanh")` or
+        `LayerNormalization()`.
     activation : str or Activation
         The activation of hidden layers that specify none: a name of `fastmlp.activations.ACTIVATIONS`, or an object
         such as `LeakyReLU(0.1)`.
@@ -98,7 +99,7 @@ class Network(AttributeHints):
     @check_keywords
     def __init__(
         self,
-        layers: Sequence[int | Dense],
+        layers: Sequence[int | LayerDescription],
         *,
         activation: str | Activation = "relu",
         output: str | Activation | None = None,
@@ -206,23 +207,23 @@ class Network(AttributeHints):
         Parameters
         ----------
         layers : int or iterable of int, optional
-            The layers, as in `freeze`. None means all.
+            The layers, as in `freeze`. None means all, except each `Normalization`, which training never changes.
 
         Raises
         ------
         ValueError, TypeError
-            If there is no such layer.
+            If there is no such layer, or it is a `Normalization`.
         RuntimeError
             If another thread is fitting this network.
         """
-        every = range(len(self.architecture.layers))
+        every = [i for i, layer in enumerate(self.architecture.layers) if layer.kind != Normalization.kind]
         self._engine.set_trainable(self.architecture.places_of(every if layers is None else layers), True)
 
     @check_keywords
     def with_layers(
         self,
         kept: int,
-        layers: Sequence[int | Dense],
+        layers: Sequence[int | LayerDescription],
         *,
         activation: str | Activation = "relu",
         output: str | Activation | None = None,
@@ -237,7 +238,7 @@ class Network(AttributeHints):
         ----------
         kept : int
             How many layers are kept.
-        layers : sequence of int or Dense
+        layers : sequence of int or LayerDescription
             The layers behind them.
         activation, output, loss, seed, threads
             The arguments of `Network`.
@@ -266,7 +267,7 @@ class Network(AttributeHints):
         if kept > len(own.layers):
             raise ValueError(f"kept must be at most {len(own.layers)}, the number of layers, got {kept}")
         network = Network(
-            [own.inputs, *map(Dense.of, own.layers[:kept]), *layers],
+            [own.inputs, *(layer.describe() for layer in own.layers[:kept]), *layers],
             activation=activation,
             output=output,
             loss=loss,
@@ -297,7 +298,8 @@ class Network(AttributeHints):
         Returns
         -------
         list of (ndarray, ndarray or None)
-            W of shape (inputs, units) and b of shape (units,), or None for a layer without bias.
+            W of shape (inputs, units), or (units,) of a layer of columns such as `Scale`; and b of shape (units,), or
+            None for a layer without bias. A `Normalization` has its deviations as W and its means as b.
         """
         return self._engine.get_weights()
 
@@ -307,7 +309,7 @@ class Network(AttributeHints):
         Parameters
         ----------
         weights : sequence of (array-like, array-like or None)
-            W of shape (inputs, units) and b of shape (units,), or None, as `get_weights` returns them.
+            W and b of each layer, as `get_weights` returns them.
 
         Raises
         ------
@@ -319,6 +321,33 @@ class Network(AttributeHints):
             If another thread is fitting this network; a callback may set weights.
         """
         self._engine.set_weights(check_layer_weights(weights, self.architecture))
+
+    def adapt(self, X: ArrayLike) -> None:
+        """Take the means and deviations of the `Normalization` layers from data, usually the rows of training.
+
+        A layer that is not the first takes them from the activations below it, with the weights of now. They are
+        computed in float64. A column of equal numbers has the deviation 1. `fit` warns if they were never taken.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, inputs)
+            At least one row.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the network has no such layer, or X does not suit it. Nothing is changed.
+        RuntimeError
+            If another thread is fitting this network.
+
+        Examples
+        --------
+        >>> net = Network([30, Normalization(), 16, 2], output="softmax", seed=0)
+        >>> net.adapt(X)
+        """
+        if all(layer.kind != Normalization.kind for layer in self.architecture.layers):
+            raise ValueError("this network has no Normalization layer; write Network([30, Normalization(), 16, 2])")
+        self._engine.adapt(check_rows(X, self.architecture, names=self._engine.names))
 
     def flat_weights(self, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return all parameters as one vector: layer by layer W, row by row, then b.
@@ -377,7 +406,7 @@ class Network(AttributeHints):
         if not isinstance(other, Network):
             raise TypeError(f"other must be a Network, got {type(other).__name__}")
         mine, theirs = (
-            (each.architecture.dtype.name, [(l.inputs, l.units, l.use_bias) for l in each.architecture.layers])
+            (each.architecture.dtype.name, [(l.kind, l.shape, l.use_bias) for l in each.architecture.layers])
             for each in (self, other)
         )
         if mine != theirs:

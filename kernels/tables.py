@@ -41,15 +41,20 @@ class Layer:
     units: int
     input_panels: int  # panels of 16 that hold the inputs
     unit_panels: int  # panels of 16 that hold the units
+    w_rows: int  # rows of W: the inputs, or 1 where W has a number for each unit
+    w_panels: int  # panels of 16 that hold these rows
     w: int  # elements from the start of the parameter vector to the blocks of W
     b: int  # elements from the start of the parameter vector to b
     wt: Reals  # blocks of the transpose of W
     below: Reals  # A of the layer below, or the inputs
+    factor: Reals  # what W is multiplied by: A below, or A below with each row normalized
     a: Reals  # outputs after dropout, which the next layer reads
     g: Reals  # g(Z), before dropout; the same place as `a` without dropout
     mask: Reals  # inverted-dropout factors, or 0
     saved_derivatives: Reals  # g'(Z), saved where it does not follow from g(Z), or 0
     delta: Reals  # dJ/dZ, or 0 in a plan that only predicts
+    columns: Code  # Z of a layer of columns from A below, or 0 where Z is a product
+    columns_back: Code  # dJ/dA below of a layer of columns, or 0
     forward: Code  # g in place over Z, or 0 where the threshold does it
     derivative: Code  # delta *= g', or 0 where the threshold does it
     mixes_units: int  # 1 where g mixes the units of a row, as softmax does
@@ -60,6 +65,7 @@ class Layer:
     dropout: float  # share of the units that a training drops
     l1: float  # factor of sum |W|
     l2: float  # factor of sum W^2 / 2
+    epsilon: float  # what is added to the variance of a row that is normalized
     parameters: Floats  # numbers of the activation, such as a slope
 
 

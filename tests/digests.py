@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from cases import DTYPES, tensors
 
-from fastmlp import SGD, Adam, AdamW, Dense, Lion, Nadam, Network
+from fastmlp import SGD, Adam, AdamW, Dense, LayerNormalization, Lion, Nadam, Network, Scale
 from fastmlp._engine.program_runner import ProgramRunner
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp.optimizers import Optimizer
@@ -36,10 +36,15 @@ def state_of(network: Network) -> str:
 SHAPES: dict[str, tuple[list[Any], int]] = {
     "wide": ([130, Dense(150, "tanh", dropout=0.2, l2=0.01), Dense(120, "gelu"), 10], 160),
     "long": ([9, Dense(17, "tanh"), Dense(33, "softmax"), 3], 3000),
+    "wide columns": (
+        [130, Scale(), Dense(150, "tanh"), Scale(activation="relu", l2=0.01), Dense(120), LayerNormalization(), 10],
+        160,
+    ),
+    "long columns": ([9, LayerNormalization(), Dense(33, "tanh"), LayerNormalization(activation="gelu"), 3], 3000),
 }
 """Layers and rows of a batch. Each step takes more than 1.5 MFLOP, so that a second thread is used.
 
-On several threads, two layers of the first network are computed by units. The rows of the second are grouped.
+On several threads, some layers of the wide networks are computed by units. The rows of the long ones are grouped.
 """
 
 
@@ -87,6 +92,10 @@ RULES: dict[str, list[Optimizer]] = {
     "wide float64": [Adam(0.01), SGD(0.1, momentum=0.9, global_clipnorm=0.1)],
     "long float32": [Adam(0.01), SGD(0.1, momentum=0.9, global_clipnorm=0.1)],
     "long float64": [Adam(0.01), AdamW(0.01, amsgrad=True, clipvalue=1e-4)],
+    "wide columns float32": [AdamW(0.01, global_clipnorm=0.1)],
+    "wide columns float64": [Adam(0.01)],
+    "long columns float32": [Adam(0.01)],
+    "long columns float64": [SGD(0.1, momentum=0.9, global_clipnorm=0.1)],
 }
 """The optimizers that are trained with each number of threads, by shape and dtype."""
 

@@ -45,7 +45,11 @@ ORDER = [
     Row(SPECIFICATIONS, "specifications: what a network consists of, without computing anything; and the metrics"),
     Row("_data, _io, _display", "checked samples and batches; model files; texts and tables for people"),
     Row("history", "the record of a training"),
-    Row("_engine", "training, inference and the memory behind them; `engine` is its interface"),
+    Row(
+        "_engine",
+        "training, inference and the memory behind them; `engine` is its interface",
+        "NumPy, SciPy, threadpoolctl",
+    ),
     Row("callbacks", "what a training calls between its steps and epochs"),
     Row("network", "`Network`, the public class"),
     Row("registration", "activations and losses that a user defines"),
@@ -67,7 +71,9 @@ class Allowed(NamedTuple):
 
     importer: str
     imported: str
-    when: str  # "in a function", or "for types": under `if TYPE_CHECKING`, which never runs
+    when: (
+        str  # "in a function", "for types" (under `if TYPE_CHECKING`, which never runs), or "" where the module begins
+    )
     reason: str
 
 
@@ -78,10 +84,11 @@ EXCEPTIONS = [
     Allowed("history", "plot", "in a function", "`History.plot` draws the curves"),
     Allowed("history", "plot, matplotlib", "for types", "the types of what `History.plot` takes and returns"),
     Allowed("cli", "matplotlib", "for types", "the types of the pictures in a report"),
+    Allowed("interchange.torch_modules", "torch", "", "its modules can be pickled"),
 ]
 
 # Libraries that `import fastmlp.network` must not load: they are imported in a function, except by `sklearn`.
-OPTIONAL = {"matplotlib", "onnx", "skl2onnx", "sklearn", "torch"}
+OPTIONAL = {"matplotlib", "onnx", "scipy", "skl2onnx", "sklearn", "threadpoolctl", "torch"}
 
 
 LEVELS = [row.names.split(", ") for row in ORDER]
@@ -219,6 +226,8 @@ SOURCES = sources()
         ("network", "def f():\n    import pandas"),
         ("network", "if True:\n    from sklearn.base import BaseEstimator"),
         ("plot.curves", "import matplotlib"),
+        ("_engine.full_batch_loop", "import scipy.optimize"),
+        ("interchange.torch", "import torch"),
         ("plot.curves", "if TYPE_CHECKING:\n    pass\nelse:\n    import matplotlib"),
         ("_runtime.system", "import numba"),
         ("history", "from fastmlp import plot"),
@@ -248,6 +257,8 @@ def test_a_breach_is_seen(importer: str, source: str) -> None:
         ("history", "def f():\n    from fastmlp import plot"),
         ("_runtime.system", "def f():\n    import numba"),
         ("gradient_check", "from fastmlp.reference import Network"),
+        ("_engine.full_batch_loop", "def f():\n    import scipy.optimize"),
+        ("interchange.torch_modules", "import torch"),
         ("sklearn.lbfgs", "import scipy.optimize\nfrom sklearn.base import BaseEstimator"),
         ("cli.train", "from fastmlp import Network, __version__"),
         ("__init__", "def f():\n    from fastmlp.kernels.host import interrupts"),
@@ -419,7 +430,9 @@ def markdown() -> str:
         purpose = row.purpose + ("; imports only `_runtime` and the specifications" if row.only else "")
         lines.append(f"| {code(row.names)} | {purpose} | {row.libraries} |")
     lines += ["", "Exceptions:", "", "| module | may import | when | why |", "| --- | --- | --- | --- |"]
-    lines += [f"| `{e.importer}` | {code(e.imported)} | {e.when} | {e.reason} |" for e in EXCEPTIONS]
+    lines += [
+        f"| `{e.importer}` | {code(e.imported)} | {e.when or 'where it begins'} | {e.reason} |" for e in EXCEPTIONS
+    ]
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from fastmlp._data.arrays import check_finite, real_array
 from fastmlp.architecture import Architecture
 
 CheckedWeights = tuple[NDArray[Any], NDArray[Any] | None]
-"""W (inputs, units) and b (units,) of a layer; None without a bias."""
+"""W (inputs, units), or (units,) of a layer of columns, and b (units,) of a layer; None without a bias."""
 
 
 class PairNames(NamedTuple):
@@ -53,8 +53,8 @@ def _check_layer(index: int, w: Any, b: Any, architecture: Architecture, names: 
     if (b is not None) != layer.use_bias:
         raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got {names.b}={b!r}")
     if w is None:
-        raise ValueError(f"{names.w} of layer {index} must have shape {(layer.inputs, layer.units)}, got None")
-    checked_w = _check_array(w, (layer.inputs, layer.units), f"{names.w} of layer {index}", architecture)
+        raise ValueError(f"{names.w} of layer {index} must have shape {layer.shape}, got None")
+    checked_w = _check_array(w, layer.shape, f"{names.w} of layer {index}", architecture)
     if b is None:
         return checked_w, None
     return checked_w, _check_array(b, (layer.units,), f"{names.b} of layer {index}", architecture)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fastmlp._data.names import Names
 from fastmlp._display.texts import printable_name
 from fastmlp.architecture import Architecture, Layer
+from fastmlp.layers import Normalization
 
 COLUMNS = ("layer", "units", "activation", "options", "parameters")
 NUMERIC_COLUMNS = ("units", "parameters")
@@ -66,6 +67,7 @@ def _listed(names: Sequence[str] | None) -> str:
 def _layer_row(index: int, layer: Layer) -> list[str]:
     options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
     options += [] if layer.use_bias else ["no bias"]
-    options += [] if layer.trainable else ["frozen"]
+    options += [] if layer.trainable or layer.kind == Normalization.kind else ["frozen"]
     options += [] if layer.learning_rate_factor == 1 else [f"learning rate x {layer.learning_rate_factor:g}"]
-    return [f"dense {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}"]
+    kind = layer.kind.replace("_", " ")
+    return [f"{kind} {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}"]

@@ -16,17 +16,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.arrays import FLOAT64, RowArray, converted
+from fastmlp._data.column_statistics import means_and_deviations
+from fastmlp._data.layer_weights import check_layer_weights
 from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples
+from fastmlp._display.progress import ProgressLine
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
+from fastmlp._engine.epoch_loop import EpochLoop
 from fastmlp._engine.few_row_passes import FewRowPasses
 from fastmlp._engine.few_rows import FewRowsPredictor
-from fastmlp._engine.fit_loop import FitJob, FitLoop, plan_validation, require_memory_to_evaluate
+from fastmlp._engine.fit_job import FitJob, plan_validation, require_memory_to_evaluate
+from fastmlp._engine.fit_loop import FitLoop
+from fastmlp._engine.full_batch_loop import FullBatchLoop
 from fastmlp._engine.parameters import Gradients, LayerWeights, Parameters
 from fastmlp._engine.passes import Passes, StaleForwardError
-from fastmlp._engine.plan import Plan, Plans
+from fastmlp._engine.plan import Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
 from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.records import copy_record
@@ -36,10 +43,13 @@ from fastmlp._engine.step_runner import EpochLosses, NonFiniteLossError, StepRun
 from fastmlp._io import checkpoint
 from fastmlp._runtime import memory
 from fastmlp._runtime.locks import NetworkLock
+from fastmlp._runtime.user_warnings import warn_user
 from fastmlp.architecture import Architecture
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp.layers import Normalization
 from fastmlp.metrics.evaluation import SelectedMetrics, measure
+from fastmlp.optimizers import StepOptimizer
 from fastmlp.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -143,7 +153,7 @@ class Engine:
     def learning_rate(self) -> float:
         """Return the learning rate of the next step."""
         with self.lock.turn, self.lock.lock:
-            return self.architecture.optimizer.rate(self.step + 1)
+            return self.architecture.step_optimizer.rate(self.step + 1)
 
     def set_learning_rate(self, rate: float | Schedule) -> None:
         """Set the learning rate from the next step on. A callback may set it during its fit."""
@@ -246,6 +256,27 @@ class Engine:
             weights += theirs
             self.parameters.refresh_transposed()
 
+    def adapt(self, X: RowArray) -> None:
+        """Take the means and deviations of every `Normalization` from rows of X, from the first layer to the last."""
+        before = self.get_weights()
+        weights = list(before)
+        try:
+            for place, layer in enumerate(self.architecture.layers):
+                if layer.kind == Normalization.kind:
+                    means, deviations = means_and_deviations(self._inputs_of(place, X))
+                    weights[place] = deviations, means
+                    self.set_weights(check_layer_weights(weights, self.architecture))
+        except BaseException:
+            self.set_weights(before)
+            raise
+
+    def _inputs_of(self, place: int, X: RowArray) -> RowArray:
+        """Return A below a layer for rows of X."""
+        if place == 0:
+            return X
+        with self.lock.turn, self.lock.lock:
+            return inference.predict(self.plans, X, place - 1)
+
     def weight_positions(self) -> list[LayerWeights]:
         """Return the positions of the elements of each layer's (W, b) in the parameter vector."""
         positions: Any = np.arange(self.parameters.size)
@@ -334,17 +365,42 @@ class Engine:
         RuntimeError
             If this network is being fitted already.
         """
+        self._warn_if_not_adapted()
         job.units = self.units
         with job.progress_line() as progress, HeldSignals() as signals, self.lock.fit():
             self._require_finite()
-            plan = signals.released(self._prepare, job, progress)
-            feed = job.data.feed(plan.record, self.parameters.state, job.batch_size, job.shuffle)
-            self._resume_or_begin_epoch(*job.data.identity(job.batch_size))
-            runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
             history = History()
+            full_batch = not isinstance(self.architecture.optimizer, StepOptimizer)
+            loop = (self._full_batch_loop if full_batch else self._fit_loop)(network, job, history, progress, signals)
             with self._learned(names):
-                FitLoop(network, self.evaluate, job, runner, history, progress, signals).run()
+                loop.run()
             return history
+
+    def _fit_loop(
+        self, network: Network, job: FitJob, history: History, progress: ProgressLine, signals: HeldSignals
+    ) -> EpochLoop:
+        """Return the loop of a fit in batches."""
+        signals.released(progress.prepare)
+        plan = signals.released(self.plans.get, TRAINING, job.batch_size)
+        signals.released(self._prepare_validation, job)
+        feed = job.data.feed(plan.record, self.parameters.state, job.batch_size, job.shuffle)
+        self._resume_or_begin_epoch(*job.data.identity(job.batch_size))
+        runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
+        return FitLoop(network, self.evaluate, job, runner, history, progress, signals)
+
+    def _full_batch_loop(
+        self, network: Network, job: FitJob, history: History, progress: ProgressLine, signals: HeldSignals
+    ) -> EpochLoop:
+        """Return the loop of a fit on all rows at once."""
+        if not isinstance(job.data, ArrayData):
+            raise ValueError("LBFGS needs all rows at once; give X and y as arrays, not as chunks")
+        samples, rows = job.data.samples, job.data.training_rows
+        samples = samples if rows is None else samples.select(rows)
+        signals.released(progress.prepare)
+        signals.released(inference.prepare, self.plans, len(samples.X))
+        signals.released(self._prepare_validation, job)
+        update = self.lock.update
+        return FullBatchLoop(network, self.evaluate, job, self.plans, samples, update, history, progress, signals)
 
     def train_on_batch(self, samples: Samples, names: Names) -> float:
         """Do one step of the optimizer, dropout on. Return the loss before the step, penalties included."""
@@ -373,6 +429,7 @@ class Engine:
         The kernel makes the whole step in one call. Signals are held, because their handlers may use the network, too,
         and so the plan that points to the arrays of this call.
         """
+        _ = self.architecture.step_optimizer
         self.lock.require_no_fit()
         names.check_agreement(self.names)
         self._require_finite()
@@ -417,16 +474,13 @@ class Engine:
         """Free the memory that a fit takes beside the network. The next fit allocates it again."""
         self.plans.discard(TRAINING)
 
-    def _prepare(self, job: FitJob, progress: Any) -> Plan:
-        """Return the plan of a fit. Compile kernels on first use, and try the requested metrics."""
-        progress.prepare()
-        plan = self.plans.get(TRAINING, job.batch_size)
+    def _prepare_validation(self, job: FitJob) -> None:
+        """Make the plans of the validation, and try the requested metrics."""
         validation = job.validation
         if validation is not None:
             inference.prepare(self.plans, len(validation.samples.X))
             if validation.requested:
                 self.evaluate(validation.samples, validation.requested)  # an error is raised now, not after an epoch
-        return plan
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
         """Resume the interrupted epoch if its rows, batch size and fingerprint equal `data`; else begin a new epoch."""
@@ -447,6 +501,14 @@ class Engine:
         finally:
             if self.step == step:
                 self.names = before
+
+    def _warn_if_not_adapted(self) -> None:
+        """Warn of a `Normalization` whose means and deviations were never taken from data."""
+        kinds = [layer.kind for layer in self.architecture.layers]
+        weights = self.get_weights() if Normalization.kind in kinds else []
+        for place, (kind, (W, b)) in enumerate(zip(kinds, weights, strict=False)):
+            if kind == Normalization.kind and b is not None and (W == 1).all() and not b.any():
+                warn_user(f"layer {place}, a Normalization, has no means and deviations; call net.adapt(X) before fit")
 
     def _require_finite(self) -> None:
         if not self.parameters.are_finite():

@@ -16,7 +16,6 @@ def step_flops(architecture: Architecture, rows: int) -> float:
     """Return the floating-point operations of the products of a training step: forward, delta (not of X) and dW."""
     lowest = architecture.lowest_trained
     products = sum(
-        layer.inputs * layer.units * (1 + layer.trainable + (index > lowest))
-        for index, layer in enumerate(architecture.layers)
+        layer.weights * (1 + layer.trainable + (index > lowest)) for index, layer in enumerate(architecture.layers)
     )
     return 2.0 * rows * products

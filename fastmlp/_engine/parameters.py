@@ -28,7 +28,7 @@ from fastmlp.kernels.tables import State
 
 Real = np.floating[Any]
 LayerWeights = tuple[NDArray[Real], NDArray[Real] | None]
-"""W (inputs, units) and b (units,) of a layer; None without a bias."""
+"""W (inputs, units), or (units,) of a layer of columns, and b (units,) of a layer; None without a bias."""
 
 Gradients = list[LayerWeights] | NDArray[Real]
 """(dW, db) of each layer, or one vector."""
@@ -77,7 +77,7 @@ class Parameters:
 
     def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
-        blocks = [panels(layer.inputs) * panels(layer.units) * BLOCK for layer in architecture.layers]
+        blocks = [panels(layer.rows) * panels(layer.units) * BLOCK for layer in architecture.layers]
         biases = [panels(layer.units) * PANEL for layer in architecture.layers]
         starts = list(itertools.accumulate([*blocks, *biases], initial=0))
         self.w_offsets = starts[: len(blocks)]
@@ -110,7 +110,7 @@ class Parameters:
         copy_record(self.state, new_record(State))
         self.state.seed = seed
         for index, layer in enumerate(self.architecture.layers):
-            w = self._draw(layer.weight_init, index, random.WEIGHTS_DRAW, (layer.inputs, layer.units))
+            w = self._draw(layer.weight_init, index, random.WEIGHTS_DRAW, layer.shape)
             b = self._draw(layer.bias_init, index, random.BIASES_DRAW, (layer.units,)) if layer.use_bias else None
             self.pack(self.weights, index, w, b)
         self.refresh_transposed()
@@ -121,7 +121,7 @@ class Parameters:
         first = self.architecture.optimizer.first_slot_value
         for index, layer in enumerate(self.architecture.layers if first else ()):
             b = np.full(layer.units, first) if layer.use_bias else None
-            self.pack(self.slots[0], index, np.full((layer.inputs, layer.units), first), b)
+            self.pack(self.slots[0], index, np.full(layer.shape, first), b)
 
     def copy_from(self, other: Parameters) -> None:
         """Copy a network that differs only in its seed. Nothing is allocated, so the copy cannot fail halfway."""
@@ -164,14 +164,13 @@ class Parameters:
         self.state.loss_sum, self.state.weight_sum, self.state.penalty_sum = sums
 
     def pack(self, vector: NDArray[Real], index: int, w: NDArray[Any], b: NDArray[Any] | None) -> None:
-        """Write one layer's W (inputs, units) and b (units,) into a vector of parameters or slots."""
+        """Write one layer's W, of the layer's shape, and b (units,) into a vector of parameters or slots."""
         layer = self.architecture.layers[index]
-        weights = layer.inputs * layer.units
-        flat = np.empty(weights + (0 if b is None else layer.units), vector.dtype)
+        flat = np.empty(layer.weights + (0 if b is None else layer.units), vector.dtype)
         with np.errstate(all="ignore"):  # underflow to 0, whatever `numpy.seterr` is set to
-            flat[:weights].reshape(layer.inputs, layer.units)[:] = w
+            flat[: layer.weights].reshape(layer.shape)[:] = w
             if b is not None:
-                flat[weights:] = b
+                flat[layer.weights :] = b
         write = unflatten.function_for(vector.dtype)
         write(address_of(self.layers[index]), 1, address(vector), address(flat))
 
@@ -208,6 +207,7 @@ class Parameters:
         for index, (layer, row) in enumerate(zip(layers, records, strict=True)):
             row.inputs, row.units = layer.inputs, layer.units
             row.input_panels, row.unit_panels = panels(layer.inputs), panels(layer.units)
+            row.w_rows, row.w_panels = layer.rows, panels(layer.rows)
             row.w, row.b, row.uses_bias = self.w_offsets[index], self.b_offsets[index], layer.use_bias
             row.wt = transposed + row.w * self.weights.itemsize
         return records
@@ -234,11 +234,11 @@ class Parameters:
         flat = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1] * PANEL, blocks.shape[0] * PANEL)
         start = self.b_offsets[index]
         b = vector[start : start + layer.units].copy() if layer.use_bias else None
-        return flat[: layer.inputs, : layer.units].copy(), b  # of 16 units `flat` is a view
+        return flat[: layer.rows, : layer.units].reshape(layer.shape).copy(), b  # of 16 units `flat` is a view
 
     def _blocks_of(self, vector: NDArray[Real], index: int) -> NDArray[Real]:
-        """Return a view of one layer's W in a vector, [unit panel][input panel][16 inputs][16 units]."""
+        """Return a view of one layer's W in a vector, [unit panel][panel of rows][16 rows][16 units]."""
         layer = self.architecture.layers[index]
-        shape = (panels(layer.units), panels(layer.inputs), PANEL, PANEL)
+        shape = (panels(layer.units), panels(layer.rows), PANEL, PANEL)
         start = self.w_offsets[index]
         return vector[start : start + int(np.prod(shape))].reshape(shape)

@@ -21,6 +21,7 @@ from fastmlp._engine.plan_buffers import (
     kernels_of,
     limits_norm,
     saves_derivatives,
+    saves_factor,
     target_columns,
 )
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
@@ -29,10 +30,11 @@ from fastmlp._engine.step_plan import Program, phases_of
 from fastmlp._engine.thread_tuner import ThreadTuner
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.architecture import Architecture
+from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels.host.jit import Kernel
 from fastmlp.kernels.host.threads import available
 from fastmlp.kernels.layout import BLOCK, PANEL, RESTS, STEP_ROW
+from fastmlp.kernels.operations.columns import COLUMNS
 from fastmlp.kernels.operations.losses import EXACT_PAIRS, LOSSES, given_gradient
 from fastmlp.kernels.operations.optimizers import UPDATES
 from fastmlp.kernels.operations.user_row_losses import own_loss_kernel
@@ -48,6 +50,7 @@ from fastmlp.kernels.tables import Layer as LayerTable
 from fastmlp.kernels.tables import Phase as PhaseTable
 from fastmlp.kernels.tables import Plan as PlanTable
 from fastmlp.kernels.tables import State
+from fastmlp.optimizers import StepOptimizer
 from fastmlp.own_losses import OwnLoss
 
 MAX_PARAMETERS = 4  # numbers that an activation may have
@@ -174,7 +177,7 @@ class Plan:
         """Write 0 where the gradients, squares and penalties of layers at rest stand, which no kernel writes."""
         before, parameters = 0, self.parameters
         for layer, row in zip(parameters.architecture.layers, self._layers, strict=True):
-            blocks = row.unit_panels * row.input_panels
+            blocks = row.unit_panels * row.w_panels
             if not layer.trainable:
                 for name in ("block_squares", "block_penalties"):
                     if name in self._buffers:
@@ -231,8 +234,8 @@ class Plan:
         for layer, row in zip(architecture.layers, self._layers, strict=True):
             size = row.unit_panels * self.capacity * PANEL * itemsize
             row.mixes_units = layer.activation.mixes_units
-            row.dropout, row.l1, row.l2 = layer.dropout, layer.l1, layer.l2
-            row.below = below
+            row.dropout, row.l1, row.l2, row.epsilon = layer.dropout, layer.l1, layer.l2, layer.epsilon
+            row.below = row.factor = below
             row.a = row.g = below = activations
             activations += size
             if layer.dropout and self.purpose.drops:
@@ -241,6 +244,9 @@ class Plan:
             if saves_derivatives(layer, self.purpose):
                 row.saved_derivatives = activations
                 activations += size
+            if saves_factor(layer, self.purpose):
+                row.factor = activations
+                activations += size // row.unit_panels * (row.unit_panels + 1)
             if deltas:
                 row.delta = deltas
                 deltas += size
@@ -258,13 +264,13 @@ class Plan:
         self._loss_address = record.loss = self._loss(architecture, exact).address(dtype)
         self._loss_numbers[:-1] = architecture.loss.parameters
         record.loss_parameters = address(self._loss_numbers)
-        optimizer = architecture.optimizer
-        value, norm = (purpose.updates and limit for limit in (optimizer.clipvalue, optimizer.global_clipnorm))
-        record.clip_value, record.clip_norm = value or math.inf, norm or math.inf
+        record.clip_value = record.clip_norm = math.inf
         if purpose is JACOBIAN:
             return
         record.product = product.address(dtype)
-        if purpose.updates:
+        optimizer = architecture.optimizer
+        if purpose.updates and isinstance(optimizer, StepOptimizer):  # without, the plan serves gradients alone
+            record.clip_value, record.clip_norm = optimizer.clipvalue or math.inf, optimizer.global_clipnorm or math.inf
             update = UPDATES[optimizer.kernel]
             record.update = update.update.address(dtype)
             record.restore = restore_region.address(dtype)
@@ -279,6 +285,7 @@ class Plan:
         """Write the kernels of every layer, except of the last in an exact pair, whose loss reads Z."""
         dtype = architecture.dtype
         for index, (layer, row) in enumerate(zip(architecture.layers, self._layers, strict=True)):
+            self._fill_columns(layer, row)
             kernels = kernels_of(layer.activation)
             row.threshold = kernels.threshold
             row.parameters = self._write_numbers(index, layer.activation.parameters)
@@ -290,6 +297,17 @@ class Plan:
             row.forward = forward.address(dtype) if forward else 0
             if self.purpose.backward and kernels.derivative:
                 row.derivative = kernels.derivative.address(dtype)
+
+    def _fill_columns(self, layer: Layer, row: Any) -> None:
+        """Write the kernels of a layer of columns."""
+        if not layer.is_columns:
+            return
+        kernels, dtype = COLUMNS[layer.kind], self.parameters.architecture.dtype
+        forward = kernels.forward_saving if saves_factor(layer, self.purpose) else kernels.forward
+        assert forward is not None
+        row.columns = forward.address(dtype)
+        if self.purpose.backward:
+            row.columns_back = kernels.backward.address(dtype)
 
     def _loss(self, architecture: Architecture, exact: bool) -> Kernel:
         if self.purpose.takes_gradient:

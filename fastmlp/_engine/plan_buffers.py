@@ -13,6 +13,7 @@ from fastmlp.activations import Activation, OwnActivation
 from fastmlp.architecture import Architecture, Layer
 from fastmlp.kernels.layout import PANEL, TEAM_CLAIMS, TEAM_LINE, WORK, loss_workspace
 from fastmlp.kernels.operations.activations import ACTIVATIONS, ActivationKernels
+from fastmlp.kernels.operations.columns import COLUMNS
 from fastmlp.kernels.operations.user_functions import activation_kernels
 
 BufferSizes = dict[str, tuple[int, Any]]
@@ -30,11 +31,11 @@ def buffer_sizes(
     columns = target_columns(architecture, purpose)
     widest = max(panels(columns), *(panels(layer.units) for layer in layers))
     scratch = WORK + loss_workspace(widest)
-    blocks = sum(panels(layer.inputs) * panels(layer.units) for layer in layers)
+    blocks = sum(panels(layer.rows) * panels(layer.units) for layer in layers)
     sizes: BufferSizes = {
         "scratch": (scratch * threads, dtype),
         "inputs": (panels(architecture.inputs) * stride, dtype),
-        "activations": (sum(_copies(layer, purpose) * panels(layer.units) for layer in layers) * stride, dtype),
+        "activations": (sum(_panels(layer, purpose) for layer in layers) * stride, dtype),
     }
     if purpose.backward:
         sizes["deltas"] = (sum(panels(layer.units) for layer in layers) * stride, dtype)
@@ -73,7 +74,7 @@ def blocking_for(architecture: Architecture, purpose: Purpose, rows: int) -> Row
 
 def limits_norm(architecture: Architecture, purpose: Purpose) -> bool:
     """Return whether a plan limits the norm of the gradient."""
-    return purpose.updates and architecture.optimizer.global_clipnorm is not None
+    return purpose.updates and architecture.clips_norm
 
 
 def capacity_for(blocking: RowBlocking, purpose: Purpose, rows: int, threads: int) -> int:
@@ -94,7 +95,13 @@ def kernels_of(activation: Activation) -> ActivationKernels:
     return ACTIVATIONS[activation.formula]
 
 
-def _copies(layer: Layer, purpose: Purpose) -> int:
-    """Return how many matrices of its shape a layer stores: A, with dropout g(Z) and D, and saved derivatives."""
+def saves_factor(layer: Layer, purpose: Purpose) -> bool:
+    """Return whether the forward pass saves what W is multiplied by, because it is not A below."""
+    return purpose.backward and layer.is_columns and COLUMNS[layer.kind].forward_saving is not None
+
+
+def _panels(layer: Layer, purpose: Purpose) -> int:
+    """Return how many panels a layer stores: of A, with dropout of g(Z) and D, saved derivatives, and the factor."""
     dropped = 2 if layer.dropout and purpose.drops else 0
-    return 1 + dropped + saves_derivatives(layer, purpose)
+    copies = 1 + dropped + saves_derivatives(layer, purpose) + saves_factor(layer, purpose)
+    return copies * panels(layer.units) + saves_factor(layer, purpose)

@@ -17,7 +17,7 @@ from fastmlp._runtime.settings import Settings
 from fastmlp.kernels.host.annotations import structure_of
 from fastmlp.kernels.layout import CONSTANTS, DECAY, STEP_ROW
 from fastmlp.kernels.tables import Result, StepTable
-from fastmlp.optimizers import OPTIMIZERS, Optimizer
+from fastmlp.optimizers import OPTIMIZERS, StepOptimizer
 from fastmlp.schedules import SCHEDULES, Schedule, resolve
 
 MAX_STEPS = 4096  # steps of one call, so that the tables of constants and results are small
@@ -51,7 +51,7 @@ class StepConstants:
 
     def follow(self) -> None:
         """Follow a change of the network's optimizer, which keeps its kernel and slots, or of the paces of layers."""
-        self._optimizer = self._parameters.architecture.optimizer
+        self._architecture = self._parameters.architecture
         self._paces = tuple(dict.fromkeys(self._parameters.rests.paces()))
         self._counts[CONSTANTS] += 1
         self._publish(_NO_CONSTANTS, 0, 0, self._counts[CONSTANTS])
@@ -59,13 +59,15 @@ class StepConstants:
     def table(self, step: int, count: int) -> Any:
         """Return the record of a table with `count` steps from `step` on, counted from 1; step 0 needs no constants.
 
+        An optimizer that makes no steps has no table: ValueError.
+
         A handler of a signal may use another optimizer meanwhile. The table then says that it is older, and kernels
         refuse it.
         """
         known, constants = self._table, self._counts[CONSTANTS]
         if step == 0 or (known.first <= step and step + count <= known.last and known.constants == constants):
             return known
-        optimizer, paces = self._optimizer, self._paces
+        optimizer, paces = self._architecture.step_optimizer, self._paces
         first, rows = _range_with(step, count)
         return self._publish(_table_of(optimizer, paces, first, rows), first, first + rows, constants)
 
@@ -98,7 +100,7 @@ def _range_with(step: int, count: int) -> tuple[int, int]:
     return (step - 1) // half * half + 1, 2 * half
 
 
-def _table_of(optimizer: Optimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
+def _table_of(optimizer: StepOptimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
     """Return the constants of `rows` steps from `first` on.
 
     The tables of new networks are shared where equal optimizers have equal constants. Later ones are not: they would
@@ -117,7 +119,7 @@ def _is_built_in(settings: Settings) -> bool:
     return type(settings) in _BUILT_IN and all(map(_is_built_in, parts))
 
 
-def _make_table(optimizer: Optimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
+def _make_table(optimizer: StepOptimizer, paces: tuple[Pace, ...], first: int, rows: int) -> NDArray[np.float64]:
     table = aligned_zeros(rows * len(paces) * STEP_ROW, np.float64).reshape(rows, len(paces), STEP_ROW)
     for index, pace in enumerate(paces):
         begin = max(first, pace.missed + 1)  # at the steps before, the layers of this pace rested
@@ -131,7 +133,7 @@ def _make_table(optimizer: Optimizer, paces: tuple[Pace, ...], first: int, rows:
     return table
 
 
-def _at_pace(optimizer: Optimizer, pace: Pace) -> Optimizer:
+def _at_pace(optimizer: StepOptimizer, pace: Pace) -> StepOptimizer:
     """Return the optimizer as layers of a pace have it: its step t is the step `t + missed` of the network."""
     return dataclasses.replace(optimizer, learning_rate=_RateAtPace(resolve(optimizer.learning_rate), pace))
 

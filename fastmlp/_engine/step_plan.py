@@ -67,7 +67,7 @@ def row_blocking(architecture: Architecture, rows: int) -> RowBlocking:
     itemsize = architecture.dtype.itemsize
     units = sum(_padded(layer.units) for layer in architecture.layers)
     row_bytes = (_padded(architecture.inputs) + 2 * units) * itemsize
-    weights = sum(_padded(layer.inputs) * _padded(layer.units) for layer in architecture.layers)
+    weights = sum(_padded(layer.rows) * _padded(layer.units) for layer in architecture.layers)
     if rows * row_bytes < 2 * CACHE_BYTES or weights * itemsize > CACHE_BYTES // 2:
         return RowBlocking(0, CHUNK_ROWS)
     groups = 1 << (min(MAX_GROUPS, rows // GROUP_ROWS, GROUP_BYTES // (weights * itemsize))).bit_length() - 1
@@ -91,7 +91,7 @@ def phases_of(program: Program, architecture: Architecture, threads: int, groupe
     grouped : bool
         Whether the rows of the batch are grouped.
     """
-    clips_norm = architecture.optimizer.global_clipnorm is not None
+    clips_norm = architecture.clips_norm
     by_units = 0 if threads == 1 or grouped else _layers_by_units(architecture)
     phases = [StepPhase(snapshot_region, then=BEGIN_EPOCH), StepPhase(check_region, then=END_EPOCH)]
     if program == "update":
@@ -123,9 +123,9 @@ def _layers_by_units(architecture: Architecture) -> int:
     """Return how many layers are computed by units: all up to the last layer with many blocks."""
     count = 0
     for index, layer in enumerate(architecture.layers):
-        if layer.activation.mixes_units:
+        if layer.mixes_columns:
             break
-        if panels(layer.inputs) * panels(layer.units) >= HEAVY_BLOCKS:
+        if panels(layer.rows) * panels(layer.units) >= HEAVY_BLOCKS:
             count = index + 1
     return count
 

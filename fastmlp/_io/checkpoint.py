@@ -1,7 +1,8 @@
 """Checkpoints: a network's description and arrays, and how they are written to a model file and read from it.
 
-Tensors are "layers.0.W" (inputs, units) and "layers.0.b" (units,), layers counted from 0; with the optimizer's state
-also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals", the sums of the current epoch.
+Tensors are "layers.0.W" (inputs, units), or (units,) of a layer of columns, and "layers.0.b" (units,), layers counted
+from 0; with the optimizer's state also "optimizer.m.layers.0.W" and so on for each of its slots, and "training.totals",
+the sums of the current epoch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fastmlp._io import description, model_file, version_1
 from fastmlp._io.description import Description
 from fastmlp._io.model_file import ModelFormatError
 from fastmlp.architecture import Architecture, Layer
-from fastmlp.optimizers import Optimizer
+from fastmlp.optimizers import Optimizer, StepOptimizer
 
 LayerArrays = tuple[NDArray[Any], NDArray[Any] | None]
 """W (inputs, units) and b (units,) of a layer, or arrays of these shapes; None in place of b without bias."""
@@ -132,8 +133,10 @@ def best_of(path: str | os.PathLike[str], architecture: Architecture, monitor: s
         return None
     if found.best is None or found.best[0] != monitor:
         return None
-    with_same_rate = found.architecture.with_learning_rate(architecture.optimizer.learning_rate)
-    same = with_same_rate.to_dict() == architecture.to_dict()  # by name: a function may have been registered anew
+    kept = found.architecture
+    if isinstance(kept.optimizer, StepOptimizer) and isinstance(architecture.optimizer, StepOptimizer):
+        kept = kept.with_learning_rate(architecture.optimizer.learning_rate)
+    same = kept.to_dict() == architecture.to_dict()  # by name: a function may have been registered anew
     return found.best[1] if same else None
 
 
@@ -195,7 +198,7 @@ def _check_shapes(architecture: Architecture, complete: bool, tensors: model_fil
 
 
 def _shape(layer: Layer, which: str) -> tuple[int, ...]:
-    return (layer.inputs, layer.units) if which == "W" else (layer.units,)
+    return layer.shape if which == "W" else (layer.units,)
 
 
 def _check_shape(

@@ -1,7 +1,8 @@
 """What a model file says of a network beside its tensors: JSON texts in the file's metadata, format version 2.
 
     network    {"dtype": "float32", "seed": 7}
-    layers     [{"inputs": 3, "units": 6, "activation": {"name": "tanh"}, "l1": 0.0, ...}, ...]
+    layers     [{"inputs": 3, "units": 6, "activation": {"name": "tanh"}, "l1": 0.0, ...}, ...], with a "kind" if a
+               layer is not dense
     loss       {"name": "huber", "delta": 0.5}
     optimizer  {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0, ...}
     training   {"optimizer_state": true, "epoch": 2, "batch": 0, "step": 12, ...}, the counters of `COUNTERS`, and
@@ -36,6 +37,7 @@ from fastmlp import architecture as architectures
 from fastmlp._data.names import Names, check_names, class_count
 from fastmlp._runtime.checks import whole_number
 from fastmlp.architecture import Architecture
+from fastmlp.layers import Normalization
 
 COUNTERS = {
     "epoch": 0,  # epochs that are finished
@@ -95,7 +97,8 @@ def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
     if any(description.missed):
         training["missed"] = {str(layer): steps for layer, steps in enumerate(description.missed) if steps}
         for layer, own in zip(parts["layers"], description.architecture.layers, strict=True):
-            layer["trainable"] = own.trainable  # so that versions which do not know of rests refuse the file
+            if own.kind != Normalization.kind:
+                layer["trainable"] = own.trainable  # so that versions which do not know of rests refuse the file
     metadata = {key: json.dumps(part) for key, part in {"network": network, **parts, "training": training}.items()}
     if description.best is not None:
         monitor, value = description.best

@@ -81,7 +81,7 @@ _OTHERS = {
     "summary": "countparams nparams numparams nparameters describe show inspect",
     "out": "output save model",
     "layers": "hidden hiddenlayersizes hiddenlayers hiddensizes",
-    # arguments of Network and Dense
+    # arguments of Network and its layers
     "seed": "randomstate randomseed rngseed",
     "threads": "njobs nthreads numthreads workers",
     "optimizer": "solver optim",
@@ -180,6 +180,18 @@ _ESTIMATOR_ADVICE = {
 }
 
 # What to do instead, where no name has the same meaning: by the function or class, and the wrong name.
+_COLUMN_ADVICE = {
+    **dict.fromkeys(("units", "axis", "normalized_shape"), "leave it out: there are as many units as inputs"),
+    **dict.fromkeys(
+        ("gamma_initializer", "beta_initializer", "weight_init", "bias_init"),
+        "leave it out: factors begin at 1 and offsets at 0; net.set_weights sets others",
+    ),
+    **dict.fromkeys(("mean", "variance"), "call net.adapt(X), or give them to net.set_weights"),
+    "center": "write use_bias=",
+    **dict.fromkeys(("scale", "elementwise_affine"), "write trainable=False to leave the factors at 1"),
+    **dict.fromkeys(("name", "dtype"), "leave it out"),
+}
+
 ADVICE: dict[str, dict[str, str]] = {
     "Network()": {
         **dict.fromkeys(_FIT_ARGUMENTS, "give it to fit: net.fit(X, y, {name}=...)"),
@@ -242,6 +254,7 @@ ADVICE: dict[str, dict[str, str]] = {
         "weights": "give the weights to net.set_weights",
         "name": "layers have no names; leave it out",
     },
+    **dict.fromkeys(("Scale()", "LayerNormalization()", "Normalization()"), _COLUMN_ADVICE),
     "Optimizer()": {
         "weight_decay": "give it to each layer, Dense(16, l2=1e-4), or use AdamW(weight_decay=1e-2)",
         "betas": "give beta_1= and beta_2=",
@@ -306,6 +319,11 @@ ADVICE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("Input", "InputLayer"), "the first entry of Network([30, 16, 2]) is the number of inputs"),
         **dict.fromkeys(("Dropout",), "write Dense(16, dropout=0.1)"),
         **dict.fromkeys(("Linear", "Layer"), "write fastmlp.Dense"),
+        **dict.fromkeys(("LayerNorm",), "write fastmlp.LayerNormalization"),
+        **dict.fromkeys(
+            ("BatchNormalization", "BatchNorm1d", "BatchNorm"),
+            "there is none; LayerNormalization normalizes rows, and Normalization standardizes inputs",
+        ),
         **dict.fromkeys(("Activation",), "write Dense(16, activation='relu')"),
         **dict.fromkeys(_DATA_SETS_ELSEWHERE, "scikit-learn has this data set"),
     },

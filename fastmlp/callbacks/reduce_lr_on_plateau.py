@@ -90,10 +90,10 @@ class ReduceLROnPlateau(Callback):
         ------
         ValueError
             If `monitor` is not an entry of this fit or the validation rows cannot measure it, `mode` is "auto" and the
-            direction of `monitor` is unknown, or the learning rate follows a schedule.
+            direction of `monitor` is unknown, or the learning rate follows a schedule or does not exist.
         """
         self._monitor.begin(self)
-        rate = self.network.architecture.optimizer.learning_rate
+        rate = self.network.architecture.step_optimizer.learning_rate
         if isinstance(rate, Schedule):
             raise ValueError(
                 f"ReduceLROnPlateau needs a constant learning rate, but the rate of this network follows {rate}; give "

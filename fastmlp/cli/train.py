@@ -114,6 +114,10 @@ def _make_model(arguments: argparse.Namespace, table: TrainingTable) -> TabularM
 
     optimizer = optimizers.resolve(arguments.optimizer)
     if arguments.learning_rate is not None:
+        if not isinstance(optimizer, optimizers.StepOptimizer):
+            raise ValueError(
+                f"--learning-rate is of no use with --optimizer {optimizer.name}, which has none; leave it out"
+            )
         optimizer = dataclasses.replace(optimizer, learning_rate=arguments.learning_rate)
     return TabularModel.for_table(
         table,

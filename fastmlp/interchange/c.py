@@ -109,7 +109,10 @@ class _Header:
             parts.append(self._array(f"W{index}", W))
             if b is not None:
                 parts.append(self._array(f"b{index}", b))
-        parts += [Template(code).substitute(words) for code in (_DENSE, *self._activation_code())]
+        kinds = dict.fromkeys(each.layer.kind for each in self.layers)
+        parts += [
+            Template(code).substitute(words) for code in (*(LAYERS[kind] for kind in kinds), *self._activation_code())
+        ]
         return "\n".join([*parts, self._predict(), f"#endif /* FASTMLP_{self.words['name']}_H */", ""])
 
     def _array(self, name: str, numbers: NDArray[Any]) -> str:
@@ -151,8 +154,10 @@ class _Header:
         for index, ((layer, _, b), function) in enumerate(zip(self.layers, self.functions, strict=True)):
             target = "y" if index == len(self.layers) - 1 else "ab"[index % 2]
             bias = "0" if b is None else f"{name}_b{index}"
-            sizes = f"{layer.inputs}, {layer.units}"
-            lines.append(f"    {name}_dense({source}, {name}_W{index}, {bias}, {sizes}, {target});")
+            sizes = [str(layer.units)] if layer.is_columns else [str(layer.inputs), str(layer.units)]
+            sizes += [f"{layer.epsilon!r}{self.words['f']}"] if layer.epsilon else []
+            function_name = f"{name}_{layer.kind.replace('_', '')}"
+            lines.append(f"    {function_name}({source}, {name}_W{index}, {bias}, {', '.join(sizes)}, {target});")
             numbers = [f"{number!r}{self.words['f']}" for number in layer.activation.parameters]
             lines += self._apply(function, target, layer.units, numbers)
             source = target
@@ -176,7 +181,8 @@ def _macro(name: str, suffix: str) -> str:
 
 def _layer_line(weighted: WeightedLayer) -> str:
     layer = weighted.layer
-    return f"{layer.inputs} -> {layer.units}, {layer.activation.label}{'' if layer.use_bias else ', no bias'}"
+    kind = f"{layer.kind.replace('_', ' ')}, " if layer.is_columns else ""
+    return f"{layer.inputs} -> {layer.units}, {kind}{layer.activation.label}{'' if layer.use_bias else ', no bias'}"
 
 
 _HEAD = """\
@@ -220,6 +226,54 @@ static inline void ${name}_dense(const $real *x, const $real *W, const $real *b,
     }
 }
 """
+
+_SCALE = """\
+/* Compute z = W o x + b; b may be null. */
+static inline void ${name}_scale(const $real *x, const $real *W, const $real *b, int units, $real *z)
+{
+    for (int j = 0; j < units; j++) {
+        z[j] = W[j] * x[j] + (b ? b[j] : 0);
+    }
+}
+"""
+
+_LAYER_NORMALIZATION = """\
+/* Compute z = W o (x - mean) / sqrt(variance + epsilon) + b; b may be null. */
+static inline void ${name}_layernormalization(const $real *x, const $real *W, const $real *b, int units,
+                                              $real epsilon, $real *z)
+{
+    $real mean = 0, variance = 0;
+    for (int j = 0; j < units; j++) {
+        mean += x[j];
+    }
+    mean /= units;
+    for (int j = 0; j < units; j++) {
+        z[j] = x[j] - mean;
+        variance += z[j] * z[j];
+    }
+    const $real factor = 1 / sqrt$f(variance / units + epsilon);
+    for (int j = 0; j < units; j++) {
+        z[j] = W[j] * (z[j] * factor) + (b ? b[j] : 0);
+    }
+}
+"""
+
+_NORMALIZATION = """\
+/* Compute z = (x - b) / W with means b and deviations W; 0 where W is 0. */
+static inline void ${name}_normalization(const $real *x, const $real *W, const $real *b, int units, $real *z)
+{
+    for (int j = 0; j < units; j++) {
+        z[j] = W[j] != 0 ? (x[j] - b[j]) / W[j] : 0;
+    }
+}
+"""
+
+LAYERS = {
+    "dense": _DENSE,
+    "scale": _SCALE,
+    "layer_normalization": _LAYER_NORMALIZATION,
+    "normalization": _NORMALIZATION,
+}
 
 # Activations ----------------------------------------------------------------------------------------------------------
 

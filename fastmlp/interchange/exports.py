@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class WeightedLayer(NamedTuple):
-    """A layer with copies of its W, shape (inputs, units), and b, shape (units,) or None without bias."""
+    """A layer with copies of its W, shape (inputs, units) or (units,), and b, shape (units,) or None without bias."""
 
     layer: Layer
     W: NDArray[Any]

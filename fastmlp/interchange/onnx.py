@@ -1,6 +1,7 @@
 """`to_onnx` exports a network as an ONNX model. It needs onnx: `pip install "fastmlp[onnx]"`.
 
-Each layer becomes a Gemm operator and its activation. An activation that ONNX lacks becomes a few operators. A float64
+Each layer becomes a Gemm operator, or a few for a layer of columns, and its activation. An activation that ONNX lacks
+becomes a few operators. A float64
 network uses only operators for which ONNX Runtime has a float64 kernel. It avoids operators with attributes, because
 attributes are float32.
 """
@@ -22,6 +23,7 @@ import fastmlp
 from fastmlp._io.atomic import write_atomically
 from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.extras import needed_by
+from fastmlp.architecture import Layer
 from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
 
 OPSET = 17  # ONNX Runtime reads it since version 1.12
@@ -93,10 +95,10 @@ def to_onnx(
     if size > SIZE_LIMIT:
         raise ValueError(f"an ONNX model holds up to {SIZE_LIMIT:,} bytes of parameters, this network has {size:,}")
     _check_names(input_name, output_name)
-    graph = _Graph(architecture.dtype, input_name, output_name)
+    graph = _Graph(architecture.dtype, version, input_name, output_name)
     for index, layer in enumerate(layers):
         graph.add_layer(index, layer, last=index == len(layers) - 1)
-    model = graph.model(version, (architecture.inputs, architecture.outputs), repr(network))
+    model = graph.model((architecture.inputs, architecture.outputs), repr(network))
     onnx.helper.set_model_props(model, _names_of(network))
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
@@ -131,8 +133,9 @@ def _check_names(input_name: str, output_name: str) -> None:
 class _Graph:
     """The nodes and constants of a model, added layer by layer; `value` is the name of the last computed value."""
 
-    def __init__(self, dtype: np.dtype[Any], input_name: str, output_name: str) -> None:
+    def __init__(self, dtype: np.dtype[Any], opset: int, input_name: str, output_name: str) -> None:
         self.dtype = dtype
+        self.opset = opset
         self.value = self.input_name = input_name
         self.output_name = output_name
         self.nodes: list[Any] = []
@@ -145,11 +148,10 @@ class _Graph:
         return self.dtype == np.dtype(np.float64)
 
     def add_layer(self, index: int, weighted: WeightedLayer, last: bool) -> None:
-        """Add Z = A W + b and A = g(Z)."""
+        """Add Z, which is A W + b in a dense layer, and A = g(Z)."""
         layer, W, b = weighted
         self._prefix, self._node_count = f"layers.{index}.", 0
-        inputs = [self.value, self._add_constant("W", W), *([] if b is None else [self._add_constant("b", b)])]
-        self.value = self.add("Gemm", *inputs)
+        self.value = LAYERS[layer.kind](self, self.value, layer, W, b)
         expression = translate_activation(layer.activation, EXPRESSIONS, index, "to_onnx")
         self.value = expression(self, self.value, *layer.activation.parameters)
         if last:
@@ -165,7 +167,13 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, names, [f"{name}.out"], name=name, **attributes))
         return f"{name}.out"
 
-    def model(self, opset: int, sizes: tuple[int, int], description: str) -> Any:
+    def add_row_mean(self, value: str) -> str:
+        """Add the mean of each row, (rows, 1), and return its name."""
+        if self.opset < 18:  # later the axes are an input
+            return self.add("ReduceMean", value, axes=[1], keepdims=1)
+        return self.add("ReduceMean", value, self.add_constant("columns", np.array([1])), keepdims=1)
+
+    def model(self, sizes: tuple[int, int], description: str) -> Any:
         """Return the model as a ModelProto; `sizes` are the number of inputs and outputs of the network."""
         from onnx import helper, numpy_helper
 
@@ -176,7 +184,7 @@ class _Graph:
         ]
         constants = [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
         graph = helper.make_graph(self.nodes, "fastmlp", ends[:1], ends[1:], constants)
-        operator_sets = [helper.make_opsetid("", opset)]
+        operator_sets = [helper.make_opsetid("", self.opset)]
         return helper.make_model(
             graph,
             opset_imports=operator_sets,
@@ -186,12 +194,48 @@ class _Graph:
             doc_string=description,
         )
 
-    def _add_constant(self, name: str, array: NDArray[Any]) -> str:
+    def add_constant(self, name: str, array: NDArray[Any]) -> str:
+        """Add a constant of the current layer, and return its name in the graph."""
         self.constants[self._prefix + name] = array
         return self._prefix + name
 
     def _add_number(self, number: float) -> str:
-        return self._add_constant(f"number_{number!r}", np.array(number, self.dtype))
+        return self.add_constant(f"number_{number!r}", np.array(number, self.dtype))
+
+
+# Layers: each function adds nodes, from the name of A below, and returns the name of Z -------------------------------
+
+
+def _dense(graph: _Graph, a: str, layer: Layer, W: NDArray[Any], b: NDArray[Any] | None) -> str:
+    return graph.add("Gemm", a, graph.add_constant("W", W), *([] if b is None else [graph.add_constant("b", b)]))
+
+
+def _scale(graph: _Graph, a: str, layer: Layer, W: NDArray[Any], b: NDArray[Any] | None) -> str:
+    product = graph.add("Mul", a, graph.add_constant("W", W))
+    return product if b is None else graph.add("Add", product, graph.add_constant("b", b))
+
+
+def _layer_normalization(graph: _Graph, a: str, layer: Layer, W: NDArray[Any], b: NDArray[Any] | None) -> str:
+    """Add N and its factors. The operator LayerNormalization has an epsilon in float32, and needs opset 17."""
+    centred = graph.add("Sub", a, graph.add_row_mean(a))
+    variance = graph.add_row_mean(graph.add("Mul", centred, centred))
+    spread = graph.add("Sqrt", graph.add("Add", variance, layer.epsilon))
+    return _scale(graph, graph.add("Div", centred, spread), layer, W, b)
+
+
+def _normalization(graph: _Graph, a: str, layer: Layer, W: NDArray[Any], b: NDArray[Any] | None) -> str:
+    """Add `(a - b) / W`. An infinite divisor takes the place of 0, which gives 0 as the layer does."""
+    assert b is not None
+    divisor = np.where(W == 0, np.inf, W).astype(W.dtype)
+    return graph.add("Div", graph.add("Sub", a, graph.add_constant("b", b)), graph.add_constant("W", divisor))
+
+
+LAYERS: dict[str, Callable[..., str]] = {
+    "dense": _dense,
+    "scale": _scale,
+    "layer_normalization": _layer_normalization,
+    "normalization": _normalization,
+}
 
 
 # Activations: each function adds nodes, from the name of Z, and returns the name of A --------------------------------

@@ -202,6 +202,10 @@ def to_sklearn(network: Network, classes: ArrayLike | None = None, feature_names
     with needed_by("to_sklearn", "fastmlp[sklearn]"):
         from sklearn.neural_network import MLPClassifier, MLPRegressor
     layers = weighted_layers(network, "to_sklearn")
+    for index, each in enumerate(layers):
+        if each.layer.is_columns:
+            kind = each.layer.kind.replace("_", " ")
+            raise ValueError(f"layer {index} is a {kind} layer, which estimators of scikit-learn do not have")
     output = _output_activation(network)
     classes = network.classes if classes is None else classes
     feature_names = network.feature_names if feature_names is None else feature_names

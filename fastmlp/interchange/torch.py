@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp import activations
 from fastmlp._runtime.extras import needed_by
 from fastmlp.activations import ACTIVATIONS, ELU, GELU, Activation, LeakyReLU
+from fastmlp.architecture import Layer
 from fastmlp.interchange.exports import translate_activation, weighted_layers
-from fastmlp.layers import Dense
+from fastmlp.layers import Dense, LayerDescription, LayerNormalization, Normalization, Scale
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
@@ -70,9 +72,9 @@ def from_torch(
     Parameters
     ----------
     module : torch.nn.Sequential
-        `Linear` modules, each optionally followed by an activation and `Dropout`. `Sequential` may be nested, and
-        `Identity` may occur anywhere. The module may be on any device, in training or evaluation mode. It is not
-        changed.
+        `Linear` or `LayerNorm` modules, or those that `to_torch` makes of other layers, each optionally followed by an
+        activation and `Dropout`. `Sequential` may be nested, and `Identity` may occur anywhere. The module may be on
+        any device, in training or evaluation mode. It is not changed.
     output : str or Activation, optional
         The activation of the last layer, if the loss of the module applies it. See the table below.
     loss : str or Loss, optional
@@ -134,7 +136,7 @@ def from_torch(
         raise TypeError(f"module must be a torch.nn.Sequential, got {module!r:.100} of type {type(module).__name__}")
     layers = _read_layers(_remove_log_softmax(list(_flatten(module, "")), output))
     network = Network(
-        [layers[0].inputs, *(layer.dense(output is not None and layer is layers[-1]) for layer in layers)],
+        [layers[0].inputs, *(layer.describe(output is not None and layer is layers[-1]) for layer in layers)],
         output=output,
         loss=loss,
         optimizer=optimizer,
@@ -146,7 +148,7 @@ def from_torch(
 
 
 def to_torch(network: Network, *, logits: bool = False) -> Any:
-    """Return the network as a torch module: for each layer a `Linear`, the activation and `Dropout`.
+    """Return the network as a torch module: for each layer a `Linear` or `LayerNorm`, the activation and `Dropout`.
 
     Parameters
     ----------
@@ -161,6 +163,7 @@ def to_torch(network: Network, *, logits: bool = False) -> Any:
     torch.nn.Sequential
         The module, with copies of the weights, on the CPU. As any new module it is in training mode, in which Dropout
         is active: call `.eval()` before predicting. `from_torch(to_torch(network))` predicts as the network does.
+        `Scale` and `Normalization` become modules of `fastmlp.interchange.torch_modules`, which torch lacks.
 
     Raises
     ------
@@ -187,21 +190,36 @@ def to_torch(network: Network, *, logits: bool = False) -> Any:
     layers = weighted_layers(network, "to_torch")
     modules = []
     for index, (layer, W, b) in enumerate(layers):
-        dtype = getattr(torch, network.architecture.dtype.name)
-        linear = torch.nn.utils.skip_init(
-            torch.nn.Linear, layer.inputs, layer.units, bias=b is not None, dtype=dtype, device="cpu"
-        )
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(W).T)
-            if b is not None:
-                linear.bias.copy_(torch.from_numpy(b))
-        modules.append(linear)
+        modules.append(_make_layer(layer, torch.from_numpy(W), None if b is None else torch.from_numpy(b)))
         if not (logits and index == len(layers) - 1) and layer.activation.name != "linear":
             make_module = translate_activation(layer.activation, _module_makers(torch.nn), index, "torch.nn")
             modules.append(make_module(layer.activation))
         if layer.dropout:
             modules.append(torch.nn.Dropout(layer.dropout))
     return torch.nn.Sequential(*modules)
+
+
+def _make_layer(layer: Layer, W: Any, b: Any) -> Any:
+    """Return the module that computes Z of a layer with copies of W and b, which are tensors."""
+    import torch
+
+    from fastmlp.interchange import torch_modules
+
+    if layer.kind == Scale.kind:
+        return torch_modules.Scale(W, b)
+    if layer.kind == Normalization.kind:
+        return torch_modules.Normalization(b, W)
+    options = {"bias": b is not None, "dtype": W.dtype, "device": "cpu"}
+    if layer.kind == LayerNormalization.kind:
+        module, weight = torch.nn.LayerNorm(layer.units, layer.epsilon, **options), W
+    else:
+        module = torch.nn.utils.skip_init(torch.nn.Linear, layer.inputs, layer.units, **options)
+        weight = W.T
+    with torch.no_grad():
+        module.weight.copy_(weight)
+        if b is not None:
+            module.bias.copy_(b)
+    return module
 
 
 def _module_makers(nn: Any) -> dict[str, Callable[[Any], Any]]:
@@ -231,12 +249,15 @@ IndexedModule = tuple[str, Any]
 
 @dataclass
 class _Layer:
-    """A Linear, with the activation and the dropout that follow it."""
+    """A module with weights, with the activation and the dropout that follow it."""
 
     index: str
     W: NDArray[Any]
     b: NDArray[Any] | None
     torch_dtype: Any
+    kind: type[LayerDescription] = Dense
+    epsilon: float = 0.0
+    trainable: bool = True
     activation: Activation | None = None
     dropout: float = 0.0
 
@@ -246,12 +267,23 @@ class _Layer:
 
     @property
     def units(self) -> int:
-        return int(self.W.shape[1])
+        return int(self.W.shape[-1])
 
-    def dense(self, output_given: bool) -> Dense:
+    def describe(self, output_given: bool) -> LayerDescription:
         """Return the layer for `Network`. With `output_given`, `Network` sets an activation that is missing."""
-        activation = self.activation or (None if output_given else "linear")
-        return Dense(self.units, activation, use_bias=self.b is not None, dropout=self.dropout)
+        if self.kind is Normalization:
+            return Normalization()
+        options: dict[str, Any] = {
+            "activation": self.activation or (None if output_given else "linear"),
+            "use_bias": self.b is not None,
+            "dropout": self.dropout,
+            "trainable": self.trainable,
+        }
+        if self.kind is Dense:
+            options["units"] = self.units
+        if self.kind is LayerNormalization:
+            options["epsilon"] = self.epsilon
+        return self.kind(**options)
 
 
 def _flatten(module: Any, index: str) -> Iterator[IndexedModule]:
@@ -291,20 +323,23 @@ def _remove_log_softmax(modules: list[IndexedModule], output: str | Activation |
 
 
 def _read_layers(modules: list[IndexedModule]) -> list[_Layer]:
-    """Return each Linear with the activation and the dropout that follow it."""
+    """Return each module with weights, with the activation and the dropout that follow it."""
     from torch import nn
 
     layers: list[_Layer] = []
     seen: set[int] = set()
+    readers = _layer_readers()
     for index, module in modules:
-        if type(module) is nn.Linear:
-            if id(module.weight) in seen:
+        if type(module) in readers:
+            if seen.intersection(map(id, module.parameters())):
                 raise ValueError(
-                    f"{_subject(index, module)} shares its weights with an earlier Linear; in fastmlp each layer has "
+                    f"{_subject(index, module)} shares its weights with an earlier module; in fastmlp each layer has "
                     "its own weights"
                 )
-            seen.add(id(module.weight))
-            layers.append(_read_linear(index, module, layers))
+            seen.update(map(id, module.parameters()))
+            _check_weights(index, module)
+            layers.append(readers[type(module)](index, module))
+            _check_chain(index, module, layers)
         elif type(module) is nn.Dropout:
             _add_dropout(index, module, layers)
         else:
@@ -314,22 +349,65 @@ def _read_layers(modules: list[IndexedModule]) -> list[_Layer]:
         raise ValueError("module must hold at least one Linear, got none")
     if layers[-1].dropout:
         raise ValueError(
-            f"module {layers[-1].index}, Linear, is the last one and has Dropout behind it; remove the Dropout, the "
-            "output layer of a fastmlp network has none"
+            f"module {layers[-1].index} is the last one with weights and has Dropout behind it; remove the Dropout, "
+            "the output layer of a fastmlp network has none"
         )
     return layers
 
 
-def _read_linear(index: str, module: Any, below: list[_Layer]) -> _Layer:
-    if any(parameter.is_meta for parameter in module.parameters()):
+def _check_weights(index: str, module: Any) -> None:
+    if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         raise ValueError(f"{_subject(index, module)} is on the device 'meta' and has no weights; load them first")
-    if below and below[-1].units != module.in_features:
+
+
+def _check_chain(index: str, module: Any, layers: list[_Layer]) -> None:
+    """Check that the last layer takes the outputs of the one below."""
+    *below, layer = layers
+    if below and below[-1].units != layer.inputs:
         raise ValueError(
-            f"{_subject(index, module)} takes {module.in_features} inputs, but the layer below has "
-            f"{below[-1].units} units"
+            f"{_subject(index, module)} takes {layer.inputs} inputs, but the layer below has {below[-1].units} units"
         )
-    b = None if module.bias is None else _to_array(module.bias)
-    return _Layer(index, _to_array(module.weight).T, b, module.weight.dtype)
+
+
+def _layer_readers() -> dict[type, Callable[[str, Any], _Layer]]:
+    """Return, for each type of torch module with weights, the function that reads it."""
+    from torch import nn
+
+    from fastmlp.interchange import torch_modules
+
+    return {
+        nn.Linear: _read_linear,
+        nn.LayerNorm: _read_layer_norm,
+        torch_modules.Scale: _read_scale,
+        torch_modules.Normalization: _read_normalization,
+    }
+
+
+def _read_linear(index: str, module: Any) -> _Layer:
+    return _Layer(index, _to_array(module.weight).T, _bias_of(module), module.weight.dtype)
+
+
+def _read_layer_norm(index: str, module: Any) -> _Layer:
+    shape = tuple(module.normalized_shape)
+    if len(shape) != 1:
+        raise ValueError(f"{_subject(index, module)} must normalize one dimension, the units, got {shape}")
+    own = module.weight is not None
+    W = _to_array(module.weight) if own else np.ones(shape, np.float32)
+    dtype = module.weight.dtype if own else None
+    return _Layer(index, W, _bias_of(module), dtype, LayerNormalization, module.eps, trainable=own)
+
+
+def _read_scale(index: str, module: Any) -> _Layer:
+    return _Layer(index, _to_array(module.weight), _bias_of(module), module.weight.dtype, Scale)
+
+
+def _read_normalization(index: str, module: Any) -> _Layer:
+    mean, deviation = _to_array(module.mean), _to_array(module.deviation)
+    return _Layer(index, deviation, mean, module.mean.dtype, Normalization)
+
+
+def _bias_of(module: Any) -> NDArray[Any] | None:
+    return None if module.bias is None else _to_array(module.bias)
 
 
 def _to_array(tensor: Any) -> NDArray[Any]:
@@ -343,7 +421,7 @@ def _to_array(tensor: Any) -> NDArray[Any]:
 
 def _common_dtype(layers: list[_Layer]) -> str:
     """Return the dtype of all layers."""
-    names = sorted({str(layer.torch_dtype).removeprefix("torch.") for layer in layers})
+    names = sorted({str(layer.torch_dtype).removeprefix("torch.") for layer in layers if layer.torch_dtype})
     if names not in (["float32"], ["float64"]):
         raise ValueError(f"module must have dtype float32 or float64, got {', '.join(names)}; give dtype to convert it")
     return names[0]
@@ -354,22 +432,29 @@ def _add_dropout(index: str, module: Any, layers: list[_Layer]) -> None:
     if module.p == 0:
         return
     if not layers:
-        raise ValueError(f"{_subject(index, module)} stands before the first Linear; fastmlp has no dropout of inputs")
+        raise ValueError(f"{_subject(index, module)} stands before the first layer; fastmlp has no dropout of inputs")
+    _require_not_normalization(index, module, layers[-1])
     if layers[-1].dropout:
-        raise ValueError(f"{_subject(index, module)} is the second behind a Linear; combine both into one Dropout")
+        raise ValueError(f"{_subject(index, module)} is the second behind a layer; combine both into one Dropout")
     if module.p == 1:
         raise ValueError(f"{_subject(index, module)} drops all units; p must be less than 1, got {module.p}")
     layers[-1].dropout = module.p
+
+
+def _require_not_normalization(index: str, module: Any, layer: _Layer) -> None:
+    if layer.kind is Normalization:
+        raise ValueError(f"{_subject(index, module)} stands behind a Normalization, which has no activation or dropout")
 
 
 def _add_activation(index: str, module: Any, layers: list[_Layer]) -> None:
     """Set the activation of the last layer."""
     activation = _read_activation(index, module)
     if not layers:
-        raise ValueError(f"{_subject(index, module)} stands before the first Linear; an activation must follow one")
+        raise ValueError(f"{_subject(index, module)} stands before the first layer; an activation must follow one")
     layer = layers[-1]
+    _require_not_normalization(index, module, layer)
     if layer.activation is not None:
-        raise ValueError(f"{_subject(index, module)} is the second activation behind a Linear; a layer has only one")
+        raise ValueError(f"{_subject(index, module)} is the second activation behind a layer; a layer has only one")
     if layer.dropout and activation.name not in _HOMOGENEOUS:
         raise ValueError(f"{_subject(index, module)} stands behind Dropout; in fastmlp dropout follows the activation")
     layer.activation = activation
@@ -381,7 +466,8 @@ def _read_activation(index: str, module: Any) -> Activation:
 
     readers = _activation_readers(nn)
     if type(module) not in readers:
-        kinds = ", ".join(sorted({"Sequential", "Linear", "Identity", "Dropout", *(kind.__name__ for kind in readers)}))
+        every = (nn.Sequential, nn.Identity, nn.Dropout, *_layer_readers(), *readers)
+        kinds = ", ".join(sorted({kind.__name__ for kind in every}))
         hint = _HINTS.get(type(module).__name__, "")
         raise TypeError(f"{_subject(index, module)} is not supported by fastmlp. Supported are: {kinds}{hint}")
     try:

@@ -1,11 +1,11 @@
-"""Optimizers: what a network does with the gradient in each step.
+"""Optimizers: what a network does with the gradient in each step. `LBFGS` does an iteration over all rows instead.
 
 An optimizer is a frozen object that holds only its numbers. What it remembers of past gradients, its slots, belongs to
 the network. `fastmlp.reference.optimizers` has the formulas in NumPy; `fastmlp.kernels.operations.optimizers` has the
 compiled update rules. Formulas and defaults are those of PyTorch, except that the velocity of SGD contains the learning
 rate, as in Keras and scikit-learn.
 
-To add an optimizer, touch these places:
+To add an optimizer that makes a step for each batch, touch these places:
 
 1. `fastmlp/reference/optimizers.py`: the formula as a function, and an entry in its `OPTIMIZERS`.
 2. `kernels/operations/optimizers.py`: the update rule for one vector of weights, and a line in its `UPDATES`.
@@ -30,10 +30,12 @@ from fastmlp._runtime.checks import lookup
 from fastmlp._runtime.names import module_attributes
 from fastmlp.optimizers.adam import Adam, AdamW, Nadam
 from fastmlp.optimizers.adaptive import Adadelta, Adagrad, RMSprop
-from fastmlp.optimizers.base import Optimizer
+from fastmlp.optimizers.base import Optimizer, StepOptimizer
 from fastmlp.optimizers.descent import SGD, Lion
+from fastmlp.optimizers.lbfgs import LBFGS
 
 __all__ = [
+    "LBFGS",
     "OPTIMIZERS",
     "SGD",
     "Adadelta",
@@ -44,13 +46,14 @@ __all__ = [
     "Nadam",
     "Optimizer",
     "RMSprop",
+    "StepOptimizer",
     "from_dict",
     "resolve",
 ]
 
 OPTIMIZERS: dict[str, Optimizer] = {
     optimizer.name: optimizer
-    for optimizer in (SGD(), RMSprop(), Adagrad(), Adadelta(), Adam(), AdamW(), Nadam(), Lion())
+    for optimizer in (SGD(), RMSprop(), Adagrad(), Adadelta(), Adam(), AdamW(), Nadam(), Lion(), LBFGS())
 }
 """Each optimizer with its default numbers, by name."""
 

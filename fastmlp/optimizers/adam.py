@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmlp._runtime.plain_math import power, powers
-from fastmlp.optimizers.base import Floats, Optimizer, Steps, constants_table
+from fastmlp.optimizers.base import Floats, StepOptimizer, Steps, constants_table
 from fastmlp.schedules import Schedule
 
 _LAST_MULTIPLIED_STEP = 1 << 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Moments(Optimizer):
+class _Moments(StepOptimizer):
     """What Adam and Nadam share: the two moments m and v.
 
     The slots hold `m / (1 - beta_1)` and `v / (1 - beta_2)`, which saves the update rule two multiplications. The
@@ -162,7 +162,7 @@ class AdamW(Adam):
         """Return the factor of the weights at the start of each step, `1 - learning_rate * weight_decay`."""
         return 1.0 - self.rates(steps) * self.weight_decay
 
-    def for_biases(self) -> Optimizer:
+    def for_biases(self) -> StepOptimizer:
         """Return the optimizer that updates the biases: this one without weight decay."""
         return dataclasses.replace(self, weight_decay=0.0)
 

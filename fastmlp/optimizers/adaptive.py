@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastmlp._runtime.settings import require
-from fastmlp.optimizers.base import Floats, Optimizer, Steps, constants_table
+from fastmlp.optimizers.base import Floats, StepOptimizer, Steps, constants_table
 from fastmlp.schedules import Schedule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RMSprop(Optimizer):
+class RMSprop(StepOptimizer):
     """RMSprop (Hinton, 2012), optionally centered (Graves, 2013) and with momentum.
 
     A step changes a parameter w with the gradient g and the means v, c and m, which begin with 0:
@@ -75,7 +75,7 @@ class RMSprop(Optimizer):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Adagrad(Optimizer):
+class Adagrad(StepOptimizer):
     """Adagrad (Duchi et al., 2011): divide by the root of the sum of all squared gradients so far.
 
     A step changes a parameter w with the gradient g and the sum s, which begins with `initial_accumulator_value`:
@@ -131,7 +131,7 @@ class Adagrad(Optimizer):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Adadelta(Optimizer):
+class Adadelta(StepOptimizer):
     """Adadelta (Zeiler, 2012): scale each step by the size of the last steps, so that it has the units of the weights.
 
     A step changes a parameter w with the gradient g and the means v and d, which begin with 0:

@@ -1,4 +1,4 @@
-"""The base class of the optimizers: the learning rate, the limits of the gradient, and the constants of each step."""
+"""The base classes of the optimizers: what all have, and what those have that make a step for each batch."""
 
 from __future__ import annotations
 
@@ -23,6 +23,31 @@ Floats = NDArray[np.float64]
 class Optimizer(Settings, ABC):
     """The base class of the optimizers.
 
+    Attributes
+    ----------
+    slots : tuple of str
+        The names of the values that the optimizer keeps for each parameter.
+    squares : tuple of str
+        The names of the slots that hold squares, which are never negative.
+    """
+
+    squares: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    @abstractmethod
+    def slots(self) -> tuple[str, ...]:
+        """The names of the values that the optimizer keeps for each parameter."""
+
+    @property
+    def first_slot_value(self) -> float:
+        """The value of the first slot before the first step; all other slots begin with 0."""
+        return 0.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepOptimizer(Optimizer):
+    """The base class of the optimizers that make a step for each batch of rows.
+
     Parameters
     ----------
     learning_rate : float or Schedule
@@ -33,18 +58,11 @@ class Optimizer(Settings, ABC):
         Limit of the norm n of the whole gradient, penalties included: if n is greater, the gradient is multiplied by
         `global_clipnorm / (n + 1e-6)`, as in PyTorch (Pascanu et al., 2013). At most one of the two limits is given.
 
-    Attributes
-    ----------
-    squares : tuple of str
-        The names of the slots that hold squares, which are never negative.
-
     Raises
     ------
     ValueError, TypeError
         If a number is out of range or of the wrong type, or both limits are given.
     """
-
-    squares: ClassVar[tuple[str, ...]] = ()
 
     learning_rate: float | Schedule = 1e-3
     clipvalue: float | None = field(default=None, kw_only=True)
@@ -75,16 +93,6 @@ class Optimizer(Settings, ABC):
         """The name of the compiled update rule."""
         return self.name
 
-    @property
-    @abstractmethod
-    def slots(self) -> tuple[str, ...]:
-        """The names of the values that the optimizer keeps for each parameter."""
-
-    @property
-    def first_slot_value(self) -> float:
-        """The value of the first slot before the first step; all other slots begin with 0."""
-        return 0.0
-
     @abstractmethod
     def constants(self, steps: Steps) -> Floats:
         """Return what the compiled update rule multiplies with in each step.
@@ -107,7 +115,7 @@ class Optimizer(Settings, ABC):
         """Return the factor of the weights at the start of each step, (steps,): 1, or less with weight decay."""
         return np.ones(len(steps))
 
-    def for_biases(self) -> Optimizer:
+    def for_biases(self) -> StepOptimizer:
         """Return the optimizer that updates the biases: this one without weight decay."""
         return self
 

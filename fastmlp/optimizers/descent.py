@@ -6,12 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 
 from fastmlp._runtime.settings import require
-from fastmlp.optimizers.base import Floats, Optimizer, Steps, constants_table
+from fastmlp.optimizers.base import Floats, StepOptimizer, Steps, constants_table
 from fastmlp.schedules import Schedule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SGD(Optimizer):
+class SGD(StepOptimizer):
     """Stochastic gradient descent, with momentum (Polyak, 1964) or Nesterov momentum (Sutskever et al., 2013).
 
     A step changes a parameter w with the gradient g and the velocity v, which begins with 0:
@@ -77,7 +77,7 @@ class SGD(Optimizer):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Lion(Optimizer):
+class Lion(StepOptimizer):
     """Lion, evolved sign momentum (Chen et al., 2023): each step moves every weight by the learning rate, up or down.
 
     A step changes a parameter w with the gradient g and the mean m, which begins with 0:
@@ -132,6 +132,6 @@ class Lion(Optimizer):
         """Return the factor of the weights at the start of each step, `1 - learning_rate * weight_decay`."""
         return 1.0 - self.rates(steps) * self.weight_decay
 
-    def for_biases(self) -> Optimizer:
+    def for_biases(self) -> StepOptimizer:
         """Return the optimizer that updates the biases: this one without weight decay."""
         return dataclasses.replace(self, weight_decay=0.0)

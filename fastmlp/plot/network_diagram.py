@@ -139,11 +139,17 @@ def _unit_heights(units: int) -> list[float]:
 
 
 def _draw_weights(canvas: Canvas, axes: Axes, left: _Column, right: _Column, W: NDArray[Any]) -> None:
-    """Draw a line for each pair of units, lines of small weights first; W has shape (left units, right units)."""
+    """Draw a line for each weight, lines of small weights first.
+
+    W has shape (left units, right units), with a line for each pair of units, or (units,), with a line for each unit.
+    """
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgba
 
-    lines = [((left.x, a), (right.x, b)) for a in left.heights for b in right.heights]
+    pairs = (
+        itertools.product(left.heights, right.heights) if W.ndim == 2 else zip(left.heights, right.heights, strict=True)
+    )
+    lines = [((left.x, a), (right.x, b)) for a, b in pairs]
     if not (left.complete and right.complete):
         muted = to_rgba(canvas.palette.muted, 0.35)
         axes.add_collection(LineCollection(lines, colors=[muted], linewidths=0.5, zorder=1))
@@ -182,8 +188,9 @@ def _description(layer: Layer | None) -> list[str]:
     """Return the lines below a column, under the number of units; None is the input."""
     if layer is None:
         return ["inputs"]
+    kind = [layer.kind.replace("_", " ")] if layer.is_columns else []
     dropout = [f"dropout {layer.dropout:g}"] if layer.dropout else []
-    return [printable_name(layer.activation.label, 18), *dropout, *([] if layer.use_bias else ["no bias"])]
+    return [*kind, printable_name(layer.activation.label, 18), *dropout, *([] if layer.use_bias else ["no bias"])]
 
 
 def _describe_column(

@@ -6,7 +6,7 @@
 
 J is the weighted mean of the losses of the samples plus the penalties. D is the dropout mask, g the activation, and o
 multiplies elements. Rows are samples: A[l], Z[l] and delta[l] have shape (n, units), W[l] (inputs, units), b[l]
-(units,).
+(units,). `fastmlp.reference.layers` has the formulas of layers whose W[l] is a number for each unit, (units,).
 
 Python counts layers from 0: `W[0]` and `Z[0]` belong to the first hidden layer, and `A[l]` is the input of layer l.
 """
@@ -24,7 +24,7 @@ from fastmlp._runtime.checks import whole_number
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture, build, resolve_seed
 from fastmlp.initializers import Initializer
-from fastmlp.layers import Dense
+from fastmlp.layers import LayerDescription
 from fastmlp.losses import Loss
 from fastmlp.metrics.checks import check_weights
 from fastmlp.metrics.evaluation import SelectedMetrics, measure, predicted_classes, select_metrics
@@ -32,6 +32,7 @@ from fastmlp.metrics.registry import MetricFunction
 from fastmlp.optimizers import Optimizer
 from fastmlp.reference import activations, data, losses, random
 from fastmlp.reference.activations import Array
+from fastmlp.reference.layers import LAYERS, Formula
 from fastmlp.reference.optimizers import clip_gradients, empty_slots, update
 from fastmlp.schedules import Schedule
 
@@ -85,8 +86,8 @@ class Network:
 
     Parameters
     ----------
-    layers : sequence of int or Dense
-        The number of inputs, then each layer: its number of units, or a `Dense`.
+    layers : sequence of int or LayerDescription
+        The number of inputs, then each layer: its number of units, or an object such as `Dense`.
     activation : str or Activation
         The activation of hidden layers that name none.
     output : str or Activation, optional
@@ -138,7 +139,7 @@ class Network:
 
     def __init__(
         self,
-        layers: Sequence[int | Dense],
+        layers: Sequence[int | LayerDescription],
         *,
         activation: str | Activation = "relu",
         output: str | Activation | None = None,
@@ -183,7 +184,7 @@ class Network:
         self.W, self.b = [], []
         for l, layer in enumerate(architecture.layers):
             b = self._initial_values(l, layer.bias_init, random.BIASES, (layer.units,)) if layer.use_bias else None
-            self.W.append(self._initial_values(l, layer.weight_init, random.WEIGHTS, (layer.inputs, layer.units)))
+            self.W.append(self._initial_values(l, layer.weight_init, random.WEIGHTS, layer.shape))
             self.b.append(b)
         self._slots = [empty_slots(architecture.optimizer, w) for w in self._parameters()]
         self._steps = [0] * len(self._slots)
@@ -207,7 +208,7 @@ class Network:
         Parameters
         ----------
         weights : sequence of (W, b)
-            For each layer W (inputs, units), and b (units,) or None.
+            For each layer W (inputs, units), or (units,) of a layer of columns, and b (units,) or None.
 
         Raises
         ------
@@ -240,7 +241,7 @@ class Network:
         trace = Trace(A=[X])
         for l, layer in enumerate(self.architecture.layers):
             b = self.b[l]
-            Z = trace.A[l] @ self.W[l] + (0 if b is None else b)
+            Z = self._formula(l).forward(layer, trace.A[l], self.W[l], 0 if b is None else b)
             G = activations.formula_of(layer.activation).forward(Z, *layer.activation.parameters)
             D: Array | float = 1.0
             if step is not None and layer.dropout:
@@ -278,9 +279,17 @@ class Network:
         """Return delta of every layer, given delta of the last layer: the chain rule, layer by layer."""
         deltas = [delta]
         for l in reversed(range(len(self.W) - 1)):
-            dA = deltas[0] @ self.W[l + 1].T * trace.D[l]
+            dA = self._below(l + 1, deltas[0], trace) * trace.D[l]
             deltas.insert(0, self._through_activation(l, dA, trace))
         return deltas
+
+    def _below(self, l: int, delta: Array, trace: Trace) -> Array:
+        """Return dJ/dA below layer l, given its delta."""
+        return self._formula(l).backward(self.architecture.layers[l], trace.A[l], self.W[l], delta)
+
+    def _formula(self, l: int) -> Formula:
+        """Return the formulas of layer l."""
+        return LAYERS[self.architecture.layers[l].kind]
 
     def _gradients(self, trace: Trace, y: Array, weights: NDArray[np.float64]) -> Parameters:
         """Return (dW, db) of every layer, the derivatives of J: the weighted mean of the losses plus the penalties."""
@@ -291,16 +300,17 @@ class Network:
         """Return (dW, db) of every layer, penalties included, and delta of the first, given delta of the last layer."""
         deltas = self._backward(delta, trace)
         gradients: Parameters = []
-        for layer, W, b, A, delta in zip(self.architecture.layers, self.W, self.b, trace.A[:-1], deltas, strict=True):
-            dW = A.T @ delta + losses.penalty_gradient(W, layer.l1, layer.l2)
-            db = None if b is None else delta.sum(axis=0)
+        for l, layer in enumerate(self.architecture.layers):
+            dW = self._formula(l).weight_gradient(layer, trace.A[l], deltas[l])
+            dW = dW + losses.penalty_gradient(self.W[l], layer.l1, layer.l2)
+            db = None if self.b[l] is None else deltas[l].sum(axis=0)
             gradients.append((dW, db) if layer.trainable else (0 * dW, None if db is None else 0 * db))
         return gradients, deltas[0]
 
     def backward(self, trace: Trace, dA: Array) -> tuple[Parameters, Array]:
         """Return (dW, db) of every layer, penalties included, and dJ/dX, for any J, given dJ/dA (n, outputs)."""
         gradients, delta = self._gradients_below(self._through_activation(-1, dA, trace), trace)
-        return gradients, delta @ self.W[0].T
+        return gradients, self._below(0, delta, trace)
 
     def _through_activation(self, l: int, dA: Array, trace: Trace) -> Array:
         """Return `delta = dA o g'(Z)` of layer l."""
@@ -414,7 +424,7 @@ class Network:
             dA = np.zeros_like(A)
             dA[:, k] = 1
             deltas = self._backward(self._through_activation(-1, dA, trace), trace)
-            jacobian[:, k] = deltas[0] @ self.W[0].T
+            jacobian[:, k] = self._below(0, deltas[0], trace)
         return jacobian
 
     # Training --------------------------------------------------------------------------------------------------------
@@ -425,7 +435,7 @@ class Network:
 
         Assign a number or a `Schedule` to change it; what the optimizer remembers does not change.
         """
-        return self.architecture.optimizer.rate(self.step + 1)
+        return self.architecture.step_optimizer.rate(self.step + 1)
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
@@ -569,7 +579,7 @@ class Network:
 
     def apply_gradients(self, gradients: Parameters) -> None:
         """Do one step of the optimizer with (dW, db) of every layer, without adding penalties."""
-        optimizer, rate = self.architecture.optimizer, self.learning_rate
+        optimizer, rate = self.architecture.step_optimizer, self.learning_rate
         self.step += 1
         layers = [layer for layer in self.architecture.layers for _ in range(1 + layer.use_bias)]  # of each parameter
         trained = [index for index, layer in enumerate(layers) if layer.trainable]

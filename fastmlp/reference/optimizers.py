@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
+from fastmlp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop, StepOptimizer
 from fastmlp.reference.activations import Array
 
 Slots: TypeAlias = dict[str, Array]
@@ -143,7 +143,7 @@ OPTIMIZERS: dict[str, Update] = {
 }
 
 
-def update(optimizer: Optimizer, w: Array, g: Array, slots: Slots, t: int, rate: float | None = None) -> None:
+def update(optimizer: StepOptimizer, w: Array, g: Array, slots: Slots, t: int, rate: float | None = None) -> None:
     """Do step t of an optimizer on the weights (inputs, units) or the biases (units,) of a layer, in place.
 
     The learning rate of a layer that has rested, or has a factor of its own, is not that of its step t.
@@ -160,7 +160,7 @@ def empty_slots(optimizer: Optimizer, w: Array) -> Slots:
     return slots
 
 
-def clip_gradients(optimizer: Optimizer, gradients: Sequence[Array]) -> list[Array]:
+def clip_gradients(optimizer: StepOptimizer, gradients: Sequence[Array]) -> list[Array]:
     """Clip the gradients of all parameters as the optimizer demands; without limits return them unchanged.
 
     With `clipvalue` each element is clipped to [-clipvalue, clipvalue]. With `global_clipnorm` all gradients are

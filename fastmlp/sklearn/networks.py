@@ -18,7 +18,7 @@ from fastmlp.activations import Activation
 from fastmlp.layers import Dense
 from fastmlp.losses import BinaryCrossentropy, CategoricalCrossentropy, Loss
 from fastmlp.network import Network
-from fastmlp.optimizers import SGD, Adam, Optimizer
+from fastmlp.optimizers import SGD, Adam, StepOptimizer
 
 SMALLEST_EPSILON = 1e-30  # of an optimizer; float32 cannot hold much smaller numbers
 
@@ -247,12 +247,15 @@ def check_class_weight(given: Any) -> None:
             number(weight, f"class_weight[{label!r}]", below=MAX_WEIGHT)
 
 
-def optimizer_for(estimator: Any) -> Optimizer:
+def optimizer_for(estimator: Any) -> StepOptimizer:
     """Return the estimator's `optimizer`, or the optimizer that does what its solver 'sgd' or 'adam' does."""
     limits = {name: getattr(estimator, name) for name in ("clipvalue", "global_clipnorm")}
     limits = {name: float(limit) for name, limit in limits.items() if limit is not None}
     if estimator.optimizer is not None:
-        return dataclasses.replace(optimizers.resolve(estimator.optimizer), **limits)
+        optimizer = optimizers.resolve(estimator.optimizer)
+        if not isinstance(optimizer, StepOptimizer):
+            raise ValueError(f"optimizer must make a step for each batch, got {optimizer}; write solver='lbfgs'")
+        return dataclasses.replace(optimizer, **limits)
     rate = float(estimator.learning_rate_init)
     if estimator.solver == "sgd":
         momentum = float(estimator.momentum)

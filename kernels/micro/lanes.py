@@ -132,6 +132,13 @@ def jacobian_of_softmax(emit: Emitter, d: Any, p: Any, total: Any, units: Any) -
     _map_units(emit, d, units, lambda place, x: emit.load(p, place) * (x - subtracted))
 
 
+@instruction
+def jacobian_of_normalization(emit: Emitter, d: Any, n: Any, mean: Any, slope: Any, factor: Any, units: Any) -> None:
+    """Compute `d[unit, :] = (d[unit, :] - mean - n[unit, :] * slope) * factor`."""
+    m, s, f = emit.load(mean), emit.load(slope), emit.load(factor)
+    _map_units(emit, d, units, lambda place, x: (x - m - emit.load(n, place) * s) * f)
+
+
 @inline
 def finish_losses(
     delta: Reals,

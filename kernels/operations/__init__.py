@@ -3,6 +3,7 @@
 In reading order:
 
 - `activations`: each activation and its derivative;
+- `columns`: the layers whose columns have numbers of their own, in place of a matrix;
 - `losses`: each loss and its gradient, for a target of each output;
 - `distribution_losses`: losses with several outputs for a target;
 - `optimizers`: the update rule of each optimizer;

@@ -12,7 +12,7 @@ from fastmlp.kernels.vocabulary.pointers import offset
 
 @inline
 def row_of_w(layer: Layer, k: int) -> int:
-    """Return where the weights of input k begin in the parameter vector."""
+    """Return where row k of W begins in the parameter vector."""
     return layer.w + k // PANEL * BLOCK + k % PANEL * PANEL
 
 
@@ -22,9 +22,9 @@ def flatten(layers: Records[Layer], count: int, flat: Reals, vector: Reals) -> N
     place = 0
     for index in range(count):
         layer = layers[index]
-        for k in range(layer.inputs):
+        for k in range(layer.w_rows):
             row = offset(vector, row_of_w(layer, k))
-            panels_to_row(offset(flat, place), row, layer.units, layer.input_panels * BLOCK)
+            panels_to_row(offset(flat, place), row, layer.units, layer.w_panels * BLOCK)
             place += layer.units
         if layer.uses_bias != 0:
             panels_to_row(offset(flat, place), offset(vector, layer.b), layer.units, PANEL)
@@ -37,9 +37,9 @@ def unflatten(layers: Records[Layer], count: int, vector: Reals, flat: Reals) ->
     place = 0
     for index in range(count):
         layer = layers[index]
-        for k in range(layer.inputs):
+        for k in range(layer.w_rows):
             row = offset(vector, row_of_w(layer, k))
-            row_to_panels(row, offset(flat, place), layer.units, layer.input_panels * BLOCK)
+            row_to_panels(row, offset(flat, place), layer.units, layer.w_panels * BLOCK)
             place += layer.units
         if layer.uses_bias != 0:
             row_to_panels(offset(vector, layer.b), offset(flat, place), layer.units, PANEL)
@@ -51,14 +51,14 @@ def transposes(layers: Records[Layer], count: int, vector: Reals) -> None:
     """Write every W^T from its W."""
     for index in range(count):
         layer = layers[index]
-        for block in range(layer.unit_panels * layer.input_panels):
+        for block in range(layer.unit_panels * layer.w_panels):
             transpose_block(layer, vector, block)
 
 
 @inline
 def transpose_block(layer: Layer, vector: Reals, block: int) -> None:
     """Write the transpose of a block of the layer's W in a parameter vector."""
-    panel = block // layer.input_panels
-    inputs = block - panel * layer.input_panels
-    out = offset(layer.wt, (inputs * layer.unit_panels + panel) * BLOCK)
+    panel = block // layer.w_panels
+    rows = block - panel * layer.w_panels
+    out = offset(layer.wt, (rows * layer.unit_panels + panel) * BLOCK)
     transpose(out, offset(vector, layer.w + block * BLOCK))

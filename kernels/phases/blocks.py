@@ -12,6 +12,7 @@ import numpy as np
 from fastmlp.kernels.host.annotations import Floats, Reals
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, CONSTANT_COUNT, DECAY, PANEL, STEP_CONSTANTS, WORK
+from fastmlp.kernels.micro.columns import column_products
 from fastmlp.kernels.micro.panels import add_abs, add_squares, sum_of_rows
 from fastmlp.kernels.micro.product import block_product, narrow_block_product
 from fastmlp.kernels.operations.flat import transpose_block
@@ -39,11 +40,13 @@ def blocks_region(plan: Plan, step: Floats, thread: int) -> None:
 
 @inline
 def load_constants(scratch: Reals, layer: Layer, step: Floats) -> None:
-    """Copy a layer's constants of this step into the scratch, for weights and for biases, which do not decay."""
+    """Copy a layer's constants of this step into the scratch, for W and for b. Only a matrix W decays."""
     constants = offset(step, layer.constants)
     for i in range(CONSTANT_COUNT):
         scratch[STEP_CONSTANTS + i] = scratch[BIAS_CONSTANTS + i] = constants[i]
     scratch[BIAS_CONSTANTS + DECAY] = 1.0
+    if exists(layer.columns):
+        scratch[STEP_CONSTANTS + DECAY] = 1.0
 
 
 @inline
@@ -53,7 +56,7 @@ def share_of_blocks(plan: Plan, index: int, thread: int) -> tuple[int, int, int]
     Every layer is divided as `units` divides it, so that a thread updates the weights that it reads.
     """
     layer = plan.layers[index]
-    count = layer.unit_panels * layer.input_panels
+    count = layer.unit_panels * layer.w_panels
     return count * thread // plan.threads, count * (thread + 1) // plan.threads, count
 
 
@@ -69,23 +72,23 @@ def update_blocks(plan: Plan, index: int, first: int, last: int, before: int, sc
     gradient, waiting_gradient = offset(scratch, WORK), offset(scratch, WORK + BLOCK)
     waiting, waiting_rows = layer.w + first * BLOCK, 0
     for block in range(first, last):
-        panel, inputs = panels_of_block(layer, block)
-        a, delta = operands(plan, index, inputs, panel, 0)
+        panel, w_panel = panels_of_block(layer, block)
+        a, delta = operands(plan, index, w_panel, panel, 0)
         w, slots = offset(plan.weights, waiting), offset(plan.slots, waiting)
         update = (w, slots, stride, waiting_gradient, constants, waiting_rows)
-        used = extent_of_block(layer, inputs, panel)
+        used = extent_of_block(layer, w_panel, panel)
         if exists(plan.product_update) and waiting_rows > 0 and min(used) > PANEL // 2:
             call(plan.product_update, (gradient, a, delta, plan.rows, *update))
         else:  # a product of 8 inputs or units takes half as long alone, less than what weaving would save
-            add_products(plan, gradient, scratch, a, delta, plan.rows, *used)
+            add_gradient(plan, index, block, gradient, scratch, 0, plan.rows)
             call(plan.update, update)
         if waiting_rows > 0:
             write_transposed(plan, index, block - 1)
-        waiting, waiting_rows = layer.w + block * BLOCK, min(PANEL, layer.inputs - inputs * PANEL)
+        waiting, waiting_rows = layer.w + block * BLOCK, min(PANEL, used[0])
         if plan.penalised != 0:
             penalise(plan, index, block, before, gradient)
         clip(plan, gradient, BLOCK)
-        if inputs == 0 and layer.uses_bias != 0:
+        if w_panel == 0 and layer.uses_bias != 0:
             update_bias(plan, index, panel, delta, scratch)
         gradient, waiting_gradient = waiting_gradient, gradient
     w, slots = offset(plan.weights, waiting), offset(plan.slots, waiting)
@@ -122,24 +125,45 @@ def update_parameters(plan: Plan, place: int, count: int, rows: int, gradient: R
 
 
 @inline
+def add_gradient(plan: Plan, index: int, block: int, out: Reals, start: Reals, first: int, rows: int) -> None:
+    """Compute a block of `start + dW`, where dW is the sum over some rows, which begin at `first` in the buffers.
+
+    Only the rows of W are computed: in a layer of columns one, and the rest of the block stays as it is.
+    """
+    layer = plan.layers[index]
+    panel, w_panel = panels_of_block(layer, block)
+    a, delta = operands(plan, index, w_panel, panel, first)
+    if exists(layer.columns):
+        column_products(out, start, a, delta, rows)
+    else:
+        add_products(plan, out, start, a, delta, rows, *extent_of_block(layer, w_panel, panel))
+
+
+@inline
 def panels_of_block(layer: Layer, block: int) -> tuple[int, int]:
-    """Return the panel of units and the panel of inputs of a block of the layer's W."""
-    panel = block // layer.input_panels
-    return panel, block - panel * layer.input_panels
+    """Return the panel of units and the panel of rows of a block of the layer's W."""
+    panel = block // layer.w_panels
+    return panel, block - panel * layer.w_panels
 
 
 @inline
-def extent_of_block(layer: Layer, inputs: int, panel: int) -> tuple[int, int]:
-    """Return the number of inputs and units from a block of W on; below 16, the rest of the block is padding."""
-    return layer.inputs - inputs * PANEL, layer.units - panel * PANEL
+def extent_of_block(layer: Layer, w_panel: int, panel: int) -> tuple[int, int]:
+    """Return the number of rows and units of W from a block on; below 16, the rest of the block is padding."""
+    return layer.w_rows - w_panel * PANEL, layer.units - panel * PANEL
 
 
 @inline
-def operands(plan: Plan, index: int, inputs: int, panel: int, row: int) -> tuple[Reals, Reals]:
-    """Return the panels of A below and of delta whose product is a block of dW, from a row on."""
+def rows_of_block(layer: Layer, block: int) -> int:
+    """Return how many rows of a block are rows of W; the others are padding."""
+    return min(PANEL, layer.w_rows - block % layer.w_panels * PANEL)
+
+
+@inline
+def operands(plan: Plan, index: int, w_panel: int, panel: int, row: int) -> tuple[Reals, Reals]:
+    """Return the panels of what W is multiplied by and of delta that give a block of dW, from a row on."""
     layer = plan.layers[index]
     stride = plan.capacity * PANEL
-    a = offset(layer.below, inputs * stride + row * PANEL)
+    a = offset(layer.factor, (panel if exists(layer.columns) else w_panel) * stride + row * PANEL)
     return a, offset(layer.delta, panel * stride + row * PANEL)
 
 

@@ -43,7 +43,7 @@ def restore_region(plan: Plan, step: Floats, thread: int) -> None:
         plan.slots[i] = slots[i]
     for index in range(plan.layer_count):
         layer = plan.layers[index]
-        for block in range(layer.unit_panels * layer.input_panels):
+        for block in range(layer.unit_panels * layer.w_panels):
             write_transposed(plan, index, block)
 
 

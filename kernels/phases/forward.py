@@ -109,22 +109,25 @@ def row_products(
 
 @inline
 def forward_layer(plan: Plan, index: int, first: int, rows: int, work: Reals) -> None:
-    """Compute Z = A_below @ W + b and g(Z) of one layer."""
+    """Compute Z = A_below @ W + b, or Z of a layer of columns, and g(Z) of one layer."""
     layer = plan.layers[index]
-    forward_panels(plan, index, 0, layer.unit_panels, first, rows)
+    forward_panels(plan, index, 0, layer.unit_panels, first, rows, work)
     if exists(layer.forward) and layer.mixes_units != 0:
         call(layer.forward, (offset(layer.g, first * PANEL), rows, layer.units, plan.capacity * PANEL, work))
 
 
 @inline
-def forward_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: int, rows: int) -> None:
+def forward_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: int, rows: int, work: Reals) -> None:
     """Compute some panels of a layer: Z, and g(Z) while the panel is in L1, unless g mixes the units of a row."""
     layer = plan.layers[index]
     stride = plan.capacity * PANEL
     below = offset(layer.below, first * PANEL)
     threshold = real_like(layer.threshold, plan.weights)
     w_stride = layer.input_panels * BLOCK
-    by_row = rows == 1 and exists(plan.row_product)
+    by_columns = exists(layer.columns)
+    by_row = rows == 1 and exists(plan.row_product) and not by_columns
+    if by_columns:
+        columns_of_panels(plan, index, from_panel, to_panel, first, rows, work)
     if by_row:
         out = offset(layer.g, from_panel * stride + first * PANEL)
         w = offset(plan.weights, layer.w + from_panel * w_stride)
@@ -134,13 +137,28 @@ def forward_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first
     for panel in range(from_panel, to_panel):
         place = panel * stride + first * PANEL
         out, columns = offset(layer.g, place), layer.units - panel * PANEL
-        if not by_row:
+        if not by_row and not by_columns:
             w, bias = offset(plan.weights, layer.w + panel * w_stride), offset(plan.weights, layer.b + panel * PANEL)
             product_of_columns(
                 plan, columns, out, below, w, layer.inputs, bias, null_like(out), stride, threshold, rows
             )
         if exists(layer.forward) and layer.mixes_units == 0:
             call(layer.forward, (out, offset(layer.saved_derivatives, place), rows * PANEL, layer.parameters))
+
+
+@inline
+def columns_of_panels(
+    plan: Plan, index: int, from_panel: int, to_panel: int, first: int, rows: int, work: Reals
+) -> None:
+    """Compute some panels of Z of a layer of columns; all of them where the layer normalizes rows."""
+    layer = plan.layers[index]
+    stride = plan.capacity * PANEL
+    place = from_panel * stride + first * PANEL
+    out, below, factor = offset(layer.g, place), offset(layer.below, place), offset(layer.factor, place)
+    w, b = offset(plan.weights, layer.w + from_panel * BLOCK), offset(plan.weights, layer.b + from_panel * PANEL)
+    units = min(layer.units, to_panel * PANEL) - from_panel * PANEL
+    sizes = (rows, units, stride, layer.threshold, layer.epsilon)
+    call(layer.columns, (out, below, factor, w, b, *sizes, work))
 
 
 @inline

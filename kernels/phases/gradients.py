@@ -7,12 +7,12 @@ from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, PANEL, STEP_CONSTANTS, WORK
 from fastmlp.kernels.micro.panels import add_squares, sum_of_rows
 from fastmlp.kernels.phases.blocks import (
-    add_products,
-    extent_of_block,
+    add_gradient,
     load_constants,
     operands,
     panels_of_block,
     penalise,
+    rows_of_block,
     share_of_blocks,
     update_parameters,
     write_transposed,
@@ -67,15 +67,14 @@ def update_region(plan: Plan, step: Floats, thread: int) -> None:
 def write_gradient(plan: Plan, index: int, block: int, before: int, scratch: Reals) -> None:
     """Write or add a block's gradient to the gradient buffer, and beside the first of a panel the biases' gradient."""
     layer = plan.layers[index]
-    panel, inputs = panels_of_block(layer, block)
-    a, delta = operands(plan, index, inputs, panel, 0)
+    panel, w_panel = panels_of_block(layer, block)
     sums = offset(plan.gradient, layer.w + block * BLOCK)
     start = sums if plan.accumulates != 0 else scratch
-    used = extent_of_block(layer, inputs, panel)
-    add_products(plan, sums, start, a, delta, plan.rows, *used)
+    add_gradient(plan, index, block, sums, start, 0, plan.rows)
     if plan.penalised != 0:
         penalise(plan, index, block, before, sums)
-    if inputs == 0:
+    if w_panel == 0:
+        _, delta = operands(plan, index, w_panel, panel, 0)
         db, bias_sums = offset(scratch, WORK), offset(plan.gradient, layer.b + panel * PANEL)
         sum_of_rows(db, delta, plan.rows)
         for i in range(PANEL):
@@ -88,12 +87,11 @@ def write_gradient(plan: Plan, index: int, block: int, before: int, scratch: Rea
 def store_squares(plan: Plan, index: int, block: int, before: int) -> None:
     """Store the sum of the squares of a block's gradient, which for the first block of a panel includes the biases'."""
     layer = plan.layers[index]
-    panel, inputs = panels_of_block(layer, block)
+    panel, w_panel = panels_of_block(layer, block)
     total = offset(plan.block_squares, before + block)
     total[0] = 0.0
-    rows = min(PANEL, layer.inputs - inputs * PANEL)  # the other rows are padding
-    add_squares(offset(plan.gradient, layer.w + block * BLOCK), rows, 1.0, total)
-    if inputs == 0 and layer.uses_bias != 0:
+    add_squares(offset(plan.gradient, layer.w + block * BLOCK), rows_of_block(layer, block), 1.0, total)
+    if w_panel == 0 and layer.uses_bias != 0:
         add_squares(offset(plan.gradient, layer.b + panel * PANEL), 1, 1.0, total)
 
 
@@ -101,11 +99,11 @@ def store_squares(plan: Plan, index: int, block: int, before: int) -> None:
 def update_scaled(plan: Plan, index: int, block: int, scratch: Reals) -> None:
     """Update one block, and the biases beside the first of a panel, by their gradient times this step's factor."""
     layer = plan.layers[index]
-    panel, inputs = panels_of_block(layer, block)
-    rows = min(PANEL, layer.inputs - inputs * PANEL)
+    panel, w_panel = panels_of_block(layer, block)
+    rows = rows_of_block(layer, block)
     update_by_buffer(plan, layer.w + block * BLOCK, BLOCK, rows, offset(scratch, STEP_CONSTANTS))
     write_transposed(plan, index, block)
-    if inputs == 0 and layer.uses_bias != 0:
+    if w_panel == 0 and layer.uses_bias != 0:
         update_by_buffer(plan, layer.b + panel * PANEL, PANEL, 1, offset(scratch, BIAS_CONSTANTS))
 
 

@@ -10,12 +10,12 @@ from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import BIAS_CONSTANTS, BLOCK, PANEL, STEP_CONSTANTS, WORK
 from fastmlp.kernels.micro.panels import sum_of_rows
 from fastmlp.kernels.phases.blocks import (
-    add_products,
-    extent_of_block,
+    add_gradient,
     load_constants,
     operands,
     panels_of_block,
     penalise,
+    rows_of_block,
     share_of_blocks,
     update_parameters,
     write_transposed,
@@ -34,13 +34,12 @@ def group_products(plan: Plan, group: int, first: int, rows: int, scratch: Reals
     db = offset(scratch, WORK)
     for index in range(plan.layer_count):
         layer = plan.layers[index]
-        for block in range(layer.unit_panels * layer.input_panels if layer.trains != 0 else 0):
-            panel, inputs = panels_of_block(layer, block)
-            a, delta = operands(plan, index, inputs, panel, first)
+        for block in range(layer.unit_panels * layer.w_panels if layer.trains != 0 else 0):
+            panel, w_panel = panels_of_block(layer, block)
             sums = offset(gradients, layer.w + block * BLOCK)
-            used = extent_of_block(layer, inputs, panel)
-            add_products(plan, sums, sums, a, delta, rows, *used)
-            if inputs == 0:
+            add_gradient(plan, index, block, sums, sums, first, rows)
+            if w_panel == 0:
+                _, delta = operands(plan, index, w_panel, panel, first)
                 bias_sums = offset(gradients, layer.b + panel * PANEL)
                 sum_of_rows(db, delta, rows)
                 for i in range(PANEL):
@@ -78,17 +77,17 @@ def add_groups_of_share(plan: Plan, step: Floats, thread: int, stores_gradient: 
 def add_groups(plan: Plan, index: int, block: int, before: int, scratch: Reals, stores_gradient: bool) -> None:
     """Sum a block's gradients over the groups, and store the sum in the gradient buffer or update the block by it."""
     layer = plan.layers[index]
-    panel, inputs = panels_of_block(layer, block)
+    panel, w_panel = panels_of_block(layer, block)
     place = layer.w + block * BLOCK
     gradient = offset(plan.gradient, place) if stores_gradient else offset(scratch, WORK)
     sum_of_groups(plan, place, BLOCK, gradient)
     if plan.penalised != 0:
         penalise(plan, index, block, before, gradient)
     if not stores_gradient:
-        rows = min(PANEL, layer.inputs - inputs * PANEL)
+        rows = rows_of_block(layer, block)
         update_parameters(plan, place, BLOCK, rows, gradient, offset(scratch, STEP_CONSTANTS))
         write_transposed(plan, index, block)
-    if inputs == 0 and layer.uses_bias != 0:
+    if w_panel == 0 and layer.uses_bias != 0:
         place = layer.b + panel * PANEL
         db = offset(plan.gradient, place) if stores_gradient else offset(scratch, WORK)
         sum_of_groups(plan, place, PANEL, db)

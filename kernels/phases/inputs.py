@@ -10,10 +10,10 @@ from fastmlp.kernels.layout import BLOCK, PANEL
 from fastmlp.kernels.micro.panels import panels_to_row
 from fastmlp.kernels.operations.flat import transpose_block
 from fastmlp.kernels.phases.blocks import share_of_blocks
-from fastmlp.kernels.phases.forward import product_of_columns, scratch_of, share
+from fastmlp.kernels.phases.forward import product_of_columns, scratch_of, share, work_of
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
-from fastmlp.kernels.vocabulary.pointers import null_like, offset, real_like
+from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset, real_like
 
 
 @kernel()
@@ -28,23 +28,25 @@ def transposes_region(plan: Plan, step: Floats, thread: int) -> None:
 def input_deltas_region(plan: Plan, step: Floats, thread: int) -> None:
     """Write `delta W^T` of the first layer to one thread's share of the rows of `output`.
 
-    The targets are read by then, and their first panel is the workspace.
+    The targets are read by then, and their first panel is the workspace. A layer of columns writes over its delta.
     """
     control = flush_denormals()
     layer = plan.layers[0]
     stride = plan.capacity * PANEL
     first, last = share(plan.rows, thread, plan.threads)
-    zeros, out, delta = (
-        scratch_of(plan, thread),
-        offset(plan.targets, first * PANEL),
-        offset(layer.delta, first * PANEL),
-    )
-    nothing, threshold = null_like(zeros), real_like(-math.inf, plan.weights)
+    zeros, delta = scratch_of(plan, thread), offset(layer.delta, first * PANEL)
+    rows, nothing, threshold = last - first, null_like(zeros), real_like(-math.inf, plan.weights)
+    by_columns = exists(layer.columns)
+    if by_columns:
+        factor, w, work = offset(layer.factor, first * PANEL), offset(plan.weights, layer.w), work_of(plan, thread)
+        call(layer.columns_back, (delta, delta, factor, w, delta, rows, layer.units, stride, -math.inf, work))
     for panel in range(layer.input_panels):
+        out = offset(delta, panel * stride) if by_columns else offset(plan.targets, first * PANEL)
         w = offset(layer.wt, panel * layer.unit_panels * BLOCK)
         columns = layer.inputs - panel * PANEL
-        product_of_columns(plan, columns, out, delta, w, layer.units, zeros, nothing, stride, threshold, last - first)
-        for r in range(last - first):
+        if not by_columns:
+            product_of_columns(plan, columns, out, delta, w, layer.units, zeros, nothing, stride, threshold, rows)
+        for r in range(rows):
             row = offset(plan.output, (first + r) * plan.output_stride + panel * PANEL)
             panels_to_row(row, offset(out, r * PANEL), min(columns, PANEL), stride)
     restore_denormals(control)

@@ -162,7 +162,10 @@ def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: 
     above = offset(layer.delta, first * PANEL)
     threshold = real_like(under.threshold, plan.weights)
     w_stride = layer.unit_panels * BLOCK
-    by_row = rows == 1 and exists(plan.row_product)
+    by_columns = exists(layer.columns)
+    by_row = rows == 1 and exists(plan.row_product) and not by_columns
+    if by_columns:
+        columns_back(plan, index, from_panel, to_panel, first, rows, offset(zeros, WORK))
     if by_row:
         place = from_panel * stride + first * PANEL
         w, out, a = offset(layer.wt, from_panel * w_stride), offset(under.delta, place), offset(under.a, place)
@@ -171,7 +174,7 @@ def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: 
     for panel in range(from_panel, to_panel):
         place = panel * stride + first * PANEL
         out, columns = offset(under.delta, place), layer.inputs - panel * PANEL
-        if not by_row:
+        if not by_row and not by_columns:
             w, a = offset(layer.wt, panel * w_stride), offset(under.a, place)
             product_of_columns(plan, columns, out, above, w, layer.units, zeros, a, stride, threshold, rows)
         if exists(under.mask):
@@ -180,6 +183,19 @@ def delta_panels(plan: Plan, index: int, from_panel: int, to_panel: int, first: 
                 out[i] *= mask[i]
         if under.mixes_units == 0:
             apply_derivative_to_panel(plan, index - 1, place, rows)
+
+
+@inline
+def columns_back(plan: Plan, index: int, from_panel: int, to_panel: int, first: int, rows: int, work: Reals) -> None:
+    """Compute some panels of delta below a layer of columns; all of them where the layer normalizes rows."""
+    layer = plan.layers[index]
+    under = plan.layers[index - 1]
+    stride = plan.capacity * PANEL
+    place = from_panel * stride + first * PANEL
+    out, delta, factor = offset(under.delta, place), offset(layer.delta, place), offset(layer.factor, place)
+    w, below = offset(plan.weights, layer.w + from_panel * BLOCK), offset(under.a, place)
+    units = min(layer.units, to_panel * PANEL) - from_panel * PANEL
+    call(layer.columns_back, (out, delta, factor, w, below, rows, units, stride, under.threshold, work))
 
 
 @inline

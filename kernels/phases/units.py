@@ -11,7 +11,7 @@ from fastmlp.kernels.host.annotations import Floats
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import PANEL
 from fastmlp.kernels.operations.dropout import drop_out
-from fastmlp.kernels.phases.forward import forward_panels, gather_inputs, scratch_of, share
+from fastmlp.kernels.phases.forward import forward_panels, gather_inputs, scratch_of, share, work_of
 from fastmlp.kernels.phases.rows import delta_panels
 from fastmlp.kernels.tables import Plan
 from fastmlp.kernels.vocabulary.denormals import flush_denormals, restore_denormals
@@ -32,7 +32,7 @@ def forward_region(plan: Plan, step: Floats, thread: int) -> None:
     begin, end, parts = share_of_panels(plan, plan.layers[index].unit_panels, thread)
     for panel in range(begin // parts, (end + parts - 1) // parts):
         first, last = rows_of_panel(plan, panel, begin, end, parts)
-        forward_panels(plan, index, panel, panel + 1, first, last - first)
+        forward_panels(plan, index, panel, panel + 1, first, last - first, work_of(plan, thread))
         drop_out(plan, index, panel, panel + 1, first, first, last - first)
     restore_denormals(control)
 

@@ -46,7 +46,7 @@ for name in NAMES:
         found["serial"][f"{name} {dtype}"] = [network.step - steps, allocations() - before]
 
 if threads.available(2) > 1:
-    for (shape, (_, batch)), limit in zip(SHAPES.items(), ({}, {"global_clipnorm": 0.1}), strict=True):
+    for (shape, (_, batch)), limit in zip(SHAPES.items(), 2 * ({}, {"global_clipnorm": 0.1}), strict=True):
         for dtype in DTYPES:
             network = big_network(shape, dtype, 2, Adam(0.01, **limit))
             with always_parallel() as counted:

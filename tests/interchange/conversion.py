@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from cases import ACTIVATIONS, Array
 
-from fastmlp import Dense, Network, activations, register_activation
+from fastmlp import Dense, LayerNormalization, Network, Normalization, Scale, activations, register_activation
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -32,6 +32,30 @@ def network(activation: Activation, dtype: str = "float32") -> Network:
     net.set_weights(
         [(scale * W, None if b is None else scale * rng.normal(size=b.shape)) for W, b in net.get_weights()]
     )
+    return net
+
+
+def columns(dtype: str = "float32") -> Network:
+    """Return a network with layers of columns of every kind, also as the first and the last; one deviation is 0."""
+    layers = [
+        5,
+        Normalization(),
+        Scale(use_bias=False),
+        Dense(17, "linear"),
+        LayerNormalization(activation="gelu", dropout=0.2),
+        Scale(activation="relu"),
+        LayerNormalization(epsilon=0.1, use_bias=False),
+        Dense(3),
+        Scale(activation="tanh"),
+    ]
+    net = Network(layers, dtype=dtype, seed=1)
+    rng = np.random.default_rng(2)
+    weights = [
+        (rng.uniform(0.5, 2.0, W.shape) if W.ndim == 1 else W, None if b is None else rng.normal(size=b.shape))
+        for W, b in net.get_weights()
+    ]
+    weights[0][0][2] = 0.0
+    net.set_weights(weights)
     return net
 
 

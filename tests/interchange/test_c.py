@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from behaviour import ROOT
 from cases import DTYPES, Array
-from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network, registered_activation, rows
+from conversion import ALL_ACTIVATIONS, TOLERANCE, columns, difference, extremes, network, registered_activation, rows
 
 from fastmlp import Dense, Network, to_c
 from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.interchange import c as exporter
+from fastmlp.layers import LAYERS
 
 COMPILER = next(filter(None, map(shutil.which, ("gcc", "clang", "cc"))), "")
 OPTIONS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1")
@@ -173,6 +174,14 @@ def test_networks_of_any_names_work_in_one_program(language: list[str], tmp_path
     X = np.array([[1, 2]], np.float32)
     expected = np.concatenate([net.predict(X) for net in nets.values()], axis=1)
     assert difference(run(tmp_path / "main", X, len(nets)), expected) <= 1e-6
+
+
+@compiled
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layers_of_columns_are_exported(dtype: str, tmp_path: Path) -> None:
+    net, X = columns(dtype), rows(dtype)
+    assert difference(predictions(tmp_path, net, X), net.predict(X)) <= TOLERANCE[dtype]
+    assert exporter.LAYERS.keys() == LAYERS.keys(), "LAYERS of fastmlp/interchange/c.py"
 
 
 def test_every_built_in_activation_has_a_function() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import DTYPES, Array
-from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network, registered_activation, rows
+from conversion import ALL_ACTIVATIONS, TOLERANCE, columns, difference, extremes, network, registered_activation, rows
 
 from fastmlp import Dense, Network, __version__, to_onnx
 from fastmlp import reference as plain
@@ -18,6 +18,7 @@ from fastmlp._data.names import Names
 from fastmlp._engine.engine import engine_of
 from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.interchange import onnx as exporter
+from fastmlp.layers import LAYERS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -45,6 +46,14 @@ def test_predictions_equal_those_of_the_network(activation: Activation, dtype: s
 def test_predictions_are_equal_for_tiny_and_huge_numbers(activation: Activation, dtype: str) -> None:
     net, X = extremes(activation, dtype)
     assert difference(run(to_onnx(net), X), net.predict(X)) <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layers_of_columns_are_exported(dtype: str) -> None:
+    net, X = columns(dtype), rows(dtype)
+    for opset in (13, 17, 21):
+        assert difference(run(to_onnx(net, opset=opset), X), net.predict(X)) <= TOLERANCE[dtype]
+    assert exporter.LAYERS.keys() == LAYERS.keys(), "LAYERS of fastmlp/interchange/onnx.py"
 
 
 def test_every_built_in_activation_has_an_expression() -> None:

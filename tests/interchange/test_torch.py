@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import DTYPES, tensors
-from conversion import ALL_ACTIVATIONS, TOLERANCE, difference, extremes, network, registered_activation, rows
+from conversion import ALL_ACTIVATIONS, TOLERANCE, columns, difference, extremes, network, registered_activation, rows
 
 from fastmlp import ELU, GELU, Dense, LeakyReLU, Network, from_torch, to_torch
 from fastmlp.activations import ACTIVATIONS, Activation
@@ -98,6 +98,31 @@ def compare_gradients(
     found = [each.grad.numpy().T for each in module.parameters()]
     for ours, theirs in zip(tensors(gradients), found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(1, float(np.abs(theirs).max())))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layers_of_columns_are_converted_to_and_fro(dtype: str) -> None:
+    net, X = columns(dtype), rows(dtype)
+    module = to_torch(net).eval()
+    assert difference(predictions(module, X), net.predict(X)) <= TOLERANCE[dtype]
+    back = from_torch(module)
+    assert back.architecture.layers == net.architecture.layers
+    np.testing.assert_array_equal(back.predict(X), net.predict(X))
+    assert [name for name, _ in module.named_parameters() if name.startswith("0.")] == []  # a Normalization rests
+
+
+def test_layer_norms_of_torch_are_read() -> None:
+    module = nn.Sequential(
+        nn.LayerNorm(5), nn.Linear(5, 8), nn.ReLU(), nn.LayerNorm(8, elementwise_affine=False), nn.Linear(8, 2)
+    )
+    net, X = from_torch(module), rows("float32")
+    assert difference(predictions(module.eval(), X), net.predict(X)) <= TOLERANCE["float32"]
+    first, _, second, _ = net.architecture.layers
+    assert (first.epsilon, first.trainable, second.trainable, second.use_bias) == (1e-5, True, False, False)
+    with pytest.raises(ValueError, match=r"must normalize one dimension, the units, got \(3, 5\)"):
+        from_torch(nn.Sequential(nn.Linear(5, 5), nn.LayerNorm((3, 5))))
+    with pytest.raises(ValueError, match="stands behind a Normalization"):
+        from_torch(nn.Sequential(to_torch(columns())[0], nn.ReLU(), nn.Linear(5, 2)))
 
 
 def test_dropout_is_a_module_that_is_active_in_training_only() -> None:
@@ -234,7 +259,11 @@ class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
         (lambda: linears(nn.Dropout(1.0)), ValueError, "module 1, Dropout, drops all units"),
         (lambda: nn.Sequential(nn.Dropout(), nn.Linear(5, 2)), ValueError, "module 0, Dropout, stands before"),
         (lambda: nn.Sequential(nn.ReLU(), nn.Linear(5, 2)), ValueError, "module 0, ReLU, stands before"),
-        (lambda: nn.Sequential(nn.Linear(5, 2), nn.Dropout()), ValueError, "module 0, Linear, is the last one and has"),
+        (
+            lambda: nn.Sequential(nn.Linear(5, 2), nn.Dropout()),
+            ValueError,
+            "module 0 is the last one with weights and has",
+        ),
         (lambda: nn.Sequential(nn.Linear(5, 4), nn.Linear(3, 2)), ValueError, "1, Linear, takes 3 inputs, .* 4 units"),
         (nn.Sequential, ValueError, "at least one Linear"),
         (tied, ValueError, "module 2, Linear, shares its weights"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import ClassVar
 
-from fastmlp import activations, initializers
-from fastmlp._runtime.checks import check_bool, number, whole_number
-from fastmlp._runtime.names import AttributeHints, check_keywords, module_attributes
+from fastmlp import initializers
+from fastmlp._runtime.checks import whole_number
+from fastmlp._runtime.names import check_keywords
 from fastmlp.activations import Activation
 from fastmlp.initializers import Initializer
+from fastmlp.layers.base import LayerDescription
 
 
 @dataclass(frozen=True)
-class Dense(AttributeHints):
+class Dense(LayerDescription):
     """One fully connected layer, `A = D o g(A_below @ W + b)`.
 
     Use it in the list of layers of `Network` where a number of units is not enough.
@@ -55,16 +56,17 @@ class Dense(AttributeHints):
     >>> net = Network([30, Dense(16, "tanh", dropout=0.2), Dense(8, l2=1e-4), 2], output="softmax")
     """
 
+    kind: ClassVar[str] = "dense"
     units: int
-    activation: str | Activation | None = None
-    use_bias: bool = True
-    dropout: float = 0.0
-    l1: float = 0.0
-    l2: float = 0.0
-    weight_init: str | Initializer | None = None
-    bias_init: str | Initializer = "zeros"
-    trainable: bool = True
-    learning_rate_factor: float = 1.0
+    activation: str | Activation | None
+    use_bias: bool
+    dropout: float
+    l1: float
+    l2: float
+    weight_init: str | Initializer | None
+    bias_init: str | Initializer
+    trainable: bool
+    learning_rate_factor: float
 
     @check_keywords
     def __init__(
@@ -82,33 +84,18 @@ class Dense(AttributeHints):
         learning_rate_factor: float = 1.0,
     ) -> None:
         units = whole_number(units, "units of a layer")
-        if activation is not None:
-            activations.resolve(activation)
         if weight_init is not None:
             initializers.resolve(weight_init)
         initializers.resolve_bias(bias_init)
-        check_bool(use_bias, "use_bias")
-        check_bool(trainable, "trainable")
-        values = {
-            "units": units,
-            "activation": activation,
-            "use_bias": bool(use_bias),
-            "dropout": number(dropout, "dropout", below=1.0),
-            "l1": number(l1, "l1"),
-            "l2": number(l2, "l2"),
-            "weight_init": weight_init,
-            "bias_init": bias_init,
-            "trainable": bool(trainable),
-            "learning_rate_factor": number(learning_rate_factor, "learning_rate_factor"),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    @classmethod
-    def of(cls, layer: Any) -> Dense:
-        """Return the description of a layer of an `Architecture`."""
-        return cls(**{field.name: getattr(layer, field.name) for field in fields(cls)})
-
-
-if not TYPE_CHECKING:  # type checkers shall report unknown names
-    __getattr__ = module_attributes(__name__)
+        self._set(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            dropout=dropout,
+            l1=l1,
+            l2=l2,
+            weight_init=weight_init,
+            bias_init=bias_init,
+            trainable=trainable,
+            learning_rate_factor=learning_rate_factor,
+        )
