@@ -20,7 +20,7 @@ from fastmlp._runtime import settings
 from fastmlp._runtime.checks import whole_number
 from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.initializers import INITIALIZERS, Initializer
-from fastmlp.layers import LAYERS, Dense, LayerDescription, LayerNormalization, Normalization
+from fastmlp.layers import LAYERS, Dense, LayerDescription, LayerNormalization
 from fastmlp.losses import LOSSES, Loss
 from fastmlp.optimizers import Optimizer, StepOptimizer
 from fastmlp.schedules import Schedule
@@ -73,12 +73,17 @@ class Layer:
     @property
     def is_columns(self) -> bool:
         """Whether W has a number for each column, in place of a matrix."""
-        return self.kind != "dense"
+        return LAYERS[self.kind].is_columns
 
     @property
     def mixes_columns(self) -> bool:
         """Whether the units of a row, or its inputs, must be known together: a thread cannot have a part of them."""
-        return self.kind == "layer_normalization" or self.activation.mixes_units
+        return LAYERS[self.kind].mixes_columns or self.activation.mixes_units
+
+    @property
+    def learns(self) -> bool:
+        """Whether training can change W and b; `trainable` tells whether it does."""
+        return LAYERS[self.kind].learns
 
     @property
     def rows(self) -> int:
@@ -242,8 +247,9 @@ class Architecture:
         """
         chosen = set(places)
         for place in sorted(chosen if trainable else ()):
-            if self.layers[place].kind == Normalization.kind:
-                raise ValueError(f"layer {place} is a Normalization, which training never changes; leave it out")
+            if not self.layers[place].learns:
+                name = LAYERS[self.layers[place].kind].__name__
+                raise ValueError(f"layer {place} is a {name}, which training never changes; leave it out")
         layers = [
             replace(layer, trainable=trainable) if place in chosen else layer for place, layer in enumerate(self.layers)
         ]
@@ -430,6 +436,12 @@ def _check_layers(layers: Sequence[int | LayerDescription]) -> tuple[int, list[L
         if not isinstance(layer, LayerDescription):
             layer = Dense(whole_number(layer, f"layers[{position}]"))
         descriptions.append(layer)
+    if not descriptions[-1].learns:
+        name = type(descriptions[-1]).__name__
+        raise ValueError(
+            f"the last layer cannot be a {name}, which training never changes; Scale() learns "
+            "the size and the offset of the outputs"
+        )
     if descriptions[-1].dropout:
         raise ValueError("the last layer cannot have dropout: it would drop the prediction itself")
     return inputs, descriptions
@@ -483,6 +495,10 @@ def _complete_layer(inputs: int, layer: LayerDescription, activation: Activation
         weight_init = initializers.resolve(layer.weight_init or activation.weight_init)
     else:
         units, weight_init, bias_init = inputs, INITIALIZERS["ones"], INITIALIZERS["zeros"]
+        if layer.mixes_columns and units == 1:
+            raise ValueError(
+                f"{type(layer).__name__} needs at least 2 units below it: a row of one unit has no variance"
+            )
     return Layer(
         inputs=inputs,
         units=units,

@@ -34,6 +34,8 @@ class History(Mapping[str, list[float]], AttributeHints):
         The numbers of these epochs. The first epoch of a new network is 0, and later fits continue to count.
     seconds : float
         The duration of the fit.
+    ending : str
+        Why the fit ended before its last epoch, if the optimizer ended it, as `LBFGS` does when it has converged.
 
     Examples
     --------
@@ -45,6 +47,7 @@ class History(Mapping[str, list[float]], AttributeHints):
     history: dict[str, list[float]] = field(default_factory=dict)
     epoch: list[int] = field(default_factory=list)
     seconds: float = 0.0
+    ending: str = ""
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the numbers of an entry, one for each epoch."""
@@ -137,4 +140,5 @@ class History(Mapping[str, list[float]], AttributeHints):
         """Return the number of epochs, the duration and the last value of each entry."""
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items() if values)
         epochs = f"{len(self.epoch)} epoch{'' if len(self.epoch) == 1 else 's'}"
-        return f"History({epochs}, {self.seconds:.2f} s; last: {last or 'none'})"
+        ending = f"; {self.ending}" if self.ending else ""
+        return f"History({epochs}, {self.seconds:.2f} s; last: {last or 'none'}{ending})"

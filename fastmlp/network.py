@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from fastmlp.architecture import Architecture
 from fastmlp.callbacks import Callback
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.history import History
-from fastmlp.layers import LayerDescription, Normalization
+from fastmlp.layers import LayerDescription
 from fastmlp.losses import Loss
 from fastmlp.metrics.evaluation import predicted_classes, select_metrics
 from fastmlp.metrics.registry import MetricFunction
@@ -165,12 +165,18 @@ class Network(AttributeHints):
 
         Raises
         ------
+        AttributeError
+            If the optimizer has none, as `LBFGS`.
         TypeError, ValueError
-            If the value is neither a schedule nor a number of at least 0. Nothing is changed.
+            If the value is neither a schedule nor a number of at least 0, or there is no learning rate. Nothing is
+            changed.
         RuntimeError
             If another thread is fitting this network.
         """
-        return self._engine.learning_rate()
+        try:
+            return self._engine.learning_rate()
+        except ValueError as error:  # so that `hasattr` and `inspect` find that there is none
+            raise AttributeError(str(error), name="learning_rate") from None
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
@@ -216,7 +222,7 @@ class Network(AttributeHints):
         RuntimeError
             If another thread is fitting this network.
         """
-        every = [i for i, layer in enumerate(self.architecture.layers) if layer.kind != Normalization.kind]
+        every = [i for i, layer in enumerate(self.architecture.layers) if layer.learns]
         self._engine.set_trainable(self.architecture.places_of(every if layers is None else layers), True)
 
     @check_keywords
@@ -322,6 +328,7 @@ class Network(AttributeHints):
         """
         self._engine.set_weights(check_layer_weights(weights, self.architecture))
 
+    @check_keywords
     def adapt(self, X: ArrayLike) -> None:
         """Take the means and deviations of the `Normalization` layers from data, usually the rows of training.
 
@@ -345,8 +352,10 @@ class Network(AttributeHints):
         >>> net = Network([30, Normalization(), 16, 2], output="softmax", seed=0)
         >>> net.adapt(X)
         """
-        if all(layer.kind != Normalization.kind for layer in self.architecture.layers):
+        if all(layer.learns for layer in self.architecture.layers):
             raise ValueError("this network has no Normalization layer; write Network([30, Normalization(), 16, 2])")
+        if callable(X) or isinstance(X, Iterator):
+            raise TypeError("adapt needs all rows at once: an array, which may be a memory-mapped file, not chunks")
         self._engine.adapt(check_rows(X, self.architecture, names=self._engine.names))
 
     def flat_weights(self, out: NDArray[Any] | None = None) -> NDArray[Any]:

@@ -208,5 +208,33 @@ class Plan:
     most: float  # the largest target that the loss takes; plan
 
 
+@table
+class Evaluation:
+    """The loss and the metrics of rows that do not change. Written by `fastmlp._engine.evaluations`."""
+
+    plan: Records[Plan]  # a plan for losses, which points to the rows
+    rows: int  # of the samples
+    piece_rows: int  # rows that are computed at a time, which decides how losses are summed
+    weight_sum: float  # of the rows
+    penalised: int  # 1 where the network has penalties
+    loss_sum: float  # weighted losses of the pieces so far; evaluation
+    outputs: Reals  # the outputs of all rows
+    reads: int  # what the metrics compare, one of the constants below
+    estimate_step: int  # columns from one output that estimates a target to the next
+    first_estimate: int  # the first such column
+    estimates: int  # their number
+    metric_count: int  # of `metrics`
+    metrics: Ints  # codes of the metrics, from the constants below
+    totals: Floats  # for each target the weighted sum of squares around its mean
+    sums: Floats  # a workspace, `estimates` elements
+    values: Floats  # the loss, then the metrics; evaluation
+
+
+READS_LABELS, READS_CLASSES, READS_HALVES, READS_SIGNS, READS_NUMBERS = range(5)
+"""Values of `Evaluation.reads`: class labels, rows with a number for each class, decisions at 1/2 or at 0, numbers."""
+
+ACCURACY, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, ROOT_MEAN_SQUARED_ERROR, R2 = range(5)
+"""Values of `Evaluation.metrics`."""
+
 AnyPlan = Plan
 """The annotation for kernels that pass a plan on without reading reals, and so are compiled once for both dtypes."""

@@ -25,6 +25,8 @@ from fastmlp import (
     architecture,
     check_gradients,
 )
+from fastmlp._data import arrays
+from fastmlp._engine.engine import Engine
 from fastmlp.activations import Activation
 from fastmlp.kernels.operations.columns import COLUMNS
 from fastmlp.layers import LAYERS, LayerDescription
@@ -93,7 +95,7 @@ def test_trainings_are_those_of_the_reference(name: str, dtype: str) -> None:
     assert largest_error(net.get_weights(), reference.get_weights()) <= 300 * TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("width", [1, 3, 15, 16, 17, 40])
+@pytest.mark.parametrize("width", [2, 3, 15, 16, 17, 40])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("below", ["relu", "tanh"])
 def test_passes_of_one_layer_are_those_of_the_reference(below: str, kind: str, width: int) -> None:
@@ -104,11 +106,11 @@ def test_passes_of_one_layer_are_those_of_the_reference(below: str, kind: str, w
             given, dA = data.normal(size=(rows, 4)).astype(dtype), data.normal(size=(rows, 3)).astype(dtype)
             gradients, dX = net.backward(given, dA, return_input_gradient=True)
             expected, expected_dX = reference.backward(reference.forward(given), dA)
-            # A row of 1 unit, or of 2 equal ones, has no variance: dJ/dA below is 0 but for rounding.
-            scale = 1 if width == 1 and "layer" in kind else None
+            # Of 2 units, N is 1 and -1 whatever they are, so dJ/dA below is 0 but for epsilon and rounding.
+            cancels = width == 2 and "layer" in kind
             assert relative_error(net.predict(given), reference.predict(given)) <= 10 * TOLERANCE[dtype]
             for got, wanted in zip([*tensors(gradients), dX], [*tensors(expected), expected_dX], strict=True):
-                if scale:
+                if cancels:
                     np.testing.assert_allclose(got, wanted, atol=300 * TOLERANCE[dtype])
                 else:
                     assert relative_error(got, wanted) <= 100 * TOLERANCE[dtype]
@@ -227,7 +229,7 @@ def test_a_normalization_is_not_unfrozen() -> None:
         net.unfreeze([0, 1])
     net.unfreeze()
     assert [layer.trainable for layer in net.architecture.layers] == [False, True, True]
-    with pytest.raises(ValueError, match="at least one layer must be trainable"):
+    with pytest.raises(ValueError, match="the last layer cannot be a Normalization"):
         Network([5, Normalization()])
 
 
@@ -305,6 +307,40 @@ def test_adapt_refuses_what_it_cannot_use_and_changes_nothing() -> None:
         Network([5, 2]).adapt(X)
 
 
+def test_adapt_writes_only_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Network([5, Normalization(), 4, 2], dtype="float64", seed=0)
+    pieces = Engine._pieces_below
+
+    def meanwhile(self: Engine, place: int, given: Any) -> Any:
+        net.train_on_batch(X, Y)
+        return pieces(self, place, given)
+
+    monkeypatch.setattr(Engine, "_pieces_below", meanwhile)
+    before = net.get_weights()[1][0]
+    net.adapt(X)
+    assert net.step == 2
+    assert (net.get_weights()[1][0] != before).any()
+    np.testing.assert_allclose(net.get_weights()[0][0], X.std(axis=0))
+
+
+def test_adapt_reads_a_part_of_the_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [5, Normalization(), Dense(7, "tanh"), Normalization(), 2]
+    whole, parts = (Network(layers, dtype="float64", seed=0) for _ in range(2))
+    whole.adapt(X)
+    monkeypatch.setattr(arrays, "SCAN_BYTES", 1000)
+    parts.adapt(X)
+    np.testing.assert_allclose(parts.flat_weights(), whole.flat_weights(), rtol=1e-12)
+
+
+def test_a_new_network_whose_columns_are_standardized_already_is_not_warned_of() -> None:
+    net = Network([1, Normalization(), 2], seed=0)
+    given = np.tile([[-1.0], [1.0]], (20, 1))
+    net.adapt(given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net.fit(given, np.zeros((40, 2)), epochs=1)
+
+
 def test_fit_warns_of_a_normalization_that_was_not_adapted() -> None:
     net = Network([5, Normalization(), 2], seed=0)
     with pytest.warns(UserWarning, match="layer 0, a Normalization, has no means and deviations; call net.adapt"):
@@ -346,7 +382,7 @@ def test_a_description_says_what_a_layer_has() -> None:
         (0, {"kind": "batch"}, "unknown kind of layer 'batch'"),
         (0, {"units": 4}, "must have as many units"),
         (1, {"epsilon": 0.1}, "epsilon"),
-        (2, {"epsilon": 0.0}, "epsilon must be greater than 0"),
+        (2, {"epsilon": 0.0}, "epsilon must be at least 1e-30"),
         (1, {"activation": None}, "activation"),
     ],
 )
@@ -381,6 +417,7 @@ def test_layers_of_columns_are_kept_by_with_layers() -> None:
 def test_the_summary_names_the_layers(capsys: pytest.CaptureFixture[str]) -> None:
     Network([5, Normalization(), Dense(8, "linear"), LayerNormalization(activation="relu"), Scale()], seed=0).summary()
     lines = capsys.readouterr().out.splitlines()
+    assert "epsilon 0.001" in lines[5]
     assert [line.split("  ")[0] for line in lines[3:7]] == [
         "normalization 1",
         "dense 2",
@@ -400,7 +437,11 @@ def test_the_summary_names_the_layers(capsys: pytest.CaptureFixture[str]) -> Non
         (lambda: Scale("relu"), TypeError, "no argument without a name"),
         (lambda: Scale(activation="rel"), ValueError, "unknown activation 'rel'"),
         (lambda: Scale(dropout=1.0), ValueError, "dropout"),
-        (lambda: LayerNormalization(epsilon=0), ValueError, "epsilon must be greater than 0"),
+        (lambda: LayerNormalization(epsilon=0), ValueError, "epsilon must be at least 1e-30, got 0"),
+        (lambda: Network([3, 1, LayerNormalization(), 2]), ValueError, "needs at least 2 units below it"),
+        (lambda: Normalization().adapt(X), AttributeError, r"call net.adapt\(X\)"),
+        (lambda: Network([5, Normalization(), 2]).adapt(X, Y), TypeError, "adapt takes only X"),
+        (lambda: Network([5, Normalization(), 2]).adapt(iter([X])), TypeError, "adapt needs all rows at once"),
         (lambda: LayerNormalization(epsilon=-1), ValueError, "epsilon"),
         (lambda: LayerNormalization(eps=1e-5), TypeError, "epsilon"),
         (lambda: LayerNormalization(center=False), TypeError, "use_bias"),

@@ -14,7 +14,7 @@ from behaviour import bits, overflowing, run_python, small_data, small_network
 from cases import LEARNERS
 
 from fastmlp import SGD, Adam, Callback, Dense, History, Network, NonFiniteLossError
-from fastmlp._engine.engine import Engine
+from fastmlp._engine.evaluations import Evaluation
 from fastmlp.reference import data as reference_data
 from fastmlp.reference import random as reference_random
 
@@ -617,15 +617,15 @@ def test_other_data_begin_an_epoch_of_their_own_after_an_interruption() -> None:
 
 def test_an_interrupted_validation_leaves_its_epoch_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
     network, evaluated = small_network(), []
-    evaluate = Engine.evaluate
+    evaluate = Evaluation.__call__
 
-    def interrupted(self: Engine, *rows: Any) -> dict[str, float]:
+    def interrupted(self: Evaluation) -> dict[str, float]:
         evaluated.append(1)
         if len(evaluated) == 2:
             raise KeyboardInterrupt
-        return evaluate(self, *rows)
+        return evaluate(self)
 
-    monkeypatch.setattr(Engine, "evaluate", interrupted)
+    monkeypatch.setattr(Evaluation, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         network.fit(X, LABELS, epochs=5, validation_data=(X, LABELS))
     assert network.history is not None

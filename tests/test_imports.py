@@ -40,7 +40,11 @@ ORDER = [
     Row("kernels.operations", "activations, losses, optimizers, dropout and random numbers, by block", COMPILER),
     Row("kernels.phases", "the phases of a training step, each for the share of one thread", COMPILER),
     Row("kernels.drivers", "the kernels that Python calls: many steps, or one phase", COMPILER),
-    Row("_runtime", "checks of arguments, hints for wrong names, frozen settings, memory, locks, optional libraries"),
+    Row(
+        "_runtime",
+        "checks of arguments, hints for wrong names, frozen settings, memory, locks, optional libraries",
+        "NumPy, threadpoolctl",
+    ),
     Row("datasets", "data that is shipped with fastmlp"),
     Row(SPECIFICATIONS, "specifications: what a network consists of, without computing anything; and the metrics"),
     Row("_data, _io, _display", "checked samples and batches; model files; texts and tables for people"),

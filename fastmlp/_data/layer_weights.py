@@ -45,10 +45,17 @@ def check_layer_weights(
         raise TypeError(f"{expected}, got {type(weights).__name__}") from None
     if len(pairs) != len(layers) or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"{expected}, got {len(pairs)} entries of lengths {[len(pair) for pair in pairs]}")
-    return [_check_layer(index, w, b, architecture, names) for index, (w, b) in enumerate(pairs)]
+    return [check_layer(index, w, b, architecture, names) for index, (w, b) in enumerate(pairs)]
 
 
-def _check_layer(index: int, w: Any, b: Any, architecture: Architecture, names: PairNames) -> CheckedWeights:
+def check_layer(index: int, w: Any, b: Any, architecture: Architecture, names: PairNames = WEIGHTS) -> CheckedWeights:
+    """Return (W, b), or (dW, db), of one layer as arrays of finite real numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_layer_weights` does.
+    """
     layer = architecture.layers[index]
     if (b is not None) != layer.use_bias:
         raise ValueError(f"layer {index} has {'a' if layer.use_bias else 'no'} bias, got {names.b}={b!r}")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from fastmlp._data.names import Names
 from fastmlp._display.texts import printable_name
 from fastmlp.architecture import Architecture, Layer
-from fastmlp.layers import Normalization
 
 COLUMNS = ("layer", "units", "activation", "options", "parameters")
 NUMERIC_COLUMNS = ("units", "parameters")
@@ -65,9 +64,11 @@ def _listed(names: Sequence[str] | None) -> str:
 
 
 def _layer_row(index: int, layer: Layer) -> list[str]:
-    options = [f"{name} {getattr(layer, name):g}" for name in ("dropout", "l1", "l2") if getattr(layer, name)]
+    options = [
+        f"{name} {getattr(layer, name):g}" for name in ("epsilon", "dropout", "l1", "l2") if getattr(layer, name)
+    ]
     options += [] if layer.use_bias else ["no bias"]
-    options += [] if layer.trainable or layer.kind == Normalization.kind else ["frozen"]
+    options += [] if layer.trainable or not layer.learns else ["frozen"]
     options += [] if layer.learning_rate_factor == 1 else [f"learning rate x {layer.learning_rate_factor:g}"]
     kind = layer.kind.replace("_", " ")
     return [f"{kind} {index}", str(layer.units), layer.activation.label, ", ".join(options), f"{layer.parameters:,}"]

@@ -9,33 +9,35 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._data.array_feed import ArrayData
-from fastmlp._data.arrays import FLOAT64, RowArray, converted
+from fastmlp._data.arrays import FLOAT64, RowArray, converted, row_slices
 from fastmlp._data.column_statistics import means_and_deviations
-from fastmlp._data.layer_weights import check_layer_weights
+from fastmlp._data.layer_weights import check_layer
 from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
 from fastmlp._engine import inference
 from fastmlp._engine.checkpointing import from_checkpoint, to_checkpoint
 from fastmlp._engine.epoch_loop import EpochLoop
+from fastmlp._engine.evaluations import Evaluate, Evaluation, can_evaluate
 from fastmlp._engine.few_row_passes import FewRowPasses
 from fastmlp._engine.few_rows import FewRowsPredictor
 from fastmlp._engine.fit_job import FitJob, plan_validation, require_memory_to_evaluate
 from fastmlp._engine.fit_loop import FitLoop
-from fastmlp._engine.full_batch_loop import FullBatchLoop
+from fastmlp._engine.full_batch_loop import FullBatchLoop, working_bytes
 from fastmlp._engine.parameters import Gradients, LayerWeights, Parameters
 from fastmlp._engine.passes import Passes, StaleForwardError
 from fastmlp._engine.plan import Plans
 from fastmlp._engine.plan_buffers import buffer_sizes, bytes_of
-from fastmlp._engine.purposes import TRAINING
+from fastmlp._engine.purposes import LOSS, TRAINING
 from fastmlp._engine.records import copy_record
 from fastmlp._engine.rests import Rests
 from fastmlp._engine.step_constants import StepConstants
@@ -47,9 +49,9 @@ from fastmlp._runtime.user_warnings import warn_user
 from fastmlp.architecture import Architecture
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.layers import Normalization
+from fastmlp.layers import LAYERS
 from fastmlp.metrics.evaluation import SelectedMetrics, measure
-from fastmlp.optimizers import StepOptimizer
+from fastmlp.optimizers import LBFGS, StepOptimizer
 from fastmlp.schedules import Schedule
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ __all__ = [
     "engine_of",
     "plan_validation",
 ]
+
+T = TypeVar("T")
 
 
 class Engine:
@@ -103,6 +107,7 @@ class Engine:
         self.passes = Passes(parameters, self.plans, self.constants)
         self.few_row_passes = FewRowPasses(parameters, self.plans, self.passes, self.lock)
         self.units: Mapping[str, float] = {}
+        self._adapted = False  # whether the numbers of a `Normalization` were taken from data, as far as is known
 
     @classmethod
     def initialised(cls, architecture: Architecture, threads: int | None) -> Engine:
@@ -207,10 +212,13 @@ class Engine:
 
     def memory(self, batch_size: int) -> int:
         """Return the number of bytes that a fit with batches of a given size takes."""
-        parameters, threads = self.parameters, self.plans.thread_count()
-        sizes = buffer_sizes(self.architecture, parameters.size, TRAINING, batch_size, threads)
+        parameters, threads, optimizer = self.parameters, self.plans.thread_count(), self.architecture.optimizer
         network = parameters.weights.nbytes + parameters.transposed.nbytes + parameters.slots.nbytes
-        return int(network + self.constants.nbytes + bytes_of(sizes))
+        purpose, rows, more = TRAINING, batch_size, self.constants.nbytes
+        if isinstance(optimizer, LBFGS):
+            purpose, rows = LOSS, inference.gradient_rows(self.plans, batch_size)
+            more = working_bytes(optimizer, self.architecture.parameters)
+        return int(network + more + bytes_of(buffer_sizes(self.architecture, parameters.size, purpose, rows, threads)))
 
     # Weights ---------------------------------------------------------------------------------------------------------
 
@@ -257,25 +265,41 @@ class Engine:
             self.parameters.refresh_transposed()
 
     def adapt(self, X: RowArray) -> None:
-        """Take the means and deviations of every `Normalization` from rows of X, from the first layer to the last."""
-        before = self.get_weights()
-        weights = list(before)
+        """Take the means and deviations of every `Normalization` from rows of X, from the first layer to the last.
+
+        Other layers may be trained meanwhile: only these numbers are written.
+        """
+        before: dict[int, tuple[NDArray[Any], NDArray[Any] | None]] = {}
         try:
             for place, layer in enumerate(self.architecture.layers):
-                if layer.kind == Normalization.kind:
-                    means, deviations = means_and_deviations(self._inputs_of(place, X))
-                    weights[place] = deviations, means
-                    self.set_weights(check_layer_weights(weights, self.architecture))
+                if not layer.learns:
+                    means, deviations = means_and_deviations(partial(self._pieces_below, place, X))
+                    before[place] = self._replace_layer(place, deviations, means)
         except BaseException:
-            self.set_weights(before)
+            for place, numbers in before.items():
+                self._replace_layer(place, *numbers)
             raise
+        self._adapted = True
 
-    def _inputs_of(self, place: int, X: RowArray) -> RowArray:
-        """Return A below a layer for rows of X."""
-        if place == 0:
-            return X
-        with self.lock.turn, self.lock.lock:
-            return inference.predict(self.plans, X, place - 1)
+    def _replace_layer(self, place: int, w: NDArray[Any], b: NDArray[Any] | None) -> LayerWeights:
+        """Replace the numbers of one layer, and return those before."""
+        check_layer(place, w, b, self.architecture)
+        with HeldSignals(), self.lock.change():
+            before = self.parameters.unpack_layer(self.parameters.weights, place)
+            self.parameters.pack(self.parameters.weights, place, w, b)
+            self.parameters.refresh_transposed()
+            return before
+
+    def _pieces_below(self, place: int, X: RowArray) -> Iterator[NDArray[Any]]:
+        """Yield A below a layer for rows of X, piece after piece."""
+        units = self.architecture.layers[place].inputs
+        for rows in row_slices(len(X), max(self.architecture.inputs, units) * FLOAT64.itemsize):
+            if place == 0:
+                yield X[rows]
+            else:
+                with self.lock.turn, self.lock.lock:
+                    A = inference.predict(self.plans, X[rows], place - 1)
+                yield A
 
     def weight_positions(self) -> list[LayerWeights]:
         """Return the positions of the elements of each layer's (W, b) in the parameter vector."""
@@ -306,7 +330,7 @@ class Engine:
         with HeldSignals(), self.lock.fit(), self.lock.update():
             self.parameters.copy_from(fresh)
             self.constants.follow()
-            self.names, network.history = Names(), None
+            self.names, network.history, self._adapted = Names(), None, False
 
     # Inference -------------------------------------------------------------------------------------------------------
 
@@ -382,25 +406,26 @@ class Engine:
         """Return the loop of a fit in batches."""
         signals.released(progress.prepare)
         plan = signals.released(self.plans.get, TRAINING, job.batch_size)
-        signals.released(self._prepare_validation, job)
+        evaluate = signals.released(self._prepare_validation, job)
         feed = job.data.feed(plan.record, self.parameters.state, job.batch_size, job.shuffle)
         self._resume_or_begin_epoch(*job.data.identity(job.batch_size))
         runner = signals.released(StepRunner, plan, feed, self.constants, signals.released, self.lock.update)
-        return FitLoop(network, self.evaluate, job, runner, history, progress, signals)
+        return FitLoop(network, evaluate, job, runner, history, progress, signals)
 
     def _full_batch_loop(
         self, network: Network, job: FitJob, history: History, progress: ProgressLine, signals: HeldSignals
     ) -> EpochLoop:
         """Return the loop of a fit on all rows at once."""
         if not isinstance(job.data, ArrayData):
-            raise ValueError("LBFGS needs all rows at once; give X and y as arrays, not as chunks")
+            name = type(self.architecture.optimizer).__name__
+            raise ValueError(f"{name} needs all rows at once; give X and y as arrays, not as chunks")
         samples, rows = job.data.samples, job.data.training_rows
         samples = samples if rows is None else samples.select(rows)
         signals.released(progress.prepare)
         signals.released(inference.prepare, self.plans, len(samples.X))
-        signals.released(self._prepare_validation, job)
+        evaluate = signals.released(self._prepare_validation, job)
         update = self.lock.update
-        return FullBatchLoop(network, self.evaluate, job, self.plans, samples, update, history, progress, signals)
+        return FullBatchLoop(network, evaluate, job, self.plans, samples, update, history, progress, signals)
 
     def train_on_batch(self, samples: Samples, names: Names) -> float:
         """Do one step of the optimizer, dropout on. Return the loss before the step, penalties included."""
@@ -474,13 +499,25 @@ class Engine:
         """Free the memory that a fit takes beside the network. The next fit allocates it again."""
         self.plans.discard(TRAINING)
 
-    def _prepare_validation(self, job: FitJob) -> None:
-        """Make the plans of the validation, and try the requested metrics."""
+    def _prepare_validation(self, job: FitJob) -> Evaluate:
+        """Make the plans of the validation, try the requested metrics, and return what evaluates after an epoch."""
         validation = job.validation
-        if validation is not None:
-            inference.prepare(self.plans, len(validation.samples.X))
-            if validation.requested:
-                self.evaluate(validation.samples, validation.requested)  # an error is raised now, not after an epoch
+        if validation is None:
+            return dict
+        samples, measured = validation.samples, validation.measured
+        if validation.requested:
+            self.evaluate(samples, validation.requested)  # an error is raised now, not after an epoch
+        if not can_evaluate(measured):
+            inference.prepare(self.plans, len(samples.X))
+            return partial(self.evaluate, samples, measured)
+        require_memory_to_evaluate(self.architecture, len(samples.X), measured)
+        evaluation = Evaluation(self.plans, samples, measured)
+        return partial(self._locked, evaluation)
+
+    def _locked(self, function: Callable[[], T]) -> T:
+        """Call a function that reads the network."""
+        with self.lock.turn, self.lock.lock:
+            return function()
 
     def _resume_or_begin_epoch(self, *data: int) -> None:
         """Resume the interrupted epoch if its rows, batch size and fingerprint equal `data`; else begin a new epoch."""
@@ -503,12 +540,15 @@ class Engine:
                 self.names = before
 
     def _warn_if_not_adapted(self) -> None:
-        """Warn of a `Normalization` whose means and deviations were never taken from data."""
-        kinds = [layer.kind for layer in self.architecture.layers]
-        weights = self.get_weights() if Normalization.kind in kinds else []
-        for place, (kind, (W, b)) in enumerate(zip(kinds, weights, strict=False)):
-            if kind == Normalization.kind and b is not None and (W == 1).all() and not b.any():
-                warn_user(f"layer {place}, a Normalization, has no means and deviations; call net.adapt(X) before fit")
+        """Warn of a `Normalization` of a new network whose means and deviations were never taken from data."""
+        if self._adapted or self.step:
+            return
+        for place, layer in enumerate(self.architecture.layers):
+            if not layer.learns:
+                W, b = self.parameters.unpack_layer(self.parameters.weights, place)
+                if (W == 1).all() and not np.any(b):
+                    name = LAYERS[layer.kind].__name__
+                    warn_user(f"layer {place}, a {name}, has no means and deviations; call net.adapt(X) before fit")
 
     def _require_finite(self) -> None:
         if not self.parameters.are_finite():

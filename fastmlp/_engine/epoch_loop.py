@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
+from fastmlp._engine.evaluations import Evaluate
 from fastmlp._engine.fit_job import FitJob
 from fastmlp._engine.parameters import Parameters
 from fastmlp._runtime.checks import whole_number
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.metrics.evaluation import SelectedMetrics
 
 if TYPE_CHECKING:
     from fastmlp.callbacks import Callback
@@ -34,7 +33,7 @@ class EpochLoop(ABC):
     network : Network
         Its `stop_training` and `stop_at_once` end the fit. Callbacks receive it.
     evaluate : function
-        Returns loss and metrics of samples.
+        Returns loss and metrics of the rows of validation.
     job : FitJob
         The checked arguments of the fit.
     parameters : Parameters
@@ -52,7 +51,7 @@ class EpochLoop(ABC):
     def __init__(
         self,
         network: Network,
-        evaluate: Callable[[Samples, SelectedMetrics], dict[str, float]],
+        evaluate: Evaluate,
         job: FitJob,
         parameters: Parameters,
         update: Callable[[], AbstractContextManager[None]],
@@ -78,8 +77,7 @@ class EpochLoop(ABC):
     def _train(self, first: int, last: int) -> None:
         """Train from epoch `first` until epoch `last` is reached or the fit is stopped."""
 
-    @abstractmethod
-    def _undo_overflow(self) -> None:
+    def _undo_overflow(self) -> None:  # noqa: B027  some loops have nothing to undo
         """Undo the epoch under way if its weights are not finite, so that no fit leaves such weights."""
 
     def run(self) -> None:
@@ -130,9 +128,7 @@ class EpochLoop(ABC):
         return value * self.job.units.get(name, 1.0)
 
     def _validate(self) -> dict[str, float]:
-        validation = self.job.validation
-        assert validation is not None
-        measured = self.signals.released(self.evaluate, validation.samples, validation.measured)
+        measured = self.signals.released(self.evaluate)
         return {f"val_{name}": self._in_unit(name, value) for name, value in measured.items()}
 
     def _show(self, entries: Sequence[dict[str, float]], epochs: int, finished: bool) -> None:

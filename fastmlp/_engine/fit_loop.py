@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
 from fastmlp._engine.epoch_loop import EpochLoop
+from fastmlp._engine.evaluations import Evaluate
 from fastmlp._engine.fit_job import FitJob
 from fastmlp._engine.step_constants import MAX_STEPS
 from fastmlp._engine.step_runner import NonFiniteLossError, StepRunner, batch_loss
 from fastmlp.history import History
 from fastmlp.kernels.host.interrupts import HeldSignals
-from fastmlp.metrics.evaluation import SelectedMetrics
 
 if TYPE_CHECKING:
     from fastmlp.network import Network
@@ -35,7 +33,7 @@ class FitLoop(EpochLoop):
     def __init__(
         self,
         network: Network,
-        evaluate: Callable[[Samples, SelectedMetrics], dict[str, float]],
+        evaluate: Evaluate,
         job: FitJob,
         runner: StepRunner,
         history: History,

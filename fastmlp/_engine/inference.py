@@ -22,6 +22,7 @@ from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address
+from fastmlp.kernels.drivers.evaluation import sum_losses, sum_penalties
 from fastmlp.kernels.drivers.regions import region_parallel, region_serial
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.jit import Kernel
@@ -37,7 +38,7 @@ _FLOAT64, _INT64 = np.dtype(np.float64), np.dtype(np.int64)
 
 def prepare(plans: Plans, rows: int) -> None:
     """Make the plans, and load the kernels, for a loss and a prediction of `rows` rows."""
-    plans.get(LOSS, _gradient_rows(plans, rows))
+    plans.get(LOSS, gradient_rows(plans, rows))
     plans.get(PREDICTION, _prediction_rows(plans, rows, None))
     for driver in (region_serial, region_parallel) if plans.thread_count() > 1 else (region_serial,):
         driver.address(_INT64)
@@ -64,7 +65,7 @@ def predict(plans: Plans, X: RowArray, layer: int | None = None, batch_size: int
         record.output = address(out) + start * out.strides[0]
         record.rows = len(piece)
         record.not_finite = 0
-        _run(plan, "rows_region", forward_flops(architecture, len(piece)))
+        run(plan, "rows_region", forward_flops(architecture, len(piece)))
         if record.not_finite:
             raise_not_finite(X, architecture.dtype)
     return out
@@ -86,7 +87,7 @@ def loss(
 
     `out` (n, outputs) receives the output activations, with the bits of `predict`.
     """
-    plan = plans.get(LOSS, _gradient_rows(plans, len(X)))
+    plan = plans.get(LOSS, gradient_rows(plans, len(X)))
     plan.record.backward = 0
     mean = _mean_loss(plan, X, targets, weights, out)
     return mean + _penalties(plan)
@@ -99,7 +100,7 @@ def loss_and_gradient(
 
     The gradient is a buffer that the next call overwrites.
     """
-    plan = plans.get(LOSS, _gradient_rows(plans, len(X)))
+    plan = plans.get(LOSS, gradient_rows(plans, len(X)))
     plan.record.backward = 1
     gradient = plan.buffer("gradient")
     gradient[:] = 0
@@ -112,7 +113,7 @@ def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
     architecture = plans.parameters.architecture
     size = len(X) * architecture.outputs * architecture.inputs * architecture.dtype.itemsize
     memory.require(size, "the gradients of the inputs, (n, outputs, inputs),", _PREDICTIONS[1])
-    plan = plans.get(JACOBIAN, _gradient_rows(plans, len(X)))
+    plan = plans.get(JACOBIAN, gradient_rows(plans, len(X)))
     result = np.empty((len(X), architecture.outputs, architecture.inputs), architecture.dtype)
     plan.record.output_stride = result[:1].size
     _run_alone(plan, transposes_region)
@@ -123,7 +124,7 @@ def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
             point_to_inputs(plan.record, piece)
             point_to_targets(plan.record, Targets(None, seed, architecture), None)
             plan.record.rows = len(piece)
-            _run(plan, "rows_region", 0.0)
+            run(plan, "rows_region", 0.0)
             plan.record.output = address(result[start:, output])
             _run_alone(plan, input_deltas_region)
     return result
@@ -132,7 +133,7 @@ def jacobian(plans: Plans, X: RowArray) -> NDArray[Any]:
 _PREDICTIONS = ("the activations of all rows, (n, units),", "fewer rows in a call would take less")
 
 
-def _gradient_rows(plans: Plans, rows: int) -> int:
+def gradient_rows(plans: Plans, rows: int) -> int:
     """Return how many rows are computed together; only the network decides this number, because it decides bits."""
     architecture = plans.parameters.architecture
     columns = architecture.inputs + 3 * architecture.units
@@ -176,11 +177,10 @@ def _mean_loss(
         if out is not None:
             plan.record.output = address(out) + start * out.strides[0]
         flops = forward_flops(architecture, len(piece))
-        _run(plan, "rows_region", flops)
+        run(plan, "rows_region", flops)
         if plan.record.backward:
-            _run(plan, "gradients_region", flops)
-        with np.errstate(all="ignore"):  # infinity and NaN are valid results
-            losses += float(plan.buffer("row_losses")[: len(piece)].sum())
+            run(plan, "gradients_region", flops)
+        losses += sum_losses.function_for(_INT64)(plan.record.row_losses, len(piece))
     return losses / sum_of_weights if sum_of_weights > 0 else math.nan
 
 
@@ -189,8 +189,8 @@ def _penalties(plan: Plan) -> float:
     if not plan.parameters.architecture.penalised:
         return 0.0
     plan.record.penalised, plan.record.rows = 1, 0
-    _run(plan, "gradients_region", 0.0)
-    return float(plan.buffer("block_penalties").sum())
+    run(plan, "gradients_region", 0.0)
+    return float(sum_penalties.function_for(_INT64)(plan.address))
 
 
 _STEP = np.zeros(STEP_ROW)  # the constants of a step, which an inference does not use
@@ -204,7 +204,7 @@ def _run_alone(plan: Plan, region: Kernel) -> None:
     region_serial.function_for(_INT64)(code, plan.address, _STEP_ADDRESS)
 
 
-def _run(plan: Plan, region: str, flops: float) -> None:
+def run(plan: Plan, region: str, flops: float) -> None:
     """Run the region in a field of the plan, in parallel if that is faster."""
     record = plan.record
     arguments = (getattr(record, region), plan.address, _STEP_ADDRESS)

@@ -16,7 +16,7 @@ from fastmlp._engine.records import address_of, copy_record, new_record, new_rec
 from fastmlp._engine.rests import Rests
 from fastmlp._runtime import memory
 from fastmlp._runtime.buffers import address, aligned_zeros
-from fastmlp.architecture import Architecture, Layer
+from fastmlp.architecture import Architecture
 from fastmlp.initializers import Initializer
 from fastmlp.kernels.layout import BLOCK, PANEL, RESTS, VERSION
 from fastmlp.kernels.micro.finite import not_finite
@@ -177,7 +177,7 @@ class Parameters:
     def unpack(self, vector: NDArray[Real]) -> list[LayerWeights]:
         """Return copies of every layer's W and b (None without bias) in a vector of parameters, slots or gradients."""
         memory.require(vector.nbytes, "a copy of the weights, or of as many numbers,")
-        return [self._unpack_layer(vector, index, layer) for index, layer in enumerate(self.architecture.layers)]
+        return [self.unpack_layer(vector, index) for index in range(len(self.architecture.layers))]
 
     def flatten(self, vector: NDArray[Real], out: NDArray[Real]) -> None:
         """Write a vector of parameters or gradients to `out`, in the order of `Network.flat_weights`."""
@@ -229,8 +229,9 @@ class Parameters:
             draw(address(out), out.size, location, scale, seed, purpose, index)
         return out
 
-    def _unpack_layer(self, vector: NDArray[Real], index: int, layer: Layer) -> LayerWeights:
-        blocks = self._blocks_of(vector, index)
+    def unpack_layer(self, vector: NDArray[Real], index: int) -> LayerWeights:
+        """Return copies of one layer's W and b (None without bias) in a vector of parameters, slots or gradients."""
+        layer, blocks = self.architecture.layers[index], self._blocks_of(vector, index)
         flat = blocks.transpose(1, 2, 0, 3).reshape(blocks.shape[1] * PANEL, blocks.shape[0] * PANEL)
         start = self.b_offsets[index]
         b = vector[start : start + layer.units].copy() if layer.use_bias else None

@@ -24,7 +24,7 @@ from fastmlp._engine.plan_buffers import (
     saves_factor,
     target_columns,
 )
-from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, Purpose
+from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION, VALIDATION, Purpose
 from fastmlp._engine.records import address_of, copy_record, new_record, new_records
 from fastmlp._engine.step_plan import Program, phases_of
 from fastmlp._engine.thread_tuner import ThreadTuner
@@ -278,7 +278,7 @@ class Plan:
                 record.product_update = update.product_update.address(dtype)
         if self.blocking.groups:
             record.group_products = group_products.address(dtype)
-        if purpose is LOSS:
+        if purpose in (LOSS, VALIDATION):
             record.gradients_region = gradients_region.address(dtype)
 
     def _fill_activations(self, architecture: Architecture, exact: bool) -> None:
@@ -290,7 +290,7 @@ class Plan:
             row.threshold = kernels.threshold
             row.parameters = self._write_numbers(index, layer.activation.parameters)
             if exact and layer is architecture.layers[-1]:
-                if self.purpose is LOSS and kernels.forward:  # a training plan writes no outputs
+                if self.purpose in (LOSS, VALIDATION) and kernels.forward:  # a training plan writes no outputs
                     self.record.output_forward = kernels.forward.address(dtype)
                 continue
             forward = kernels.forward_saving if saves_derivatives(layer, self.purpose) else kernels.forward

@@ -74,5 +74,6 @@ PASS = Purpose(
     takes_gradient=True,
 )
 LOSS = Purpose(f"a loss {_ROWS}", _NARROWER, stores_gradient=True)
+VALIDATION = Purpose(f"a validation {_ROWS}", _NARROWER, stores_gradient=True)
 JACOBIAN = Purpose(f"gradients of the inputs {_ROWS}", _NARROWER, takes_gradient=True)
 PREDICTION = Purpose(f"a prediction {_ROWS}", _NARROWER, backward=False)

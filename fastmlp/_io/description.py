@@ -37,7 +37,6 @@ from fastmlp import architecture as architectures
 from fastmlp._data.names import Names, check_names, class_count
 from fastmlp._runtime.checks import whole_number
 from fastmlp.architecture import Architecture
-from fastmlp.layers import Normalization
 
 COUNTERS = {
     "epoch": 0,  # epochs that are finished
@@ -97,7 +96,7 @@ def encode(description: Description, optimizer_state: bool) -> dict[str, str]:
     if any(description.missed):
         training["missed"] = {str(layer): steps for layer, steps in enumerate(description.missed) if steps}
         for layer, own in zip(parts["layers"], description.architecture.layers, strict=True):
-            if own.kind != Normalization.kind:
+            if own.learns:
                 layer["trainable"] = own.trainable  # so that versions which do not know of rests refuse the file
     metadata = {key: json.dumps(part) for key, part in {"network": network, **parts, "training": training}.items()}
     if description.best is not None:

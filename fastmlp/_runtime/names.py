@@ -179,19 +179,19 @@ _ESTIMATOR_ADVICE = {
     "monitor": "early_stopping=True watches the score of validation rows; callbacks=[...] takes EarlyStopping",
 }
 
-# What to do instead, where no name has the same meaning: by the function or class, and the wrong name.
 _COLUMN_ADVICE = {
     **dict.fromkeys(("units", "axis", "normalized_shape"), "leave it out: there are as many units as inputs"),
     **dict.fromkeys(
         ("gamma_initializer", "beta_initializer", "weight_init", "bias_init"),
         "leave it out: factors begin at 1 and offsets at 0; net.set_weights sets others",
     ),
-    **dict.fromkeys(("mean", "variance"), "call net.adapt(X), or give them to net.set_weights"),
     "center": "write use_bias=",
     **dict.fromkeys(("scale", "elementwise_affine"), "write trainable=False to leave the factors at 1"),
     **dict.fromkeys(("name", "dtype"), "leave it out"),
 }
 
+
+# What to do instead, where no name has the same meaning: by the function or class, and the wrong name.
 ADVICE: dict[str, dict[str, str]] = {
     "Network()": {
         **dict.fromkeys(_FIT_ARGUMENTS, "give it to fit: net.fit(X, y, {name}=...)"),
@@ -254,7 +254,27 @@ ADVICE: dict[str, dict[str, str]] = {
         "weights": "give the weights to net.set_weights",
         "name": "layers have no names; leave it out",
     },
-    **dict.fromkeys(("Scale()", "LayerNormalization()", "Normalization()"), _COLUMN_ADVICE),
+    **dict.fromkeys(("Scale()", "LayerNormalization()"), _COLUMN_ADVICE),
+    "Normalization()": {
+        **_COLUMN_ADVICE,
+        **dict.fromkeys(("mean", "variance"), "call net.adapt(X), or give them to net.set_weights"),
+        "invert": "leave it out; Scale() as the last layer learns the size and the offset of the outputs",
+    },
+    "Network.adapt()": {
+        **dict.fromkeys(("y", "labels", "batch_size", "steps", "reset_state"), "leave it out"),
+        "*": "adapt takes only X",
+    },
+    "LBFGS()": {
+        **dict.fromkeys(
+            ("max_iter", "maxiter", "max_eval", "max_fun", "epochs"), "give fit the number of iterations, epochs=..."
+        ),
+        **dict.fromkeys(("lr", "learning_rate"), "leave it out: a line search chooses the length of each step"),
+        **dict.fromkeys(("history_size", "m", "maxcor"), "write memory="),
+        **dict.fromkeys(("tolerance_grad", "tol", "pgtol"), "write gtol="),
+        **dict.fromkeys(("tolerance_change", "factr"), "write ftol="),
+        **dict.fromkeys(("line_search_fn", "line_search"), "leave it out: there is one line search"),
+        **dict.fromkeys(("clipvalue", "global_clipnorm"), "leave it out: a line search needs the whole gradient"),
+    },
     "Optimizer()": {
         "weight_decay": "give it to each layer, Dense(16, l2=1e-4), or use AdamW(weight_decay=1e-2)",
         "betas": "give beta_1= and beta_2=",
@@ -298,6 +318,7 @@ ADVICE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("requires_grad_", "trainable"), "write net.freeze(layers), or Dense(..., trainable=False)"),
         "zero_grad": "it is not needed: fit and train_on_batch compute new gradients in each step",
     },
+    "Normalization": {"adapt": "call net.adapt(X) on the network"},
     "Callback": {
         "model": "write self.network",
         "params": "the arguments of fit are not kept; self.entries has the names of the logs",
@@ -417,7 +438,7 @@ def require_known(given: Mapping[str, Any], known: frozenset[str], owners: Itera
     name = next(name for name in given if name not in known)
     owner = next((each for each in (first, *bases) if name in ADVICE.get(f"{each}()", ())), first)
     found = hint(name, sorted(known), f"{owner}()")
-    found = found or f"; the arguments are {', '.join(sorted(known)) or 'none'}"
+    found = found or (f"; the arguments are {', '.join(sorted(known))}" if known else "; it takes no arguments")
     raise TypeError(f"{first}() got an unexpected keyword argument {name!r}{found}")
 
 

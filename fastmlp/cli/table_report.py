@@ -103,7 +103,8 @@ def plan_lines(table: TrainingTable, seed: int, batch_size: int) -> list[str]:
         f"{f'{len(X):,}' if len(X) else 'no'} {part} row{'' if len(X) == 1 else 's'}"
         for X, part in ((table.X_validation, "validation"), (table.X_test, "test"))
     )
-    split = f"With seed {seed}: {len(table.X):,} training rows in batches of {batch_size}, {validation}, {test}."
+    batches = "all at once" if batch_size == len(table.X) else f"in batches of {batch_size}"
+    split = f"With seed {seed}: {len(table.X):,} training rows {batches}, {validation}, {test}."
     return [*left_out_lines(table), *constant, _target_line(table), split]
 
 

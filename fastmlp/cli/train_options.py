@@ -216,7 +216,22 @@ def complete(arguments: argparse.Namespace) -> None:
 
 
 def batch_size(arguments: argparse.Namespace, rows: int) -> int:
-    """Return the batch size for so many training rows."""
+    """Return the batch size for so many training rows.
+
+    Raises
+    ------
+    ValueError
+        If one is given for an optimizer that trains on all rows at once.
+    """
+    from fastmlp.optimizers import StepOptimizer, resolve
+
+    if not isinstance(resolve(arguments.optimizer), StepOptimizer):
+        if arguments.batch_size:
+            raise ValueError(
+                f"--batch-size is of no use with --optimizer {arguments.optimizer}, which trains on all rows at once; "
+                "leave it out"
+            )
+        return rows
     size: int = arguments.batch_size or (LARGE_BATCH if rows > LARGE_TABLE else USUAL_BATCH)
     return size
 

@@ -246,12 +246,12 @@ static inline void ${name}_layernormalization(const $real *x, const $real *W, co
     for (int j = 0; j < units; j++) {
         mean += x[j];
     }
-    mean /= units;
+    mean /= ($real)units;
     for (int j = 0; j < units; j++) {
         z[j] = x[j] - mean;
         variance += z[j] * z[j];
     }
-    const $real factor = 1 / sqrt$f(variance / units + epsilon);
+    const $real factor = 1 / sqrt$f(variance / ($real)units + epsilon);
     for (int j = 0; j < units; j++) {
         z[j] = W[j] * (z[j] * factor) + (b ? b[j] : 0);
     }

@@ -1,9 +1,8 @@
 """`to_onnx` exports a network as an ONNX model. It needs onnx: `pip install "fastmlp[onnx]"`.
 
-Each layer becomes a Gemm operator, or a few for a layer of columns, and its activation. An activation that ONNX lacks
-becomes a few operators. A float64
-network uses only operators for which ONNX Runtime has a float64 kernel. It avoids operators with attributes, because
-attributes are float32.
+Each layer becomes a Gemm operator, or the operators of a layer of columns, and its activation. An activation that ONNX
+lacks becomes several operators. A float64 network uses only operators for which ONNX Runtime has a float64 kernel. It
+avoids operators with attributes, because attributes are float32.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from fastmlp.activations import ACTIVATIONS, ELU, GELU, Activation, LeakyReLU
 from fastmlp.architecture import Layer
 from fastmlp.interchange.exports import translate_activation, weighted_layers
 from fastmlp.layers import Dense, LayerDescription, LayerNormalization, Normalization, Scale
+from fastmlp.layers.columns import SMALLEST_EPSILON
 from fastmlp.losses import Loss
 from fastmlp.network import Network
 from fastmlp.optimizers import Optimizer
@@ -346,7 +347,7 @@ def _read_layers(modules: list[IndexedModule]) -> list[_Layer]:
             _add_activation(index, module, layers)
         _require_no_hooks(index, module)
     if not layers:
-        raise ValueError("module must hold at least one Linear, got none")
+        raise ValueError("module must hold at least one module with weights, such as a Linear, got none")
     if layers[-1].dropout:
         raise ValueError(
             f"module {layers[-1].index} is the last one with weights and has Dropout behind it; remove the Dropout, "
@@ -391,6 +392,10 @@ def _read_layer_norm(index: str, module: Any) -> _Layer:
     shape = tuple(module.normalized_shape)
     if len(shape) != 1:
         raise ValueError(f"{_subject(index, module)} must normalize one dimension, the units, got {shape}")
+    if module.eps < SMALLEST_EPSILON:
+        raise ValueError(
+            f"{_subject(index, module)} must have an eps of at least {SMALLEST_EPSILON:g}, got {module.eps}"
+        )
     own = module.weight is not None
     W = _to_array(module.weight) if own else np.ones(shape, np.float32)
     dtype = module.weight.dtype if own else None
@@ -421,7 +426,8 @@ def _to_array(tensor: Any) -> NDArray[Any]:
 
 def _common_dtype(layers: list[_Layer]) -> str:
     """Return the dtype of all layers."""
-    names = sorted({str(layer.torch_dtype).removeprefix("torch.") for layer in layers if layer.torch_dtype})
+    kinds = {layer.torch_dtype for layer in layers if layer.torch_dtype} or {"float32"}
+    names = sorted(str(kind).removeprefix("torch.") for kind in kinds)
     if names not in (["float32"], ["float64"]):
         raise ValueError(f"module must have dtype float32 or float64, got {', '.join(names)}; give dtype to convert it")
     return names[0]

@@ -7,10 +7,13 @@ To add a layer of columns, whose W is a number for each column, touch these plac
 
 1. `fastmlp/reference/layers.py`: the formulas as a class, and an entry in its `LAYERS`.
 2. `kernels/operations/columns.py`: the kernels, and a line in its `COLUMNS`.
-3. A class in `columns`: its options as dataclass fields, and `kind`.
+3. A class in `columns`: its options as dataclass fields, `kind`, and `mixes_columns` if a row must be known as a whole.
+   A new number of a layer is also a field of `fastmlp.architecture.Layer` and of `Layer` in `kernels/tables.py`.
 4. This module: the import, `__all__` and `LAYERS`. `fastmlp/__init__.py` and `fastmlp/__init__.pyi`: the public name.
-5. The exports: `fastmlp/interchange/onnx.py`, `c.py` and `torch.py`.
-6. Tests: `LAYERS` in `tests/cases.py`. `docs/networks.md`: a section.
+5. The exports: `LAYERS` of `fastmlp/interchange/onnx.py` and `c.py`; in `torch.py` `_make_layer`, `_layer_readers` and
+   `_Layer.describe`.
+6. Tests: `KINDS` in `tests/test_column_layers.py`, and `columns` in `tests/interchange/conversion.py`.
+   `docs/networks.md`: a line.
 """
 
 from __future__ import annotations

@@ -18,9 +18,18 @@ class LayerDescription(AttributeHints):
     ----------
     kind : str
         The name of the kind of layer in model files.
+    is_columns : bool
+        Whether W has a number for each column, in place of a matrix.
+    mixes_columns : bool
+        Whether the inputs of a row must be known together.
+    learns : bool
+        Whether training can change its numbers.
     """
 
     kind: ClassVar[str]
+    is_columns: ClassVar[bool] = True
+    mixes_columns: ClassVar[bool] = False
+    learns: ClassVar[bool] = True
     activation: str | Activation | None
     use_bias: bool
     dropout: float

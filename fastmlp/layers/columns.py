@@ -11,6 +11,7 @@ from fastmlp.activations import Activation
 from fastmlp.layers.base import LayerDescription
 
 LAYER_NORMALIZATION_EPSILON = 1e-3  # Keras'; PyTorch's is 1e-5
+SMALLEST_EPSILON = 1e-30  # so that float32 holds it, and the reciprocal of its root
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class LayerNormalization(_ScaledColumns):
     Parameters
     ----------
     epsilon : float
-        What is added to the variance, greater than 0.
+        What is added to the variance, at least 1e-30.
     activation, use_bias, dropout, l1, l2, trainable, learning_rate_factor
         As in `Scale`.
 
@@ -111,6 +112,7 @@ class LayerNormalization(_ScaledColumns):
     """
 
     kind: ClassVar[str] = "layer_normalization"
+    mixes_columns: ClassVar[bool] = True
     epsilon: float
 
     @check_keywords
@@ -127,8 +129,10 @@ class LayerNormalization(_ScaledColumns):
         learning_rate_factor: float = 1.0,
     ) -> None:
         epsilon = number(epsilon, "epsilon")
-        if epsilon == 0.0:
-            raise ValueError("epsilon must be greater than 0, got 0; the variance of a constant row is 0")
+        if epsilon < SMALLEST_EPSILON:
+            raise ValueError(
+                f"epsilon must be at least {SMALLEST_EPSILON:g}, got {epsilon:g}; a constant row is divided by it"
+            )
         self._set(
             epsilon=epsilon,
             activation=activation,
@@ -147,7 +151,7 @@ class Normalization(LayerDescription):
 
     `Network.adapt` takes them. They are part of the network, its files and exports, so that it takes raw numbers, and
     training never changes them. Before `adapt` the means are 0 and the deviations 1. `get_weights` returns the
-    deviations as W and the means as b. A column whose deviation is 0 becomes 0.
+    deviations as W and the means as b. A column whose deviation is 0 becomes 0. It cannot be the last layer.
 
     Examples
     --------
@@ -156,6 +160,7 @@ class Normalization(LayerDescription):
     """
 
     kind: ClassVar[str] = "normalization"
+    learns: ClassVar[bool] = False
 
     activation = None
     use_bias, trainable = True, False

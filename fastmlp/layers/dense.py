@@ -57,6 +57,7 @@ class Dense(LayerDescription):
     """
 
     kind: ClassVar[str] = "dense"
+    is_columns: ClassVar[bool] = False
     units: int
     activation: str | Activation | None
     use_bias: bool

@@ -43,6 +43,15 @@ class Optimizer(Settings, ABC):
         """The value of the first slot before the first step; all other slots begin with 0."""
         return 0.0
 
+    def __repr__(self) -> str:
+        """Return the class and the numbers that differ from the defaults."""
+        return f"{type(self).__name__}({', '.join(self._changed())})"
+
+    def _changed(self) -> list[str]:
+        """Return the numbers that differ from the defaults, as arguments."""
+        numbers = {entry: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        return [f"{entry.name}={value!r}" for entry, value in numbers.items() if value != entry.default]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StepOptimizer(Optimizer):
@@ -83,9 +92,7 @@ class StepOptimizer(Optimizer):
 
     def __repr__(self) -> str:
         """Return the class, the learning rate, and the numbers that differ from the defaults."""
-        numbers = {entry: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        changed = [f"{entry.name}={value!r}" for entry, value in numbers.items() if value != entry.default]
-        shown = [text for text in changed if not text.startswith("learning_rate=")]
+        shown = [text for text in self._changed() if not text.startswith("learning_rate=")]
         return f"{type(self).__name__}({', '.join([repr(self.learning_rate), *shown])})"
 
     @property

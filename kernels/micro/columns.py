@@ -1,4 +1,4 @@
-"""Layers of columns: each column of a panel times or by numbers of its own, and sums of products of columns."""
+"""Layers of columns: multiply or divide each column of a panel by its own number, and sum products of columns."""
 
 from __future__ import annotations
 

@@ -265,7 +265,7 @@ class Doubled(nn.Sequential):  # type: ignore[misc, name-defined]
             "module 0 is the last one with weights and has",
         ),
         (lambda: nn.Sequential(nn.Linear(5, 4), nn.Linear(3, 2)), ValueError, "1, Linear, takes 3 inputs, .* 4 units"),
-        (nn.Sequential, ValueError, "at least one Linear"),
+        (nn.Sequential, ValueError, "such as a Linear"),
         (tied, ValueError, "module 2, Linear, shares its weights"),
         (hooked, ValueError, "module 0, Linear, has forward hooks"),
         (lambda: linears().double().append(nn.Linear(2, 2)), ValueError, "got float32, float64; give dtype"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import pickle
@@ -30,6 +31,7 @@ from fastmlp import (
     Scale,
     losses,
 )
+from fastmlp._runtime import blas
 from fastmlp.kernels.host import threads
 from fastmlp.losses import Loss
 from fastmlp.reference import Network as Reference
@@ -210,6 +212,7 @@ def test_a_fit_of_weights_that_cannot_improve_is_one_epoch() -> None:
     before = net.flat_weights()
     history = net.fit(X, net.predict(X), epochs=9, callbacks=[recorder])
     assert history.history == {"loss": [0.0]}
+    assert "no element of the gradient is above gtol" in history.ending
     assert recorder.events == [("begin", 0), ("step", 0, 0.0), ("end", 0, 0.0), "over"]
     assert_same_bits(net.flat_weights(), before)
 
@@ -279,11 +282,65 @@ def test_other_threads_see_only_iterations() -> None:
     assert all(np.isclose(known, loss, rtol=1e-12, atol=0).any() for loss in seen)
 
 
-def test_a_callback_that_changes_weights_is_told() -> None:
+@pytest.mark.parametrize("act", [lambda net, _: net.set_flat_weights(net.flat_weights()), lambda net, _: net.freeze(0)])
+def test_a_callback_that_changes_weights_or_what_is_trained_is_told(act: Any) -> None:
     net = network()
-    recorder = Recorder(lambda net, epoch: net.set_flat_weights(net.flat_weights()))
-    with pytest.raises(RuntimeError, match="a callback changed the weights"):
-        net.fit(X, Y, epochs=5, callbacks=[recorder])
+    with pytest.raises(RuntimeError, match="a callback changed the weights, or the layers that are trained"):
+        net.fit(X, Y, epochs=5, callbacks=[Recorder(act)])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_steps_into_infinity_are_shortened(dtype: str) -> None:
+    given = 200 * rng.normal(size=(60, 3)).astype(dtype)
+    targets = rng.poisson(2.0, 60).astype(dtype)
+    net = Network([3, 10, 1], output="exponential", optimizer=LBFGS(), dtype=dtype, seed=0)
+    net.set_weights([(0.01 * W, b) for W, b in net.get_weights()])
+    history = net.fit(given, targets, epochs=60)["loss"]
+    assert len(history) > 20
+    assert history[-1] < 0.9 * history[0]
+
+
+def test_every_epoch_that_begins_ends_and_the_history_says_why_a_fit_ended() -> None:
+    recorder = Recorder()
+    kinked = LBFGS(gtol=0.0, ftol=0.0, max_line_search=3)
+    net = Network([2, 4, 1], loss="mean_absolute_error", optimizer=kinked, seed=0)
+    with pytest.warns(UserWarning, match="LBFGS ended in epoch"):
+        history = net.fit(X, Y, epochs=10_000, callbacks=[recorder])
+    begun, ended = ([event[1] for event in recorder.events if event[0] == what] for what in ("begin", "end"))
+    assert begun == ended == history.epoch
+    assert "no step along the direction lowers the loss further" in repr(history)
+    net = Network([2, 1], optimizer=LBFGS(ftol=0.0), dtype="float64", seed=0)
+    assert "gtol=1e-05" in net.fit(X, X @ [[1.0], [2.0]], epochs=1000).ending
+    net = network()
+    assert "ftol=1" in with_numbers(net, ftol=1.0).fit(X, Y, epochs=1000).ending
+    assert net.fit(X, Y, epochs=3).ending == ""
+
+
+def with_numbers(net: Network, **numbers: float) -> Network:
+    """Return a copy of a network with other numbers of LBFGS."""
+    return net.with_layers(2, [], optimizer=LBFGS(**numbers))  # type: ignore[arg-type]
+
+
+def test_overlapping_fits_restore_the_threads_of_blas() -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def limits() -> list[int]:
+        return [each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+
+    before = limits()
+    with contextlib.ExitStack() as second:
+        with blas.single_threaded():
+            second.enter_context(blas.single_threaded())
+        assert set(limits()) <= {1}
+    assert limits() == before
+
+
+def test_the_memory_of_a_fit_is_asked_for_before() -> None:
+    small, large = (Network([20, 30, 1], optimizer=LBFGS(memory=m), seed=0) for m in (5, 500))
+    assert large.memory() - small.memory() > 2 * 495 * 8 * 20 * 30
+    huge = Network([4000, 4000, 4000, 1], optimizer=LBFGS(memory=1000), seed=0)
+    with pytest.raises(MemoryError, match=r"L-BFGS of 3[0-9,]* parameters"):
+        huge.fit(np.zeros((2, 4000)), np.zeros(2))
 
 
 def test_files_and_copies(tmp_path: Path) -> None:
@@ -309,13 +366,13 @@ def test_single_steps_need_another_optimizer() -> None:
         lambda: net.train_on_batch(X, Y),
         lambda: net.train_on_gradient(X, Y),
         lambda: net.apply_gradients(gradient),
-        lambda: net.learning_rate,
         lambda: setattr(net, "learning_rate", 0.1),
         lambda: net.fit(X, Y, callbacks=[ReduceLROnPlateau("loss")]),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="LBFGS trains on all rows at once, by fit"):
             call()
+    assert not hasattr(net, "learning_rate")
     assert_same_bits(net.flat_weights(), before)
     assert net.gradients(X, Y) is not None  # gradients need no optimizer
 
@@ -339,7 +396,9 @@ def test_what_it_cannot_train_is_refused() -> None:
         ({"gtol": -1.0}, "gtol"),
         ({"ftol": float("nan")}, "ftol"),
         ({"max_line_search": 0}, "max_line_search"),
-        ({"learning_rate": 0.1}, "learning_rate"),
+        ({"learning_rate": 0.1}, "a line search chooses the length"),
+        ({"max_iter": 5}, "epochs="),
+        ({"history_size": 5}, "memory="),
     ],
 )
 def test_wrong_numbers_are_refused(numbers: dict[str, Any], message: str) -> None:

@@ -504,7 +504,7 @@ def test_an_interrupt_while_a_kernel_compiles_comes_when_it_is_ready(monkeypatch
         compiled(self)
         done.append(self)
 
-    @kernel()
+    @kernel(cached=False)  # so that a second run compiles it, too
     def nothing(a: Reals) -> None:
         a[0] = a[0]
 

@@ -635,7 +635,7 @@ WAITS = """
 import os, signal, sys, threading, time
 import numpy as np
 from fastmlp import Callback, Network
-import fastmlp._data.staging, fastmlp._engine.inference
+import fastmlp._data.staging, fastmlp._engine.evaluations
 
 def interrupted_by(where, name, function):
     "How many times what `name` names was called again after the first call sent a SIGINT."
@@ -668,7 +668,7 @@ def validating():
 def reading():
     one.fit(X, y, batch_size=4096)
 
-print(interrupted_by(fastmlp._engine.inference, "point_to_inputs", validating), one.epoch, one.history.epoch)
+print(interrupted_by(fastmlp._engine.evaluations, "point_to_inputs", validating), one.epoch, one.history.epoch)
 row_slices, taken = fastmlp._data.staging.row_slices, []
 
 def counted(*arguments):
