@@ -45,6 +45,7 @@ _LAZY: dict[str, tuple[str, ...]] = {
         "Quantile",
         "Tweedie",
     ),
+    "many": ("fit_many",),
     "metrics": (),
     "network": ("Network",),
     "optimizers": ("LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "RMSprop"),

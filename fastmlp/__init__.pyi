@@ -10,6 +10,7 @@ from fastmlp import initializers as initializers
 from fastmlp import interchange as interchange
 from fastmlp import layers as layers
 from fastmlp import losses as losses
+from fastmlp import many as many
 from fastmlp import metrics as metrics
 from fastmlp import network as network
 from fastmlp import optimizers as optimizers
@@ -61,6 +62,7 @@ from fastmlp.losses import GaussianNLL as GaussianNLL
 from fastmlp.losses import Huber as Huber
 from fastmlp.losses import Quantile as Quantile
 from fastmlp.losses import Tweedie as Tweedie
+from fastmlp.many import fit_many as fit_many
 from fastmlp.network import Network as Network
 from fastmlp.optimizers import LBFGS as LBFGS
 from fastmlp.optimizers import SGD as SGD

@@ -236,5 +236,58 @@ READS_LABELS, READS_CLASSES, READS_HALVES, READS_SIGNS, READS_NUMBERS = range(5)
 ACCURACY, MEAN_ABSOLUTE_ERROR, MEAN_SQUARED_ERROR, ROOT_MEAN_SQUARED_ERROR, R2 = range(5)
 """Values of `Evaluation.metrics`."""
 
+
+@table
+class Task:
+    """One of many networks, which a thread trains for some epochs. Written by `fastmlp._engine.many_tasks`."""
+
+    plan: Records[AnyPlan]  # of training; first of the words
+    words: Ints  # the records that belong to the network: of its plans, their layers and its evaluation
+    moves: Ints  # pairs: a word that points into the buffers of the thread, and the bytes from their start
+    move_count: int  # pairs
+    steps: Floats  # the optimizer's constants from the next step on; many
+    steps_per_epoch: int  # of the network; many
+    evaluate: Code  # the kernel that evaluates, or 0 without rows of validation
+    evaluation: Ints  # the record of the evaluation
+    values: Floats  # what the evaluation writes: the loss, then the metrics
+    history: Floats  # a row of `columns` for each epoch: the loss of training, then the values
+    columns: int  # 1, or 1 more than there are values
+    epochs: int  # epochs to train
+    epochs_done: int  # of these; train_many
+    status: int  # one of the constants below; train_many
+    monitor: int  # the column that is monitored, or -1
+    sign: float  # of the monitored value: 1 where smaller is better, -1 where larger is
+    min_delta: float  # by how much a value must be better to count
+    patience: int  # epochs without a better value that end the training
+    waited: int  # epochs since the best one; train_many
+    best: float  # the best value so far; train_many
+    best_epoch: int  # the row of the history of the best epoch, or -1; train_many
+    weights: Ints  # the parameter vector, as words
+    best_weights: Ints  # a copy of it after the best epoch, or 0; train_many
+    weight_words: int  # words of the parameter vector
+
+
+RUNNING, FINISHED, STOPPED, OVERFLOWED, UNDEFINED = range(5)
+"""Values of `Task.status`: training goes on; is over; was stopped early; was undone, since a value was not finite;
+ended, since the monitored value is NaN."""
+
+
+@table
+class Crowd:
+    """Many networks, and the memory of the threads that train them. Written by `fastmlp._engine.many_loop`."""
+
+    tasks: Records[Task]  # one for each network
+    queue: Ints  # the tasks of this call, by number
+    count: int  # of them
+    next: Ints  # the place in the queue of the next task that no thread has claimed
+    epochs: int  # that a thread trains a network in this call, at most
+    threads: int  # of this call
+    buffers: int  # the address of the buffers of the first thread
+    buffer_bytes: int  # from one thread's buffers to the next
+    results: Records[Result]  # for each thread
+    result_rows: int  # from one thread's results to the next
+    worker: Code  # the kernel that each thread runs
+
+
 AnyPlan = Plan
 """The annotation for kernels that pass a plan on without reading reals, and so are compiled once for both dtypes."""

@@ -56,6 +56,7 @@ ORDER = [
     ),
     Row("callbacks", "what a training calls between its steps and epochs"),
     Row("network", "`Network`, the public class"),
+    Row("many", "`fit_many`: many networks at once"),
     Row("registration", "activations and losses that a user defines"),
     Row("plot", "pictures", "NumPy, matplotlib"),
     Row(
@@ -311,7 +312,11 @@ def test_tests_and_benchmarks_do_not_import_each_other() -> None:
 
 COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "generated_jit", "stencil", "jitclass"}
 ENGINE = {"network", "_engine.engine"}  # the modules that may use the private attributes of Network
-INTERFACE = {"_engine.engine", "_engine.warmup"}  # what others may import of the engine; `fastmlp warmup` is the second
+INTERFACE = {
+    "_engine.engine",
+    "_engine.many_fits",
+    "_engine.warmup",
+}  # what others may import of the engine; `fastmlp warmup` is the second
 
 
 def compilations(source: str) -> list[str]:

@@ -526,6 +526,11 @@ class Engine:
             state.batch = 0
         state.epoch_rows, state.epoch_batch_size, state.epoch_fingerprint = data
 
+    def begin_epochs(self, *data: int) -> None:
+        """Prepare a fit by a loop that has claimed the network: check its weights, and begin an epoch of the data."""
+        self._require_finite()
+        self._resume_or_begin_epoch(*data)
+
     @contextlib.contextmanager
     def _learned(self, names: Names | None) -> Iterator[None]:
         """Use the names that the data of a fit have, unless the fit ends before its first step is completed."""

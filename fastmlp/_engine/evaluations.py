@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,44 +53,63 @@ class Evaluation:
         The samples.
     metrics : mapping
         The metrics, by name, for which `can_evaluate` is true.
+    in_one_call : bool, optional
+        Whether one call evaluates all rows on one thread. None decides by the work.
+
+    Attributes
+    ----------
+    record : record of `fastmlp.kernels.tables.Evaluation`
+        The table that the kernels read.
+    plan : Plan
+        The plan that evaluates.
+    values : ndarray
+        The loss and the metrics of the last evaluation.
     """
 
-    def __init__(self, plans: Plans, samples: Samples, metrics: SelectedMetrics) -> None:
+    def __init__(
+        self, plans: Plans, samples: Samples, metrics: SelectedMetrics, in_one_call: bool | None = None
+    ) -> None:
         architecture, rows = plans.parameters.architecture, len(samples.X)
         self.names = ("loss", *metrics)
         self._plans, self._architecture = plans, architecture
         self._piece_rows = inference.gradient_rows(plans, rows)
         self._outputs = np.empty((rows, architecture.outputs), architecture.dtype)
-        self._values, self._codes = np.empty(len(self.names)), np.array([CODES[name] for name in metrics], np.int64)
+        self.values, self._codes = np.empty(len(self.names)), np.array([CODES[name] for name in metrics], np.int64)
         self._samples = samples._replace(X=converted_if_small(samples.X, architecture.dtype))
         ready = samples.targets.kernel_ready and weights_are_kernel_ready(samples.weights)
         ready = ready and is_kernel_ready(self._samples.X, architecture.dtype)
-        self._in_one_call = ready and forward_flops(architecture, rows) < SERIAL_FLOPS
-        self._record = self._filled(samples, metrics)
-        self._plan = self._pointed(VALIDATION if self._in_one_call else LOSS)
+        small = forward_flops(architecture, rows) < SERIAL_FLOPS
+        self._in_one_call = ready and (small if in_one_call is None else in_one_call)
+        self.record = self._filled(samples, metrics)
+        self.plan = self._pointed(VALIDATION if self._in_one_call else LOSS)
         functions = (evaluate, begin_piece, end_piece, finish_evaluation)
         self._evaluate, *self._pieces = (kernel.function_for(architecture.dtype) for kernel in functions)
+
+    @property
+    def buffers(self) -> tuple[NDArray[Any], ...]:
+        """The arrays that an evaluation overwrites."""
+        return self._outputs, self._sums
 
     def __call__(self) -> dict[str, float]:
         """Return the loss, penalties included, and the metrics by their names."""
         if self._in_one_call:
-            self._plan.follow_rests()
-            self._evaluate(address_of(self._record))
+            self.plan.follow_rests()
+            self._evaluate(address_of(self.record))
         else:
             self._evaluate_pieces()
-        return dict(zip(self.names, self._values.tolist(), strict=True))
+        return dict(zip(self.names, self.values.tolist(), strict=True))
 
     def _evaluate_pieces(self) -> None:
         """Compute the rows a piece at a time, on several threads if that is faster.
 
         Other inferences use the same plan, so it is pointed to the rows anew, and left as they expect it.
         """
-        plan, place, (begin, end, finish) = self._pointed(LOSS), address_of(self._record), self._pieces
+        plan, place, (begin, end, finish) = self._pointed(LOSS), address_of(self.record), self._pieces
         X, targets, weights = self._samples
         targets = targets if targets.kernel_ready else targets.take(slice(None))
         weights = None if weights is None else converted(weights[:], FLOAT64)
         point_to_targets(plan.record, targets, weights)
-        self._record.loss_sum = 0.0
+        self.record.loss_sum = 0.0
         try:
             for start, piece in kernel_ready_pieces(X, self._architecture.dtype, self._piece_rows):
                 point_to_inputs(plan.record, piece)
@@ -104,7 +124,7 @@ class Evaluation:
     def _pointed(self, purpose: Purpose) -> Plan:
         """Return a plan that evaluates. One that belongs to this evaluation is pointed to its rows for good."""
         plan = self._plans.get(purpose, self._piece_rows)
-        record, weight = plan.record, self._record.weight_sum
+        record, weight = plan.record, self.record.weight_sum
         record.backward, record.scale = 0, 0.0
         record.penalty_factor = 1.0 / weight if record.averages_penalties else 1.0
         record.writes_output, record.output_stride = 1, self._architecture.outputs
@@ -114,7 +134,7 @@ class Evaluation:
             point_to_inputs(record, X)
             point_to_targets(record, targets, weights if isinstance(weights, np.ndarray) else None)
             record.accumulates = 0
-        self._record.plan = plan.address  # type: ignore[assignment]
+        self.record.plan = plan.address  # type: ignore[assignment]
         return plan
 
     def _filled(self, samples: Samples, metrics: SelectedMetrics) -> tables.Evaluation:
@@ -122,7 +142,7 @@ class Evaluation:
         record: tables.Evaluation = new_record(tables.Evaluation)
         weight = float(len(samples.X)) if samples.weights is None else sum_weights(samples.weights)
         estimates = range(architecture.outputs)[loss.estimates(architecture.outputs)]
-        self._sums, self._totals = np.zeros(len(estimates)), _totals(samples, metrics, weight)
+        self._sums, self._totals = np.zeros(len(estimates)), squares_around_mean(samples, metrics, weight)
         record.rows, record.piece_rows = len(samples.X), self._piece_rows
         record.weight_sum, record.penalised = weight, architecture.penalised
         record.reads = _reads(architecture, samples)
@@ -133,7 +153,7 @@ class Evaluation:
             ("metrics", self._codes),
             ("totals", self._totals),
             ("sums", self._sums),
-            ("values", self._values),
+            ("values", self.values),
         ):
             setattr(record, name, address(array))
         return record
@@ -149,7 +169,7 @@ def _reads(architecture: Architecture, samples: Samples) -> int:
     return tables.READS_HALVES if architecture.loss.targets == "binary" else tables.READS_SIGNS
 
 
-def _totals(samples: Samples, metrics: SelectedMetrics, weight: float) -> NDArray[np.float64]:
+def squares_around_mean(samples: Samples, metrics: SelectedMetrics, weight: float) -> NDArray[np.float64]:
     """Return for each target the weighted sum of the squares of its differences from the weighted mean, for r2."""
     if "r2" not in metrics:
         return np.zeros(1)

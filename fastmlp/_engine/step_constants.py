@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,14 @@ class StepConstants:
             rows = min(max(count, 2 * len(self._results)), MAX_STEPS)
             self._results = aligned_zeros(rows * RESULT.itemsize, np.uint8).view(RESULT)
         return self._results
+
+
+def constants_of(
+    optimizer: StepOptimizer, paces: tuple[Pace, ...], step: int, count: int
+) -> tuple[int, int, Callable[[], NDArray[np.float64]]]:
+    """Return the first step and the rows of a table with `count` steps from `step` on, and what makes the table."""
+    first, rows = _range_with(step, count)
+    return first, rows, functools.partial(_table_of, optimizer, paces, first, rows)
 
 
 def _range_with(step: int, count: int) -> tuple[int, int]:

@@ -36,6 +36,12 @@ HELP, YIELD = 64, 2000  # pauses, about 1 and 30 us, after which a waiting worke
 @kernel()
 def train_serial(plan: AnyPlan, steps: Floats, results: Records[Result], count: int) -> int:
     """Run up to `count` steps on one thread. Return the number of steps done, fewer if a value was not finite."""
+    return run_serially(plan, steps, results, count)
+
+
+@inline
+def run_serially(plan: AnyPlan, steps: Floats, results: Records[Result], count: int) -> int:
+    """Run up to `count` steps on this thread. Return the number of steps done, fewer if a value was not finite."""
     going = first_phase(plan, count)
     while going:
         call(plan.region, (plan, offset(steps, plan.steps_done * plan.step_row), 0))

@@ -1,0 +1,277 @@
+"""The loop over many networks: calls of the driver, each of about 40 ms, and what it has written into the histories."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp._data.arrays import FLOAT64, converted
+from fastmlp._data.weights import sum_weights
+from fastmlp._display.progress import CountLine
+from fastmlp._engine.evaluations import squares_around_mean
+from fastmlp._engine.many_tasks import Template, Words, Work, template_key
+from fastmlp._engine.parameters import Parameters
+from fastmlp._engine.program_runner import INT64
+from fastmlp._engine.records import address_of, new_record, new_records
+from fastmlp._engine.step_constants import MAX_STEPS, RESULT, constants_of
+from fastmlp._runtime.buffers import address, aligned_zeros
+from fastmlp.history import History
+from fastmlp.kernels import tables
+from fastmlp.kernels.drivers.evaluation import evaluate
+from fastmlp.kernels.drivers.many import train_claimed, train_many_parallel, train_many_serial
+from fastmlp.kernels.host import threads
+from fastmlp.kernels.host.annotations import structure_of
+from fastmlp.kernels.host.interrupts import HeldSignals
+
+if TYPE_CHECKING:
+    from fastmlp._engine.engine import Engine
+
+CALL_SECONDS = 0.04  # of a call of the driver, so that Ctrl-C is prompt
+TURN_SECONDS = 0.002  # for which a thread trains one network before it claims another
+_TABLES = 64  # of constants that are kept
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Early stopping, as `EarlyStopping` does it: the entry of the history that is monitored, and when a fit ends."""
+
+    entry: str
+    larger_is_better: bool
+    min_delta: float
+    patience: int
+    restores: bool
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network, the rows that train it, and those of its validation."""
+
+    engine: Engine
+    rows: Words | None
+    validation: Words | None
+
+
+class ManyLoop:
+    """The fits of many networks, each on one thread.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The networks, which are all being fitted by this loop.
+    work : Work
+        What the fits have in common.
+    epochs : int
+        The number of epochs.
+    stopping : Stopping or None
+        Early stopping.
+    signals : HeldSignals
+        The signals that are held.
+    line : CountLine
+        Shows how many epochs are done.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        work: Work,
+        epochs: int,
+        stopping: Stopping | None,
+        signals: HeldSignals,
+        line: CountLine,
+    ) -> None:
+        self.members, self.work, self.epochs, self.stopping = members, work, epochs, stopping
+        self.signals, self.line = signals, line
+        self.threads = max(min(threads.available(), len(members)), 1)
+        self.names = ["loss"]
+        if members[0].validation is not None:
+            self.names += ["val_loss", *(f"val_{name}" for name in work.metrics)]
+        self.history = np.full((len(members), epochs, len(self.names)), math.nan)
+        self.first_epochs = [int(member.engine.epoch) for member in members]
+        self.tasks = new_records(tables.Task, len(members))
+        self._templates: dict[Hashable, Template] = {}
+        self._template_of: list[Template] = []
+        self._kept: list[Any] = []  # what tasks point to
+        self._totals: dict[int, tuple[NDArray[np.float64], float]] = {}
+        self._constants: OrderedDict[Hashable, NDArray[np.float64]] = OrderedDict()
+        for index, member in enumerate(members):
+            self._fill(index, member)
+        self._prepare_threads()
+
+    def run(self) -> None:
+        """Train all networks."""
+        active = list(range(len(self.members)))
+        started, per_epoch, place = time.perf_counter(), 1e-3, 0
+        try:
+            while active:
+                turn = max(int(TURN_SECONDS / per_epoch), 1)
+                count = max(int(CALL_SECONDS * self.threads / (turn * per_epoch)), self.threads)
+                place = place if place < len(active) else 0
+                queue = active[place : place + count]
+                before, began = self._epochs_done(queue), time.perf_counter()
+                self._call(queue, turn)
+                done = self._epochs_done(queue) - before
+                per_epoch = max((time.perf_counter() - began) * self.threads / max(done, 1), 1e-7)
+                over = [index for index in queue if self.tasks[index].status != tables.RUNNING]
+                place += len(queue) - len(over)
+                if over:
+                    gone = set(over)
+                    active = [index for index in active if index not in gone]
+                self.signals.released(self.line.update, self._epochs_done(range(len(self.members))))
+                self.signals.deliver()
+            self._restore_best()
+        finally:
+            self.seconds = time.perf_counter() - started
+
+    def result(self, index: int) -> History:
+        """Return the history of a network so far."""
+        task, first = self.tasks[index], self.first_epochs[index]
+        columns = self.history[index, : task.epochs_done].T.tolist()
+        entries = dict(zip(self.names, columns, strict=True)) if task.epochs_done else {}
+        history = History(entries, list(range(first, first + task.epochs_done)), self.seconds)
+        if task.status == tables.STOPPED:
+            history.ending = f"stopped early; the best epoch was {first + task.best_epoch}"
+        if task.status == tables.OVERFLOWED:
+            history.ending = "the loss became NaN or infinite; the network is back where that epoch began"
+        if task.status == tables.UNDEFINED:
+            history.ending = f"{self.names[task.monitor]} is NaN"
+        return history
+
+    def _epochs_done(self, indices: Sequence[int]) -> int:
+        return sum(self.tasks[index].epochs_done for index in indices)
+
+    def _fill(self, index: int, member: Member) -> None:
+        """Write the task of a network."""
+        parameters, task = member.engine.parameters, self.tasks[index]
+        template = self._template(parameters, member)
+        words = template.words_for(parameters)
+        self._template_of.append(template)
+        plan = structure_of(tables.Plan).from_buffer(words)
+        rows = member.rows
+        plan.training_rows = 0 if rows is None else address(rows)
+        task.plan = task.words = address(words)
+        task.moves, task.move_count = address(template.moves), len(template.moves)
+        task.steps_per_epoch, task.epochs, task.columns = template.steps_per_epoch, self.epochs, len(self.names)
+        task.history, task.monitor = address(self.history[index]), -1
+        self._kept.append((words, rows))
+        if template.evaluation is not None and member.validation is not None:
+            self._fill_evaluation(task, template, words, member.validation)
+        if self.stopping is not None:
+            self._fill_stopping(task, self.stopping, parameters)
+
+    def _fill_evaluation(self, task: Any, template: Template, words: Words, rows: Words) -> None:
+        """Point the evaluation of a task to its rows."""
+        place = {name: template.starts[2 + i] for i, name in enumerate(("evaluation", "plan", "layers", "values"))}
+        record = structure_of(tables.Evaluation).from_buffer(words, place["evaluation"])
+        plan = structure_of(tables.Plan).from_buffer(words, place["plan"])
+        outer = structure_of(tables.Plan).from_buffer(words)
+        for name in ("x", "x_stride", "y", "y_stride", "labels", "sample_weights"):
+            setattr(plan, name, getattr(outer, name))
+        plan.order, plan.targets_from = address(rows), -1
+        totals, weight = self._totals_of(rows)
+        record.totals, record.weight_sum = address(totals), weight
+        task.evaluation, task.values = address(words) + place["evaluation"], address(words) + place["values"]
+        task.evaluate = evaluate.address(self.work.samples.targets.architecture.dtype)
+        self._kept.append((rows, totals))
+
+    def _totals_of(self, rows: Words) -> tuple[NDArray[np.float64], float]:
+        """Return what r2 compares with, and the sum of the weights, of rows of validation that networks may share."""
+        if id(rows) not in self._totals:
+            samples = self.work.samples.select(rows)
+            weight = (
+                float(len(rows)) if samples.weights is None else sum_weights(converted(samples.weights[:], FLOAT64))
+            )
+            self._totals[id(rows)] = squares_around_mean(samples, self.work.metrics, weight), weight
+        return self._totals[id(rows)]
+
+    def _fill_stopping(self, task: Any, stopping: Stopping, parameters: Parameters) -> None:
+        task.monitor, task.sign = self.names.index(stopping.entry), -1.0 if stopping.larger_is_better else 1.0
+        task.min_delta, task.patience, task.best_epoch = stopping.min_delta, stopping.patience, -1
+        if stopping.restores:
+            best = np.empty_like(parameters.weights)
+            task.weights, task.best_weights = address(parameters.weights), address(best)
+            task.weight_words = parameters.weights.nbytes // 8
+            self._kept.append(best)
+
+    def _template(self, parameters: Parameters, member: Member) -> Template:
+        rows = len(self.work.samples.X) if member.rows is None else len(member.rows)
+        key = template_key(parameters, rows, 0 if member.validation is None else len(member.validation))
+        if key not in self._templates:
+            self._templates[key] = Template(parameters, self.work, rows, member.validation)
+        return self._templates[key]
+
+    def _prepare_threads(self) -> None:
+        """Allocate the memory of the threads, and load the drivers."""
+        templates = self._templates.values()
+        scratch = max(template.scratch_bytes for template in templates)
+        for template in templates:
+            template.place_behind(scratch)
+        self._buffer_bytes = scratch + max(template.buffer_bytes for template in templates)
+        steps = max(template.steps_per_epoch for template in templates)
+        self._buffers = aligned_zeros(self._buffer_bytes * self.threads, np.uint8)
+        self._results = aligned_zeros(steps * self.threads * RESULT.itemsize, np.uint8)
+        self._queue, self._next = np.zeros(len(self.members), np.int64), aligned_zeros(16, np.int64)
+        crowd = self._crowd = new_record(tables.Crowd)
+        crowd.tasks, crowd.queue, crowd.next = address_of(self.tasks), address(self._queue), address(self._next)
+        crowd.threads, crowd.buffers, crowd.buffer_bytes = self.threads, address(self._buffers), self._buffer_bytes
+        crowd.results, crowd.result_rows, crowd.worker = address(self._results), steps, train_claimed.address(INT64)
+        self._serial = train_many_serial.function_for(INT64)
+        self._parallel = train_many_parallel.function_for(INT64) if self.threads > 1 else None
+
+    def _call(self, queue: Sequence[int], turn: int) -> None:
+        """Train the networks of a queue for some epochs each."""
+        crowd = self._crowd
+        steps = max(self._template_of[index].steps_per_epoch for index in queue)
+        crowd.epochs = max(min(turn, MAX_STEPS // steps), 1)
+        crowd.count, self._next[0] = len(queue), 0
+        self._queue[: len(queue)] = queue
+        with contextlib.ExitStack() as updates:
+            tables_in_use = [self._point_to_constants(index, crowd.epochs) for index in queue]
+            for index in queue:
+                updates.enter_context(self.members[index].engine.lock.update())
+            if self._parallel is None or threads.available(self.threads) < 2:
+                self._serial(address_of(crowd))
+            else:
+                with threads.limited_to(self.threads):
+                    self._parallel(address_of(crowd))
+        del tables_in_use
+
+    def _point_to_constants(self, index: int, epochs: int) -> NDArray[np.float64]:
+        """Point a task to the constants of its next steps. Return their table, which must outlive the call."""
+        task, template = self.tasks[index], self._template_of[index]
+        parameters = self.members[index].engine.parameters
+        paces = tuple(dict.fromkeys(parameters.rests.paces()))
+        step, count = int(parameters.state.step) + 1, epochs * template.steps_per_epoch
+        optimizer = parameters.architecture.step_optimizer
+        first, rows, make = constants_of(optimizer, paces, step, count)
+        key = (optimizer, paces, first, rows)
+        if key not in self._constants:
+            if len(self._constants) >= _TABLES:
+                self._constants.popitem(last=False)
+            self._constants[key] = make()
+        table = self._constants[key]
+        self._constants.move_to_end(key)
+        task.steps = address(table) + (step - first) * template.step_row * 8
+        return table
+
+    def _restore_best(self) -> None:
+        """Give networks whose training is over the weights of their best epochs."""
+        if self.stopping is None or not self.stopping.restores:
+            return
+        for task, member in zip(self.tasks, self.members, strict=True):
+            if task.best_epoch >= 0 and task.status in (tables.STOPPED, tables.FINISHED):
+                parameters = member.engine.parameters
+                with member.engine.lock.update():
+                    words = np.ctypeslib.as_array((_WORD * task.weight_words).from_address(task.best_weights))
+                    parameters.weights.view(np.int64)[:] = words
+                    parameters.refresh_transposed()
+
+
+_WORD = structure_of(tables.Task)._fields_[0][1]

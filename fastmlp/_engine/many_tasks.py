@@ -1,0 +1,179 @@
+"""The tasks of many networks: the records that a thread needs to train a network, without buffers of their own.
+
+A `Template` is made once for all networks that differ only in seeds, weights, learning rates and rows. It holds the
+words of the records of two plans, of training and of validation, and says which words point where. A task is a copy
+whose words point to the memory of its network. Those that point to buffers are written by the thread that claims it.
+
+Kernels read only the first block of the scratch before they write it, and expect zeros there. So all networks of a
+thread have their scratch in one place, and the other buffers behind it, with arbitrary content.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Hashable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastmlp._data.samples import Samples
+from fastmlp._data.staging import point_to_inputs, point_to_targets
+from fastmlp._engine.evaluations import Evaluation
+from fastmlp._engine.parameters import Parameters
+from fastmlp._engine.plan import Plan, Plans
+from fastmlp._engine.purposes import TRAINING
+from fastmlp._engine.records import address_of
+from fastmlp._runtime.buffers import ALIGNMENT, address, aligned_zeros
+from fastmlp.kernels import tables
+from fastmlp.metrics.evaluation import SelectedMetrics
+
+Words = NDArray[np.int64]
+
+
+class Work(NamedTuple):
+    """What the fits of many networks have in common.
+
+    Parameters
+    ----------
+    samples : Samples
+        All rows, which kernels can read where they are.
+    batch_size : int
+        The rows of a batch.
+    shuffle : bool
+        Whether each epoch has its own order of rows.
+    metrics : mapping
+        The metrics of the rows of validation.
+    """
+
+    samples: Samples
+    batch_size: int
+    shuffle: bool
+    metrics: SelectedMetrics
+
+
+class Region(NamedTuple):
+    """Memory that words point into: its place, and where it is in the memory of a task, a thread or a network."""
+
+    start: int
+    size: int
+    base: str  # "task", "thread", or the name of an attribute of `Parameters`
+    offset: int
+
+
+def template_key(parameters: Parameters, rows: int, validation: int) -> Hashable:
+    """Return what networks of the same work have in common that share a template."""
+    architecture, optimizer = parameters.architecture, parameters.architecture.step_optimizer
+    described = (architecture.layers, architecture.loss, architecture.dtype.name, parameters.rests.paces())
+    rule = (optimizer.kernel, optimizer.slots, optimizer.clipvalue, optimizer.global_clipnorm)
+    return (*described, *rule, rows, validation)
+
+
+class Template:
+    """The words of a task.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        The memory of a network of the kind.
+    work : Work
+        What the fits have in common.
+    rows : int
+        The number of rows that train.
+    validation : ndarray of int64, or None
+        The rows of validation.
+    """
+
+    def __init__(self, parameters: Parameters, work: Work, rows: int, validation: Words | None) -> None:
+        batch_size = min(work.batch_size, rows)
+        plan = self._plan = Plan(parameters, TRAINING, batch_size, threads=1)
+        plan.use("step", parallel=False)
+        order = np.empty(rows, np.int64)
+        self._point(plan, work, rows, batch_size, order)
+        self.steps_per_epoch = -(-rows // batch_size)
+        self.step_row = int(plan.record.step_row)
+        self.evaluation: Evaluation | None = None
+        sections = [plan.record, plan._layers]
+        plans, buffers = [plan], [order, plan.snapshot_state]
+        if validation is not None:
+            samples = work.samples.select(validation)
+            self.evaluation = Evaluation(Plans(parameters, 1), samples, work.metrics, in_one_call=True)
+            inner = self.evaluation.plan
+            sections += [self.evaluation.record, inner.record, inner._layers, self.evaluation.values]
+            plans.append(inner)
+            buffers += self.evaluation.buffers
+        buffers += [buffer for each in plans for name, buffer in each._buffers.items() if name != "scratch"]
+        self._lay_out(parameters, sections, buffers, [each.buffer("scratch") for each in plans])
+
+    def _point(self, plan: Plan, work: Work, rows: int, batch_size: int, order: Words) -> None:
+        record, (X, targets, weights) = plan.record, work.samples
+        assert isinstance(X, np.ndarray)
+        point_to_inputs(record, X)
+        point_to_targets(record, targets, weights if isinstance(weights, np.ndarray) else None)
+        record.batch_size, record.samples, record.epoch_ready = batch_size, rows, 0
+        record.staged_from, record.targets_from, record.shuffles = 0, -1, work.shuffle
+        record.order = address(order)
+
+    def place_behind(self, scratch_bytes: int) -> None:
+        """Move the buffers of the thread, except the scratch, by so many bytes: all templates share the scratch."""
+        self.moves[self._behind_scratch, 1] += scratch_bytes
+
+    def _lay_out(self, parameters: Parameters, sections: list[Any], buffers: list[Any], scratches: list[Any]) -> None:
+        """Copy the words of all sections, and find out which of them point where."""
+        regions, place = [], 0
+        for section in sections:
+            start, size = _extent(section)
+            regions.append(Region(start, size, "task", place))
+            place += size
+        self.starts = [region.offset for region in regions]
+        self.buffer_bytes = 0
+        for buffer in buffers:
+            start, size = _extent(buffer)
+            regions.append(Region(start, size, "thread", self.buffer_bytes))
+            self.buffer_bytes += -(-size // ALIGNMENT) * ALIGNMENT
+        regions += [Region(*_extent(scratch), "scratch", 0) for scratch in scratches]
+        self.scratch_bytes = max(-(-scratch.nbytes // ALIGNMENT) * ALIGNMENT for scratch in scratches)
+        for name in ("weights", "transposed", "slots", "state", "counts"):
+            regions.append(Region(*_extent(getattr(parameters, name)), name, 0))
+        data = b"".join(ctypes.string_at(*_extent(section)) for section in sections)
+        self._words = np.frombuffer(data, np.int64).copy()
+        pointing = [word for each, start in zip(sections, self.starts, strict=True) for word in _pointers(each, start)]
+        targets: dict[str, list[tuple[int, int]]] = {}
+        for word in pointing:
+            value = int(self._words[word])
+            region = next((each for each in regions if each.start <= value < each.start + each.size), None)
+            if region is not None:
+                targets.setdefault(region.base, []).append((word, value - region.start + region.offset))
+        moves = [*targets.pop("scratch"), *targets.pop("thread")]
+        self._behind_scratch = slice(len(scratches), None)
+        self.moves = np.array(moves, np.int64)
+        self._targets = {base: np.array(pairs, np.int64) for base, pairs in targets.items()}
+
+    def words_for(self, parameters: Parameters) -> Words:
+        """Return the words of a task of a network."""
+        words: Words = aligned_zeros(len(self._words), np.int64)
+        words[:] = self._words
+        for base, pairs in self._targets.items():
+            start = address(words) if base == "task" else _extent(getattr(parameters, base))[0]
+            words[pairs[:, 0]] = start + pairs[:, 1]
+        return words
+
+
+def _extent(memory: Any) -> tuple[int, int]:
+    """Return the address and the bytes of a record, of records or of an array."""
+    if isinstance(memory, np.ndarray):
+        return address(memory), memory.nbytes
+    return address_of(memory), ctypes.sizeof(memory)
+
+
+def _pointers(section: Any, start: int) -> Iterator[int]:
+    """Yield the words of a section that hold addresses of memory."""
+    if isinstance(section, np.ndarray):
+        return
+    kind = section._type_ if isinstance(section, ctypes.Array) else type(section)
+    fields = list(getattr(tables, kind.__name__).__annotations__.values())
+    count = ctypes.sizeof(section) // (8 * len(fields))
+    for record in range(count):
+        for place, field in enumerate(fields):
+            if field not in ("int", "float", "Code"):
+                yield start // 8 + record * len(fields) + place

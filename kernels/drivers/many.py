@@ -1,0 +1,104 @@
+"""The driver of many networks: threads claim networks, and train each for some epochs as its own fit would.
+
+No two threads work on one network, and they never wait for each other. Activations, deltas, the snapshot of an epoch
+and its order of rows belong to the thread: the records of a network are moved to them when it is claimed.
+"""
+
+from __future__ import annotations
+
+from numba import prange
+
+from fastmlp.kernels.drivers.team import run_serially
+from fastmlp.kernels.host.annotations import Records
+from fastmlp.kernels.host.jit import inline, kernel
+from fastmlp.kernels.layout import VERSION
+from fastmlp.kernels.tables import FINISHED, OVERFLOWED, RUNNING, STOPPED, UNDEFINED, AnyPlan, Crowd, Result, Task
+from fastmlp.kernels.vocabulary.atomics import atomic_increment
+from fastmlp.kernels.vocabulary.pointers import call, exists, offset
+
+
+@kernel()
+def train_many_serial(crowd: Crowd) -> None:
+    """Train all networks of the queue on one thread."""
+    call(crowd.worker, (crowd, 0))
+
+
+@kernel(parallel=True)
+def train_many_parallel(crowds: Records[Crowd]) -> None:
+    """Train all networks of the queue on `threads` threads."""
+    crowd = crowds[0]
+    worker, threads = crowd.worker, crowd.threads
+    for thread in prange(threads):
+        call(worker, (crowds, thread))
+
+
+@kernel()
+def train_claimed(crowd: Crowd, thread: int) -> None:
+    """Claim networks until none is left, and train each."""
+    buffers = crowd.buffers + thread * crowd.buffer_bytes
+    place = atomic_increment(crowd.next) - 1
+    while place < crowd.count:
+        train_task(crowd, crowd.tasks[crowd.queue[place]], buffers, thread * crowd.result_rows)
+        place = atomic_increment(crowd.next) - 1
+
+
+@inline
+def train_task(crowd: Crowd, task: Task, buffers: int, first_result: int) -> None:
+    """Train one network for the epochs of this call, or until its training is over."""
+    for i in range(task.move_count):
+        task.words[task.moves[2 * i]] = buffers + task.moves[2 * i + 1]
+    plan, count = task.plan[0], task.steps_per_epoch
+    plan.counts[VERSION] += 1
+    done = 0
+    while done < crowd.epochs and task.status == RUNNING:
+        plan.epoch_ready = 0
+        steps = offset(task.steps, done * count * plan.step_row)
+        results = offset(crowd.results, first_result)
+        if run_serially(plan, steps, results, count) < count or plan.not_finite != 0:
+            undo_epoch(plan, task)
+        else:
+            end_epoch(task, results[count - 1])
+        done += 1
+
+
+@inline
+def undo_epoch(plan: AnyPlan, task: Task) -> None:
+    """Restore the network as it was when the epoch began."""
+    call(plan.restore, (plan, task.steps, 0))
+    state, saved = plan.state[0], plan.snapshot_state[0]
+    state.epoch, state.batch, state.step = saved.epoch, saved.batch, saved.step
+    state.loss_sum, state.weight_sum, state.penalty_sum = saved.loss_sum, saved.weight_sum, saved.penalty_sum
+    task.status = OVERFLOWED
+
+
+@inline
+def end_epoch(task: Task, result: Result) -> None:
+    """Record the loss of the epoch, evaluate, and decide whether the training goes on."""
+    row = offset(task.history, task.epochs_done * task.columns)
+    row[0] = result.epoch_loss_sum / result.epoch_weight_sum + result.epoch_penalty_sum / task.steps_per_epoch
+    if exists(task.evaluate):
+        call(task.evaluate, (task.evaluation,))
+        for i in range(1, task.columns):
+            row[i] = task.values[i - 1]
+    if task.monitor >= 0:
+        compare(task, row[task.monitor])
+    task.epochs_done += 1
+    if task.status == RUNNING and task.epochs_done == task.epochs:
+        task.status = FINISHED
+
+
+@inline
+def compare(task: Task, value: float) -> None:
+    """Keep the weights if the value is better than the best, and stop if patience is exhausted."""
+    if value != value:
+        task.status = UNDEFINED
+        return
+    if task.best_epoch < 0 or task.sign * value < task.sign * task.best - task.min_delta:
+        task.best, task.best_epoch, task.waited = value, task.epochs_done, 0
+        if exists(task.best_weights):
+            for i in range(task.weight_words):
+                task.best_weights[i] = task.weights[i]
+        return
+    task.waited += 1
+    if task.waited >= task.patience:
+        task.status = STOPPED
