@@ -30,6 +30,9 @@ from fastmlp.metrics.evaluation import SelectedMetrics
 
 Words = NDArray[np.int64]
 
+BASES = ("task", "weights", "transposed", "slots", "state", "counts")
+"""What words of a task point to that belongs to its network: the task itself, or an attribute of `Parameters`."""
+
 
 class Work(NamedTuple):
     """What the fits of many networks have in common.
@@ -133,7 +136,7 @@ class Template:
             self.buffer_bytes += -(-size // ALIGNMENT) * ALIGNMENT
         regions += [Region(*_extent(scratch), "scratch", 0) for scratch in scratches]
         self.scratch_bytes = max(-(-scratch.nbytes // ALIGNMENT) * ALIGNMENT for scratch in scratches)
-        for name in ("weights", "transposed", "slots", "state", "counts"):
+        for name in BASES[1:]:
             regions.append(Region(*_extent(getattr(parameters, name)), name, 0))
         data = b"".join(ctypes.string_at(*_extent(section)) for section in sections)
         self._words = np.frombuffer(data, np.int64).copy()
@@ -147,15 +150,16 @@ class Template:
         moves = [*targets.pop("scratch"), *targets.pop("thread")]
         self._behind_scratch = slice(len(scratches), None)
         self.moves = np.array(moves, np.int64)
-        self._targets = {base: np.array(pairs, np.int64) for base, pairs in targets.items()}
+        self._pointing = np.array([word for base in BASES for word, _ in targets.get(base, ())], np.int64)
+        self._offsets = np.array([offset for base in BASES for _, offset in targets.get(base, ())], np.int64)
+        self._bases = np.repeat(np.arange(len(BASES)), [len(targets.get(base, ())) for base in BASES])
 
     def words_for(self, parameters: Parameters) -> Words:
         """Return the words of a task of a network."""
         words: Words = aligned_zeros(len(self._words), np.int64)
         words[:] = self._words
-        for base, pairs in self._targets.items():
-            start = address(words) if base == "task" else _extent(getattr(parameters, base))[0]
-            words[pairs[:, 0]] = start + pairs[:, 1]
+        own = (_extent(getattr(parameters, name))[0] for name in BASES[1:])
+        words[self._pointing] = np.array([address(words), *own])[self._bases] + self._offsets
         return words
 
 
