@@ -49,8 +49,8 @@ def fit_many(
 ) -> list[History]:
     """Train many networks on the same data, each as its own `fit` would, to the same bits.
 
-    Threads claim networks, and each trains one at a time: nothing is waited for, and Python has nothing to do between
-    the epochs. So ensembles, searches and folds of small networks train several times as fast as by a loop of fits. The
+    Threads claim networks and train one at a time. They never wait for each other, and no Python runs between the
+    epochs. So ensembles, searches and folds of small networks train several times as fast as by a loop of fits. The
     networks may differ in everything: layers, losses, optimizers, seeds and dtypes.
 
     Parameters
@@ -92,7 +92,8 @@ def fit_many(
     Warns
     -----
     UserWarning
-        If losses of some networks became NaN or infinite. These are back where that epoch began; the others go on.
+        If the loss of a network, or the value that early stopping monitors, became NaN or infinite. After a loss the
+        network is back where that epoch began. The others go on.
 
     Notes
     -----
@@ -109,13 +110,14 @@ def fit_many(
     members = _check_networks(networks)
     count = len(members)
     check_bool(shuffle, "shuffle")
+    compiled = early_stopping if _is_plain(early_stopping) else None
     job = ManyJob(
         whole_number(epochs, "epochs"),
         whole_number(batch_size, "batch_size"),
         bool(shuffle),
-        _stopping_of(early_stopping),
-        early_stopping,
-        check_callbacks(callbacks),
+        _stopping_of(compiled),
+        compiled,
+        [*check_callbacks(callbacks), *([early_stopping] if early_stopping and compiled is None else [])],
         verbose,
         (NonFiniteLossError, UndefinedScoreError),
     )
@@ -137,14 +139,16 @@ def fit_many(
         number = length if fit.rows is None else len(fit.rows)
         require_weight(fit.samples.weights, number, "sample_weight of the rows of a network", fit.rows)
         _check_monitor(early_stopping, fit)
-    fit_all(fits, job)
-    _tell_of_failures(members)
+    for place, fit in enumerate(fits):
+        _check_ready(place, fit)
+    _warn_of_failures(fit_all(fits, job), count)
     return [network.history or History() for network in members]
 
 
 class _Data(NamedTuple):
-    """The data as a kind of network reads it, and the names that it gives."""
+    """The data as they were given, and as a kind of network reads them, and the names that they give."""
 
+    source: Samples
     samples: Samples
     names: Names
 
@@ -153,7 +157,8 @@ class _Validations:
     """The validations of networks, each made once for the networks that share rows and loss."""
 
     def __init__(self, metrics: list[str | MetricFunction] | None) -> None:
-        self._metrics, self._known = metrics, {}  # type: tuple[Any, dict[Hashable, Validation]]
+        self._metrics = metrics
+        self._known: dict[Hashable, Validation] = {}
 
     def of(self, network: Network, samples: Samples, rows: Numbers | None) -> Validation | None:
         """Return the validation of a network by these rows."""
@@ -184,12 +189,17 @@ def _check_networks(networks: Iterable[Network]) -> list[Network]:
     return members
 
 
+def _is_plain(stopping: EarlyStopping | None) -> bool:
+    """Return whether kernels can stop as this does: not if a subclass or the object itself has methods of its own."""
+    if stopping is not None and not isinstance(stopping, EarlyStopping):
+        raise TypeError(f"early_stopping must be an EarlyStopping, such as EarlyStopping(patience=5), got {stopping!r}")
+    return type(stopping) is EarlyStopping and not any(name.startswith("on_") for name in vars(stopping))
+
+
 def _stopping_of(stopping: EarlyStopping | None) -> Stopping | None:
     """Return what early stopping monitors, and when it ends a fit."""
     if stopping is None:
         return None
-    if not isinstance(stopping, EarlyStopping):
-        raise TypeError(f"early_stopping must be an EarlyStopping, such as EarlyStopping(patience=5), got {stopping!r}")
     larger = larger_is_better(stopping.monitor, stopping._monitor.mode)
     return Stopping(stopping.monitor, larger, stopping.min_delta, stopping.patience, stopping.restore_best_weights)
 
@@ -221,7 +231,8 @@ def _check_data(members: list[Network], X: Any, y: Any, sample_weight: Any) -> l
         if kind not in known:
             names = own.copy()
             samples = check_samples(X, names.learn(X, y, architecture, None), sample_weight, architecture, names)
-            known[kind] = _Data(samples._replace(X=converted_if_small(samples.X, architecture.dtype)), names)
+            ready = samples._replace(X=converted_if_small(samples.X, architecture.dtype))
+            known[kind] = _Data(samples, ready, names)
         found.append(known[kind])
     return found
 
@@ -250,19 +261,27 @@ def _check_numbers(rows: Any, length: int, name: str) -> Numbers:
     array = np.asarray(rows)
     if array.ndim != 1 or not len(array) or array.dtype.kind not in "iu":
         raise ValueError(f"{name} must hold row numbers, at least one, such as [0, 1, 5]; got {array!r:.80}")
-    if array.min() < 0 or array.max() >= length:
-        raise ValueError(f"{name} must be from 0 to {length - 1}, got {array.min()} to {array.max()}")
-    return np.ascontiguousarray(array, np.int64)
+    numbers = np.array(array, np.int64)  # a copy, since kernels index by them and the user may change the array
+    if numbers.min() < 0 or numbers.max() >= length:
+        raise ValueError(f"{name} must be from 0 to {length - 1}, got {numbers.min()} to {numbers.max()}")
+    return numbers
 
 
-def _tell_of_failures(members: list[Network]) -> None:
-    """Warn of networks whose losses overflowed."""
-    failed = [i for i, net in enumerate(members) if net.history and "became NaN or infinite" in net.history.ending]
+def _check_ready(place: int, fit: Fit) -> None:
+    """Check that a network can be trained now, before any is."""
+    fit.engine.lock.require_no_fit()
+    if not fit.engine.are_finite():
+        raise ValueError(f"the weights of network {place} hold NaN or infinity; set_weights or reinitialize it")
+    fit.engine.warn_if_not_adapted()
+
+
+def _warn_of_failures(failed: list[int], count: int) -> None:
+    """Warn of networks that a NaN or infinity ended."""
     if failed:
         shown = ", ".join(map(str, failed[:10])) + (", ..." if len(failed) > 10 else "")
         warn_user(
-            f"the loss became NaN or infinite in {len(failed):,} of {len(members):,} networks, at the places {shown}; "
-            "each is back where that epoch began, and the `ending` of its history says so"
+            f"a loss or the monitored value became NaN or infinite in {len(failed):,} of {count:,} networks, at the "
+            f"places {shown}; `history.ending` says what became of each"
         )
 
 

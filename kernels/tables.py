@@ -243,8 +243,8 @@ class Task:
 
     plan: Records[AnyPlan]  # of training; first of the words
     words: Ints  # the records that belong to the network: of its plans, their layers and its evaluation
-    moves: Ints  # pairs: a word that points into the buffers of the thread, and the bytes from their start
-    move_count: int  # pairs
+    relocations: Ints  # pairs: a word that points into the buffers of the thread, and the bytes from their start
+    relocation_count: int  # pairs
     steps: Floats  # the optimizer's constants from the next step on; many
     steps_per_epoch: int  # of the network; many
     evaluate: Code  # the kernel that evaluates, or 0 without rows of validation
@@ -273,12 +273,12 @@ ended, since the monitored value is NaN."""
 
 
 @table
-class Crowd:
+class TaskQueue:
     """Many networks, and the memory of the threads that train them. Written by `fastmlp._engine.many_loop`."""
 
     tasks: Records[Task]  # one for each network
-    queue: Ints  # the tasks of this call, by number
-    count: int  # of them
+    numbers: Ints  # of the tasks of this call
+    count: int  # of these tasks
     next: Ints  # the place in the queue of the next task that no thread has claimed
     epochs: int  # that a thread trains a network in this call, at most
     threads: int  # of this call

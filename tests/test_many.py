@@ -23,6 +23,7 @@ from fastmlp import (
     Network,
     Normalization,
     Scale,
+    Schedule,
     fit_many,
 )
 from fastmlp._engine import many_fits as module
@@ -58,8 +59,15 @@ def classifiers(dtype: str = "float32") -> list[Network]:
         Network([6, 3], output="softmax", dtype=dtype, seed=3, optimizer=SGD(0.1, momentum=0.9, global_clipnorm=0.1)),
         Network([6, Scale(), 70, LayerNormalization(activation="silu"), 3], output="softmax", dtype=dtype, seed=4),
         Network([6, Dense(9, trainable=False), Dense(7, "softmax"), 3], output="softmax", dtype=dtype, seed=5),
+        *(
+            Network([6, Dense(16, l2=0.1), Dense(16, l2=0.1, trainable=False), 3], **options, dtype=dtype)
+            for options in (
+                {"output": "softmax", "seed": 6},
+                {"output": "softmax", "seed": 7, "optimizer": Adam(0.01, global_clipnorm=0.05)},
+            )
+        ),
     ]
-    return [*made, *(Network([6, 16, 8, 3], output="softmax", dtype=dtype, seed=seed) for seed in range(10, 14))]
+    return [*made, *(Network([6, 16, 8, 3], output="softmax", dtype=dtype, seed=seed) for seed in range(10, 12))]
 
 
 @pytest.fixture(autouse=True)
@@ -223,6 +231,78 @@ def test_networks_that_the_loop_cannot_train_are_trained_by_themselves(monkeypat
     assert alone_calls() == (4 if threads.available() > 1 else 3)
 
 
+def test_an_early_stopping_with_methods_of_its_own_is_used() -> None:
+    class Late(EarlyStopping):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            if epoch >= 10:
+                super().on_epoch_end(epoch, logs)
+
+    nets = [Network([6, 4, 2], seed=seed) for seed in range(3)]
+    fit_many(
+        nets, X, NUMBERS, rows=range(50), validation_rows=range(50, 90), epochs=40, early_stopping=Late(patience=1)
+    )
+    assert min(net.epoch for net in nets) > 10
+    assert alone_calls() == 3
+
+
+def test_schedules_of_the_users_own_class_are_not_confused() -> None:
+    class Kept(Schedule):
+        name = "kept"
+
+        def __init__(self, rate: float) -> None:
+            object.__setattr__(self, "rate_kept", rate)
+
+        def _rates(self, steps: Any) -> Any:
+            return np.full(len(steps), self.rate_kept)
+
+    found, expected = ([Network([6, 4, 2], optimizer=Adam(Kept(r)), seed=0) for r in (0.1, 0.01)] for _ in range(2))
+    fit_many(found, X, NUMBERS, epochs=3)
+    for net in expected:
+        net.fit(X, NUMBERS, epochs=3)
+    assert_equal(found, expected)
+
+
+def test_an_epoch_under_way_is_finished_first() -> None:
+    class Stop(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            self.network.stop_at_once = batch == 1
+
+    found, expected = ([Network([6, 4, 2], seed=seed) for seed in range(3)] for _ in range(2))
+    for net in (*found, *expected):
+        net.fit(X, NUMBERS, callbacks=[Stop()])
+    fit_many(found, X, NUMBERS, epochs=2)
+    for net in expected:
+        net.fit(X, NUMBERS, epochs=2)
+    assert_equal(found, expected)
+
+
+def test_row_numbers_are_copied() -> None:
+    rows = np.arange(50)
+
+    class Change(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            rows[:] = 10**13
+
+    fit_many([Network([6, 4, 2], seed=0)], X, NUMBERS, rows=rows, epochs=3, callbacks=[Change()])
+
+
+def test_a_fit_that_may_be_long_takes_memory_as_it_goes() -> None:
+    nets = [Network([6, 4, 2], seed=seed) for seed in range(8)]
+    stopping = EarlyStopping(patience=1, min_delta=100.0)
+    fit_many(nets, X, NUMBERS, rows=range(50), validation_rows=range(50, 90), epochs=10**9, early_stopping=stopping)
+    assert {net.epoch for net in nets} == {2}
+
+
+def test_one_network_that_cannot_be_trained_stops_all_before_they_begin() -> None:
+    nets = [Network([6, 4, 2], seed=seed, dtype=dtype) for seed, dtype in enumerate(("float64", "float64", "float32"))]
+    nets[2]._engine.parameters.weights[0] = np.nan
+    with pytest.raises(ValueError, match="the weights of network 2 hold NaN"):
+        fit_many(nets, X, NUMBERS, epochs=1)
+    assert {net.epoch for net in nets} == {0}
+    with pytest.warns(UserWarning, match="call net.adapt"):
+        fit_many([Network([6, Normalization(), 2], seed=seed) for seed in range(3)], X, NUMBERS)
+
+
 def test_names_are_learned_as_by_fit() -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=list("abcdef"))
@@ -254,7 +334,9 @@ def test_networks_that_overflow_are_told_of_and_the_others_go_on() -> None:
     nets, others = (
         [Network([6, 8, 2], optimizer=SGD(rate), seed=seed) for seed, rate in enumerate(rates)] for _ in range(2)
     )
-    with pytest.warns(UserWarning, match="NaN or infinite in 2 of 100 networks, at the places 37, 70; each is back"):
+    with pytest.warns(
+        UserWarning, match="NaN or infinite in 2 of 100 networks, at the places 37, 70; `history.ending`"
+    ):
         histories = fit_many(nets, X, NUMBERS, epochs=5)
     assert [len(history.epoch) for history in histories].count(5) == 98
     assert "became NaN or infinite" in histories[37].ending

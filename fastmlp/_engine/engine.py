@@ -389,7 +389,7 @@ class Engine:
         RuntimeError
             If this network is being fitted already.
         """
-        self._warn_if_not_adapted()
+        self.warn_if_not_adapted()
         job.units = self.units
         with job.progress_line() as progress, HeldSignals() as signals, self.lock.fit():
             self._require_finite()
@@ -544,7 +544,7 @@ class Engine:
             if self.step == step:
                 self.names = before
 
-    def _warn_if_not_adapted(self) -> None:
+    def warn_if_not_adapted(self) -> None:
         """Warn of a `Normalization` of a new network whose means and deviations were never taken from data."""
         if self._adapted or self.step:
             return

@@ -92,6 +92,7 @@ class Evaluation:
 
     def __call__(self) -> dict[str, float]:
         """Return the loss, penalties included, and the metrics by their names."""
+        self.record.penalised = self._plans.parameters.architecture.penalised  # layers may rest meanwhile
         if self._in_one_call:
             self.plan.follow_rests()
             self._evaluate(address_of(self.record))

@@ -18,7 +18,7 @@ from fastmlp._engine.evaluations import can_evaluate
 from fastmlp._engine.fit_job import FitJob, Validation
 from fastmlp._engine.flops import step_flops
 from fastmlp._engine.many_loop import CALL_SECONDS, ManyLoop, Member, Stopping
-from fastmlp._engine.many_tasks import Words, Work
+from fastmlp._engine.many_tasks import SharedData, Words
 from fastmlp._engine.step_runner import FLOPS_PER_SECOND
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.interrupts import HeldSignals
@@ -49,7 +49,8 @@ class Fit(NamedTuple):
 
     network: Network
     engine: Engine
-    samples: Samples
+    source: Samples  # as they were given
+    samples: Samples  # as kernels read them, if they can
     names: Names
     rows: Words | None
     validation_rows: Words | None
@@ -66,8 +67,8 @@ class Fit(NamedTuple):
         return ("loss",) if self.validation is None else ("loss", "val_loss", *(f"val_{name}" for name in self.metrics))
 
 
-def fit_all(fits: Sequence[Fit], job: ManyJob) -> None:
-    """Train all networks; each has its history afterwards."""
+def fit_all(fits: Sequence[Fit], job: ManyJob) -> list[int]:
+    """Train all networks; each has its history afterwards. Return the places of those that a NaN or infinity ended."""
     groups: dict[Hashable, list[Fit]] = {}
     alone = []
     for fit in fits:
@@ -75,13 +76,15 @@ def fit_all(fits: Sequence[Fit], job: ManyJob) -> None:
             groups.setdefault((id(fit.samples), fit.metrics), []).append(fit)
         else:
             alone.append(fit)
+    failed = []
     for together in groups.values():
         if len(together) < min(threads.available(), 2):
             alone += together
         else:
-            _train_together(together, job)
-    for fit in alone:
-        _train_alone(fit, job)
+            failed += _train_together(together, job)
+    failed += [fit for fit in alone if not _train_alone(fit, job)]
+    places = {id(fit.network): place for place, fit in enumerate(fits)}
+    return sorted(places[id(fit.network)] for fit in failed)
 
 
 def _is_for_one_thread(fit: Fit, job: ManyJob) -> bool:
@@ -99,11 +102,11 @@ def _is_for_one_thread(fit: Fit, job: ManyJob) -> bool:
     return ready and is_kernel_ready(samples.X, architecture.dtype) and seconds < CALL_SECONDS
 
 
-def _train_together(fits: list[Fit], job: ManyJob) -> None:
-    """Train networks in one loop, and give each its history."""
+def _train_together(fits: list[Fit], job: ManyJob) -> list[Fit]:
+    """Train networks in one loop, and give each its history. Return those that failed."""
     first = fits[0]
     metrics = {} if first.validation is None else first.validation.metrics
-    work = Work(first.samples, job.batch_size, job.shuffle, metrics)
+    work = SharedData(first.samples, job.batch_size, job.shuffle, metrics)
     identities: dict[int, tuple[int, int, int]] = {}
     line = CountLine(job.verbose, f"epochs of {len(fits):,} networks", job.epochs * len(fits))
     with contextlib.closing(line), contextlib.ExitStack() as fitted, HeldSignals() as signals:
@@ -112,7 +115,7 @@ def _train_together(fits: list[Fit], job: ManyJob) -> None:
             engine = fit.engine
             fitted.enter_context(engine.lock.fit())
             if id(fit.rows) not in identities:
-                data = ArrayData(fit.samples, fit.rows)
+                data = ArrayData(fit.source, fit.rows)
                 identities[id(fit.rows)] = data.identity(min(job.batch_size, data.rows_per_epoch))
             engine.begin_epochs(*identities[id(fit.rows)])
             members.append(Member(engine, fit.rows, fit.validation_rows))
@@ -124,15 +127,18 @@ def _train_together(fits: list[Fit], job: ManyJob) -> None:
                 fit.network.history = loop.result(index)
                 if fit.network.history.epoch:
                     fit.engine.names = fit.names.copy()
+    return [fit for index, fit in enumerate(fits) if loop.failed(index)]
 
 
-def _train_alone(fit: Fit, job: ManyJob) -> None:
-    """Train one network by its own fit."""
+def _train_alone(fit: Fit, job: ManyJob) -> bool:
+    """Train one network by its own fit. Return False if it failed."""
     callbacks = copy.deepcopy([*job.callbacks, *([] if job.own_stopping is None else [job.own_stopping])])
-    data = ArrayData(fit.samples, fit.rows)
+    data = ArrayData(fit.source, fit.rows)
     own = FitJob(data, job.epochs, job.batch_size, job.shuffle, callbacks, job.verbose, fit.validation)
     try:
         fit.engine.fit(fit.network, own, fit.names.copy())
     except job.tolerated as error:
         if fit.network.history is not None:
             fit.network.history.ending = str(error)
+        return False
+    return True

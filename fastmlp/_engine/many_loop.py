@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import ctypes
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -17,7 +17,7 @@ from fastmlp._data.arrays import FLOAT64, converted
 from fastmlp._data.weights import sum_weights
 from fastmlp._display.progress import CountLine
 from fastmlp._engine.evaluations import squares_around_mean
-from fastmlp._engine.many_tasks import Template, Words, Work, template_key
+from fastmlp._engine.many_tasks import SharedData, Template, Words, template_key
 from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.program_runner import INT64
 from fastmlp._engine.records import address_of, new_record, new_records
@@ -66,7 +66,7 @@ class ManyLoop:
     ----------
     members : sequence of Member
         The networks, which are all being fitted by this loop.
-    work : Work
+    work : SharedData
         What the fits have in common.
     epochs : int
         The number of epochs.
@@ -81,7 +81,7 @@ class ManyLoop:
     def __init__(
         self,
         members: Sequence[Member],
-        work: Work,
+        work: SharedData,
         epochs: int,
         stopping: Stopping | None,
         signals: HeldSignals,
@@ -93,7 +93,7 @@ class ManyLoop:
         self.names = ["loss"]
         if members[0].validation is not None:
             self.names += ["val_loss", *(f"val_{name}" for name in work.metrics)]
-        self.history = np.full((len(members), epochs, len(self.names)), math.nan)
+        self.rows: list[list[list[float]]] = [[] for _ in members]  # of the histories, one for each epoch
         self.first_epochs = [int(member.engine.epoch) for member in members]
         self.tasks = new_records(tables.Task, len(members))
         self._templates: dict[Hashable, Template] = {}
@@ -133,7 +133,7 @@ class ManyLoop:
     def result(self, index: int) -> History:
         """Return the history of a network so far."""
         task, first = self.tasks[index], self.first_epochs[index]
-        columns = self.history[index, : task.epochs_done].T.tolist()
+        columns = map(list, zip(*self.rows[index], strict=True))
         entries = dict(zip(self.names, columns, strict=True)) if task.epochs_done else {}
         history = History(entries, list(range(first, first + task.epochs_done)), self.seconds)
         if task.status == tables.STOPPED:
@@ -144,6 +144,10 @@ class ManyLoop:
             history.ending = f"{self.names[task.monitor]} is NaN"
         return history
 
+    def failed(self, index: int) -> bool:
+        """Return whether a value that is not finite ended the training of a network."""
+        return self.tasks[index].status in (tables.OVERFLOWED, tables.UNDEFINED)
+
     def _epochs_done(self, indices: Sequence[int]) -> int:
         return sum(self.tasks[index].epochs_done for index in indices)
 
@@ -151,16 +155,16 @@ class ManyLoop:
         """Write the task of a network."""
         parameters, task = member.engine.parameters, self.tasks[index]
         template = self._template(parameters, member)
-        words = template.words_for(parameters)
+        words, kept = template.words_for(parameters)
         self._template_of.append(template)
         plan = structure_of(tables.Plan).from_buffer(words)
         rows = member.rows
         plan.training_rows = 0 if rows is None else address(rows)
         task.plan = task.words = address(words)
-        task.moves, task.move_count = address(template.moves), len(template.moves)
+        task.relocations, task.relocation_count = address(template.relocations), len(template.relocations)
         task.steps_per_epoch, task.epochs, task.columns = template.steps_per_epoch, self.epochs, len(self.names)
-        task.history, task.monitor = address(self.history[index]), -1
-        self._kept.append((words, rows))
+        task.monitor = -1
+        self._kept.append((words, kept, rows))
         if template.evaluation is not None and member.validation is not None:
             self._fill_evaluation(task, template, words, member.validation)
         if self.stopping is not None:
@@ -218,30 +222,40 @@ class ManyLoop:
         self._buffers = aligned_zeros(self._buffer_bytes * self.threads, np.uint8)
         self._results = aligned_zeros(steps * self.threads * RESULT.itemsize, np.uint8)
         self._queue, self._next = np.zeros(len(self.members), np.int64), aligned_zeros(16, np.int64)
-        crowd = self._crowd = new_record(tables.Crowd)
-        crowd.tasks, crowd.queue, crowd.next = address_of(self.tasks), address(self._queue), address(self._next)
-        crowd.threads, crowd.buffers, crowd.buffer_bytes = self.threads, address(self._buffers), self._buffer_bytes
-        crowd.results, crowd.result_rows, crowd.worker = address(self._results), steps, train_claimed.address(INT64)
+        record = self._task_queue = new_record(tables.TaskQueue)
+        record.tasks, record.numbers, record.next = address_of(self.tasks), address(self._queue), address(self._next)
+        record.threads, record.buffers, record.buffer_bytes = self.threads, address(self._buffers), self._buffer_bytes
+        record.results, record.result_rows, record.worker = address(self._results), steps, train_claimed.address(INT64)
         self._serial = train_many_serial.function_for(INT64)
         self._parallel = train_many_parallel.function_for(INT64) if self.threads > 1 else None
 
     def _call(self, queue: Sequence[int], turn: int) -> None:
         """Train the networks of a queue for some epochs each."""
-        crowd = self._crowd
+        record = self._task_queue
         steps = max(self._template_of[index].steps_per_epoch for index in queue)
-        crowd.epochs = max(min(turn, MAX_STEPS // steps), 1)
-        crowd.count, self._next[0] = len(queue), 0
+        record.epochs = max(min(turn, MAX_STEPS // steps), 1)
+        record.count, self._next[0] = len(queue), 0
         self._queue[: len(queue)] = queue
+        history = np.empty((len(queue), record.epochs, len(self.names)))
+        before = [self._point_to_history(index, history[i]) for i, index in enumerate(queue)]
         with contextlib.ExitStack() as updates:
-            tables_in_use = [self._point_to_constants(index, crowd.epochs) for index in queue]
+            tables_in_use = [self._point_to_constants(index, record.epochs) for index in queue]
             for index in queue:
                 updates.enter_context(self.members[index].engine.lock.update())
             if self._parallel is None or threads.available(self.threads) < 2:
-                self._serial(address_of(crowd))
+                self._serial(address_of(record))
             else:
                 with threads.limited_to(self.threads):
-                    self._parallel(address_of(crowd))
+                    self._parallel(address_of(record))
         del tables_in_use
+        for i, (index, done) in enumerate(zip(queue, before, strict=True)):
+            self.rows[index] += history[i, : self.tasks[index].epochs_done - done].tolist()
+
+    def _point_to_history(self, index: int, rows: NDArray[np.float64]) -> int:
+        """Point a task to the rows of its next epochs, counted from its first one. Return how many it has done."""
+        task = self.tasks[index]
+        task.history = address(rows) - task.epochs_done * rows.strides[0]
+        return int(task.epochs_done)
 
     def _point_to_constants(self, index: int, epochs: int) -> NDArray[np.float64]:
         """Point a task to the constants of its next steps. Return their table, which must outlive the call."""
@@ -250,8 +264,7 @@ class ManyLoop:
         paces = tuple(dict.fromkeys(parameters.rests.paces()))
         step, count = int(parameters.state.step) + 1, epochs * template.steps_per_epoch
         optimizer = parameters.architecture.step_optimizer
-        first, rows, make = constants_of(optimizer, paces, step, count)
-        key = (optimizer, paces, first, rows)
+        key, first, make = constants_of(optimizer, paces, step, count)
         if key not in self._constants:
             if len(self._constants) >= _TABLES:
                 self._constants.popitem(last=False)
@@ -269,9 +282,6 @@ class ManyLoop:
             if task.best_epoch >= 0 and task.status in (tables.STOPPED, tables.FINISHED):
                 parameters = member.engine.parameters
                 with member.engine.lock.update():
-                    words = np.ctypeslib.as_array((_WORD * task.weight_words).from_address(task.best_weights))
+                    words = np.ctypeslib.as_array((ctypes.c_int64 * task.weight_words).from_address(task.best_weights))
                     parameters.weights.view(np.int64)[:] = words
                     parameters.refresh_transposed()
-
-
-_WORD = structure_of(tables.Task)._fields_[0][1]

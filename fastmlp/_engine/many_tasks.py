@@ -4,8 +4,9 @@ A `Template` is made once for all networks that differ only in seeds, weights, l
 words of the records of two plans, of training and of validation, and says which words point where. A task is a copy
 whose words point to the memory of its network. Those that point to buffers are written by the thread that claims it.
 
-Kernels read only the first block of the scratch before they write it, and expect zeros there. So all networks of a
-thread have their scratch in one place, and the other buffers behind it, with arbitrary content.
+Of their buffers, kernels read only two before they write them. The first block of the scratch has zeros, so all
+networks of a thread have their scratch in one place, and the other buffers behind it. Gradients of layers at rest are
+zeros, too, so a network with such layers has memory of its own for them.
 """
 
 from __future__ import annotations
@@ -30,11 +31,15 @@ from fastmlp.metrics.evaluation import SelectedMetrics
 
 Words = NDArray[np.int64]
 
-BASES = ("task", "weights", "transposed", "slots", "state", "counts")
-"""What words of a task point to that belongs to its network: the task itself, or an attribute of `Parameters`."""
+BASES = ("task", "rests", "weights", "transposed", "slots", "state", "counts")
+"""What words of a task point to that belongs to its network: the task itself, memory with zeros for layers at rest, or
+an attribute of `Parameters`."""
+
+WITH_RESTS = ("gradient", "group_gradients", "block_squares", "block_penalties")
+"""Buffers in which zeros stand for layers at rest, as `Plan.clear_rests` writes them."""
 
 
-class Work(NamedTuple):
+class SharedData(NamedTuple):
     """What the fits of many networks have in common.
 
     Parameters
@@ -79,7 +84,7 @@ class Template:
     ----------
     parameters : Parameters
         The memory of a network of the kind.
-    work : Work
+    work : SharedData
         What the fits have in common.
     rows : int
         The number of rows that train.
@@ -87,7 +92,7 @@ class Template:
         The rows of validation.
     """
 
-    def __init__(self, parameters: Parameters, work: Work, rows: int, validation: Words | None) -> None:
+    def __init__(self, parameters: Parameters, work: SharedData, rows: int, validation: Words | None) -> None:
         batch_size = min(work.batch_size, rows)
         plan = self._plan = Plan(parameters, TRAINING, batch_size, threads=1)
         plan.use("step", parallel=False)
@@ -105,10 +110,13 @@ class Template:
             sections += [self.evaluation.record, inner.record, inner._layers, self.evaluation.values]
             plans.append(inner)
             buffers += self.evaluation.buffers
-        buffers += [buffer for each in plans for name, buffer in each._buffers.items() if name != "scratch"]
-        self._lay_out(parameters, sections, buffers, [each.buffer("scratch") for each in plans])
+        resting = () if all(layer.trainable for layer in parameters.architecture.layers) else WITH_RESTS
+        for each in plans:
+            buffers += [buffer for name, buffer in each._buffers.items() if name not in ("scratch", *resting)]
+        rests = [buffer for each in plans for name, buffer in each._buffers.items() if name in resting]
+        self._lay_out(parameters, sections, buffers, rests, [each.buffer("scratch") for each in plans])
 
-    def _point(self, plan: Plan, work: Work, rows: int, batch_size: int, order: Words) -> None:
+    def _point(self, plan: Plan, work: SharedData, rows: int, batch_size: int, order: Words) -> None:
         record, (X, targets, weights) = plan.record, work.samples
         assert isinstance(X, np.ndarray)
         point_to_inputs(record, X)
@@ -119,9 +127,11 @@ class Template:
 
     def place_behind(self, scratch_bytes: int) -> None:
         """Move the buffers of the thread, except the scratch, by so many bytes: all templates share the scratch."""
-        self.moves[self._behind_scratch, 1] += scratch_bytes
+        self.relocations[self._behind_scratch, 1] += scratch_bytes
 
-    def _lay_out(self, parameters: Parameters, sections: list[Any], buffers: list[Any], scratches: list[Any]) -> None:
+    def _lay_out(
+        self, parameters: Parameters, sections: list[Any], buffers: list[Any], rests: list[Any], scratches: list[Any]
+    ) -> None:
         """Copy the words of all sections, and find out which of them point where."""
         regions, place = [], 0
         for section in sections:
@@ -129,14 +139,12 @@ class Template:
             regions.append(Region(start, size, "task", place))
             place += size
         self.starts = [region.offset for region in regions]
-        self.buffer_bytes = 0
-        for buffer in buffers:
-            start, size = _extent(buffer)
-            regions.append(Region(start, size, "thread", self.buffer_bytes))
-            self.buffer_bytes += -(-size // ALIGNMENT) * ALIGNMENT
+        of_thread, self.buffer_bytes = _placed(buffers, "thread")
+        of_rests, self._rest_bytes = _placed(rests, "rests")
+        regions += [*of_thread, *of_rests]
         regions += [Region(*_extent(scratch), "scratch", 0) for scratch in scratches]
         self.scratch_bytes = max(-(-scratch.nbytes // ALIGNMENT) * ALIGNMENT for scratch in scratches)
-        for name in BASES[1:]:
+        for name in BASES[2:]:
             regions.append(Region(*_extent(getattr(parameters, name)), name, 0))
         data = b"".join(ctypes.string_at(*_extent(section)) for section in sections)
         self._words = np.frombuffer(data, np.int64).copy()
@@ -147,20 +155,31 @@ class Template:
             region = next((each for each in regions if each.start <= value < each.start + each.size), None)
             if region is not None:
                 targets.setdefault(region.base, []).append((word, value - region.start + region.offset))
-        moves = [*targets.pop("scratch"), *targets.pop("thread")]
+        relocations = [*targets.pop("scratch"), *targets.pop("thread")]
         self._behind_scratch = slice(len(scratches), None)
-        self.moves = np.array(moves, np.int64)
+        self.relocations = np.array(relocations, np.int64)
         self._pointing = np.array([word for base in BASES for word, _ in targets.get(base, ())], np.int64)
         self._offsets = np.array([offset for base in BASES for _, offset in targets.get(base, ())], np.int64)
         self._bases = np.repeat(np.arange(len(BASES)), [len(targets.get(base, ())) for base in BASES])
 
-    def words_for(self, parameters: Parameters) -> Words:
-        """Return the words of a task of a network."""
+    def words_for(self, parameters: Parameters) -> tuple[Words, NDArray[Any]]:
+        """Return the words of a task of a network, and memory that they point to, both of which must be kept."""
         words: Words = aligned_zeros(len(self._words), np.int64)
         words[:] = self._words
-        own = (_extent(getattr(parameters, name))[0] for name in BASES[1:])
-        words[self._pointing] = np.array([address(words), *own])[self._bases] + self._offsets
-        return words
+        rests = aligned_zeros(self._rest_bytes, np.uint8)
+        own = (_extent(getattr(parameters, name))[0] for name in BASES[2:])
+        words[self._pointing] = np.array([address(words), address(rests), *own])[self._bases] + self._offsets
+        return words, rests
+
+
+def _placed(buffers: list[Any], base: str) -> tuple[list[Region], int]:
+    """Return the regions of buffers that lie one behind the other, and their bytes."""
+    regions, place = [], 0
+    for buffer in buffers:
+        start, size = _extent(buffer)
+        regions.append(Region(start, size, base, place))
+        place += -(-size // ALIGNMENT) * ALIGNMENT
+    return regions, place
 
 
 def _extent(memory: Any) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -94,10 +94,14 @@ class StepConstants:
 
 def constants_of(
     optimizer: StepOptimizer, paces: tuple[Pace, ...], step: int, count: int
-) -> tuple[int, int, Callable[[], NDArray[np.float64]]]:
-    """Return the first step and the rows of a table with `count` steps from `step` on, and what makes the table."""
+) -> tuple[Hashable, int, Callable[[], NDArray[np.float64]]]:
+    """Return what tables with `count` steps from `step` on have in common, their first step, and what makes one.
+
+    Optimizers and schedules of the user's own classes are equal only to themselves.
+    """
     first, rows = _range_with(step, count)
-    return first, rows, functools.partial(_table_of, optimizer, paces, first, rows)
+    known = optimizer if _is_built_in(optimizer) else id(optimizer)
+    return (known, paces, first, rows), first, functools.partial(_table_of, optimizer, paces, first, rows)
 
 
 def _range_with(step: int, count: int) -> tuple[int, int]:

@@ -12,48 +12,48 @@ from fastmlp.kernels.drivers.team import run_serially
 from fastmlp.kernels.host.annotations import Records
 from fastmlp.kernels.host.jit import inline, kernel
 from fastmlp.kernels.layout import VERSION
-from fastmlp.kernels.tables import FINISHED, OVERFLOWED, RUNNING, STOPPED, UNDEFINED, AnyPlan, Crowd, Result, Task
+from fastmlp.kernels.tables import FINISHED, OVERFLOWED, RUNNING, STOPPED, UNDEFINED, AnyPlan, Result, Task, TaskQueue
 from fastmlp.kernels.vocabulary.atomics import atomic_increment
 from fastmlp.kernels.vocabulary.pointers import call, exists, offset
 
 
 @kernel()
-def train_many_serial(crowd: Crowd) -> None:
+def train_many_serial(queue: TaskQueue) -> None:
     """Train all networks of the queue on one thread."""
-    call(crowd.worker, (crowd, 0))
+    call(queue.worker, (queue, 0))
 
 
 @kernel(parallel=True)
-def train_many_parallel(crowds: Records[Crowd]) -> None:
+def train_many_parallel(queues: Records[TaskQueue]) -> None:
     """Train all networks of the queue on `threads` threads."""
-    crowd = crowds[0]
-    worker, threads = crowd.worker, crowd.threads
+    queue = queues[0]
+    worker, threads = queue.worker, queue.threads
     for thread in prange(threads):
-        call(worker, (crowds, thread))
+        call(worker, (queues, thread))
 
 
 @kernel()
-def train_claimed(crowd: Crowd, thread: int) -> None:
+def train_claimed(queue: TaskQueue, thread: int) -> None:
     """Claim networks until none is left, and train each."""
-    buffers = crowd.buffers + thread * crowd.buffer_bytes
-    place = atomic_increment(crowd.next) - 1
-    while place < crowd.count:
-        train_task(crowd, crowd.tasks[crowd.queue[place]], buffers, thread * crowd.result_rows)
-        place = atomic_increment(crowd.next) - 1
+    buffers = queue.buffers + thread * queue.buffer_bytes
+    place = atomic_increment(queue.next) - 1
+    while place < queue.count:
+        train_task(queue, queue.tasks[queue.numbers[place]], buffers, thread * queue.result_rows)
+        place = atomic_increment(queue.next) - 1
 
 
 @inline
-def train_task(crowd: Crowd, task: Task, buffers: int, first_result: int) -> None:
+def train_task(queue: TaskQueue, task: Task, buffers: int, first_result: int) -> None:
     """Train one network for the epochs of this call, or until its training is over."""
-    for i in range(task.move_count):
-        task.words[task.moves[2 * i]] = buffers + task.moves[2 * i + 1]
+    for i in range(task.relocation_count):
+        task.words[task.relocations[2 * i]] = buffers + task.relocations[2 * i + 1]
     plan, count = task.plan[0], task.steps_per_epoch
     plan.counts[VERSION] += 1
     done = 0
-    while done < crowd.epochs and task.status == RUNNING:
+    while done < queue.epochs and task.status == RUNNING:
         plan.epoch_ready = 0
         steps = offset(task.steps, done * count * plan.step_row)
-        results = offset(crowd.results, first_result)
+        results = offset(queue.results, first_result)
         if run_serially(plan, steps, results, count) < count or plan.not_finite != 0:
             undo_epoch(plan, task)
         else:

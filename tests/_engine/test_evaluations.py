@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cases import DTYPES, LOSSES, data_for, outputs_for
 
-from fastmlp import Dense, Network
+from fastmlp import Callback, Dense, Network
 from fastmlp._engine import evaluations, flops, inference
 from fastmlp._engine.engine import engine_of
 from fastmlp._engine.evaluations import CODES, Evaluation, can_evaluate
@@ -118,3 +118,15 @@ def test_metrics_that_kernels_do_not_compute_are_left_to_numpy() -> None:
         return 0.5
 
     assert not can_evaluate(select_metrics([accuracy], loss))
+
+
+def test_layers_that_are_trained_again_have_their_penalties_again() -> None:
+    class Thaw(Callback):
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            self.losses = [*getattr(self, "losses", []), self.network.evaluate(X[30:], y[30:])["loss"]]
+            self.network.unfreeze()
+
+    net = Network([4, Dense(9, l2=1.0, trainable=False), 2], dtype="float64", seed=0)
+    X, y, thaw = rng.normal(size=(60, 4)), rng.normal(size=(60, 2)), Thaw()
+    history = net.fit(X[:30], y[:30], epochs=3, validation_data=(X[30:], y[30:]), callbacks=[thaw])
+    assert history["val_loss"] == thaw.losses

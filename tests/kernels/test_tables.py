@@ -15,10 +15,10 @@ from fastmlp._runtime.buffers import ALIGNMENT, address
 from fastmlp.kernels import tables
 from fastmlp.kernels.host.annotations import Code, Floats, Records, structure_of
 from fastmlp.kernels.host.jit import kernel
-from fastmlp.kernels.tables import AnyPlan, Crowd, Evaluation, Layer, Phase, Plan, Result, State, StepTable, Task
+from fastmlp.kernels.tables import AnyPlan, Evaluation, Layer, Phase, Plan, Result, State, StepTable, Task, TaskQueue
 from fastmlp.kernels.vocabulary.pointers import call, exists, null_like, offset
 
-TABLES = (State, Layer, Phase, Result, StepTable, Plan, Evaluation, Task, Crowd)
+TABLES = (State, Layer, Phase, Result, StepTable, Plan, Evaluation, Task, TaskQueue)
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
