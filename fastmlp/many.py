@@ -129,8 +129,7 @@ def fit_many(
     held_out = _check_rows(validation_rows, count, length, "validation_rows")
     if validation_rows is not None and any(each is None for each in held_out):
         raise ValueError("validation_rows must name rows for every network, got None")
-    selected = [metrics if metrics is None else list(metrics)] * count
-    plans = _Validations(selected[0])
+    plans = _Validations(None if metrics is None else list(metrics))
     fits = [
         Fit(network, engine_of(network), *each, own, v, plans.of(network, each.samples, v))
         for network, each, own, v in zip(members, data, training, held_out, strict=True)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmlp._data.arrays import FLOAT64, RowArray, converted, select_rows
+from fastmlp._data.arrays import FLOAT64, RowArray, converted, is_kernel_ready, select_rows
 from fastmlp._data.inputs import check_rows
 from fastmlp._data.names import Names
 from fastmlp._data.targets import Targets, check_targets
-from fastmlp._data.weights import Weights, check_weights, require_weight, select_weights
+from fastmlp._data.weights import Weights, check_weights, require_weight, select_weights, weights_are_kernel_ready
 from fastmlp.architecture import Architecture
 
 
@@ -37,6 +37,11 @@ class Samples(NamedTuple):
         """Return some of the samples: copies of small arrays, and `SelectedRows` of large ones."""
         X = select_rows(self.X, rows, self.targets.architecture.dtype)
         return Samples(X, self.targets.select(rows), select_weights(self.weights, rows))
+
+    def are_kernel_ready(self) -> bool:
+        """Return whether kernels can read all three where they are."""
+        ready = self.targets.kernel_ready and weights_are_kernel_ready(self.weights)
+        return ready and is_kernel_ready(self.X, self.targets.architecture.dtype)
 
     def fingerprint(self) -> int:
         """Return a checksum of the first, middle and last row, to recognize other samples."""

@@ -244,3 +244,8 @@ def sum_weights(weights: Weights) -> float:
     """Return the sum of all weights, with the same bits for every dtype and layout that holds the same numbers."""
     starts = range(0, len(weights), _ROWS_PER_SUM)
     return math.fsum(converted(weights[i : i + _ROWS_PER_SUM], FLOAT64).sum() for i in starts)
+
+
+def total_weight(weights: Weights | None, count: int) -> float:
+    """Return the sum of the weights of `count` rows, each of which has the weight 1 if there are none."""
+    return float(count) if weights is None else sum_weights(weights)

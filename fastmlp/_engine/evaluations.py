@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import FLOAT64, converted, converted_if_small, is_kernel_ready
+from fastmlp._data.arrays import FLOAT64, converted, converted_if_small
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import kernel_ready_pieces, point_to_inputs, point_to_targets
-from fastmlp._data.weights import sum_weights, weights_are_kernel_ready
+from fastmlp._data.weights import total_weight
 from fastmlp._engine import inference
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.plan import Plan, Plans
@@ -76,10 +76,8 @@ class Evaluation:
         self._outputs = np.empty((rows, architecture.outputs), architecture.dtype)
         self.values, self._codes = np.empty(len(self.names)), np.array([CODES[name] for name in metrics], np.int64)
         self._samples = samples._replace(X=converted_if_small(samples.X, architecture.dtype))
-        ready = samples.targets.kernel_ready and weights_are_kernel_ready(samples.weights)
-        ready = ready and is_kernel_ready(self._samples.X, architecture.dtype)
         small = forward_flops(architecture, rows) < SERIAL_FLOPS
-        self._in_one_call = ready and (small if in_one_call is None else in_one_call)
+        self._in_one_call = self._samples.are_kernel_ready() and (small if in_one_call is None else in_one_call)
         self.record = self._filled(samples, metrics)
         self.plan = self._pointed(VALIDATION if self._in_one_call else LOSS)
         functions = (evaluate, begin_piece, end_piece, finish_evaluation)
@@ -141,7 +139,7 @@ class Evaluation:
     def _filled(self, samples: Samples, metrics: SelectedMetrics) -> tables.Evaluation:
         architecture, loss = self._architecture, self._architecture.loss
         record: tables.Evaluation = new_record(tables.Evaluation)
-        weight = float(len(samples.X)) if samples.weights is None else sum_weights(samples.weights)
+        weight = total_weight(samples.weights, len(samples.X))
         estimates = range(architecture.outputs)[loss.estimates(architecture.outputs)]
         self._sums, self._totals = np.zeros(len(estimates)), squares_around_mean(samples, metrics, weight)
         record.rows, record.piece_rows = len(samples.X), self._piece_rows

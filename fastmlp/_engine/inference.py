@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastmlp._data.arrays import RowArray, converted, raise_not_finite
 from fastmlp._data.staging import kernel_ready_pieces, point_to_inputs, point_to_targets
 from fastmlp._data.targets import Targets
-from fastmlp._data.weights import Weights, sum_weights
+from fastmlp._data.weights import Weights, total_weight
 from fastmlp._engine.flops import SERIAL_FLOPS, forward_flops
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.purposes import JACOBIAN, LOSS, PREDICTION
@@ -161,7 +161,7 @@ def _mean_loss(
     A plan with a backward pass also adds the gradients of the rows.
     """
     architecture = plan.parameters.architecture
-    sum_of_weights = float(len(X)) if weights is None else sum_weights(weights)
+    sum_of_weights = total_weight(weights, len(X))
     plan.record.scale = 1.0 / sum_of_weights if sum_of_weights >= MIN_WEIGHT_SUM else 0.0
     plan.record.penalty_factor = plan.record.scale if plan.record.averages_penalties else 1.0
     plan.record.penalised = 0

@@ -8,10 +8,8 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastmlp._data.array_feed import ArrayData
-from fastmlp._data.arrays import is_kernel_ready
 from fastmlp._data.names import Names
 from fastmlp._data.samples import Samples
-from fastmlp._data.weights import weights_are_kernel_ready
 from fastmlp._display.progress import CountLine
 from fastmlp._engine.engine import Engine
 from fastmlp._engine.evaluations import can_evaluate
@@ -96,10 +94,9 @@ def _is_for_one_thread(fit: Fit, job: ManyJob) -> bool:
         return False
     if fit.validation is not None and (fit.validation.undefined or not can_evaluate(fit.validation.metrics)):
         return False
-    ready = samples.targets.kernel_ready and weights_are_kernel_ready(samples.weights)
     rows = len(samples.X) if fit.rows is None else len(fit.rows)
     seconds = step_flops(architecture, rows) / FLOPS_PER_SECOND
-    return ready and is_kernel_ready(samples.X, architecture.dtype) and seconds < CALL_SECONDS
+    return samples.are_kernel_ready() and seconds < CALL_SECONDS
 
 
 def _train_together(fits: list[Fit], job: ManyJob) -> list[Fit]:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastmlp._data.arrays import FLOAT64, converted
-from fastmlp._data.weights import sum_weights
+from fastmlp._data.weights import total_weight
 from fastmlp._display.progress import CountLine
 from fastmlp._engine.evaluations import squares_around_mean
 from fastmlp._engine.many_tasks import SharedData, Template, Words, template_key
@@ -189,9 +188,7 @@ class ManyLoop:
         """Return what r2 compares with, and the sum of the weights, of rows of validation that networks may share."""
         if id(rows) not in self._totals:
             samples = self.work.samples.select(rows)
-            weight = (
-                float(len(rows)) if samples.weights is None else sum_weights(converted(samples.weights[:], FLOAT64))
-            )
+            weight = total_weight(samples.weights, len(rows))
             self._totals[id(rows)] = squares_around_mean(samples, self.work.metrics, weight), weight
         return self._totals[id(rows)]
 
