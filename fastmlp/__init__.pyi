@@ -4,6 +4,7 @@ from fastmlp import activations as activations
 from fastmlp import architecture as architecture
 from fastmlp import callbacks as callbacks
 from fastmlp import datasets as datasets
+from fastmlp import ensembles as ensembles
 from fastmlp import gradient_check as gradient_check
 from fastmlp import history as history
 from fastmlp import initializers as initializers
@@ -33,10 +34,14 @@ from fastmlp.callbacks import EarlyStopping as EarlyStopping
 from fastmlp.callbacks import GradientMonitor as GradientMonitor
 from fastmlp.callbacks import LambdaCallback as LambdaCallback
 from fastmlp.callbacks import ModelCheckpoint as ModelCheckpoint
+from fastmlp.callbacks import OptunaPruning as OptunaPruning
 from fastmlp.callbacks import ProgressBar as ProgressBar
+from fastmlp.callbacks import RayReport as RayReport
 from fastmlp.callbacks import ReduceLROnPlateau as ReduceLROnPlateau
 from fastmlp.callbacks import TimeLimit as TimeLimit
 from fastmlp.callbacks import UndefinedScoreError as UndefinedScoreError
+from fastmlp.ensembles import Ensemble as Ensemble
+from fastmlp.ensembles import mc_dropout as mc_dropout
 from fastmlp.gradient_check import check_gradients as check_gradients
 from fastmlp.history import History as History
 from fastmlp.initializers import Constant as Constant

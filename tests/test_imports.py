@@ -54,7 +54,7 @@ ORDER = [
         "training, inference and the memory behind them; `engine` is its interface",
         "NumPy, SciPy, threadpoolctl",
     ),
-    Row("callbacks", "what a training calls between its steps and epochs"),
+    Row("callbacks", "what a training calls between its steps and epochs", "NumPy, Optuna, Ray"),
     Row("network", "`Network`, the public class"),
     Row("many", "`fit_many`: many networks at once"),
     Row("registration", "activations and losses that a user defines"),
@@ -93,7 +93,7 @@ EXCEPTIONS = [
 ]
 
 # Libraries that `import fastmlp.network` must not load: they are imported in a function, except by `sklearn`.
-OPTIONAL = {"matplotlib", "onnx", "scipy", "skl2onnx", "sklearn", "threadpoolctl", "torch"}
+OPTIONAL = {"matplotlib", "onnx", "optuna", "ray", "scipy", "skl2onnx", "sklearn", "threadpoolctl", "torch"}
 
 
 LEVELS = [row.names.split(", ") for row in ORDER]
@@ -231,6 +231,7 @@ SOURCES = sources()
         ("network", "def f():\n    import pandas"),
         ("network", "if True:\n    from sklearn.base import BaseEstimator"),
         ("plot.curves", "import matplotlib"),
+        ("callbacks.ray_report", "from ray import tune"),
         ("_engine.full_batch_loop", "import scipy.optimize"),
         ("interchange.torch", "import torch"),
         ("plot.curves", "if TYPE_CHECKING:\n    pass\nelse:\n    import matplotlib"),

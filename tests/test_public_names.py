@@ -63,10 +63,10 @@ def test_importing_fastmlp_alone_imports_neither_numba_nor_numpy() -> None:
 
 
 def test_the_star_imports_every_name_that_needs_no_extra_and_no_module() -> None:
-    """scikit-learn, matplotlib, torch and onnx are made to fail here, as if they were not installed."""
+    """The libraries of extras are made to fail here, as if they were not installed."""
     code = (
         "import sys\n"
-        "sys.modules.update(dict.fromkeys(('sklearn', 'matplotlib', 'torch', 'onnx', 'skl2onnx')))\n"
+        "sys.modules.update(dict.fromkeys(('sklearn', 'matplotlib', 'torch', 'onnx', 'skl2onnx', 'optuna', 'ray')))\n"
         "before = {*globals(), 'before'}\n"
         "from fastmlp import *\n"
         "names = {*globals()} - before\n"

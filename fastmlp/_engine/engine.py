@@ -469,6 +469,10 @@ class Engine:
         with HeldSignals(), self.lock.turn, self.lock.lock:
             return self.passes.forward(X, training)
 
+    def skip_step(self) -> None:
+        """Count a step that was not made, so that the next pass drops other units."""
+        self.parameters.state.step += 1
+
     def backward(
         self, X: RowArray | None, dA: NDArray[Any], out: NDArray[Any] | None, input_gradient: bool
     ) -> tuple[Gradients, NDArray[Any] | None]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._data.names import Names
 from fastmlp._io import description, model_file, version_1
 from fastmlp._io.description import Description
 from fastmlp._io.model_file import ModelFormatError
@@ -29,6 +30,7 @@ _DECODERS: dict[str, Callable[[Mapping[str, str]], tuple[Description, bool]]] = 
     "1": version_1.decode,
     "2": description.decode,
 }
+MEMBERS = "members"  # the key of the metadata that only the file of an ensemble has
 _TOTALS = "training.totals"
 _OF_LAYER = re.compile(r"(|optimizer\.[a-z_]+\.)layers\.(0|[1-9][0-9]{0,18})\.([Wb])")
 
@@ -63,6 +65,17 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     OSError
         If the file cannot be written.
     """
+    model_file.write(path, *encode(checkpoint))
+
+
+def encode(checkpoint: Checkpoint) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """Return the metadata and the tensors of a file.
+
+    Raises
+    ------
+    ValueError
+        If `read` would refuse the file, for example because a weight is not finite.
+    """
     metadata = description.encode(checkpoint, checkpoint.slots is not None)
     tensors = _named("", checkpoint.weights)
     for slot, layers in (checkpoint.slots or {}).items():
@@ -70,14 +83,16 @@ def write(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     if checkpoint.totals is not None:
         tensors[_TOTALS] = checkpoint.totals
     try:
-        described, complete = _decode(model_file.VERSION, metadata)
+        described, complete = decode(model_file.VERSION, metadata)
         description.decode_names(metadata, described.architecture)
-        shapes = ((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items())
-        _check_shapes(described.architecture, complete, shapes)
+        expected = ExpectedTensors(described.architecture, complete)
+        for name, tensor in tensors.items():
+            expected.take(name, tensor.shape, tensor.dtype)
+        expected.require_all()
         _check_numbers(described.architecture.optimizer, tensors)
     except ValueError as error:
         raise ValueError(f"the network cannot be saved: {error}") from None
-    model_file.write(path, metadata, tensors)
+    return metadata, tensors
 
 
 def read(path: str | os.PathLike[str]) -> Checkpoint:
@@ -96,17 +111,34 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
     found: list[tuple[Description, bool]] = []
 
     def accept(version: str, metadata: Mapping[str, str], tensors: model_file.Tensors) -> None:
-        described, complete = _decode(version, metadata)
-        _check_shapes(described.architecture, complete, tensors)
+        if MEMBERS in metadata:
+            raise ValueError("it holds an ensemble; load it with fastmlp.Ensemble.load")
+        described, complete = decode(version, metadata)
+        expected = ExpectedTensors(described.architecture, complete)
+        for tensor in tensors:
+            expected.take(*tensor)
+        expected.require_all()
         found.append((described, complete))
 
     _, metadata, tensors = model_file.read(path, accept)
     ((described, complete),) = found
-    architecture = described.architecture
     with model_file.naming(path):
-        _check_numbers(architecture.optimizer, tensors)
-        names = description.decode_names(metadata, architecture)
-    count, slots = len(architecture.layers), None
+        return assemble(described, complete, description.decode_names(metadata, described.architecture), tensors)
+
+
+def assemble(
+    described: Description, complete: bool, names: Names, tensors: Mapping[str, NDArray[Any]]
+) -> Checkpoint:
+    """Return the checkpoint of a description and its tensors, which `ExpectedTensors` has taken.
+
+    Raises
+    ------
+    ValueError
+        If a tensor holds values that no training can produce.
+    """
+    architecture, slots = described.architecture, None
+    _check_numbers(architecture.optimizer, tensors)
+    count = len(architecture.layers)
     if complete:
         slots = {slot: _layers(tensors, f"optimizer.{slot}.", count) for slot in architecture.optimizer.slots}
     return Checkpoint(
@@ -140,7 +172,7 @@ def best_of(path: str | os.PathLike[str], architecture: Architecture, monitor: s
     return found.best[1] if same else None
 
 
-def _decode(version: str, metadata: Mapping[str, str]) -> tuple[Description, bool]:
+def decode(version: str, metadata: Mapping[str, str]) -> tuple[Description, bool]:
     """Return the description and whether the file has the optimizer's tensors, or raise ValueError."""
     try:
         return _DECODERS[version](metadata)
@@ -166,35 +198,48 @@ def _layers(tensors: Mapping[str, NDArray[Any]], prefix: str, count: int) -> lis
     return [(tensors[f"{name}.W"], tensors.get(f"{name}.b")) for name in names]
 
 
-def _check_shapes(architecture: Architecture, complete: bool, tensors: model_file.Tensors) -> None:
-    """Check that there are the tensors of the network, if `complete` with the optimizer's, and no others.
+class ExpectedTensors:
+    """The tensors that a file must hold of one network; each is ticked off when it is taken.
 
-    Names must be different.
+    Parameters
+    ----------
+    architecture : Architecture
+        The network.
+    complete : bool
+        Whether there are the tensors of the optimizer, too.
     """
-    layers = architecture.layers
-    prefixes = ["", *(f"optimizer.{slot}." for slot in architecture.optimizer.slots if complete)]
-    seen = np.zeros((len(prefixes), len(layers), 2), bool)
-    seen[:, :, 1] = [not layer.use_bias for layer in layers]
-    totals_seen = not complete
-    for name, shape, dtype in tensors:
-        match = _OF_LAYER.fullmatch(name)
-        if name == _TOTALS and complete:
+
+    def __init__(self, architecture: Architecture, complete: bool) -> None:
+        self.architecture, self.complete = architecture, complete
+        layers = architecture.layers
+        self._prefixes = ["", *(f"optimizer.{slot}." for slot in architecture.optimizer.slots if complete)]
+        self._seen = np.zeros((len(self._prefixes), len(layers), 2), bool)
+        self._seen[:, :, 1] = [not layer.use_bias for layer in layers]
+        self._totals_seen = not complete
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Tick a tensor off; raise ValueError if it is unknown or has another shape. Names must be different."""
+        layers, match = self.architecture.layers, _OF_LAYER.fullmatch(name)
+        if name == _TOTALS and self.complete:
             _check_shape(name, shape, dtype, (3,), np.dtype(np.float64))
-            totals_seen = True
-        elif match and match[1] in prefixes and int(match[2]) < len(layers):
-            place = (prefixes.index(match[1]), int(match[2]), "Wb".index(match[3]))
-            if seen[place]:  # a bias of a layer without bias: names are different
+            self._totals_seen = True
+        elif match and match[1] in self._prefixes and int(match[2]) < len(layers):
+            place = (self._prefixes.index(match[1]), int(match[2]), "Wb".index(match[3]))
+            if self._seen[place]:  # a bias of a layer without bias: names are different
                 raise ValueError(f"tensor {name!r} is unknown")
-            _check_shape(name, shape, dtype, _shape(layers[int(match[2])], match[3]), architecture.dtype)
-            seen[place] = True
+            _check_shape(name, shape, dtype, _shape(layers[int(match[2])], match[3]), self.architecture.dtype)
+            self._seen[place] = True
         else:
             raise ValueError(f"tensor {name!r} is unknown")
-    if not seen.all():
-        prefix, index, which = (int(place[0]) for place in np.nonzero(~seen))
-        name = f"{prefixes[prefix]}layers.{index}.{'Wb'[which]}"
-        raise ValueError(f"tensor {name!r} is missing")
-    if not totals_seen:
-        raise ValueError(f"tensor {_TOTALS!r} is missing")
+
+    def require_all(self) -> None:
+        """Raise ValueError if a tensor is missing."""
+        if not self._seen.all():
+            prefix, index, which = (int(place[0]) for place in np.nonzero(~self._seen))
+            name = f"{self._prefixes[prefix]}layers.{index}.{'Wb'[which]}"
+            raise ValueError(f"tensor {name!r} is missing")
+        if not self._totals_seen:
+            raise ValueError(f"tensor {_TOTALS!r} is missing")
 
 
 def _shape(layer: Layer, which: str) -> tuple[int, ...]:

@@ -156,7 +156,7 @@ def decode_names(metadata: Mapping[str, str], architecture: Architecture) -> Nam
     ValueError
         If something is not a JSON array of strings, or is nothing that a network of this architecture can have.
     """
-    found = [_Strings(metadata[key], key) if key in metadata else None for key in _NAMES]
+    found = [Strings(metadata[key], key) if key in metadata else None for key in _NAMES]
     for names, what, count in zip(
         found, ("columns", "classes"), (architecture.inputs, class_count(architecture)), strict=True
     ):
@@ -165,7 +165,7 @@ def decode_names(metadata: Mapping[str, str], architecture: Architecture) -> Nam
     return Names(*(None if names is None else tuple(names) for names in found))
 
 
-class _Strings:
+class Strings:
     """The strings of a JSON array, decoded each time when they are iterated over."""
 
     def __init__(self, text: str, key: str) -> None:
@@ -266,7 +266,8 @@ def _elements(text: str, key: str, what: str, decode: Callable[[str, int], tuple
     mark = _MARK.match(text)
     if not mark or mark[1] != "[":
         raise ValueError(f"{key!r} must hold a JSON array, got {text[:40]!r}")
-    index = 0
+    index, empty = 0, _MARK.match(text, mark.end())
+    mark = empty if empty and empty[1] == "]" else mark
     while mark[1] != "]":
         begin = mark.end()
         try:

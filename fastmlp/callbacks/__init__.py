@@ -29,7 +29,9 @@ from fastmlp.callbacks.gradient_monitor import GradientMonitor
 from fastmlp.callbacks.lambda_callback import LambdaCallback
 from fastmlp.callbacks.model_checkpoint import ModelCheckpoint
 from fastmlp.callbacks.monitoring import UndefinedScoreError
+from fastmlp.callbacks.optuna_pruning import OptunaPruning
 from fastmlp.callbacks.progress_bar import ProgressBar
+from fastmlp.callbacks.ray_report import RayReport
 from fastmlp.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from fastmlp.callbacks.time_limit import TimeLimit
 
@@ -40,7 +42,9 @@ __all__ = [
     "GradientMonitor",
     "LambdaCallback",
     "ModelCheckpoint",
+    "OptunaPruning",
     "ProgressBar",
+    "RayReport",
     "ReduceLROnPlateau",
     "TimeLimit",
     "UndefinedScoreError",

@@ -1,4 +1,4 @@
-"""`Monitor`: whether an entry of the history has improved, for the callbacks that compare epochs."""
+"""Entries of the history that callbacks read: whether a fit has them, and `Monitor`, whether one has improved."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ class Monitor:
     """
 
     def __init__(self, name: str, mode: Mode) -> None:
-        if not isinstance(name, str):
-            hint = f"; write numbers by name, such as patience={name}" if isinstance(name, int) else ""
-            raise TypeError(f"monitor must be the name of a loss or metric such as 'val_loss', got {name!r}{hint}")
+        check_name(name)
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.name, self.mode = name, mode
@@ -59,28 +57,8 @@ class Monitor:
             direction is unknown.
         """
         self._owner = type(callback).__name__
-        if self.name not in callback.entries:
-            raise ValueError(
-                f"{self._owner} monitors {self.name!r}, but this fit has only {', '.join(callback.entries)}"
-                f"{self._hint(callback.entries)}"
-            )
-        if self.name in callback.undefined:
-            raise ValueError(
-                f"{self._owner} monitors {self.name!r}, which is undefined for the validation rows: "
-                f"{callback.undefined[self.name]}"
-            )
+        check_entry(callback, self.name)
         self._sign = -1.0 if larger_is_better(self.name, self.mode) else 1.0
-
-    def _hint(self, entries: tuple[str, ...]) -> str:
-        """Return the end of the message about a missing entry: its right name, and what fit needs to have it."""
-        name = nearest(self.name, [*entries, "val_loss", *(f"val_{metric}" for metric in METRICS)]) or self.name
-        advice = ""
-        if name.startswith("val_") and name not in entries:
-            missing = f"metrics=[{name[4:]!r}]" if "val_loss" in entries else "validation_data or validation_split"
-            advice = f"give fit {missing}"
-        if name != self.name:
-            return f"; did you mean {name!r}?{f' Then {advice}' if advice else ''}"
-        return f"; {advice}" if advice else ""
 
     def value(self, epoch: int, logs: dict[str, float], kept: str = "") -> float:
         """Return the value of the entry after an epoch.
@@ -112,6 +90,70 @@ class Monitor:
         return best is None or self._sign * value < self._sign * best - by_more_than
 
 
+def check_name(monitor: object) -> None:
+    """Check the type of an argument `monitor`.
+
+    Raises
+    ------
+    TypeError
+        If it is not a string.
+    """
+    if not isinstance(monitor, str):
+        hint = f"; write numbers by name, such as patience={monitor}" if isinstance(monitor, int) else ""
+        raise TypeError(f"monitor must be the name of a loss or metric such as 'val_loss', got {monitor!r}{hint}")
+
+
+def check_entry(callback: Callback, name: str, verb: str = "monitors") -> None:
+    """Check that a fit has an entry, and that the validation rows can measure it.
+
+    Parameters
+    ----------
+    callback : Callback
+        The callback that reads the entry, whose attributes tell the entries of the fit.
+    name : str
+        The name of the entry.
+    verb : str
+        What the callback does with the entry, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the fit does not have this entry, or the validation rows cannot measure it.
+    """
+    owner = type(callback).__name__
+    if name not in callback.entries:
+        raise ValueError(
+            f"{owner} {verb} {name!r}, but this fit has only {', '.join(callback.entries)}"
+            f"{_hint(name, callback.entries)}"
+        )
+    if name in callback.undefined:
+        raise ValueError(
+            f"{owner} {verb} {name!r}, which is undefined for the validation rows: {callback.undefined[name]}"
+        )
+
+
+def _hint(given: str, entries: tuple[str, ...]) -> str:
+    """Return the end of the message about a missing entry: its right name, and what fit needs to have it."""
+    name = nearest(given, [*entries, "val_loss", *(f"val_{metric}" for metric in METRICS)]) or given
+    advice = ""
+    if name.startswith("val_") and name not in entries:
+        missing = f"metrics=[{name[4:]!r}]" if "val_loss" in entries else "validation_data or validation_split"
+        advice = f"give fit {missing}"
+    if name != given:
+        return f"; did you mean {name!r}?{f' Then {advice}' if advice else ''}"
+    return f"; {advice}" if advice else ""
+
+
+def known_direction(monitor: str) -> Literal["min", "max"] | None:
+    """Return whether smaller or larger values of an entry are better; None for a metric function of the user."""
+    name = monitor.removeprefix("val_")
+    if name == "loss":
+        return "min"
+    if name not in METRICS:
+        return None
+    return "max" if METRICS[name].rises else "min"
+
+
 def larger_is_better(monitor: str, mode: Mode) -> bool:
     """Return whether larger values of an entry of the history are better.
 
@@ -120,11 +162,9 @@ def larger_is_better(monitor: str, mode: Mode) -> bool:
     ValueError
         If the mode is "auto", and the entry is neither a loss nor a metric of `fastmlp.metrics.METRICS`.
     """
-    name = monitor.removeprefix("val_")
-    if mode != "auto" or name == "loss":
-        return mode == "max"
-    if name not in METRICS:
+    direction = known_direction(monitor) if mode == "auto" else mode
+    if direction is None:
         raise ValueError(
             f"the direction of {monitor!r} is unknown; give mode='min' if smaller values are better, or mode='max'"
         )
-    return METRICS[name].rises
+    return direction == "max"

@@ -7,7 +7,6 @@ avoids operators with attributes, because attributes are float32.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import os
@@ -15,22 +14,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp._io.atomic import write_atomically
 from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.extras import needed_by
+from fastmlp._runtime.normal import erfc_polynomial, erfc_range
 from fastmlp.architecture import Layer
 from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
 
 OPSET = 17  # ONNX Runtime reads it since version 1.12
 OLDEST_OPSET = 13  # the first in which Softmax works along one axis
 SIZE_LIMIT = 2**31 - 2**20  # bytes of all parameters; a protobuf message has at most 2 GB, names and nodes included
-
-_ERFC_END = 6.5  # beyond, erfc is below 4e-20, and the factor e^(-x^2) makes any value of the polynomial negligible
-_ERFC_DEGREE = 18  # error 2e-15; a higher degree is not more accurate
 
 
 def to_onnx(
@@ -292,34 +288,15 @@ def _gelu(graph: _Graph, z: str) -> str:
 
 
 def _erfc(graph: _Graph, x: str) -> str:
-    """Add the complementary error function for x >= 0 as e^(-x^2) p(u).
-
-    u is linear in t = 1 / (1 + x / 2) and falls from 1 at x = 0 to -1 at `_ERFC_END`.
-    """
-    center, half_width = _erfc_range()
+    """Add the complementary error function for x >= 0 as e^(-x^2) p(u)."""
+    center, half_width = erfc_range()
     t = graph.add("Div", 1.0, graph.add("Add", graph.add("Mul", x, 0.5), 1.0))
     u = graph.add("Mul", graph.add("Sub", t, center), 1.0 / half_width)
-    *lower, leading = _erfc_polynomial()
+    *lower, leading = erfc_polynomial()
     p: str | float = leading
     for coefficient in reversed(lower):
         p = graph.add("Add", graph.add("Mul", p, u), coefficient)
     return graph.add("Mul", graph.add("Exp", graph.add("Neg", graph.add("Mul", x, x))), p)
-
-
-def _erfc_range() -> tuple[float, float]:
-    """Return the center and the half width of the range of t = 1 / (1 + x / 2) for x from 0 to `_ERFC_END`."""
-    smallest = 1.0 / (1.0 + _ERFC_END / 2)
-    return (1.0 + smallest) / 2, (1.0 - smallest) / 2
-
-
-@functools.cache
-def _erfc_polynomial() -> list[float]:
-    """Return the coefficients, lowest first, of the polynomial in u through erfc(x) e^(x^2) at the Chebyshev points."""
-    center, half_width = _erfc_range()
-    points = chebyshev.chebpts1(_ERFC_DEGREE + 1)
-    scaled = [math.erfc(x) * math.exp(x**2) for x in (2.0 / (center + half_width * points) - 2.0).tolist()]
-    coefficients: list[float] = chebyshev.cheb2poly(chebyshev.chebfit(points, scaled, _ERFC_DEGREE)).tolist()
-    return coefficients
 
 
 def _gelu_tanh(graph: _Graph, z: str) -> str:
