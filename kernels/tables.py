@@ -247,6 +247,8 @@ class Task:
     relocation_count: int  # pairs
     steps: Floats  # the optimizer's constants from the next step on; many
     steps_per_epoch: int  # of the network; many
+    orders: Ints  # the rows of the next epochs in the order in which they train, or 0 where the plan orders them; many
+    loss_factor: float  # of the mean over the batches, by their rows; 0 where an epoch has the mean over all rows
     evaluate: Code  # the kernel that evaluates, or 0 without rows of validation
     evaluation: Ints  # the record of the evaluation
     values: Floats  # what the evaluation writes: the loss, then the metrics
@@ -258,6 +260,7 @@ class Task:
     monitor: int  # the column that is monitored, or -1
     sign: float  # of the monitored value: 1 where smaller is better, -1 where larger is
     min_delta: float  # by how much a value must be better to count
+    keeps_any_best: int  # 1 where a value that is better by less is kept as the best, too, and the count goes on
     patience: int  # epochs without a better value that end the training
     waited: int  # epochs since the best one; train_many
     best: float  # the best value so far; train_many

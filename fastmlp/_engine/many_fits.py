@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastmlp._data.array_feed import ArrayData
@@ -15,8 +15,8 @@ from fastmlp._engine.engine import Engine
 from fastmlp._engine.evaluations import can_evaluate
 from fastmlp._engine.fit_job import FitJob, Validation
 from fastmlp._engine.flops import step_flops
-from fastmlp._engine.many_loop import CALL_SECONDS, ManyLoop, Member, Stopping
-from fastmlp._engine.many_tasks import SharedData, Words
+from fastmlp._engine.many_loop import CALL_SECONDS, ManyLoop, Member, RowOrders, Stopping
+from fastmlp._engine.many_tasks import Words
 from fastmlp._engine.step_runner import FLOPS_PER_SECOND
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.interrupts import HeldSignals
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from fastmlp.callbacks import Callback
     from fastmlp.network import Network
 
-__all__ = ["Fit", "ManyJob", "Stopping", "Validation", "fit_all"]
+__all__ = [
+    "Fit",
+    "ManyJob",
+    "Member",
+    "RowOrders",
+    "Stopping",
+    "Training",
+    "Validation",
+    "fit_all",
+    "suits_one_thread",
+    "train_together",
+]
 
 
 class ManyJob(NamedTuple):
@@ -65,66 +76,99 @@ class Fit(NamedTuple):
         return ("loss",) if self.validation is None else ("loss", "val_loss", *(f"val_{name}" for name in self.metrics))
 
 
+class Training(NamedTuple):
+    """The fit of one network in a common loop.
+
+    Parameters
+    ----------
+    network : Network
+        The network, which gets its history.
+    member : Member
+        What the loop needs to know.
+    identity : tuple of int
+        `ArrayData.identity`, by which the network recognizes the data of an epoch under way.
+    """
+
+    network: Network
+    member: Member
+    identity: tuple[int, int, int]
+
+
 def fit_all(fits: Sequence[Fit], job: ManyJob) -> list[int]:
     """Train all networks; each has its history afterwards. Return the places of those that a NaN or infinity ended."""
-    groups: dict[Hashable, list[Fit]] = {}
-    alone = []
-    for fit in fits:
-        if _is_for_one_thread(fit, job):
-            groups.setdefault((id(fit.samples), fit.metrics), []).append(fit)
-        else:
-            alone.append(fit)
-    failed = []
-    for together in groups.values():
-        if len(together) < min(threads.available(), 2):
-            alone += together
-        else:
-            failed += _train_together(together, job)
-    failed += [fit for fit in alone if not _train_alone(fit, job)]
+    together = [fit for fit in fits if _is_for_one_thread(fit, job)]
+    if len(together) < min(threads.available(), 2):
+        together = []
+    common = {id(fit) for fit in together}
+    failed = _train_together(together, job) if together else []
+    failed += [fit for fit in fits if id(fit) not in common and not _train_alone(fit, job)]
     places = {id(fit.network): place for place, fit in enumerate(fits)}
     return sorted(places[id(fit.network)] for fit in failed)
 
 
+def suits_one_thread(engine: Engine, samples: Samples, rows: int) -> bool:
+    """Return whether kernels can train a network on one thread, in epochs that are short enough for Ctrl-C."""
+    seconds = step_flops(engine.architecture, rows) / FLOPS_PER_SECOND
+    steps = isinstance(engine.architecture.optimizer, StepOptimizer)
+    return steps and samples.are_kernel_ready() and seconds < CALL_SECONDS
+
+
 def _is_for_one_thread(fit: Fit, job: ManyJob) -> bool:
-    """Return whether kernels can train the network alone, in epochs that are short enough for Ctrl-C."""
-    engine, architecture, samples = fit.engine, fit.network.architecture, fit.samples
+    """Return whether a common loop can train the network as its own fit would."""
+    engine, samples = fit.engine, fit.samples
     if job.callbacks or engine.is_within_epoch or engine.averages_penalties:
-        return False
-    if not isinstance(architecture.optimizer, StepOptimizer):
         return False
     if fit.validation is not None and (fit.validation.undefined or not can_evaluate(fit.validation.metrics)):
         return False
-    rows = len(samples.X) if fit.rows is None else len(fit.rows)
-    seconds = step_flops(architecture, rows) / FLOPS_PER_SECOND
-    return samples.are_kernel_ready() and seconds < CALL_SECONDS
+    return suits_one_thread(engine, samples, len(samples.X) if fit.rows is None else len(fit.rows))
 
 
 def _train_together(fits: list[Fit], job: ManyJob) -> list[Fit]:
-    """Train networks in one loop, and give each its history. Return those that failed."""
-    first = fits[0]
-    metrics = {} if first.validation is None else first.validation.metrics
-    work = SharedData(first.samples, job.batch_size, job.shuffle, metrics)
-    identities: dict[int, tuple[int, int, int]] = {}
-    line = CountLine(job.verbose, f"epochs of {len(fits):,} networks", job.epochs * len(fits))
+    """Train networks in one loop, and give each its history and names. Return those that failed."""
+    identities: dict[tuple[int, int], tuple[int, int, int]] = {}
+    trainings = []
+    for fit in fits:
+        key = (id(fit.source), id(fit.rows))
+        if key not in identities:
+            data = ArrayData(fit.source, fit.rows)
+            identities[key] = data.identity(min(job.batch_size, data.rows_per_epoch))
+        member = Member(
+            engine=fit.engine,
+            samples=fit.samples,
+            rows=fit.rows,
+            batch_size=job.batch_size,
+            epochs=job.epochs,
+            shuffle=job.shuffle,
+            validation=fit.validation_rows,
+            metrics={} if fit.validation is None else fit.validation.metrics,
+            stopping=job.stopping,
+        )
+        trainings.append(Training(fit.network, member, identities[key]))
+    steps = [fit.engine.step for fit in fits]
+    try:
+        failed = train_together(trainings, job.verbose)
+    finally:
+        for fit, before in zip(fits, steps, strict=True):
+            if fit.engine.step > before:
+                fit.engine.names = fit.names.copy()
+    return [fit for fit, has_failed in zip(fits, failed, strict=True) if has_failed]
+
+
+def train_together(trainings: Sequence[Training], verbose: bool | int | str) -> list[bool]:
+    """Train networks in one loop, and give each its history. Return which of them failed."""
+    epochs = sum(each.member.epochs for each in trainings)
+    line = CountLine(verbose, f"epochs of {len(trainings):,} networks", epochs)
     with contextlib.closing(line), contextlib.ExitStack() as fitted, HeldSignals() as signals:
-        members = []
-        for fit in fits:
-            engine = fit.engine
-            fitted.enter_context(engine.lock.fit())
-            if id(fit.rows) not in identities:
-                data = ArrayData(fit.source, fit.rows)
-                identities[id(fit.rows)] = data.identity(min(job.batch_size, data.rows_per_epoch))
-            engine.begin_epochs(*identities[id(fit.rows)])
-            members.append(Member(engine, fit.rows, fit.validation_rows))
-        loop = signals.released(ManyLoop, members, work, job.epochs, job.stopping, signals, line)
+        for each in trainings:
+            fitted.enter_context(each.member.engine.lock.fit())
+            each.member.engine.begin_epochs(*each.identity)
+        loop = signals.released(ManyLoop, [each.member for each in trainings], signals, line)
         try:
             loop.run()
         finally:
-            for index, fit in enumerate(fits):
-                fit.network.history = loop.result(index)
-                if fit.network.history.epoch:
-                    fit.engine.names = fit.names.copy()
-    return [fit for index, fit in enumerate(fits) if loop.failed(index)]
+            for index, each in enumerate(trainings):
+                each.network.history = loop.result(index)
+    return [loop.failed(index) for index in range(len(trainings))]
 
 
 def _train_alone(fit: Fit, job: ManyJob) -> bool:

@@ -8,15 +8,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmlp._data.samples import Samples
 from fastmlp._data.weights import total_weight
 from fastmlp._display.progress import CountLine
 from fastmlp._engine.evaluations import squares_around_mean
-from fastmlp._engine.many_tasks import SharedData, Template, Words, template_key
+from fastmlp._engine.many_tasks import Template, Words, Work, template_key
 from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.program_runner import INT64
 from fastmlp._engine.records import address_of, new_record, new_records
@@ -29,6 +30,7 @@ from fastmlp.kernels.drivers.many import train_claimed, train_many_parallel, tra
 from fastmlp.kernels.host import threads
 from fastmlp.kernels.host.annotations import structure_of
 from fastmlp.kernels.host.interrupts import HeldSignals
+from fastmlp.metrics.evaluation import SelectedMetrics
 
 if TYPE_CHECKING:
     from fastmlp._engine.engine import Engine
@@ -47,15 +49,68 @@ class Stopping:
     min_delta: float
     patience: int
     restores: bool
+    keeps_any_best: bool = False  # as scikit-learn: gains below `min_delta` count as the best, but end no waiting
 
 
-@dataclass(frozen=True)
+class RowOrders(Protocol):
+    """The orders of the rows of a network whose epochs are not shuffled by the kernels."""
+
+    def draw(self, epochs: int) -> Words:
+        """Return the row numbers of the next epochs, each in its order, of shape (epochs, rows)."""
+
+    def keep(self, epochs: int) -> None:
+        """Take back the draws of all epochs that were drawn last but so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Member:
-    """One network, the rows that train it, and those of its validation."""
+    """One network, and its fit.
+
+    Parameters
+    ----------
+    engine : Engine
+        The network.
+    samples : Samples
+        All rows, which kernels can read where they are.
+    rows : ndarray of int64, or None
+        The rows that train it; None means all.
+    batch_size, epochs, shuffle
+        The arguments of `Network.fit`.
+    validation : ndarray of int64, or None
+        The rows of validation.
+    metrics : mapping
+        Their metrics, for which `can_evaluate` is true.
+    stopping : Stopping or None
+        Early stopping.
+    orders : RowOrders, optional
+        The orders of the rows, with `shuffle=False`.
+    loss_factor : float
+        Not 0 if the loss of an epoch is the mean over its batches, as scikit-learn reports it; losses of data are
+        multiplied by this factor.
+    """
 
     engine: Engine
+    samples: Samples
     rows: Words | None
+    batch_size: int
+    epochs: int
+    shuffle: bool
     validation: Words | None
+    metrics: SelectedMetrics
+    stopping: Stopping | None
+    orders: RowOrders | None = None
+    loss_factor: float = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The entries of the history."""
+        return ("loss",) if self.validation is None else ("loss", "val_loss", *(f"val_{name}" for name in self.metrics))
+
+    @property
+    def work(self) -> Work:
+        """What its template needs to know."""
+        rows = len(self.samples.X) if self.rows is None else len(self.rows)
+        return Work(self.samples, rows, self.batch_size, self.shuffle, self.metrics)
 
 
 class ManyLoop:
@@ -65,40 +120,22 @@ class ManyLoop:
     ----------
     members : sequence of Member
         The networks, which are all being fitted by this loop.
-    work : SharedData
-        What the fits have in common.
-    epochs : int
-        The number of epochs.
-    stopping : Stopping or None
-        Early stopping.
     signals : HeldSignals
         The signals that are held.
     line : CountLine
         Shows how many epochs are done.
     """
 
-    def __init__(
-        self,
-        members: Sequence[Member],
-        work: SharedData,
-        epochs: int,
-        stopping: Stopping | None,
-        signals: HeldSignals,
-        line: CountLine,
-    ) -> None:
-        self.members, self.work, self.epochs, self.stopping = members, work, epochs, stopping
-        self.signals, self.line = signals, line
+    def __init__(self, members: Sequence[Member], signals: HeldSignals, line: CountLine) -> None:
+        self.members, self.signals, self.line = members, signals, line
         self.threads = max(min(threads.available(), len(members)), 1)
-        self.names = ["loss"]
-        if members[0].validation is not None:
-            self.names += ["val_loss", *(f"val_{name}" for name in work.metrics)]
         self.rows: list[list[list[float]]] = [[] for _ in members]  # of the histories, one for each epoch
         self.first_epochs = [int(member.engine.epoch) for member in members]
         self.tasks = new_records(tables.Task, len(members))
         self._templates: dict[Hashable, Template] = {}
         self._template_of: list[Template] = []
         self._kept: list[Any] = []  # what tasks point to
-        self._totals: dict[int, tuple[NDArray[np.float64], float]] = {}
+        self._totals: dict[Hashable, tuple[NDArray[np.float64], float]] = {}
         self._constants: OrderedDict[Hashable, NDArray[np.float64]] = OrderedDict()
         for index, member in enumerate(members):
             self._fill(index, member)
@@ -133,14 +170,15 @@ class ManyLoop:
         """Return the history of a network so far."""
         task, first = self.tasks[index], self.first_epochs[index]
         columns = map(list, zip(*self.rows[index], strict=True))
-        entries = dict(zip(self.names, columns, strict=True)) if task.epochs_done else {}
+        names = self.members[index].names
+        entries = dict(zip(names, columns, strict=True)) if task.epochs_done else {}
         history = History(entries, list(range(first, first + task.epochs_done)), self.seconds)
         if task.status == tables.STOPPED:
             history.ending = f"stopped early; the best epoch was {first + task.best_epoch}"
         if task.status == tables.OVERFLOWED:
             history.ending = "the loss became NaN or infinite; the network is back where that epoch began"
         if task.status == tables.UNDEFINED:
-            history.ending = f"{self.names[task.monitor]} is NaN"
+            history.ending = f"{names[task.monitor]} is NaN"
         return history
 
     def failed(self, index: int) -> bool:
@@ -153,7 +191,7 @@ class ManyLoop:
     def _fill(self, index: int, member: Member) -> None:
         """Write the task of a network."""
         parameters, task = member.engine.parameters, self.tasks[index]
-        template = self._template(parameters, member)
+        template, stopping = self._template(parameters, member), member.stopping
         words, kept = template.words_for(parameters)
         self._template_of.append(template)
         plan = structure_of(tables.Plan).from_buffer(words)
@@ -161,15 +199,16 @@ class ManyLoop:
         plan.training_rows = 0 if rows is None else address(rows)
         task.plan = task.words = address(words)
         task.relocations, task.relocation_count = address(template.relocations), len(template.relocations)
-        task.steps_per_epoch, task.epochs, task.columns = template.steps_per_epoch, self.epochs, len(self.names)
-        task.monitor = -1
+        task.steps_per_epoch, task.epochs, task.columns = template.steps_per_epoch, member.epochs, len(member.names)
+        task.monitor, task.loss_factor = -1, member.loss_factor
         self._kept.append((words, kept, rows))
         if template.evaluation is not None and member.validation is not None:
-            self._fill_evaluation(task, template, words, member.validation)
-        if self.stopping is not None:
-            self._fill_stopping(task, self.stopping, parameters)
+            self._fill_evaluation(task, template, words, member, member.validation)
+        if stopping is not None:
+            task.monitor = member.names.index(stopping.entry)
+            self._fill_stopping(task, stopping, parameters)
 
-    def _fill_evaluation(self, task: Any, template: Template, words: Words, rows: Words) -> None:
+    def _fill_evaluation(self, task: Any, template: Template, words: Words, member: Member, rows: Words) -> None:
         """Point the evaluation of a task to its rows."""
         place = {name: template.starts[2 + i] for i, name in enumerate(("evaluation", "plan", "layers", "values"))}
         record = structure_of(tables.Evaluation).from_buffer(words, place["evaluation"])
@@ -178,23 +217,26 @@ class ManyLoop:
         for name in ("x", "x_stride", "y", "y_stride", "labels", "sample_weights"):
             setattr(plan, name, getattr(outer, name))
         plan.order, plan.targets_from = address(rows), -1
-        totals, weight = self._totals_of(rows)
+        totals, weight = self._totals_of(member, rows)
+        plan.penalty_factor = 1.0 / weight if plan.averages_penalties else 1.0
         record.totals, record.weight_sum = address(totals), weight
         task.evaluation, task.values = address(words) + place["evaluation"], address(words) + place["values"]
-        task.evaluate = evaluate.address(self.work.samples.targets.architecture.dtype)
+        task.evaluate = evaluate.address(member.samples.targets.architecture.dtype)
         self._kept.append((rows, totals))
 
-    def _totals_of(self, rows: Words) -> tuple[NDArray[np.float64], float]:
+    def _totals_of(self, member: Member, rows: Words) -> tuple[NDArray[np.float64], float]:
         """Return what r2 compares with, and the sum of the weights, of rows of validation that networks may share."""
-        if id(rows) not in self._totals:
-            samples = self.work.samples.select(rows)
+        key = (id(member.samples), id(rows), "r2" in member.metrics)
+        if key not in self._totals:
+            samples = member.samples.select(rows)
             weight = total_weight(samples.weights, len(rows))
-            self._totals[id(rows)] = squares_around_mean(samples, self.work.metrics, weight), weight
-        return self._totals[id(rows)]
+            self._totals[key] = squares_around_mean(samples, member.metrics, weight), weight
+        return self._totals[key]
 
     def _fill_stopping(self, task: Any, stopping: Stopping, parameters: Parameters) -> None:
-        task.monitor, task.sign = self.names.index(stopping.entry), -1.0 if stopping.larger_is_better else 1.0
+        task.sign = -1.0 if stopping.larger_is_better else 1.0
         task.min_delta, task.patience, task.best_epoch = stopping.min_delta, stopping.patience, -1
+        task.keeps_any_best = stopping.keeps_any_best
         if stopping.restores:
             best = np.empty_like(parameters.weights)
             task.weights, task.best_weights = address(parameters.weights), address(best)
@@ -202,10 +244,10 @@ class ManyLoop:
             self._kept.append(best)
 
     def _template(self, parameters: Parameters, member: Member) -> Template:
-        rows = len(self.work.samples.X) if member.rows is None else len(member.rows)
-        key = template_key(parameters, rows, 0 if member.validation is None else len(member.validation))
+        work, averages = member.work, member.engine.averages_penalties
+        key = template_key(parameters, work, 0 if member.validation is None else len(member.validation), averages)
         if key not in self._templates:
-            self._templates[key] = Template(parameters, self.work, rows, member.validation)
+            self._templates[key] = Template(parameters, work, member.validation, averages)
         return self._templates[key]
 
     def _prepare_threads(self) -> None:
@@ -233,8 +275,9 @@ class ManyLoop:
         record.epochs = max(min(turn, MAX_STEPS // steps), 1)
         record.count, self._next[0] = len(queue), 0
         self._queue[: len(queue)] = queue
-        history = np.empty((len(queue), record.epochs, len(self.names)))
+        history = np.empty((len(queue), record.epochs * max(self.tasks[index].columns for index in queue)))
         before = [self._point_to_history(index, history[i]) for i, index in enumerate(queue)]
+        orders = [self._point_to_orders(index, record.epochs) for index in queue]
         with contextlib.ExitStack() as updates:
             tables_in_use = [self._point_to_constants(index, record.epochs) for index in queue]
             for index in queue:
@@ -244,15 +287,31 @@ class ManyLoop:
             else:
                 with threads.limited_to(self.threads):
                     self._parallel(address_of(record))
-        del tables_in_use
-        for i, (index, done) in enumerate(zip(queue, before, strict=True)):
-            self.rows[index] += history[i, : self.tasks[index].epochs_done - done].tolist()
+        del tables_in_use, orders
+        for i, (index, before_call) in enumerate(zip(queue, before, strict=True)):
+            self._take_results(index, history[i], self.tasks[index].epochs_done - before_call)
+
+    def _take_results(self, index: int, history: NDArray[np.float64], done: int) -> None:
+        """Keep what the last call has written for a network."""
+        task, orders = self.tasks[index], self.members[index].orders
+        self.rows[index] += history[: done * task.columns].reshape(done, task.columns).tolist()
+        if orders is not None:
+            orders.keep(done + (task.status == tables.OVERFLOWED))
 
     def _point_to_history(self, index: int, rows: NDArray[np.float64]) -> int:
         """Point a task to the rows of its next epochs, counted from its first one. Return how many it has done."""
         task = self.tasks[index]
-        task.history = address(rows) - task.epochs_done * rows.strides[0]
+        task.history = address(rows) - task.epochs_done * task.columns * rows.itemsize
         return int(task.epochs_done)
+
+    def _point_to_orders(self, index: int, epochs: int) -> Words | None:
+        """Point a task to the rows of its next epochs, if they are drawn. Return them, which must outlive the call."""
+        orders, task = self.members[index].orders, self.tasks[index]
+        if orders is None:
+            return None
+        drawn = orders.draw(min(epochs, task.epochs - task.epochs_done))
+        task.orders = address(drawn)
+        return drawn
 
     def _point_to_constants(self, index: int, epochs: int) -> NDArray[np.float64]:
         """Point a task to the constants of its next steps. Return their table, which must outlive the call."""
@@ -273,10 +332,9 @@ class ManyLoop:
 
     def _restore_best(self) -> None:
         """Give networks whose training is over the weights of their best epochs."""
-        if self.stopping is None or not self.stopping.restores:
-            return
         for task, member in zip(self.tasks, self.members, strict=True):
-            if task.best_epoch >= 0 and task.status in (tables.STOPPED, tables.FINISHED):
+            restores = member.stopping is not None and member.stopping.restores
+            if restores and task.best_epoch >= 0 and task.status in (tables.STOPPED, tables.FINISHED):
                 parameters = member.engine.parameters
                 with member.engine.lock.update():
                     words = np.ctypeslib.as_array((ctypes.c_int64 * task.weight_words).from_address(task.best_weights))

@@ -39,13 +39,15 @@ WITH_RESTS = ("gradient", "group_gradients", "block_squares", "block_penalties")
 """Buffers in which zeros stand for layers at rest, as `Plan.clear_rests` writes them."""
 
 
-class SharedData(NamedTuple):
-    """What the fits of many networks have in common.
+class Work(NamedTuple):
+    """What the fit of a network does, beside its weights: networks of the same work and kind share a template.
 
     Parameters
     ----------
     samples : Samples
         All rows, which kernels can read where they are.
+    rows : int
+        The number of rows that train.
     batch_size : int
         The rows of a batch.
     shuffle : bool
@@ -55,6 +57,7 @@ class SharedData(NamedTuple):
     """
 
     samples: Samples
+    rows: int
     batch_size: int
     shuffle: bool
     metrics: SelectedMetrics
@@ -69,12 +72,13 @@ class Region(NamedTuple):
     offset: int
 
 
-def template_key(parameters: Parameters, rows: int, validation: int) -> Hashable:
-    """Return what networks of the same work have in common that share a template."""
+def template_key(parameters: Parameters, work: Work, validation: int, averages_penalties: bool) -> Hashable:
+    """Return what networks have in common that share a template."""
     architecture, optimizer = parameters.architecture, parameters.architecture.step_optimizer
     described = (architecture.layers, architecture.loss, architecture.dtype.name, parameters.rests.paces())
     rule = (optimizer.kernel, optimizer.slots, optimizer.clipvalue, optimizer.global_clipnorm)
-    return (*described, *rule, rows, validation)
+    own = (id(work.samples), work.rows, work.batch_size, work.shuffle, tuple(work.metrics))
+    return (*described, *rule, *own, validation, averages_penalties)
 
 
 class Template:
@@ -84,20 +88,20 @@ class Template:
     ----------
     parameters : Parameters
         The memory of a network of the kind.
-    work : SharedData
-        What the fits have in common.
-    rows : int
-        The number of rows that train.
+    work : Work
+        What the fit does.
     validation : ndarray of int64, or None
         The rows of validation.
+    averages_penalties : bool
+        Whether penalties are divided by the sum of the weights of the rows; see `Engine`.
     """
 
-    def __init__(self, parameters: Parameters, work: SharedData, rows: int, validation: Words | None) -> None:
-        batch_size = min(work.batch_size, rows)
-        plan = self._plan = Plan(parameters, TRAINING, batch_size, threads=1)
+    def __init__(self, parameters: Parameters, work: Work, validation: Words | None, averages_penalties: bool) -> None:
+        rows, batch_size = work.rows, min(work.batch_size, work.rows)
+        plan = self._plan = Plan(parameters, TRAINING, batch_size, 1, averages_penalties)
         plan.use("step", parallel=False)
         order = np.empty(rows, np.int64)
-        self._point(plan, work, rows, batch_size, order)
+        self._point(plan, work, batch_size, order)
         self.steps_per_epoch = -(-rows // batch_size)
         self.step_row = int(plan.record.step_row)
         self.evaluation: Evaluation | None = None
@@ -105,7 +109,9 @@ class Template:
         plans, buffers = [plan], [order, plan.snapshot_state]
         if validation is not None:
             samples = work.samples.select(validation)
-            self.evaluation = Evaluation(Plans(parameters, 1), samples, work.metrics, in_one_call=True)
+            plans_of_one = Plans(parameters, 1)
+            plans_of_one.averages_penalties = averages_penalties
+            self.evaluation = Evaluation(plans_of_one, samples, work.metrics, in_one_call=True)
             inner = self.evaluation.plan
             sections += [self.evaluation.record, inner.record, inner._layers, self.evaluation.values]
             plans.append(inner)
@@ -116,12 +122,12 @@ class Template:
         rests = [buffer for each in plans for name, buffer in each._buffers.items() if name in resting]
         self._lay_out(parameters, sections, buffers, rests, [each.buffer("scratch") for each in plans])
 
-    def _point(self, plan: Plan, work: SharedData, rows: int, batch_size: int, order: Words) -> None:
+    def _point(self, plan: Plan, work: Work, batch_size: int, order: Words) -> None:
         record, (X, targets, weights) = plan.record, work.samples
         assert isinstance(X, np.ndarray)
         point_to_inputs(record, X)
         point_to_targets(record, targets, weights if isinstance(weights, np.ndarray) else None)
-        record.batch_size, record.samples, record.epoch_ready = batch_size, rows, 0
+        record.batch_size, record.samples, record.epoch_ready = batch_size, work.rows, 0
         record.staged_from, record.targets_from, record.shuffles = 0, -1, work.shuffle
         record.order = address(order)
 

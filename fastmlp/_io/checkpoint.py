@@ -126,9 +126,7 @@ def read(path: str | os.PathLike[str]) -> Checkpoint:
         return assemble(described, complete, description.decode_names(metadata, described.architecture), tensors)
 
 
-def assemble(
-    described: Description, complete: bool, names: Names, tensors: Mapping[str, NDArray[Any]]
-) -> Checkpoint:
+def assemble(described: Description, complete: bool, names: Names, tensors: Mapping[str, NDArray[Any]]) -> Checkpoint:
     """Return the checkpoint of a description and its tensors, which `ExpectedTensors` has taken.
 
     Raises

@@ -3,8 +3,8 @@
 The metadata are those of the first network, and beside them
 
     ensemble   {"bootstrap": false, "validation": "own split"}
-    members    ["[]", "[\"network\", \"{\\\"dtype\\\": ...}\", ...]", ...], a JSON array with a string for each member:
-               a JSON array of the keys, each followed by its text, in which its metadata differ from those of the first
+    members    a JSON array with a string for each member, which is a JSON array of strings: the keys in which its
+               metadata differ from those of the first network, each followed by its text
 
 The tensors of member 3 are "members.3.layers.0.W" and so on, otherwise named as in the file of one network.
 """

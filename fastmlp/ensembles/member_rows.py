@@ -1,4 +1,4 @@
-"""The rows of each member of an ensemble: those that train it, drawn with replacement or not, and those of validation."""
+"""The rows of each member of an ensemble: those that train it, perhaps a bootstrap, and those of its validation."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ def member_rows(
         training, held_out = [splits[seed][0] for seed in of], [splits[seed][1] for seed in of]
     if bootstrap:
         training = [
-            _drawn(np.arange(rows) if each is None else each, seed)
-            for each, seed in zip(training, seeds, strict=True)
+            _drawn(np.arange(rows) if each is None else each, seed) for each, seed in zip(training, seeds, strict=True)
         ]
     return training, held_out
 

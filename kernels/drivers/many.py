@@ -52,12 +52,14 @@ def train_task(queue: TaskQueue, task: Task, buffers: int, first_result: int) ->
     done = 0
     while done < queue.epochs and task.status == RUNNING:
         plan.epoch_ready = 0
+        if exists(task.orders):
+            plan.training_rows = offset(task.orders, done * plan.samples)
         steps = offset(task.steps, done * count * plan.step_row)
         results = offset(queue.results, first_result)
         if run_serially(plan, steps, results, count) < count or plan.not_finite != 0:
             undo_epoch(plan, task)
         else:
-            end_epoch(task, results[count - 1])
+            end_epoch(task, plan, results)
         done += 1
 
 
@@ -72,10 +74,10 @@ def undo_epoch(plan: AnyPlan, task: Task) -> None:
 
 
 @inline
-def end_epoch(task: Task, result: Result) -> None:
+def end_epoch(task: Task, plan: AnyPlan, results: Records[Result]) -> None:
     """Record the loss of the epoch, evaluate, and decide whether the training goes on."""
     row = offset(task.history, task.epochs_done * task.columns)
-    row[0] = result.epoch_loss_sum / result.epoch_weight_sum + result.epoch_penalty_sum / task.steps_per_epoch
+    row[0] = epoch_loss(task, plan, results)
     if exists(task.evaluate):
         call(task.evaluate, (task.evaluation,))
         for i in range(1, task.columns):
@@ -88,16 +90,39 @@ def end_epoch(task: Task, result: Result) -> None:
 
 
 @inline
+def epoch_loss(task: Task, plan: AnyPlan, results: Records[Result]) -> float:
+    """Return the loss of an epoch: the mean over its rows, or over its batches as scikit-learn reports it."""
+    count = task.steps_per_epoch
+    if task.loss_factor == 0:
+        last = results[count - 1]
+        return last.epoch_loss_sum / last.epoch_weight_sum + last.epoch_penalty_sum / count
+    total, counted = 0.0, 0
+    for i in range(count):
+        result, rows = results[i], min(plan.batch_size, plan.samples - i * plan.batch_size)
+        if result.weight_sum > 0:  # a batch without weight has no loss
+            total += rows * (task.loss_factor * (result.loss_sum / result.weight_sum) + result.penalty)
+            counted += rows
+    return total / counted
+
+
+@inline
 def compare(task: Task, value: float) -> None:
     """Keep the weights if the value is better than the best, and stop if patience is exhausted."""
     if value != value:
         task.status = UNDEFINED
         return
-    if task.best_epoch < 0 or task.sign * value < task.sign * task.best - task.min_delta:
-        task.best, task.best_epoch, task.waited = value, task.epochs_done, 0
+    first, cost, least = task.best_epoch < 0, task.sign * value, task.sign * task.best
+    gained = first or cost < least - task.min_delta
+    best = gained
+    if task.keeps_any_best != 0:
+        gained, best = first or not cost > least - task.min_delta, first or cost < least
+    if best:
+        task.best, task.best_epoch = value, task.epochs_done
         if exists(task.best_weights):
             for i in range(task.weight_words):
                 task.best_weights[i] = task.weights[i]
+    if gained:
+        task.waited = 0
         return
     task.waited += 1
     if task.waited >= task.patience:
