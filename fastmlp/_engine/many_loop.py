@@ -252,10 +252,13 @@ class ManyLoop:
 
     def _prepare_threads(self) -> None:
         """Allocate the memory of the threads, and load the drivers."""
-        templates = self._templates.values()
-        scratch = max(template.scratch_bytes for template in templates)
+        templates, scratch = self._templates.values(), 0
+        places: dict[str, int] = {}  # of the scratch of networks of a dtype
+        for dtype in sorted({template.dtype for template in templates}):
+            places[dtype] = scratch
+            scratch += max(template.scratch_bytes for template in templates if template.dtype == dtype)
         for template in templates:
-            template.place_behind(scratch)
+            template.place(places[template.dtype], scratch)
         self._buffer_bytes = scratch + max(template.buffer_bytes for template in templates)
         steps = max(template.steps_per_epoch for template in templates)
         self._buffers = aligned_zeros(self._buffer_bytes * self.threads, np.uint8)
@@ -334,7 +337,8 @@ class ManyLoop:
         """Give networks whose training is over the weights of their best epochs."""
         for task, member in zip(self.tasks, self.members, strict=True):
             restores = member.stopping is not None and member.stopping.restores
-            if restores and task.best_epoch >= 0 and task.status in (tables.STOPPED, tables.FINISHED):
+            ended = [tables.STOPPED, tables.FINISHED, *([tables.OVERFLOWED] if task.keeps_any_best else [])]
+            if restores and task.best_epoch >= 0 and task.status in ended:
                 parameters = member.engine.parameters
                 with member.engine.lock.update():
                     words = np.ctypeslib.as_array((ctypes.c_int64 * task.weight_words).from_address(task.best_weights))

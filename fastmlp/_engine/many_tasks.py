@@ -5,7 +5,7 @@ words of the records of two plans, of training and of validation, and says which
 whose words point to the memory of its network. Those that point to buffers are written by the thread that claims it.
 
 Of their buffers, kernels read only two before they write them. The first block of the scratch has zeros, so all
-networks of a thread have their scratch in one place, and the other buffers behind it. Gradients of layers at rest are
+networks of a thread and a dtype have their scratch in one place, and the other buffers behind it. Gradients of layers at rest are
 zeros, too, so a network with such layers has memory of its own for them.
 """
 
@@ -97,7 +97,7 @@ class Template:
     """
 
     def __init__(self, parameters: Parameters, work: Work, validation: Words | None, averages_penalties: bool) -> None:
-        rows, batch_size = work.rows, min(work.batch_size, work.rows)
+        rows, batch_size, self.dtype = work.rows, min(work.batch_size, work.rows), parameters.architecture.dtype.name
         plan = self._plan = Plan(parameters, TRAINING, batch_size, 1, averages_penalties)
         plan.use("step", parallel=False)
         order = np.empty(rows, np.int64)
@@ -131,9 +131,10 @@ class Template:
         record.staged_from, record.targets_from, record.shuffles = 0, -1, work.shuffle
         record.order = address(order)
 
-    def place_behind(self, scratch_bytes: int) -> None:
-        """Move the buffers of the thread, except the scratch, by so many bytes: all templates share the scratch."""
-        self.relocations[self._behind_scratch, 1] += scratch_bytes
+    def place(self, scratch: int, others: int) -> None:
+        """Move the scratch to a place in the buffers of a thread, and the other buffers to another."""
+        self.relocations[: self._scratches, 1] += scratch
+        self.relocations[self._scratches :, 1] += others
 
     def _lay_out(
         self, parameters: Parameters, sections: list[Any], buffers: list[Any], rests: list[Any], scratches: list[Any]
@@ -162,7 +163,7 @@ class Template:
             if region is not None:
                 targets.setdefault(region.base, []).append((word, value - region.start + region.offset))
         relocations = [*targets.pop("scratch"), *targets.pop("thread")]
-        self._behind_scratch = slice(len(scratches), None)
+        self._scratches = len(scratches)
         self.relocations = np.array(relocations, np.int64)
         self._pointing = np.array([word for base in BASES for word, _ in targets.get(base, ())], np.int64)
         self._offsets = np.array([offset for base in BASES for _, offset in targets.get(base, ())], np.int64)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -70,11 +71,43 @@ Validation = tuple[Any, Any, NDArray[Any] | None]
 """X, y and sample weights of the rows that early stopping scores."""
 
 
+class StochasticFit(NamedTuple):
+    """A fit by 'sgd' or 'adam' that is about to begin its first epoch.
+
+    Attributes
+    ----------
+    compiled : EstimatorNetwork
+        The network.
+    samples : Samples
+        All rows.
+    rows : ndarray of int64
+        Those that train.
+    held_out : ndarray of int64, or None
+        Those that early stopping has held out.
+    validation : tuple or None
+        The rows that early stopping scores.
+    epochs, batch_size : int
+        The number of epochs, and the rows of a batch.
+    incremental : bool
+        Whether `partial_fit` is the caller.
+    """
+
+    compiled: EstimatorNetwork
+    samples: Samples
+    rows: NDArray[np.int64]
+    held_out: NDArray[np.int64] | None
+    validation: Validation | None
+    epochs: int
+    batch_size: int
+    incremental: bool
+
+
 class CompiledMLP(BaseMultilayerPerceptron):
     """Base class of both estimators; it overrides methods of scikit-learn's class, which follows it among the bases."""
 
     _training_began = False
     _given_validation: tuple[Any, Any, Any] = (None, None, None)
+    _takes_over: Callable[[StochasticFit], bool] | None = None  # trains the network together with others
     loss_curve_: list[float]
     validation_scores_: Any
     _best_coefs: list[NDArray[Any]]
@@ -190,7 +223,7 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state, without what belongs to a running fit (a callback may pickle the estimator)."""
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("_given_validation", "_training_began")}
+        return {name: value for name, value in state.items() if name not in ("_given_validation", "_takes_over", "_training_began")}
 
     # Parameters ------------------------------------------------------------------------------------------------------
 
@@ -245,24 +278,12 @@ class CompiledMLP(BaseMultilayerPerceptron):
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *others: Any) -> None:
         """Run the epochs of 'sgd' or 'adam'; the last of `others` says whether `partial_fit` is the caller."""
-        incremental = bool(others[-1])
-        weights = self._combined_weights(sample_weight, y, incremental)
-        rows, validation = self._split(X, y, sample_weight)
-        batch_size = self._checked_batch_size(len(rows))
-        compiled = self._network_for_training(incremental)
-        architecture = compiled.network.architecture
-        samples = Samples(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)))
-        require_weight(samples.weights, len(rows), "sample_weight and class_weight of the training samples", rows)
-        self._check_scoring(validation, architecture)
-        data = ArrayData(samples, rows)
-        callbacks = [Conventions(self, rows, validation, incremental), *(self.callbacks or ())]
-        epochs = 1 if incremental else self.max_iter
-        losses = EpochLoss(len(rows), batch_size, self._loss_factor())
-        self._begin_scores(validation)
-        self.n_iter_ = 0
+        begun = self._begin_stochastic(X, y, sample_weight, bool(others[-1]))
+        if self._takes_over is not None and self._takes_over(begun):
+            return
         undefined_score = None
         try:
-            self._run(compiled, data, epochs, batch_size, callbacks, losses)
+            self._run(begun)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         except NonFiniteLossError as error:
@@ -271,13 +292,28 @@ class CompiledMLP(BaseMultilayerPerceptron):
             undefined_score = error
         finally:
             self._refresh_weights()
-            self.history_ = compiled.network.history
-            if not incremental:
-                engine_of(compiled.network).discard_training_buffers()
+            self.history_ = begun.compiled.network.history
+            if not begun.incremental:
+                engine_of(begun.compiled.network).discard_training_buffers()
         if self.early_stopping or self.restore_best_weights:
             self.coefs_, self.intercepts_ = self._best_coefs, self._best_intercepts
         if undefined_score is not None:
             raise undefined_score
+
+    def _begin_stochastic(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> StochasticFit:
+        """Check and prepare a fit, up to its first epoch."""
+        weights = self._combined_weights(sample_weight, y, incremental)
+        rows, held_out, validation = self._split(X, y, sample_weight)
+        batch_size = self._checked_batch_size(len(rows))
+        compiled = self._network_for_training(incremental)
+        architecture = compiled.network.architecture
+        samples = Samples(_as_table(X), self._network_targets(y, architecture), check_weights(weights, len(y)))
+        require_weight(samples.weights, len(rows), "sample_weight and class_weight of the training samples", rows)
+        self._check_scoring(validation, architecture)
+        self._begin_scores(validation)
+        self.n_iter_ = 0
+        epochs = 1 if incremental else self.max_iter
+        return StochasticFit(compiled, samples, rows, held_out, validation, epochs, batch_size, incremental)
 
     def _begin_scores(self, validation: Validation | None) -> None:
         """Reset the best loss or score, unless this fit continues that of the last fit.
@@ -301,22 +337,23 @@ class CompiledMLP(BaseMultilayerPerceptron):
         self.best_validation_score_ = -np.inf if early else None
         self._store_best_weights()
 
-    def _run(
-        self,
-        compiled: EstimatorNetwork,
-        data: ArrayData,
-        epochs: int,
-        batch_size: int,
-        callbacks: list[Callback],
-        losses: EpochLoss,
-    ) -> None:
-        network = compiled.network
-        engine = engine_of(network)
+    def _run(self, begun: StochasticFit) -> None:
+        """Run the epochs of a fit."""
+        engine, rows = engine_of(begun.compiled.network), begun.rows
         engine.drop_epoch_under_way()
-        job = FitJob(data, epochs, batch_size, False, callbacks, bool(self.progress_bar), losses=losses)
-        engine.fit(network, job)
+        conventions = Conventions(self, rows, begun.validation, begun.incremental)
+        job = FitJob(
+            ArrayData(begun.samples, rows),
+            begun.epochs,
+            begun.batch_size,
+            shuffle=False,
+            callbacks=[conventions, *(self.callbacks or ())],
+            verbose=bool(self.progress_bar),
+            losses=EpochLoss(len(rows), begun.batch_size, self._loss_factor()),
+        )
+        engine.fit(begun.compiled.network, job)
 
-    def _diverge(self, error: NonFiniteLossError) -> None:
+    def _diverge(self, error: NonFiniteLossError | None) -> None:
         """End a fit whose loss is NaN or infinite: raise ValueError, or with early stopping warn."""
         if not self.early_stopping:
             raise ValueError(NOT_FINITE) from error
@@ -355,16 +392,18 @@ class CompiledMLP(BaseMultilayerPerceptron):
         """Return the weight of each row, None if all are 1."""
         return sample_weight if sample_weight is None else np.asarray(sample_weight)
 
-    def _split(self, X: Any, y: NDArray[Any], weights: Any) -> tuple[NDArray[np.int64], Validation | None]:
-        """Return the indices of the training rows, and the validation rows that early stopping scores.
+    def _split(
+        self, X: Any, y: NDArray[Any], weights: Any
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, Validation | None]:
+        """Return the indices of the training rows, those of rows that are held out, and what early stopping scores.
 
         The random draws are those of scikit-learn, which splits X itself.
         """
         rows = np.arange(X.shape[0])
         if not self.early_stopping:
-            return rows, None
+            return rows, None, None
         if self._given_validation[0] is not None:
-            return rows, self._checked_validation(X.dtype)
+            return rows, None, self._checked_validation(X.dtype)
         stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
         rows, held_out = train_test_split(
             rows, random_state=self._random_state, test_size=self.validation_fraction, stratify=stratify
@@ -373,7 +412,8 @@ class CompiledMLP(BaseMultilayerPerceptron):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        return rows, (X[held_out], self._user_targets(y[held_out]), None if weights is None else weights[held_out])
+        validation = X[held_out], self._user_targets(y[held_out]), None if weights is None else weights[held_out]
+        return rows, held_out, validation
 
     def _check_validation(self) -> None:
         """Check that the validation data is complete and that early stopping will use it."""

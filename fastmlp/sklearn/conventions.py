@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 
 from fastmlp.callbacks import Callback, UndefinedScoreError
 
@@ -48,6 +49,48 @@ class EpochLoss:
         return [total / counted if counted else np.nan] if first_batch + len(results) == steps_per_epoch else []
 
 
+class EpochOrders:
+    """The orders of the rows in the epochs of a fit, with the draws of `sklearn.utils.shuffle`.
+
+    Each order is a shuffle of the one before.
+
+    Parameters
+    ----------
+    rows : ndarray of int64
+        The indices of the training rows.
+    generator : RandomState
+        Makes the draws.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], generator: Any) -> None:
+        self._rows, self._generator, self._order = rows.copy(), generator, np.arange(len(rows))
+        self._drawn, self._before = 0, (self._order, {})
+
+    def next(self) -> NDArray[np.int64]:
+        """Return the rows in the order of the next epoch."""
+        permutation = np.arange(len(self._rows))
+        self._generator.shuffle(permutation)
+        self._order = self._order[permutation]
+        return self._rows[self._order]
+
+    def draw(self, epochs: int) -> NDArray[np.int64]:
+        """Return the orders of the next epochs, (epochs, rows)."""
+        self._drawn, self._before = epochs, (self._order, self._generator.get_state(legacy=False))
+        return np.stack([self.next() for _ in range(epochs)])
+
+    def keep(self, epochs: int) -> None:
+        """Take back the draws of all epochs that were drawn last but so many.
+
+        NumPy's global generator keeps them, because other estimators draw from it, too.
+        """
+        if epochs == self._drawn or self._generator is check_random_state(None):
+            return
+        self._order, state = self._before
+        self._generator.set_state(state)
+        for _ in range(epochs):
+            self.next()
+
+
 class Conventions(Callback):
     """Make a stochastic fit follow the conventions of scikit-learn.
 
@@ -67,8 +110,7 @@ class Conventions(Callback):
 
     def __init__(self, estimator: Any, rows: NDArray[np.int64], validation: Any, incremental: bool) -> None:
         self.estimator, self.rows, self.validation, self.incremental = estimator, rows, validation, incremental
-        self._unshuffled_rows = rows.copy()
-        self._order = np.arange(len(rows))
+        self._orders = EpochOrders(rows, estimator._random_state)
         self._stores_best = estimator.restore_best_weights and validation is None
         self._lowest_loss = np.inf
         self._rate = estimator._optimizer.learning_rate
@@ -82,10 +124,7 @@ class Conventions(Callback):
         """Shuffle the rows, beginning with the last order, with the draws of `sklearn.utils.shuffle`."""
         self.estimator._training_began = True
         if self.estimator.shuffle:
-            permutation = np.arange(len(self.rows))
-            self.estimator._random_state.shuffle(permutation)
-            self._order = self._order[permutation]
-            self.rows[:] = self._unshuffled_rows[self._order]
+            self.rows[:] = self._orders.next()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Update the fitted attributes and print the loss; without improvement stop or lower the learning rate."""
@@ -109,12 +148,7 @@ class Conventions(Callback):
         stopping = estimator._no_improvement_count > estimator.n_iter_no_change and self._stop()
         self._follow_rate()
         if not (stopping or self.incremental) and estimator.n_iter_ == estimator.max_iter:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
-                "converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            warn_not_converged(estimator.max_iter)
 
     def _end_without_score(self, X: Any) -> None:
         """Stop the fit with a warning if the predictions have diverged; otherwise the score is undefined, an error."""
@@ -147,3 +181,12 @@ class Conventions(Callback):
         rate = self.estimator._optimizer.learning_rate
         if rate != self._rate:
             self._rate = self.network.learning_rate = rate
+
+
+def warn_not_converged(max_iter: int) -> None:
+    """Warn, in the words of scikit-learn, of a fit that ended by its last iteration."""
+    warnings.warn(
+        f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
