@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ray_processes import require_ray, run_ray
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -56,3 +58,22 @@ def test_the_transfer_example() -> None:
     assert at_rest > 0.8  # chance is 0.2
     assert unfrozen > at_rest
     assert fresh > 0.9
+
+
+def test_the_optuna_search_example() -> None:
+    optuna = pytest.importorskip("optuna", reason="needs Optuna, which the extra 'optuna' installs")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    functions = example("optuna_search")
+    study = functions["search"](trials=20)
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE", "PRUNED"}
+    net, loss = functions["train"](study.best_trial)
+    assert loss == study.best_value
+    assert net.evaluate(*functions["TEST"])["accuracy"] > 0.9
+
+
+@pytest.mark.heavy
+def test_the_ray_search_example(tmp_path: Path) -> None:
+    require_ray()
+    printed = run_ray(EXAMPLES / "ray_search.py", tmp_path)
+    assert re.search(r"^12 trials, of which [1-9]\d* ended early$", printed, re.MULTILINE)
+    assert re.search(r"^accuracy on test rows (9\d\.\d|100\.0)%$", printed, re.MULTILINE)

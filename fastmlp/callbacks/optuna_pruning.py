@@ -23,8 +23,8 @@ class OptunaPruning(Callback):
     trial : optuna.trial.BaseTrial
         The trial that Optuna passes to the objective.
     monitor : str
-        The entry of the history to report, such as "val_loss". A study that minimizes needs an entry whose smaller values
-        are better, and one that maximizes an entry whose larger values are better.
+        The entry of the history to report, such as "val_loss". Its smaller values must be better if the study
+        minimizes, its larger values if the study maximizes.
     every : int
         Report after each epoch whose number, counted from 1 in each fit, is a multiple of this. A report to a study in
         a database takes milliseconds, and an epoch of a small network can be shorter.
@@ -73,8 +73,8 @@ class OptunaPruning(Callback):
         self, trial: BaseTrial, monitor: str = "val_loss", *, every: int = 1, first_step: int | None = None
     ) -> None:
         with needed_by("OptunaPruning", "fastmlp[optuna]"):
-            from optuna.trial import BaseTrial
-        if not isinstance(trial, BaseTrial):
+            import optuna
+        if not isinstance(trial, optuna.trial.BaseTrial):
             raise TypeError(f"trial must be the trial that Optuna passes to the objective, got {shown(trial)}")
         check_name(monitor)
         _check_direction(trial, monitor)

@@ -49,8 +49,8 @@ class RayReport(Callback):
     A scheduler may end the trial while it reports. The fit then ends as by any exception in a callback. NaN is reported
     as it is. A trial whose training loss becomes NaN fails with `NonFiniteLossError`; the other trials go on.
 
-    A network uses all processors by default. Give it as many threads as a trial has processors, `threads=1` if the
-    resources of the trials are the default.
+    A network may use all processors by default, and a trial has one. Give `threads=1` to `Network` and `Network.load`,
+    or as many as the resources of the trials say.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class RayReport(Callback):
     ...     checkpoint = tune.get_checkpoint()
     ...     if checkpoint:
     ...         with checkpoint.as_directory() as folder:
-    ...             net = Network.load(Path(folder) / RayReport.filename)
+    ...             net = Network.load(Path(folder) / RayReport.filename, threads=1)
     ...     if net.epoch < 50:
     ...         report = RayReport(["val_loss"], checkpoint_every=10)
     ...         net.fit(X, y, epochs=50 - net.epoch, validation_split=0.2, callbacks=[report])
@@ -121,9 +121,10 @@ def _tune() -> Any:
     return tune
 
 
-def _entries_by_name(metrics: object) -> dict[str, str]:
+def _entries_by_name(metrics: Any) -> dict[str, str]:
     """Return the entries of the history by the names that Ray gets."""
-    given = [metrics] if isinstance(metrics, str) or not isinstance(metrics, Iterable) else list(metrics)
+    is_single = isinstance(metrics, str) or not isinstance(metrics, Iterable)
+    given = [metrics] if is_single else list(metrics)
     entries = list(metrics.values()) if isinstance(metrics, Mapping) else given
     if not all(isinstance(each, str) for each in (*given, *entries)):
         raise TypeError(

@@ -10,6 +10,7 @@ later: `pip install "fastmlp[sklearn]"`.
 
 try:
     from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
+    from fastmlp.sklearn.search import MLPSearchCV
 except ImportError as error:
     if (error.name or "").split(".")[0] not in ("sklearn", "scipy", "joblib"):
         raise
@@ -17,4 +18,4 @@ except ImportError as error:
         f'fastmlp.sklearn needs scikit-learn 1.7 or later: pip install "fastmlp[sklearn]" ({error})', name=error.name
     ) from error
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "MLPSearchCV"]

@@ -22,7 +22,9 @@ from fastmlp import (
     ModelCheckpoint,
     Network,
     NonFiniteLossError,
+    OptunaPruning,
     ProgressBar,
+    RayReport,
     ReduceLROnPlateau,
     TimeLimit,
 )
@@ -102,7 +104,9 @@ CALLBACKS: dict[str, Callable[[Path], Callback]] = {
     "GradientMonitor": lambda _: GradientMonitor(X, LABELS),
     "LambdaCallback": lambda _: recorder("", [], *(event for event in EVENTS if event != "on_train_batch_end")),
     "ModelCheckpoint": lambda folder: ModelCheckpoint(folder / "model"),
+    "OptunaPruning": lambda _: OptunaPruning(pytest.importorskip("optuna").create_study().ask(), "loss"),
     "ProgressBar": lambda _: ProgressBar(),
+    "RayReport": lambda _: RayReport(),
     "ReduceLROnPlateau": lambda _: ReduceLROnPlateau("loss"),
     "TimeLimit": lambda _: TimeLimit(3600),
 }
@@ -122,6 +126,7 @@ def count_kernel_calls(monkeypatch: pytest.MonkeyPatch, *callbacks: Callback) ->
     return len(calls), network
 
 
+@pytest.mark.usefixtures("tune")
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_callbacks_without_batches_cost_no_kernel_call_and_change_no_bit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,6 +136,7 @@ def test_callbacks_without_batches_cost_no_kernel_call_and_change_no_bit(
     assert bits(network) == bits(fitted(epochs=5))
 
 
+@pytest.mark.usefixtures("tune")
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_a_deep_copy_behaves_as_the_original(name: str, tmp_path: Path) -> None:
     """scikit-learn deep-copies the parameters of an estimator."""

@@ -32,7 +32,7 @@ PAGES = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in FILES}
 README, GUIDE = PAGES["README.md"], PAGES["docs/coming-from.md"]
 ROOT_FOLDERS = "fastmlp|kernels|bench|tests|docs"
 
-# "python no-run" is code for what the tests do not have: Keras, or a place in the sources. It is parsed, but not run.
+# "python no-run" is code for what the tests do not have: Keras, Ray, a place in the sources. It is parsed, but not run.
 FENCES = ("python", "python no-run", "bash", "console", "c", "text")
 
 
@@ -62,8 +62,9 @@ def imports(code: str, package: str) -> bool:
 @pytest.mark.usefixtures("forget_registered")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if imports(EXAMPLES[name], "torch"):
-        pytest.importorskip("torch")
+    for library in ("torch", "optuna"):
+        if imports(EXAMPLES[name], library):
+            pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     exec(compile(EXAMPLES[name], name, "exec"), {"__name__": "example"})
 
@@ -76,7 +77,7 @@ def test_code_that_is_not_run_parses(page: str) -> None:
         if kind == "python no-run":
             ast.parse(code)
         if kind.startswith("python") and page != "CONTRIBUTING.md":
-            assert (kind == "python no-run") == imports(code, "keras")
+            assert (kind == "python no-run") == any(imports(code, library) for library in ("keras", "ray"))
 
 
 def test_calls_in_the_tables_of_the_guide_can_be_made() -> None:
