@@ -1,9 +1,15 @@
-"""`to_c` exports a network as one C99 header that needs only <math.h>."""
+"""`to_c` exports a network or an ensemble as one C99 header that needs only <math.h>.
+
+No suffix of a name in a header has an underscore. So the names of two headers never meet, as the leaky_relu of "mlp"
+and the relu of "mlp_leaky" would. The exception is `predict_std`, which meets no other name because no header has the
+suffix `std`.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from string import Template
 from typing import Any, NamedTuple
@@ -13,27 +19,35 @@ from numpy.typing import NDArray
 
 import fastmlp
 from fastmlp._io.atomic import write_atomically
-from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
+from fastmlp.interchange.exports import Exported, Mixture, WeightedLayer, exported, translate_activation
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}", re.ASCII)  # C99 distinguishes 63 characters, suffixes included
 _LINE_LENGTH = 100  # of lines of numbers
 
 
-def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *, name: str = "mlp") -> str:
-    """Export a network as a C99 header that predicts as `Network.predict` does.
+def to_c(
+    network: fastmlp.Network | fastmlp.Ensemble, path: str | os.PathLike[str] | None = None, *, name: str = "mlp"
+) -> str:
+    """Export a network or an ensemble as a C99 header that predicts as its method `predict` does.
 
     The header defines `void mlp_predict(const float *x, float *y)`, which predicts one row (double for a float64
     network), and the macros MLP_INPUTS, MLP_OUTPUTS and MLP_SCRATCH. The weights are constants with enough digits to
     have the same bits as in the network. The function allocates no memory and is thread-safe. It uses MLP_SCRATCH
     numbers on the stack. Link with the mathematical library, `-lm`.
 
+    For an ensemble `mlp_predict` writes the mean. The header also defines
+    `void mlp_predict_std(const float *x, float *y, float *std)`, which writes the mean and the standard deviation of
+    `Ensemble.predict(X, return_std=True)`. With `GaussianNLL` MLP_OUTPUTS is the number of targets. The deviation is
+    computed in the dtype of the members. In float32 a deviation above 1e19 is therefore infinite, and one below 1e-19
+    inexact.
+
     Headers with different names can be used in one program. The names may differ in case alone, but then give the files
     other names, because Windows and macOS do not distinguish them.
 
     Parameters
     ----------
-    network : Network
-        The network. Dropout and penalties affect only training and are not exported.
+    network : Network or Ensemble
+        The network or the ensemble. Dropout and penalties affect only training and are not exported.
     path : path-like, optional
         The file to write, usually `*.h`. It is replaced atomically. None writes no file.
     name : str
@@ -49,7 +63,7 @@ def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *
     Raises
     ------
     TypeError
-        If `network` is not a Network or `name` is not a string.
+        If `network` is neither a Network nor an Ensemble, or `name` is not a string.
     ValueError
         If a layer has an activation registered by `register_activation`, or `name` is not valid.
     OSError
@@ -71,7 +85,7 @@ def to_c(network: fastmlp.Network, path: str | os.PathLike[str] | None = None, *
     if not _NAME.fullmatch(name):
         rule = "up to 40 ASCII letters, digits and underscores and begin with a letter"
         raise ValueError(f"name must have {rule}, got {name!r}")
-    text = _Header(weighted_layers(network, "to_c"), network.architecture.dtype, name).text()
+    text = _Header(exported(network, "to_c"), name).text()
     if path is not None:
         write_atomically(path, [text.encode("ascii")])
     return text
@@ -83,41 +97,117 @@ class _Header:
     In the templates, `$real` is float or double, and `$f` is the suffix of functions and constants of type float.
     """
 
-    def __init__(self, layers: list[WeightedLayer], dtype: np.dtype[Any], name: str) -> None:
-        self.layers = layers
-        activations = [layer.activation for layer, _, _ in layers]
-        self.functions = [translate_activation(g, FUNCTIONS, index, "to_c") for index, g in enumerate(activations)]
-        is_float = dtype == np.dtype(np.float32)
-        self.words = {
+    def __init__(self, model: Exported, name: str) -> None:
+        self.mixture = model.mixture
+        is_float = model.dtype == np.dtype(np.float32)
+        words = {
             "name": name,
             **{macro: _macro(name, macro) for macro in ("INPUTS", "OUTPUTS", "SCRATCH")},
             "real": "float" if is_float else "double",
             "f": "f" if is_float else "",
             "version": fastmlp.__version__,
-            "inputs": layers[0].layer.inputs,
-            "outputs": layers[-1].layer.units,
-            "layers": "\n".join(f" *     {_layer_line(each)}" for each in layers),
         }
-        hidden = [each.layer.units for each in layers[:-1]]
-        self.scratch = {"a": max(hidden[::2], default=0), "b": max(hidden[1::2], default=0)}  # used alternately
+        numbers = [None] if model.mixture is None else range(model.mixture.members)
+        self.networks = [
+            _NetworkCode(layers, words, number) for layers, number in zip(model.networks, numbers, strict=True)
+        ]
+        first = model.networks[0]
+        outputs = first[-1].layer.units
+        scratch = max(sum(code.scratch.values()) for code in self.networks)
+        self.words: dict[str, Any] = {**words, "inputs": first[0].layer.inputs}
+        if model.mixture is None:
+            self.words |= {"outputs": outputs, "scratch": scratch, "layers": self.networks[0].layer_lines()}
+        else:
+            self.words |= {"outputs": model.mixture.columns, "scratch": scratch + outputs, "member_outputs": outputs}
+            self.words |= self._mixture_words(model.mixture)
+
+    def _mixture_words(self, mixture: Mixture) -> dict[str, Any]:
+        """Return the words that depend on the members of an ensemble."""
+        kinds = Counter(code.layer_lines() for code in self.networks)
+        calls = [Template(_CALLS).substitute(self.words, member=member) for member in range(mixture.members)]
+        noise = "" if mixture.epsilon is None else _NOISE
+        return {
+            "members": mixture.members,
+            "layers": "\n".join(f" *   {count} of the members:\n{each}" for each, count in kinds.items()),
+            "calls": "\n".join(calls),
+            "noise": Template(noise).substitute(self.words, epsilon=repr(mixture.epsilon)),
+        }
 
     def text(self) -> str:
         """Return the whole header."""
-        words = {**self.words, "scratch": sum(self.scratch.values())}
-        parts = [Template(_HEAD).substitute(words)]
-        for index, (_, W, b) in enumerate(self.layers):
-            parts.append(self._array(f"W{index}", W))
-            if b is not None:
-                parts.append(self._array(f"b{index}", b))
-        kinds = dict.fromkeys(each.layer.kind for each in self.layers)
-        parts += [
-            Template(code).substitute(words) for code in (*(LAYERS[kind] for kind in kinds), *self._activation_code())
+        kinds = dict.fromkeys(layer.kind for code in self.networks for layer, _, _ in code.layers)
+        parts = [
+            self._head(),
+            *(array for code in self.networks for array in code.arrays()),
+            *(Template(LAYERS[kind]).substitute(self.words) for kind in kinds),
+            *(Template(code).substitute(self.words) for code in self._activation_code()),
+            *(code.function() for code in self.networks),
+            *([] if self.mixture is None else [Template(_MIXTURE).substitute(self.words)]),
         ]
-        return "\n".join([*parts, self._predict(), f"#endif /* FASTMLP_{self.words['name']}_H */", ""])
+        return "\n".join([*parts, f"#endif /* FASTMLP_{self.words['name']}_H */", ""])
+
+    def _head(self) -> str:
+        """Return the comment at the top and the macros."""
+        texts = _NETWORK_TEXTS if self.mixture is None else _ENSEMBLE_TEXTS
+        return Template(_HEAD).substitute(
+            self.words, **{key: Template(text).substitute(self.words) for key, text in texts.items()}
+        )
+
+    def _activation_code(self) -> list[str]:
+        """Return the definition of each used activation once, after the definitions of the functions that it calls."""
+        definitions: dict[str, None] = {}
+
+        def add(function: Function) -> None:
+            for other in function.calls:
+                add(FUNCTIONS[other])
+            if function.code:
+                definitions[function.code] = None
+
+        for code in self.networks:
+            for function in code.functions:
+                add(function)
+        return list(definitions)
+
+
+class _NetworkCode:
+    """The arrays and the function of one network, which may be a member of an ensemble.
+
+    Parameters
+    ----------
+    layers : list of WeightedLayer
+        The layers of the network.
+    words : dict
+        The words of the templates.
+    member : int or None
+        The number of a member, which is part of its names. None for a network alone, whose function is `predict`.
+    """
+
+    def __init__(self, layers: list[WeightedLayer], words: dict[str, Any], member: int | None) -> None:
+        self.layers, self.words = layers, words
+        self.functions = [
+            translate_activation(layer.activation, FUNCTIONS, index, "to_c", member)
+            for index, (layer, _, _) in enumerate(layers)
+        ]
+        hidden = [each.layer.units for each in layers[:-1]]
+        self.scratch = {"a": max(hidden[::2], default=0), "b": max(hidden[1::2], default=0)}  # used alternately
+        name, part = words["name"], "" if member is None else f"member{member}"
+        self.array_prefix = f"{name}_{part}"
+        self.function_name = f"{name}_{part or 'predict'}"
+
+    def layer_lines(self) -> str:
+        """Return one line for each layer, for the comment at the top of the header."""
+        return "\n".join(f" *     {_layer_line(each)}" for each in self.layers)
+
+    def arrays(self) -> Iterator[str]:
+        """Yield the definitions of the constant arrays."""
+        for index, (_, W, b) in enumerate(self.layers):
+            yield self._array(f"W{index}", W)
+            if b is not None:
+                yield self._array(f"b{index}", b)
 
     def _array(self, name: str, numbers: NDArray[Any]) -> str:
         """Return the definition of a constant array."""
-        declaration = f"static const {self.words['real']} {self.words['name']}_{name}[{numbers.size}] = {{"
+        declaration = f"static const {self.words['real']} {self.array_prefix}{name}[{numbers.size}] = {{"
         return "\n".join([declaration, *self._number_lines(numbers), "};", ""])
 
     def _number_lines(self, numbers: NDArray[Any]) -> Iterator[str]:
@@ -131,33 +221,19 @@ class _Header:
             line += constant
         yield line
 
-    def _activation_code(self) -> list[str]:
-        """Return the definition of each used activation once, after the definitions of the functions that it calls."""
-        definitions: dict[str, None] = {}
-
-        def add(function: Function) -> None:
-            for other in function.calls:
-                add(FUNCTIONS[other])
-            if function.code:
-                definitions[function.code] = None
-
-        for function in self.functions:
-            add(function)
-        return list(definitions)
-
-    def _predict(self) -> str:
-        """Return the definition of the predict function, which computes one layer after the other."""
+    def function(self) -> str:
+        """Return the definition of the function that predicts, which computes one layer after the other."""
         name, real = self.words["name"], self.words["real"]
-        lines = [f"static inline void {name}_predict(const {real} *x, {real} *y)", "{"]
+        lines = [f"static inline void {self.function_name}(const {real} *x, {real} *y)", "{"]
         lines += [f"    {real} {array}[{size}];" for array, size in self.scratch.items() if size]
         source = "x"
         for index, ((layer, _, b), function) in enumerate(zip(self.layers, self.functions, strict=True)):
             target = "y" if index == len(self.layers) - 1 else "ab"[index % 2]
-            bias = "0" if b is None else f"{name}_b{index}"
+            weights, bias = f"{self.array_prefix}W{index}", "0" if b is None else f"{self.array_prefix}b{index}"
             sizes = [str(layer.units)] if layer.is_columns else [str(layer.inputs), str(layer.units)]
             sizes += [f"{layer.epsilon!r}{self.words['f']}"] if layer.epsilon else []
             function_name = f"{name}_{layer.kind.replace('_', '')}"
-            lines.append(f"    {function_name}({source}, {name}_W{index}, {bias}, {', '.join(sizes)}, {target});")
+            lines.append(f"    {function_name}({source}, {weights}, {bias}, {', '.join(sizes)}, {target});")
             numbers = [f"{number!r}{self.words['f']}" for number in layer.activation.parameters]
             lines += self._apply(function, target, layer.units, numbers)
             source = target
@@ -187,7 +263,7 @@ def _layer_line(weighted: WeightedLayer) -> str:
 
 _HEAD = """\
 /*
- * A multi-layer perceptron, written by fastmlp $version. It needs only C99 and <math.h>.
+ * $subject, written by fastmlp $version. It needs only C99 and <math.h>.
  *
 $layers
  *
@@ -195,11 +271,9 @@ $layers
  *
  *     #include "$name.h"
  *
- *     $real x[$INPUTS] = {0}, y[$OUTPUTS];
- *     ${name}_predict(x, y);
+$usage
  *
- * The function reads one row x and writes y; x and y must not overlap. It allocates no memory, uses
- * $SCRATCH numbers on the stack, and is thread-safe.
+$contract
  * Weights are stored in row-major order, one row for each input.
  */
 #ifndef FASTMLP_${name}_H
@@ -211,6 +285,28 @@ $layers
 #define $OUTPUTS $outputs
 #define $SCRATCH $scratch
 """
+
+_NETWORK_TEXTS = {
+    "subject": "A multi-layer perceptron",
+    "usage": """\
+ *     $real x[$INPUTS] = {0}, y[$OUTPUTS];
+ *     ${name}_predict(x, y);""",
+    "contract": """\
+ * The function reads one row x and writes y; x and y must not overlap. It allocates no memory, uses
+ * $SCRATCH numbers on the stack, and is thread-safe.""",
+}
+
+_ENSEMBLE_TEXTS = {
+    "subject": "An ensemble of multi-layer perceptrons",
+    "usage": """\
+ *     $real x[$INPUTS] = {0}, y[$OUTPUTS], std[$OUTPUTS];
+ *     ${name}_predict(x, y);
+ *     ${name}_predict_std(x, y, std);""",
+    "contract": """\
+ * Both functions read one row x and write y, the mean of the predictions; the second one writes std, too, their
+ * standard deviation. x, y and std must not overlap. The functions allocate no memory, use
+ * $SCRATCH numbers on the stack, and are thread-safe.""",
+}
 
 _DENSE = """\
 /* Compute z = x W + b; b may be null. */
@@ -275,6 +371,61 @@ LAYERS = {
     "normalization": _NORMALIZATION,
 }
 
+# Ensembles ------------------------------------------------------------------------------------------------------------
+
+# The sum of squared deviations grows by the update of Youngs and Cramer (1971). It needs the prediction of one member
+# at a time, and loses no digits as the mean of squares minus the square of the mean would.
+_MIXTURE = """\
+/*
+ * Add the outputs z of one more member to y, the sum over the first `count` members, and to std, the sum of their
+ * squared deviations from their mean; std may be null.
+ */
+static inline void ${name}_add(const $real *z, int count, $real *y, $real *std)
+{
+    for (int j = 0; j < $OUTPUTS; j++) {
+        if (std && count) {
+            const $real change = z[j] - y[j] / ($real)count;
+            std[j] += change * change * (($real)count / ($real)(count + 1));
+        }
+$noise        y[j] += z[j];
+    }
+}
+
+/* Write the mean y and the standard deviation std; std may be null. */
+static inline void ${name}_predict_std(const $real *x, $real *y, $real *std)
+{
+    $real z[$member_outputs];
+    for (int j = 0; j < $OUTPUTS; j++) {
+        y[j] = 0;
+        if (std) {
+            std[j] = 0;
+        }
+    }
+$calls
+    for (int j = 0; j < $OUTPUTS; j++) {
+        y[j] /= $members;
+        if (std) {
+            std[j] = sqrt$f(std[j] / $members);
+        }
+    }
+}
+
+static inline void ${name}_predict(const $real *x, $real *y)
+{
+    ${name}_predict_std(x, y, 0);
+}
+"""
+
+_NOISE = """\
+        if (std) {
+            std[j] += exp$f(z[$OUTPUTS + j]) + $epsilon$f; /* the variance that the member predicts */
+        }
+"""
+
+_CALLS = """\
+    ${name}_member$member(x, z);
+    ${name}_add(z, $member, y, std);"""
+
 # Activations ----------------------------------------------------------------------------------------------------------
 
 
@@ -300,11 +451,7 @@ class Function(NamedTuple):
 
 
 def _scalar(name: str, body: str, *calls: str, parameter: str = "") -> Function:
-    """Return a function of z, and of a parameter of the activation if it has one.
-
-    No suffix of a name in the header has an underscore. So the names of two networks never meet, as the leaky_relu of
-    "mlp" and the relu of "mlp_leaky" would.
-    """
+    """Return a function of z, and of a parameter of the activation if it has one."""
     second = f", $real {parameter}" if parameter else ""
     name = name.replace("_", "")
     code = f"static inline $real ${{name}}_{name}($real z{second})\n{{\n{body}}}\n"

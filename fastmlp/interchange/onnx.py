@@ -1,8 +1,11 @@
-"""`to_onnx` exports a network as an ONNX model. It needs onnx: `pip install "fastmlp[onnx]"`.
+"""`to_onnx` exports a network or an ensemble as an ONNX model. It needs onnx: `pip install "fastmlp[onnx]"`.
 
 Each layer becomes a Gemm operator, or the operators of a layer of columns, and its activation. An activation that ONNX
 lacks becomes several operators. A float64 network uses only operators for which ONNX Runtime has a float64 kernel. It
 avoids operators with attributes, because attributes are float32.
+
+The members of an ensemble are in one graph. Their outputs are joined to an array (rows, members, outputs). The outputs
+of the model are its mean and its standard deviation along the members.
 """
 
 from __future__ import annotations
@@ -22,30 +25,35 @@ from fastmlp._runtime.checks import whole_number
 from fastmlp._runtime.extras import needed_by
 from fastmlp._runtime.normal import erfc_polynomial, erfc_range
 from fastmlp.architecture import Layer
-from fastmlp.interchange.exports import WeightedLayer, translate_activation, weighted_layers
+from fastmlp.interchange.exports import Mixture, WeightedLayer, exported, translate_activation
 
 OPSET = 17  # ONNX Runtime reads it since version 1.12
 OLDEST_OPSET = 13  # the first in which Softmax works along one axis
+RESERVED = ("layers.", "members.")  # prefixes of the names inside the graph
 SIZE_LIMIT = 2**31 - 2**20  # bytes of all parameters; a protobuf message has at most 2 GB, names and nodes included
 
 
 def to_onnx(
-    network: fastmlp.Network,
+    network: fastmlp.Network | fastmlp.Ensemble,
     path: str | os.PathLike[str] | None = None,
     *,
     opset: int = OPSET,
     input_name: str = "X",
     output_name: str = "Y",
+    std_name: str = "std",
 ) -> Any:
-    """Export a network as an ONNX model that predicts as `Network.predict` does.
+    """Export a network or an ensemble as an ONNX model that predicts as its method `predict` does.
 
     Dropout, penalties and the optimizer affect only training and are not exported. `onnx.checker` checks the model
     before it is returned or written.
 
+    The model of an ensemble has two outputs, those of `Ensemble.predict(X, return_std=True)`. It computes the deviation
+    in the dtype of the members. In float32 a deviation above 1e19 is therefore infinite, and one below 1e-19 inexact.
+
     Parameters
     ----------
-    network : Network
-        The network. The input and the output of the model have its dtype, float32 or float64.
+    network : Network or Ensemble
+        The network or the ensemble. The input and the outputs of the model have its dtype, float32 or float64.
     path : path-like, optional
         The file to write, usually `*.onnx`. It is replaced atomically. None writes no file.
     opset : int
@@ -54,21 +62,25 @@ def to_onnx(
     input_name : str
         The name of the input, which has shape (rows, inputs) for any number of rows.
     output_name : str
-        The name of the output, which has shape (rows, outputs).
+        The name of the output, which has shape (rows, outputs). That of an ensemble is the mean, and has shape
+        (rows, targets) with `GaussianNLL`.
+    std_name : str
+        The name of the second output of an ensemble, the standard deviation, which has the shape of the mean. A network
+        has no such output, and the name no effect.
 
     Returns
     -------
     onnx.ModelProto
         The model; `model.SerializeToString()` is the content of its file. The parameters have the names that they have
-        in a model file of fastmlp, `layers.0.W` and so on. The names of inputs and classes, if the network knows them,
-        are JSON under "feature_names" and "classes" of the metadata.
+        in a model file of fastmlp, `layers.0.W` and so on, or `members.3.layers.0.W` in an ensemble. The names of
+        inputs and classes, if the network knows them, are JSON under "feature_names" and "classes" of the metadata.
 
     Raises
     ------
     ImportError
         If onnx is not installed. The message gives the command that installs it.
     TypeError
-        If `network` is not a Network, or an argument has the wrong type.
+        If `network` is neither a Network nor an Ensemble, or an argument has the wrong type.
     ValueError
         If a layer has an activation registered by `register_activation`, a name is empty, reserved or used twice, the
         opset is not supported, or the parameters take more than 2 GB.
@@ -80,20 +92,26 @@ def to_onnx(
     >>> fastmlp.to_onnx(net, "model.onnx")
     >>> session = onnxruntime.InferenceSession("model.onnx")
     >>> [predictions] = session.run(None, {"X": X.astype("float32")})
+
+    >>> fastmlp.to_onnx(ensemble, "ensemble.onnx")
+    >>> session = onnxruntime.InferenceSession("ensemble.onnx")
+    >>> mean, std = session.run(["Y", "std"], {"X": X.astype("float32")})
     """
     with needed_by("to_onnx", "fastmlp[onnx]"):
         import onnx
-    layers = weighted_layers(network, "to_onnx")
+    networks, mixture, dtype = exported(network, "to_onnx")
     version = _check_opset(opset, onnx.defs.onnx_opset_version())
-    architecture = network.architecture
-    size = sum(layer.parameters for layer in architecture.layers) * architecture.dtype.itemsize
-    if size > SIZE_LIMIT:
-        raise ValueError(f"an ONNX model holds up to {SIZE_LIMIT:,} bytes of parameters, this network has {size:,}")
-    _check_names(input_name, output_name)
-    graph = _Graph(architecture.dtype, version, input_name, output_name)
-    for index, layer in enumerate(layers):
-        graph.add_layer(index, layer, last=index == len(layers) - 1)
-    model = graph.model((architecture.inputs, architecture.outputs), repr(network))
+    _check_size(networks)
+    outputs = {"output_name": output_name} if mixture is None else {"output_name": output_name, "std_name": std_name}
+    _check_names(input_name=input_name, **outputs)
+    graph = _Graph(dtype, version, input_name)
+    if mixture is None:
+        graph.add_layers(networks[0])
+        graph.add_output(output_name, networks[0][-1].layer.units)
+    else:
+        values = [graph.add_layers(layers, member) for member, layers in enumerate(networks)]
+        _add_mixture(graph, values, mixture, output_name, std_name)
+    model = graph.model(networks[0][0].layer.inputs, repr(network))
     onnx.helper.set_model_props(model, _names_of(network))
     onnx.checker.check_model(model, full_check=True)
     if path is not None:
@@ -101,7 +119,7 @@ def to_onnx(
     return model
 
 
-def _names_of(network: fastmlp.Network) -> dict[str, str]:
+def _names_of(network: fastmlp.Network | fastmlp.Ensemble) -> dict[str, str]:
     """Return the names that the network knows, as JSON, by the names of its attributes."""
     names = {"feature_names": network.feature_names, "classes": network.classes}
     return {key: json.dumps(value) for key, value in names.items() if value is not None}
@@ -114,43 +132,65 @@ def _check_opset(opset: int, newest: int) -> int:
     return version
 
 
-def _check_names(input_name: str, output_name: str) -> None:
-    """Check the names of input and output. The prefix `layers.` is reserved for the other names of the graph."""
-    for what, name in (("input_name", input_name), ("output_name", output_name)):
+def _check_size(networks: list[list[WeightedLayer]]) -> None:
+    """Check that the parameters of all networks fit in one model."""
+    arrays = [array for layers in networks for _, W, b in layers for array in (W, b) if array is not None]
+    size = sum(array.nbytes for array in arrays)
+    if size > SIZE_LIMIT:
+        raise ValueError(f"an ONNX model holds up to {SIZE_LIMIT:,} bytes of parameters, got {size:,}")
+
+
+def _check_names(**names: str) -> None:
+    """Check the names of the input and the outputs, given by the arguments that they come from."""
+    arguments: dict[str, str] = {}
+    for what, name in names.items():
         if not isinstance(name, str):
             raise TypeError(f"{what} must be a string, got {name!r}")
-        if not name or name.startswith("layers."):
-            raise ValueError(f"{what} must not be empty or begin with 'layers.', got {name!r}")
-    if input_name == output_name:
-        raise ValueError(f"input_name and output_name must differ, got {input_name!r} for both")
+        if not name or name.startswith(RESERVED):
+            raise ValueError(f"{what} must not be empty or begin with {' or '.join(map(repr, RESERVED))}, got {name!r}")
+        other = arguments.setdefault(name, what)
+        if other != what:
+            raise ValueError(f"{other} and {what} must differ, got {name!r} for both")
 
 
 class _Graph:
-    """The nodes and constants of a model, added layer by layer; `value` is the name of the last computed value."""
+    """The nodes and constants of a model, added layer by layer, and its outputs with their numbers of columns."""
 
-    def __init__(self, dtype: np.dtype[Any], opset: int, input_name: str, output_name: str) -> None:
+    def __init__(self, dtype: np.dtype[Any], opset: int, input_name: str) -> None:
         self.dtype = dtype
         self.opset = opset
-        self.value = self.input_name = input_name
-        self.output_name = output_name
+        self.input_name = input_name
+        self.outputs: dict[str, int] = {}
         self.nodes: list[Any] = []
         self.constants: dict[str, NDArray[Any]] = {}
-        self._prefix, self._node_count = "", 0  # of the current layer
+        self._prefix, self._node_count = "", 0  # of the current part, such as a layer
 
     @property
     def is_float64(self) -> bool:
         """Whether the model computes in float64."""
         return self.dtype == np.dtype(np.float64)
 
-    def add_layer(self, index: int, weighted: WeightedLayer, last: bool) -> None:
-        """Add Z, which is A W + b in a dense layer, and A = g(Z)."""
-        layer, W, b = weighted
-        self._prefix, self._node_count = f"layers.{index}.", 0
-        self.value = LAYERS[layer.kind](self, self.value, layer, W, b)
-        expression = translate_activation(layer.activation, EXPRESSIONS, index, "to_onnx")
-        self.value = expression(self, self.value, *layer.activation.parameters)
-        if last:
-            self.nodes[-1].output[0] = self.value = self.output_name
+    def begin(self, part: str) -> None:
+        """Begin a part of the graph, a prefix of the names of its nodes and constants."""
+        self._prefix, self._node_count = part, 0
+
+    def add_layers(self, layers: list[WeightedLayer], member: int | None = None) -> str:
+        """Add all layers of a network, and return the name of what it predicts.
+
+        In each layer Z is A W + b, if the layer is dense, and A = g(Z).
+        """
+        a = self.input_name
+        for index, (layer, W, b) in enumerate(layers):
+            self.begin(f"layers.{index}." if member is None else f"members.{member}.layers.{index}.")
+            z = LAYERS[layer.kind](self, a, layer, W, b)
+            expression = translate_activation(layer.activation, EXPRESSIONS, index, "to_onnx", member)
+            a = expression(self, z, *layer.activation.parameters)
+        return a
+
+    def add_output(self, name: str, columns: int) -> None:
+        """Make the result of the last added node an output of the model, and give it a name."""
+        self.nodes[-1].output[0] = name
+        self.outputs[name] = columns
 
     def add(self, operator: str, *inputs: str | float, **attributes: Any) -> str:
         """Add a node and return the name of its output. A number among the inputs becomes a constant."""
@@ -162,21 +202,19 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, names, [f"{name}.out"], name=name, **attributes))
         return f"{name}.out"
 
-    def add_row_mean(self, value: str) -> str:
-        """Add the mean of each row, (rows, 1), and return its name."""
+    def add_mean(self, value: str) -> str:
+        """Add the mean along axis 1, which is kept with length 1, and return its name."""
         if self.opset < 18:  # later the axes are an input
             return self.add("ReduceMean", value, axes=[1], keepdims=1)
         return self.add("ReduceMean", value, self.add_constant("columns", np.array([1])), keepdims=1)
 
-    def model(self, sizes: tuple[int, int], description: str) -> Any:
-        """Return the model as a ModelProto; `sizes` are the number of inputs and outputs of the network."""
+    def model(self, inputs: int, description: str) -> Any:
+        """Return the model as a ModelProto."""
         from onnx import helper, numpy_helper
 
         dtype = helper.np_dtype_to_tensor_dtype(self.dtype)
-        names = (self.input_name, self.output_name)
-        ends = [
-            helper.make_tensor_value_info(name, dtype, ["rows", size]) for name, size in zip(names, sizes, strict=True)
-        ]
+        sizes = {self.input_name: inputs, **self.outputs}
+        ends = [helper.make_tensor_value_info(name, dtype, ["rows", size]) for name, size in sizes.items()]
         constants = [numpy_helper.from_array(array, name) for name, array in self.constants.items()]
         graph = helper.make_graph(self.nodes, "fastmlp", ends[:1], ends[1:], constants)
         operator_sets = [helper.make_opsetid("", self.opset)]
@@ -190,12 +228,40 @@ class _Graph:
         )
 
     def add_constant(self, name: str, array: NDArray[Any]) -> str:
-        """Add a constant of the current layer, and return its name in the graph."""
+        """Add a constant of the current part, and return its name in the graph."""
         self.constants[self._prefix + name] = array
         return self._prefix + name
 
     def _add_number(self, number: float) -> str:
         return self.add_constant(f"number_{number!r}", np.array(number, self.dtype))
+
+
+def _add_mixture(graph: _Graph, values: list[str], mixture: Mixture, output_name: str, std_name: str) -> None:
+    """Add the mean and the standard deviation of what the members predict, both as outputs.
+
+    The variance is the mean of the squared deviations, because `E[y^2] - E[y]^2` would lose digits.
+    """
+    graph.begin("members.")
+    stack_shape = graph.add_constant("stack_shape", np.array([0, mixture.members, mixture.outputs]))  # 0 keeps the rows
+    shape = graph.add_constant("shape", np.array([0, mixture.columns]))
+    outputs = graph.add("Reshape", graph.add("Concat", *values, axis=1), stack_shape)
+    predicted = outputs if mixture.epsilon is None else _slice(graph, outputs, 0, mixture.columns)
+    mean = graph.add_mean(predicted)
+    graph.add("Reshape", mean, shape)
+    graph.add_output(output_name, mixture.columns)
+    deviation = graph.add("Sub", predicted, mean)
+    variance = graph.add("Mul", deviation, deviation)
+    if mixture.epsilon is not None:
+        noise = graph.add("Exp", _slice(graph, outputs, mixture.columns, mixture.outputs))
+        variance = graph.add("Add", variance, graph.add("Add", noise, mixture.epsilon))
+    graph.add("Reshape", graph.add("Sqrt", graph.add_mean(variance)), shape)
+    graph.add_output(std_name, mixture.columns)
+
+
+def _slice(graph: _Graph, value: str, start: int, stop: int) -> str:
+    """Add a range of the last axis of a value (rows, members, outputs), and return its name."""
+    bounds = [graph.add_constant(f"index_{index}", np.array([index])) for index in (start, stop, 2)]
+    return graph.add("Slice", value, *bounds)
 
 
 # Layers: each function adds nodes, from the name of A below, and returns the name of Z -------------------------------
@@ -212,8 +278,8 @@ def _scale(graph: _Graph, a: str, layer: Layer, W: NDArray[Any], b: NDArray[Any]
 
 def _layer_normalization(graph: _Graph, a: str, layer: Layer, W: NDArray[Any], b: NDArray[Any] | None) -> str:
     """Add N and its factors. The operator LayerNormalization has an epsilon in float32, and needs opset 17."""
-    centred = graph.add("Sub", a, graph.add_row_mean(a))
-    variance = graph.add_row_mean(graph.add("Mul", centred, centred))
+    centred = graph.add("Sub", a, graph.add_mean(a))
+    variance = graph.add_mean(graph.add("Mul", centred, centred))
     spread = graph.add("Sqrt", graph.add("Add", variance, layer.epsilon))
     return _scale(graph, graph.add("Div", centred, spread), layer, W, b)
 

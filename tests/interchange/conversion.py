@@ -1,4 +1,4 @@
-"""Helpers of the tests of conversions: networks with every activation, rows, and a measure of difference."""
+"""Helpers of the tests of conversions: networks with every activation, ensembles, rows, and measures of difference."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ from typing import Any
 import numpy as np
 from cases import ACTIVATIONS, Array
 
-from fastmlp import Dense, LayerNormalization, Network, Normalization, Scale, activations, register_activation
+from fastmlp import (
+    Dense,
+    Ensemble,
+    GaussianNLL,
+    LayerNormalization,
+    Network,
+    Normalization,
+    Scale,
+    activations,
+    register_activation,
+)
 from fastmlp.activations import ELU, GELU, Activation, LeakyReLU
+from fastmlp.layers import LayerDescription
+from fastmlp.losses import Loss
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 """Of a prediction, relative to the larger of 1 and its absolute value."""
@@ -59,6 +71,25 @@ def columns(dtype: str = "float32") -> Network:
     return net
 
 
+def ensemble(dtype: str = "float32", loss: Loss | None = None) -> Ensemble:
+    """Return networks with 5 inputs and 4 outputs of different shapes, with every activation and kind of layer."""
+    hidden: list[list[LayerDescription]] = [
+        [Normalization(), Dense(9), LayerNormalization()],
+        [Scale(use_bias=False)],
+        [],
+    ]
+    hidden += [[Dense(3 + index, g), Dense(6)] for index, g in enumerate(ALL_ACTIVATIONS.values())]
+    networks = [
+        Network([5, *layers, Dense(4, "linear")], loss=loss, dtype=dtype, seed=index)
+        for index, layers in enumerate(hidden)
+    ]
+    rng = np.random.default_rng(4)
+    for net in networks:
+        weights = [(W, None if b is None else rng.normal(size=b.shape)) for W, b in net.get_weights()]
+        net.set_weights([*weights[:-1], (0.5 * weights[-1][0], weights[-1][1])])
+    return Ensemble.from_networks(networks)
+
+
 def rows(dtype: str, count: int = 50) -> Array:
     """Return random inputs, shape (count, 5)."""
     return np.random.default_rng(3).normal(size=(count, 5)).astype(dtype)
@@ -79,6 +110,32 @@ def difference(actual: Any, expected: Array) -> float:
     assert actual.dtype == expected.dtype
     assert np.isfinite(expected).all()
     return float((np.abs(actual - expected) / np.maximum(np.abs(expected), 1)).max())
+
+
+def assert_predicts_as(model: Ensemble, X: Array, mean: Array, std: Array) -> None:
+    """Check the mean and the standard deviation to what follows from the tolerance of each member.
+
+    The root of a mean square is a norm, so it is wrong by no more than the numbers in it: the outputs, and with
+    `GaussianNLL` the deviations `e^(s / 2)`, which are relatively wrong by half of the error of s.
+    """
+    expected_mean, expected_std = model.predict(X, return_std=True)
+    outputs = np.stack([net.predict(X) for net in model.networks])
+    tolerance = TOLERANCE[X.dtype.name] * np.maximum(np.abs(outputs).max(axis=(0, 2), keepdims=True)[0], 1)
+    if isinstance(model.networks[0].architecture.loss, GaussianNLL):
+        tolerance = tolerance * np.maximum(np.exp(outputs[:, :, expected_std.shape[1] :] / 2).max(axis=0), 1)
+    for found, expected in ((mean, expected_mean), (std, expected_std)):
+        assert found.shape == expected.shape
+        assert found.dtype == expected.dtype
+        assert np.isfinite(expected).all()
+        assert (np.abs(found - expected) <= tolerance).all()
+
+
+def close_ensemble(dtype: str) -> Ensemble:
+    """Return an ensemble that predicts 1000 with a deviation of 0.1, whatever its inputs."""
+    model = Ensemble([5, Dense(2)], members=8, dtype=dtype, seed=0)
+    for index, net in enumerate(model.networks):
+        net.set_weights([(np.zeros((5, 2)), np.full(2, 1000 + 0.1 * (-1) ** index))])
+    return model
 
 
 @contextmanager

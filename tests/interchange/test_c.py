@@ -12,9 +12,21 @@ import numpy as np
 import pytest
 from behaviour import ROOT
 from cases import DTYPES, Array
-from conversion import ALL_ACTIVATIONS, TOLERANCE, columns, difference, extremes, network, registered_activation, rows
+from conversion import (
+    ALL_ACTIVATIONS,
+    TOLERANCE,
+    assert_predicts_as,
+    close_ensemble,
+    columns,
+    difference,
+    ensemble,
+    extremes,
+    network,
+    registered_activation,
+    rows,
+)
 
-from fastmlp import Dense, Network, to_c
+from fastmlp import Dense, Ensemble, GaussianNLL, Network, to_c
 from fastmlp.activations import ACTIVATIONS, Activation
 from fastmlp.interchange import c as exporter
 from fastmlp.layers import LAYERS
@@ -34,6 +46,22 @@ int main(void)
     static REAL x[MLP_INPUTS], y[MLP_OUTPUTS];
     while (fread(x, sizeof x, 1, stdin) == 1) {
         mlp_predict(x, y);
+        fwrite(y, sizeof y, 1, stdout);
+    }
+    return 0;
+}
+"""
+
+ENSEMBLE_PREDICTOR = """\
+#include <stdio.h>
+#include "mlp.h"
+
+int main(void)
+{
+    static REAL x[MLP_INPUTS], y[3][MLP_OUTPUTS];
+    while (fread(x, sizeof x, 1, stdin) == 1) {
+        mlp_predict(x, y[0]);
+        mlp_predict_std(x, y[1], y[2]);
         fwrite(y, sizeof y, 1, stdout);
     }
     return 0;
@@ -61,6 +89,15 @@ def predictions(folder: Path, net: Network, X: Array, *options: str) -> Array:
     """Return the predictions of the function of the header."""
     executable = program(folder, to_c(net), PREDICTOR, X.dtype.name, *options)
     return run(executable, X, net.architecture.outputs)
+
+
+def mixtures(folder: Path, model: Ensemble, X: Array, *options: str) -> tuple[Array, Array]:
+    """Return the means and the standard deviations of the functions of the header, whose means are the same."""
+    columns = model.predict(X[:1]).shape[1]
+    found = run(program(folder, to_c(model), ENSEMBLE_PREDICTOR, X.dtype.name, *options), X, 3 * columns)
+    alone, mean, std = found.reshape(len(X), 3, columns).swapaxes(0, 1)
+    assert alone.tobytes() == mean.tobytes()
+    return mean, std
 
 
 @compiled
@@ -146,14 +183,21 @@ NAMES = [
     ],
     *[("int", "selu"), ("class", "mish"), ("math", "silu"), ("E", "softplus"), ("predict", "relu"), ("x", "elu")],
     *[("a" * 40, "relu"), ("A" * 40, "relu"), ("net_inputs", "relu6"), ("NET_INPUTS", "linear")],
+    *[("mlp_predict", "relu"), ("mlp_predict_std", "elu"), ("mlp_member0", "relu"), ("std", "relu")],
 ]
+ENSEMBLES = {"mlp", "Net", "NET", "mlp_", "predict", "x", "A" * 40, "mlp_predict", "std"}  # the others are networks
 
 
 @compiled
 @pytest.mark.parametrize("language", [["-std=c99"], ["-x", "c++", "-std=c++11"]], ids=["C", "C++"])
 def test_networks_of_any_names_work_in_one_program(language: list[str], tmp_path: Path) -> None:
     """Names that differ in case alone, that begin or end as the names of others, and words of C and C++."""
-    nets = {name: Network([2, 3 + i, 1], activation=g, seed=i) for i, (name, g) in enumerate(NAMES)}
+    nets: dict[str, Ensemble | Network] = {
+        name: Ensemble([2, 3 + i, 1], members=2, activation=g, seed=i)
+        if name in ENSEMBLES
+        else Network([2, 3 + i, 1], activation=g, seed=i)
+        for i, (name, g) in enumerate(NAMES)
+    }
     for index, (name, net) in enumerate(nets.items()):
         to_c(net, tmp_path / f"{index}.h", name=name)
     includes = "".join(f'#include "{index}.h"\n' for index in range(len(nets))) * 2
@@ -213,8 +257,71 @@ def test_bad_arguments_are_refused(tmp_path: Path) -> None:
     given: Any = 3
     with pytest.raises(TypeError, match="name must be a string, got 3"):
         to_c(network(ACTIVATIONS["relu"]), name=given)
-    with pytest.raises(TypeError, match=r"to_c needs a fastmlp\.Network, got builtins\.int"):
+    with pytest.raises(TypeError, match=r"to_c needs a fastmlp\.Network or fastmlp\.Ensemble, got builtins\.int"):
         to_c(given)
     with registered_activation() as net, pytest.raises(ValueError, match=r"layer 1 .*'softsign', registered "):
         to_c(net, tmp_path / "mlp.h")
     assert list(tmp_path.iterdir()) == []
+
+
+# Ensembles -----------------------------------------------------------------------------------------------------------
+
+
+@compiled
+@pytest.mark.parametrize("loss", [None, GaussianNLL(0.01)], ids=["mean_squared_error", "gaussian_nll"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_ensemble_predicts_the_mean_and_the_standard_deviation(
+    dtype: str, loss: GaussianNLL | None, tmp_path: Path
+) -> None:
+    model, X = ensemble(dtype, loss), rows(dtype)
+    assert_predicts_as(model, X, *mixtures(tmp_path, model, X))
+
+
+@compiled
+def test_a_small_deviation_of_large_predictions_keeps_its_digits(tmp_path: Path) -> None:
+    model, X = close_ensemble("float32"), rows("float32")
+    _, std = mixtures(tmp_path, model, X)
+    rounding = len(model) * 1000 * float(np.finfo(np.float32).eps)  # of the sum that gives the mean
+    np.testing.assert_allclose(std, model.predict(X, return_std=True)[1], rtol=0, atol=rounding)
+
+
+@compiled
+def test_sanitizers_find_no_invalid_memory_access_in_an_ensemble(tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    trial = subprocess.run([COMPILER, *SANITIZERS, "main.c"], cwd=tmp_path, capture_output=True)
+    if trial.returncode:
+        pytest.skip("this compiler has no sanitizers")
+    shapes = [[5, 3, 7, 2], [5, 2], [5, 6, 2]]
+    model = Ensemble.from_networks([Network(shape, loss=GaussianNLL(), seed=0) for shape in shapes])
+    X = rows("float32")
+    assert_predicts_as(model, X, *mixtures(tmp_path, model, X, *SANITIZERS))
+
+
+@compiled
+def test_the_usage_in_the_header_of_an_ensemble_compiles(tmp_path: Path) -> None:
+    text = to_c(Ensemble([3, 4, 2], members=2, seed=0))
+    [usage] = re.findall(r"#include \"mlp\.h\"\n(.*?_std.*?\n)", text, re.DOTALL)
+    lines = "\n".join(line.removeprefix(" *") for line in usage.splitlines())
+    program(tmp_path, text, f'#include "mlp.h"\nint main(void) {{ {lines} return std[0] < 0; }}\n', "float32")
+
+
+def test_the_header_of_an_ensemble_has_each_function_once() -> None:
+    networks = [
+        Network([5, *hidden, 4], activation=g, loss=GaussianNLL(), seed=0)
+        for hidden, g in (([16, 7], "silu"), ([16, 7], "silu"), ([], "relu"), ([9, 9, 30], "sigmoid"))
+    ]
+    text = to_c(Ensemble.from_networks(networks))
+    helpers, members = ["mlp_dense", "mlp_sigmoid", "mlp_silu"], [f"mlp_member{index}" for index in range(4)]
+    functions = [*helpers, *members, "mlp_add", "mlp_predict_std", "mlp_predict"]
+    assert re.findall(r"static inline \w+ (\w+)\(", text) == functions
+    macros = {"#define MLP_INPUTS 5", "#define MLP_OUTPUTS 2", "#define MLP_SCRATCH 43"}
+    assert macros <= set(text.splitlines())  # 30 and 9 numbers of the last member, and the outputs of one
+    assert max(map(len, text.splitlines())) <= 120
+    assert " *   2 of the members:\n *     5 -> 16, silu\n" in text
+    arrays = re.findall(r"static const float (\w+)\[", text)
+    assert len(arrays) == len(set(arrays)) == 2 * sum(len(net.architecture.layers) for net in networks)
+
+
+def test_the_message_about_an_activation_names_the_member() -> None:
+    with registered_activation() as net, pytest.raises(ValueError, match=r"layer 1 of member 1 has .*'softsign'"):
+        to_c(Ensemble.from_networks([Network([5, 2], seed=0), net]))

@@ -24,6 +24,7 @@ import fastmlp.sklearn
 from fastmlp import (
     ELU,
     Dense,
+    Ensemble,
     Huber,
     Network,
     from_sklearn,
@@ -349,6 +350,8 @@ def test_only_fitted_perceptrons_are_accepted() -> None:
             from_sklearn(given)
     with pytest.raises(TypeError, match=r"to_sklearn needs a fastmlp\.Network, got sklearn"):
         to_sklearn(MLPClassifier())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Ensemble; its attribute `networks` has the members"):
+        to_sklearn(Ensemble([5, 3], members=2, seed=0))  # type: ignore[arg-type]
 
 
 def test_without_scikit_learn_the_error_names_the_extra() -> None:

@@ -10,9 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import DTYPES, Array
-from conversion import ALL_ACTIVATIONS, TOLERANCE, columns, difference, extremes, network, registered_activation, rows
+from conversion import (
+    ALL_ACTIVATIONS,
+    TOLERANCE,
+    assert_predicts_as,
+    close_ensemble,
+    columns,
+    difference,
+    ensemble,
+    extremes,
+    network,
+    registered_activation,
+    rows,
+)
 
-from fastmlp import Dense, Network, __version__, to_onnx
+from fastmlp import Dense, Ensemble, GaussianNLL, Network, __version__, to_onnx
 from fastmlp import reference as plain
 from fastmlp._data.names import Names
 from fastmlp._engine.engine import engine_of
@@ -26,9 +38,20 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 def run(model: Any, X: Array, name: str = "X") -> Array:
     """Return the predictions of ONNX Runtime."""
+    [result] = outputs(model, X, name)
+    return result
+
+
+def outputs(model: Any, X: Array, name: str = "X") -> list[Array]:
+    """Return all outputs that ONNX Runtime computes."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    [result] = session.run(None, {name: X})
-    return np.asarray(result)
+    return [np.asarray(result) for result in session.run(None, {name: X})]
+
+
+def shapes(model: Any) -> dict[str, list[Any]]:
+    """Return the shape of each input and output."""
+    ends = (*model.graph.input, *model.graph.output)
+    return {end.name: [size.dim_param or size.dim_value for size in end.type.tensor_type.shape.dim] for end in ends}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -90,11 +113,7 @@ def test_the_model_has_a_description_and_the_given_names() -> None:
     model = to_onnx(net, input_name="measurements", output_name="probabilities")
     assert (model.producer_name, model.producer_version) == ("fastmlp", __version__)
     assert "5-16-7-3" in model.doc_string
-    shapes = {
-        end.name: [size.dim_param or size.dim_value for size in end.type.tensor_type.shape.dim]
-        for end in (*model.graph.input, *model.graph.output)
-    }
-    assert shapes == {"measurements": ["rows", 5], "probabilities": ["rows", 3]}
+    assert shapes(model) == {"measurements": ["rows", 5], "probabilities": ["rows", 3]}
     assert difference(run(model, rows("float32"), "measurements"), net.predict(rows("float32"))) <= 1e-5
 
 
@@ -140,12 +159,14 @@ def test_a_registered_activation_with_the_name_of_a_formula_is_refused() -> None
         ({"input_name": ""}, ValueError, "input_name must not be empty"),
         ({"output_name": 3}, TypeError, "output_name must be a string, got 3"),
         ({"output_name": "X"}, ValueError, "must differ, got 'X' for both"),
-        ({"input_name": "layers.0.W"}, ValueError, r"begin with 'layers\.'"),
+        ({"input_name": "layers.0.W"}, ValueError, r"begin with 'layers\.' or 'members\.', got 'layers\.0\.W'"),
+        ({"output_name": "members.mean"}, ValueError, r"begin with 'layers\.' or 'members\.'"),
     ],
 )
 def test_bad_arguments_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        to_onnx(network(ACTIVATIONS["relu"]), **options)
+    for model in (network(ACTIVATIONS["relu"]), Ensemble([5, 3], members=2, seed=0)):
+        with pytest.raises(error, match=message):
+            to_onnx(model, **options)
 
 
 def test_the_metadata_have_the_names_of_inputs_and_classes() -> None:
@@ -157,7 +178,7 @@ def test_the_metadata_have_the_names_of_inputs_and_classes() -> None:
 
 
 def test_other_objects_than_networks_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"to_onnx needs a fastmlp\.Network, got builtins\.str"):
+    with pytest.raises(TypeError, match=r"to_onnx needs a fastmlp\.Network or fastmlp\.Ensemble, got builtins\.str"):
         to_onnx("model.safetensors")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"got fastmlp\.reference"):
         to_onnx(plain.Network([5, 3]))  # type: ignore[arg-type]
@@ -165,11 +186,95 @@ def test_other_objects_than_networks_are_refused() -> None:
 
 def test_more_parameters_than_protobuf_can_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporter, "SIZE_LIMIT", 900)
-    with pytest.raises(ValueError, match="up to 900 bytes of parameters, this network has 956"):
+    with pytest.raises(ValueError, match="up to 900 bytes of parameters, got 956"):
         to_onnx(Network([5, 16, 7, 3], seed=0))
+    with pytest.raises(ValueError, match="up to 900 bytes of parameters, got 1,420"):
+        to_onnx(Ensemble([5, 10, 1], members=5, seed=0))
 
 
 def test_without_onnx_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r'to_onnx needs onnx: pip install "fastmlp\[onnx\]"'):
         to_onnx(network(ACTIVATIONS["relu"]))
+
+
+# Ensembles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [None, GaussianNLL(0.01)], ids=["mean_squared_error", "gaussian_nll"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_ensemble_has_the_mean_and_the_standard_deviation_as_outputs(dtype: str, loss: GaussianNLL | None) -> None:
+    members = ensemble(dtype, loss)
+    for opset in (13, 17, 21):
+        model = to_onnx(members, opset=opset)
+        for count in (1, 50):
+            assert_predicts_as(members, rows(dtype, count), *outputs(model, rows(dtype, count)))
+    columns = 4 if loss is None else 2
+    assert shapes(model) == {"X": ["rows", 5], "Y": ["rows", columns], "std": ["rows", columns]}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_small_deviation_of_large_predictions_keeps_its_digits(dtype: str) -> None:
+    members, X = close_ensemble(dtype), rows(dtype)
+    _, std = outputs(to_onnx(members), X)
+    rounding = len(members) * 1000 * float(np.finfo(dtype).eps)  # of the sum that gives the mean
+    np.testing.assert_allclose(std, members.predict(X, return_std=True)[1], rtol=0, atol=rounding)
+
+
+def test_one_member_has_no_deviation_but_its_noise() -> None:
+    X = rows("float32")
+    assert not outputs(to_onnx(Ensemble([5, 3], members=1, seed=0)), X)[1].any()
+    noisy = Ensemble([5, 4], members=1, loss=GaussianNLL(), seed=0)
+    assert_predicts_as(noisy, X, *outputs(to_onnx(noisy), X))
+
+
+def test_the_parameters_of_members_have_the_names_of_the_file_of_an_ensemble() -> None:
+    members = Ensemble([5, 3, 2], members=2, seed=0)
+    found = {each.name: onnx.numpy_helper.to_array(each) for each in to_onnx(members).graph.initializer}
+    for index, net in enumerate(members.networks):
+        for layer, (W, b) in enumerate(net.get_weights()):
+            assert b is not None
+            assert found.pop(f"members.{index}.layers.{layer}.W").tobytes() == W.tobytes()
+            assert found.pop(f"members.{index}.layers.{layer}.b").tobytes() == b.tobytes()
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "members.stack_shape": [0, 2, 2],
+        "members.shape": [0, 2],
+    }
+
+
+def test_an_ensemble_has_a_description_names_and_the_given_names_of_outputs() -> None:
+    members = Ensemble([5, 2], members=3, output="softmax", seed=0)
+    for net in members.networks:
+        engine_of(net).names = Names(tuple("abcde"), ("no", "yes"))
+    model = to_onnx(members, input_name="measurements", output_name="std", std_name="layers")
+    assert list(shapes(model)) == ["measurements", "std", "layers"]
+    assert model.doc_string.startswith("Ensemble(3 x ")
+    found = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert found == {"feature_names": list("abcde"), "classes": ["no", "yes"]}
+
+
+def test_the_name_of_the_deviation_has_no_effect_for_a_network() -> None:
+    net = Network([5, 3], seed=0)
+    assert shapes(to_onnx(net, output_name="std")) == {"X": ["rows", 5], "std": ["rows", 3]}
+    assert to_onnx(net, std_name="X") == to_onnx(net)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"std_name": "Y"}, ValueError, "output_name and std_name must differ, got 'Y' for both"),
+        ({"std_name": "X"}, ValueError, "input_name and std_name must differ, got 'X' for both"),
+        ({"output_name": "std"}, ValueError, "output_name and std_name must differ, got 'std' for both"),
+        ({"std_name": ""}, ValueError, "std_name must not be empty"),
+        ({"std_name": "members.std"}, ValueError, r"std_name must not .* or begin with 'layers\.' or 'members\.'"),
+        ({"std_name": None}, TypeError, "std_name must be a string, got None"),
+    ],
+)
+def test_bad_names_of_the_deviation_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        to_onnx(Ensemble([5, 3], members=2, seed=0), **options)
+
+
+def test_the_message_about_an_activation_names_the_member() -> None:
+    with registered_activation() as net, pytest.raises(ValueError, match=r"layer 1 of member 1 has .*'softsign'"):
+        to_onnx(Ensemble.from_networks([Network([5, 2], seed=0), net]))
