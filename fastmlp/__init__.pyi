@@ -93,6 +93,9 @@ from fastmlp.schedules import Schedule as Schedule
 from fastmlp.schedules import StepDecay as StepDecay
 from fastmlp.schedules import Warmup as Warmup
 from fastmlp.sklearn import MLPClassifier as MLPClassifier
+from fastmlp.sklearn import MLPEnsembleClassifier as MLPEnsembleClassifier
+from fastmlp.sklearn import MLPEnsembleRegressor as MLPEnsembleRegressor
 from fastmlp.sklearn import MLPRegressor as MLPRegressor
+from fastmlp.sklearn import MLPSearchCV as MLPSearchCV
 
 __version__: str

@@ -116,7 +116,7 @@ def suits_one_thread(engine: Engine, samples: Samples, rows: int) -> bool:
 def _is_for_one_thread(fit: Fit, job: ManyJob) -> bool:
     """Return whether a common loop can train the network as its own fit would."""
     engine, samples = fit.engine, fit.samples
-    if job.callbacks or engine.is_within_epoch or engine.averages_penalties:
+    if job.callbacks or engine.is_within_epoch:
         return False
     if fit.validation is not None and (fit.validation.undefined or not can_evaluate(fit.validation.metrics)):
         return False

@@ -9,6 +9,7 @@ later: `pip install "fastmlp[sklearn]"`.
 """
 
 try:
+    from fastmlp.sklearn.ensembles import MLPEnsembleClassifier, MLPEnsembleRegressor
     from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
     from fastmlp.sklearn.search import MLPSearchCV
 except ImportError as error:
@@ -18,4 +19,4 @@ except ImportError as error:
         f'fastmlp.sklearn needs scikit-learn 1.7 or later: pip install "fastmlp[sklearn]" ({error})', name=error.name
     ) from error
 
-__all__ = ["MLPClassifier", "MLPRegressor", "MLPSearchCV"]
+__all__ = ["MLPClassifier", "MLPEnsembleClassifier", "MLPEnsembleRegressor", "MLPRegressor", "MLPSearchCV"]

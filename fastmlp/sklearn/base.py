@@ -223,7 +223,11 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state, without what belongs to a running fit (a callback may pickle the estimator)."""
         state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("_given_validation", "_takes_over", "_training_began")}
+        return {
+            name: value
+            for name, value in state.items()
+            if name not in ("_given_validation", "_takes_over", "_training_began")
+        }
 
     # Parameters ------------------------------------------------------------------------------------------------------
 
