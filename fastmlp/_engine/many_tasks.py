@@ -5,8 +5,8 @@ words of the records of two plans, of training and of validation, and says which
 whose words point to the memory of its network. Those that point to buffers are written by the thread that claims it.
 
 Of their buffers, kernels read only two before they write them. The first block of the scratch has zeros, so all
-networks of a thread and a dtype have their scratch in one place, and the other buffers behind it. Gradients of layers at
-rest are zeros, too, so a network with such layers has memory of its own for them.
+networks of a thread and a dtype have their scratch in one place, and the other buffers behind it. Gradients of layers
+at rest are zeros, too, so a network with such layers has memory of its own for them.
 """
 
 from __future__ import annotations

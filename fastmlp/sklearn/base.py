@@ -32,7 +32,7 @@ from fastmlp._data.weights import check_weights, require_weight
 from fastmlp._engine.engine import FitJob, NonFiniteLossError, engine_of
 from fastmlp.activations import Activation
 from fastmlp.architecture import Architecture
-from fastmlp.callbacks import Callback, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, UndefinedScoreError
+from fastmlp.callbacks import EarlyStopping, ModelCheckpoint, ReduceLROnPlateau, UndefinedScoreError
 from fastmlp.callbacks.base import check_callbacks
 from fastmlp.losses import Loss
 from fastmlp.network import Network
@@ -69,6 +69,10 @@ NOT_FINITE = (
 
 Validation = tuple[Any, Any, NDArray[Any] | None]
 """X, y and sample weights of the rows that early stopping scores."""
+
+
+_OF_A_FIT = ("_given_validation", "_takes_over", "_training_began")
+"""Attributes that an estimator has only while it is fitted."""
 
 
 class StochasticFit(NamedTuple):

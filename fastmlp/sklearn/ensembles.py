@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -56,7 +55,7 @@ _PARAMETERS: dict[str, list[Any]] = {
 class _MLPEnsemble(BaseEstimator):
     """The base class of both estimators: their parameters, and the fit of an ensemble."""
 
-    _parameter_constraints: dict[str, list[Any]] = _PARAMETERS  # noqa: RUF012  (scikit-learn's way to say them)
+    _parameter_constraints: dict[str, list[Any]] = _PARAMETERS
 
     @check_keywords
     def __init__(
@@ -303,7 +302,8 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class with the largest probability for each row of X."""
-        chosen: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        chosen: NDArray[Any] = self.classes_[most_probable]
         return chosen
 
 
@@ -312,8 +312,8 @@ class MLPEnsembleRegressor(MultiOutputMixin, RegressorMixin, _MLPEnsemble):
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, n_estimators, bootstrap, optimizer, learning_rate_init, alpha, dropout, batch_size, \
-    max_iter, tol, early_stopping, validation_fraction, n_iter_no_change, random_state, n_threads, verbose
+    hidden_layer_sizes, activation, n_estimators, bootstrap, optimizer, learning_rate_init, alpha, dropout, \
+    batch_size, max_iter, tol, early_stopping, validation_fraction, n_iter_no_change, random_state, n_threads, verbose
         As in `MLPEnsembleClassifier`.
     loss : str or Loss, default=None
         A loss of `MLPRegressor`, by its name or as an object; None is "squared_error". With "gaussian_nll" each network

@@ -1,4 +1,4 @@
-"""What a search gives scikit-learn in place of an estimator: one whose fits were done together, before they are asked for.
+"""What a search gives scikit-learn in place of an estimator: one whose fits were done together beforehand.
 
 scikit-learn's searches clone an estimator, set its parameters, fit it on a fold and score it, candidate after candidate
 and within a candidate fold after fold. `Prepared` is such an estimator, and its `fit` takes what `Preparation` has done

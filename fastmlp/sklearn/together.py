@@ -74,7 +74,7 @@ class PendingFit:
         return True
 
 
-class _LeftToTheEstimator(Exception):  # noqa: N818  (no error: it ends a fit that has not begun)
+class _LeftToTheEstimator(Exception):
     """Raised where a fit would begin its epochs, if a common loop cannot run them."""
 
 
@@ -125,9 +125,7 @@ def _needs_no_python(estimator: Any) -> bool:
         return False
     if estimator.callbacks or estimator.verbose or estimator.progress_bar or estimator.warm_start:
         return False
-    if estimator.solver == "sgd" and estimator.optimizer is None and estimator.learning_rate != "constant":
-        return False
-    return True
+    return estimator.solver == "adam" or estimator.optimizer is not None or estimator.learning_rate == "constant"
 
 
 def _can_score(estimator: Any, begun: StochasticFit) -> bool:
