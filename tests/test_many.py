@@ -6,6 +6,7 @@ import copy
 import sys
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from behaviour import run_python
@@ -352,6 +353,7 @@ def test_networks_that_overflow_are_told_of_and_the_others_go_on() -> None:
 def test_ctrl_c_leaves_whole_epochs_and_their_histories() -> None:
     code = """
 import signal, threading, time
+import numba
 import numpy as np
 from fastmlp import Network, fit_many
 X, y = np.random.default_rng(0).normal(size=(500, 20)), np.random.default_rng(1).normal(size=(500, 1))
@@ -411,3 +413,45 @@ def test_wrong_arguments_are_explained_and_change_nothing() -> None:
     for net, weights in zip(nets, before, strict=True):
         assert_same_bits(net.flat_weights(), weights)
         assert net.history is None
+
+
+def test_networks_of_both_dtypes_share_threads() -> None:
+    """Kernels read zeros at the beginning of the scratch, whose length depends on the dtype."""
+
+    def make() -> list[Network]:
+        return [
+            Network([6, 33, 20, 2], dtype=dtype, seed=seed, optimizer=Adam(0.01))
+            for seed in range(3)
+            for dtype in ("float32", "float64")
+        ]
+
+    found, expected, before = make(), make(), numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        fit_many(found, X, NUMBERS, epochs=4)
+    finally:
+        numba.set_num_threads(before)
+    for net in expected:
+        net.fit(X, NUMBERS, epochs=4)
+    assert_equal(found, expected)
+
+
+def test_penalties_that_are_averaged() -> None:
+    """The estimators of ensembles use the penalties of scikit-learn."""
+
+    def make() -> list[Network]:
+        nets = [Network([6, Dense(8, l2=0.5), 2], seed=seed) for seed in range(3)]
+        for net in nets:
+            net._engine.averages_penalties = True
+        return nets
+
+    found, expected = make(), make()
+    fit_many(found, X, NUMBERS, rows=range(50), validation_rows=range(50, 90), epochs=3)
+    for net in expected:
+        net.fit(X[:50], NUMBERS[:50], validation_data=(X[50:], NUMBERS[50:]), epochs=3)
+    assert_equal(found, expected)
+    plain = Network([6, Dense(8, l2=0.5), 2], seed=0)
+    plain.fit(X[:50], NUMBERS[:50], epochs=3)
+    assert plain.history is not None
+    assert found[0].history is not None
+    assert plain.history["loss"] != found[0].history["loss"]
