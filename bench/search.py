@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import binding
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bench.machine import machine
 from fastmlp import datasets
 from fastmlp.sklearn import MLPClassifier, MLPSearchCV
 
@@ -53,7 +53,7 @@ def scores(search: Any) -> np.ndarray[Any, Any]:
 def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     data = datasets.load_breast_cancer()
-    print(machine()["cpu"])
+    print(binding.get_host_cpu_name())
     for name, options in (
         ("max_iter=100, batches of 200", {"max_iter": 100, "random_state": 0}),
         ("max_iter=100, batches of 32", {"max_iter": 100, "random_state": 0, "batch_size": 32}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastmlp import Dense, GradientMonitor, Network, plot
+from fastmlp import Dense, EarlyStopping, Ensemble, GaussianNLL, GradientMonitor, Network, plot
 from fastmlp.datasets import load_breast_cancer
 
 FOLDER = Path(__file__).with_name("pictures")
@@ -36,6 +36,14 @@ def main() -> None:
     regression.fit(X[train][:, kept], area[train], epochs=60)
     predicted = regression.predict(X[test][:, kept])
     plot.predicted_versus_true(area[test], predicted, FOLDER / "predicted_versus_true.svg", theme="auto")
+
+    shape = X[:, [list(data.feature_names).index("mean concave points")]]
+    ensemble = Ensemble([1, 32, 32, 2], activation="tanh", loss=GaussianNLL(), members=10, seed=0)
+    ensemble.fit(shape[train], area[train], epochs=300, validation_split=0.2, early_stopping=EarlyStopping(patience=20))
+    mean, std = ensemble.predict(shape[test], return_std=True)
+    given = {"x": shape[test], "title": "Area by concave points"}
+    plot.prediction_spread(mean, std, area[test], FOLDER / "prediction_spread.svg", theme="auto", **given)
+    plot.calibration(area[test], mean, std, FOLDER / "calibration.svg", theme="auto")
 
     monitor = GradientMonitor(X[train], data.y[train])
     deep = Network([30, *(Dense(16, "sigmoid") for _ in range(5)), Dense(2, "softmax")], seed=0)

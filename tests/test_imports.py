@@ -57,6 +57,7 @@ ORDER = [
     Row("callbacks", "what a training calls between its steps and epochs", "NumPy, Optuna, Ray"),
     Row("network", "`Network`, the public class"),
     Row("many", "`fit_many`: many networks at once"),
+    Row("ensembles", "networks that predict together, and Monte Carlo dropout"),
     Row("registration", "activations and losses that a user defines"),
     Row("plot", "pictures", "NumPy, matplotlib"),
     Row(
@@ -86,6 +87,9 @@ EXCEPTIONS = [
     Allowed("_runtime.system", "numba, llvmlite", "in a function", "`fastmlp info` reports their versions"),
     Allowed("_engine", "callbacks, network", "for types", "a callback is given its network"),
     Allowed("callbacks", "network", "for types", "a callback is given its network"),
+    Allowed(
+        "ensembles", "reference", "", "`Ensemble.evaluate` takes the loss of a mean of predictions from its formula"
+    ),
     Allowed("history", "plot", "in a function", "`History.plot` draws the curves"),
     Allowed("history", "plot, matplotlib", "for types", "the types of what `History.plot` takes and returns"),
     Allowed("cli", "matplotlib", "for types", "the types of the pictures in a report"),
@@ -315,9 +319,10 @@ COMPILERS = {"njit", "jit", "cfunc", "CFunc", "vectorize", "guvectorize", "gener
 ENGINE = {"network", "_engine.engine"}  # the modules that may use the private attributes of Network
 INTERFACE = {
     "_engine.engine",
+    "_engine.ensemble_files",
     "_engine.many_fits",
     "_engine.warmup",
-}  # what others may import of the engine; `fastmlp warmup` is the second
+}  # what others may import of the engine: besides `engine`, the parts for `Ensemble`, `fit_many` and `fastmlp warmup`
 
 
 def compilations(source: str) -> list[str]:

@@ -12,19 +12,22 @@ The tensors of member 3 are "members.3.layers.0.W" and so on, otherwise named as
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from fastmlp._io import checkpoint, description, model_file
 from fastmlp._io.checkpoint import MEMBERS, Checkpoint, ExpectedTensors
 from fastmlp._io.description import Description, Strings
+from fastmlp._io.model_header import METADATA_LIMIT
 
 _OPTIONS = "ensemble"
 _OF_MEMBER = re.compile(r"members\.(0|[1-9][0-9]{0,9})\.(.+)")
-_MAX_LAYERS = model_file.HEADER_LIMIT // 60  # of all members: each has a tensor, which takes more than 60 bytes
 
 
 def write(path: str | os.PathLike[str], members: Sequence[Checkpoint], options: Mapping[str, Any]) -> None:
@@ -37,7 +40,8 @@ def write(path: str | os.PathLike[str], members: Sequence[Checkpoint], options: 
     OSError
         If the file cannot be written.
     """
-    tensors, described = {}, []
+    tensors: dict[str, NDArray[Any]] = {}
+    described: list[dict[str, str]] = []
     for index, member in enumerate(members):
         metadata, own = checkpoint.encode(member)
         described.append(metadata)
@@ -45,8 +49,6 @@ def write(path: str | os.PathLike[str], members: Sequence[Checkpoint], options: 
     first = described[0]
     differences = [{key: text for key, text in each.items() if first.get(key) != text} for each in described]
     texts = [json.dumps([part for pair in each.items() for part in pair]) for each in differences]
-    if sum(len(each.architecture.layers) for each in members) > _MAX_LAYERS:
-        raise ValueError(f"an ensemble that is saved has at most {_MAX_LAYERS:,} layers in all its members")
     model_file.write(path, {**first, _OPTIONS: json.dumps(dict(options)), MEMBERS: json.dumps(texts)}, tensors)
 
 
@@ -66,7 +68,7 @@ def read(path: str | os.PathLike[str]) -> tuple[list[Checkpoint], dict[str, Any]
     def accept(version: str, metadata: Mapping[str, str], tensors: model_file.Tensors) -> None:
         if MEMBERS not in metadata:
             raise ValueError("it holds a single network; load it with fastmlp.Network.load")
-        for described, complete in _descriptions(version, metadata):
+        for described, complete in _descriptions(version, metadata, sum(1 for _ in tensors)):
             descriptions.append(described)
             members.append(ExpectedTensors(described.architecture, complete))
         _check_tensors(members, tensors)
@@ -88,25 +90,38 @@ def read(path: str | os.PathLike[str]) -> tuple[list[Checkpoint], dict[str, Any]
 def _options(metadata: Mapping[str, str]) -> dict[str, Any]:
     if _OPTIONS not in metadata:
         raise ValueError(f"{_OPTIONS!r} is missing")
-    (options,) = description.decode_objects(metadata, _OPTIONS)
+    try:
+        (options,) = description.decode_objects(metadata, _OPTIONS)
+    except RecursionError as error:
+        raise ValueError(f"{_OPTIONS!r} is wrong: {error}") from None
     return options
 
 
-def _descriptions(version: str, metadata: Mapping[str, str]) -> Iterator[tuple[Description, bool]]:
-    """Yield the description of each member, and whether the file has the tensors of its optimizer."""
+def _descriptions(version: str, metadata: Mapping[str, str], tensors: int) -> Iterator[tuple[Description, bool]]:
+    """Yield the description of each member, and whether the file has the tensors of its optimizer.
+
+    Descriptions stop as soon as they need more tensors than there are: a short text can describe many members.
+    """
     layers = count = 0
     for count, text in enumerate(Strings(metadata[MEMBERS], MEMBERS), 1):
         with _of_member(count - 1):
-            parts = [*Strings(text, MEMBERS)]
-            if len(parts) % 2:
-                raise ValueError("its description has a key without a text")
-            described, complete = checkpoint.decode(version, {**metadata, **dict(zip(*[iter(parts)] * 2, strict=True))})
+            described, complete = checkpoint.decode(version, {**metadata, **_own_metadata(text)})
         layers += len(described.architecture.layers)
-        if layers > _MAX_LAYERS:
-            raise ValueError(f"its members have more than {_MAX_LAYERS:,} layers, for which a file has no room")
+        if layers > tensors:
+            raise ValueError(f"members 0 to {count - 1} have {layers:,} layers, but there are only {tensors:,} tensors")
         yield described, complete
     if not count:
         raise ValueError("it has no members")
+
+
+def _own_metadata(text: str) -> dict[str, str]:
+    """Return the metadata in which a member differs from the first."""
+    parts = [*itertools.islice(Strings(text, MEMBERS), 2 * METADATA_LIMIT + 1)]
+    if len(parts) > 2 * METADATA_LIMIT:
+        raise ValueError(f"its description has more than {METADATA_LIMIT} keys")
+    if len(parts) % 2:
+        raise ValueError("its description has a key without a text")
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def _check_tensors(members: Sequence[ExpectedTensors], tensors: model_file.Tensors) -> None:

@@ -77,7 +77,7 @@ class Content(NamedTuple):
 
 
 Tensors = Iterable[tuple[str, tuple[int, ...], np.dtype[Any]]]
-"""Name, shape and dtype of one tensor after the other."""
+"""Name, shape and dtype of one tensor after the other, as often as they are iterated over."""
 
 Accept = Callable[[str, Mapping[str, str], Tensors], None]
 """A function of format version, metadata and tensors that raises ValueError to refuse a file."""
@@ -182,8 +182,7 @@ def _read(file: BinaryIO, size: int, accept: Accept) -> Content:
     length = size - 8 - len(header)
     _check_entries(header, begin, length)
     own = {key: text for key, text in metadata.items() if key not in _OWN_KEYS}
-    tensors = ((name, entry.shape, DTYPES[entry.dtype]) for name, entry in model_header.entries(header, begin))
-    accept(version, own, tensors)
+    accept(version, own, _Described(header, begin))
 
     memory.require(length, "what the file holds")
     data = np.empty(length, np.uint8)
@@ -196,6 +195,18 @@ def _read(file: BinaryIO, size: int, accept: Accept) -> Content:
         for name, entry in model_header.entries(header, begin)
     }
     return Content(version, own, views)
+
+
+class _Described:
+    """Name, shape and dtype of each tensor of a header, parsed each time when they are iterated over."""
+
+    def __init__(self, header: bytes, begin: int) -> None:
+        self.header, self.begin = header, begin
+
+    def __iter__(self) -> Iterator[tuple[str, tuple[int, ...], np.dtype[Any]]]:
+        """Yield one tensor after the other."""
+        for name, entry in model_header.entries(self.header, self.begin):
+            yield name, entry.shape, DTYPES[entry.dtype]
 
 
 def _read_header(file: BinaryIO, size: int) -> bytes:

@@ -148,6 +148,12 @@ _OTHERS = {
     "filename": "path filepath file fname",
     "save_freq": "period everynepochs everyepochs saveperiod freq",
     "seconds": "time limit timelimit maxseconds maxtime",
+    # arguments and attributes of ensembles
+    "members": "nestimators nmodels nnetworks ensemblesize size",
+    "networks": "estimators models members",
+    "samples": "nsamples draws ndraws size",
+    "levels": "quantiles q alpha probabilities",
+    "return_std": "std returnstddev returnuncertainty",
     # methods and attributes
     "get_weights": "weights coefs coef intercepts biases parameters statedict trainableweights trainablevariables",
     "set_weights": "loadstatedict",
@@ -239,6 +245,24 @@ ADVICE: dict[str, dict[str, str]] = {
     "Network.save()": dict.fromkeys(
         ("overwrite", "save_format", "include_optimizer"), "leave it out, or give optimizer=False for weights alone"
     ),
+    "Ensemble()": {
+        **dict.fromkeys(
+            ("epochs", "batch_size", "validation_split", "early_stopping", "sample_weight", "metrics", "callbacks"),
+            "give it to fit: ensemble.fit(X, y, {name}=...)",
+        ),
+        **dict.fromkeys(("learning_rate", "lr"), "give it to the optimizer, such as optimizer=Adam(1e-3)"),
+        "networks": "write Ensemble.from_networks(networks)",
+    },
+    "Ensemble.fit()": {
+        "validation_data": "give validation_split=, or train with fit_many, which takes validation_rows=",
+        "class_weight": "give sample_weight=, a weight for each row",
+        "patience": "give early_stopping=EarlyStopping(patience=10)",
+        **dict.fromkeys(("learning_rate", "lr"), "give it to Ensemble, optimizer=Adam(1e-3)"),
+        **dict.fromkeys(("optimizer", "loss", "seed", "random_state", "threads", "n_jobs"), "give it to Ensemble"),
+    },
+    **dict.fromkeys(
+        ("Ensemble.predict()", "Ensemble.evaluate()"), dict.fromkeys(("batch_size", "verbose"), "leave it out")
+    ),
     "TabularModel.for_table()": dict.fromkeys(
         ("learning_rate", "lr"), "give it to the optimizer: optimizer=Adam(1e-3)"
     ),
@@ -317,6 +341,14 @@ ADVICE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("plot", "plot_history"), "write net.history.plot(), or see fastmlp.plot"),
         **dict.fromkeys(("requires_grad_", "trainable"), "write net.freeze(layers), or Dense(..., trainable=False)"),
         "zero_grad": "it is not needed: fit and train_on_batch compute new gradients in each step",
+    },
+    "Ensemble": {
+        "history": "write ensemble.histories, one for each member",
+        **dict.fromkeys(
+            ("architecture", "layers", "optimizer", "loss", "seed", "epoch", "get_weights", "set_weights"),
+            "each of ensemble.networks has its own",
+        ),
+        **dict.fromkeys(("to_onnx", "to_c"), "write fastmlp.{name}(ensemble)"),
     },
     "Normalization": {"adapt": "call net.adapt(X) on the network"},
     "Callback": {

@@ -1,7 +1,7 @@
-"""Powers, logarithms and cosines with the same bits on every machine.
+"""Exponentials, logarithms, powers and cosines with the same bits on every machine.
 
-The last bits of `numpy.power`, `log` and `cos` depend on the machine. The functions below use only operations whose
-result IEEE 754 defines: the four basic ones, rounding to whole numbers, and the exact frexp and ldexp.
+The last bits of `numpy.exp`, `log`, `power` and `cos` depend on the machine. The functions below use only operations
+whose result IEEE 754 defines: the four basic ones, rounding to whole numbers, and the exact frexp and ldexp.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 
 LOG_2 = 0.6931471805599453
+_LOG_2_HIGH, _LOG_2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # whole multiples of the first are exact
 
 _ARTANH = tuple(1.0 / k for k in range(21, 0, -2))
 _EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
@@ -29,6 +30,19 @@ def horner(coefficients: Sequence[float], x: Floats) -> Floats:
     for coefficient in coefficients[1:]:
         total = total * x + coefficient
     return total
+
+
+def exponential(x: Floats) -> Floats:
+    """Return e^x with a relative error below 5e-16; beyond the range of float64 it is 0 or infinity, of NaN it is NaN.
+
+    The result is `2^k e^r` with |r| <= log(2) / 2 and the series of e^r up to r^13.
+    """
+    within = np.clip(x, -800.0, 800.0)
+    k = np.rint(np.where(np.isnan(x), 0.0, within) / LOG_2)
+    r = within - k * _LOG_2_HIGH - k * _LOG_2_LOW
+    with np.errstate(over="ignore", under="ignore"):
+        result: Floats = np.ldexp(horner(_EXP, r), k.astype(np.int32))
+    return result
 
 
 def logarithm(x: Floats) -> Floats:

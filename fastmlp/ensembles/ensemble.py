@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp._data.arrays import FLOAT64, RowArray, converted
-from fastmlp._data.inputs import check_rows
+from fastmlp._data.inputs import check_input_shape
 from fastmlp._data.samples import Samples, check_samples
 from fastmlp._display import summary
 from fastmlp._engine.engine import engine_of
@@ -218,9 +218,7 @@ class Ensemble(AttributeHints):
         learned = names.learn(X, y, self._first, None)
         samples = check_samples(X, learned, sample_weight, self._first, names)
         seeds = [network.seed for network in self.networks]
-        rows, held_out = member_rows(
-            len(samples.X), seeds, share, bootstrap=self.bootstrap, validation=self.validation
-        )
+        rows, held_out = member_rows(len(samples.X), seeds, share, bootstrap=self.bootstrap, validation=self.validation)
         return fit_many(
             self.networks,
             X,
@@ -273,9 +271,9 @@ class Ensemble(AttributeHints):
             If there is not enough memory for the predictions.
         """
         if not check_bool(return_std, "return_std"):
-            return self._apply(X, lambda mixture: mixture.mean())
-        both = self._apply(X, lambda mixture: np.stack([mixture.mean(), np.sqrt(mixture.variance())], axis=1))
-        return both[:, 0], both[:, 1]
+            return self._apply(X, Mixture.mean)
+        mean, std = self._apply(X, lambda mixture: np.stack([mixture.mean(), np.sqrt(mixture.variance())]), 2)
+        return mean, std
 
     def predict_classes(self, X: ArrayLike) -> NDArray[np.intp]:
         """Return the class of each row by the mean of the members' predictions; see `Network.predict_classes`."""
@@ -315,24 +313,20 @@ class Ensemble(AttributeHints):
         ValueError, TypeError
             If a level is out of range, or with `Quantile` none of those that were learned, or X does not suit.
         """
-        several = not np.isscalar(levels)
-        chosen = tuple(_level(level) for level in (levels if several else (levels,)))  # type: ignore[union-attr]
-        if not chosen:
-            raise ValueError("levels must hold at least one level, got none")
+        chosen, several = _check_levels(levels)
         loss = self._first.loss
         if isinstance(loss, Quantile):
             if unknown := [level for level in chosen if level not in loss.levels]:
                 raise ValueError(f"levels must be among those that were learned, {loss.levels}, got {unknown[0]}")
-            of_outputs = self._apply_to_outputs(
-                X, lambda outputs: np.moveaxis(mean_learned_quantiles(outputs, loss, chosen), 0, 1)
+            found = self._apply_to_outputs(
+                X, lambda outputs: mean_learned_quantiles(outputs, loss, chosen), len(chosen)
             )
         else:
-            of_outputs = self._apply(X, lambda mixture: np.moveaxis(mixture.quantiles(chosen), 0, 1))
-        found = np.ascontiguousarray(np.moveaxis(of_outputs, 1, 0))
+            found = self._apply(X, lambda mixture: mixture.quantiles(chosen), len(chosen))
         return found if several else found[0]
 
     @check_keywords
-    def predict_samples(self, X: ArrayLike, samples: int | None = None, *, seed: int = 0) -> Array:
+    def predict_samples(self, X: ArrayLike, samples: int | None = None, *, seed: int | None = 0) -> Array:
         """Return draws from what the members predict together.
 
         Each draw takes one member for all rows, as Thompson sampling needs it, and with `GaussianNLL` adds the noise
@@ -344,8 +338,8 @@ class Ensemble(AttributeHints):
             The inputs.
         samples : int, optional
             The number of draws, from members that are chosen at random. None draws once from each member, in order.
-        seed : int
-            Decides the draws, the same on every machine but for rounding.
+        seed : int, optional
+            Decides the draws, the same on every machine but for rounding. None draws a seed.
 
         Returns
         -------
@@ -365,11 +359,13 @@ class Ensemble(AttributeHints):
 
         def draw(mixture: Mixture) -> Floats:
             drawn = mixture.values[chosen]
-            if mixture.variances is not None:
-                drawn = drawn + np.sqrt(mixture.variances[chosen]) * generator.standard_normal(drawn.shape)
-            return np.moveaxis(drawn, 0, 1)
+            if mixture.variances is None:
+                return drawn
+            draws, rows, columns = drawn.shape
+            noise = generator.standard_normal((rows, draws, columns))  # row by row: the same however rows are cut
+            return drawn + np.sqrt(mixture.variances[chosen]) * np.moveaxis(noise, 1, 0)
 
-        return np.ascontiguousarray(np.moveaxis(self._apply(X, draw, len(chosen)), 1, 0))
+        return self._apply(X, draw, len(chosen))
 
     @check_keywords
     def evaluate(
@@ -403,9 +399,11 @@ class Ensemble(AttributeHints):
         loss = self._first.loss
         selected = select_metrics(metrics, loss)
         samples = check_samples(X, y, sample_weight, self._first, engine_of(self.networks[0]).names)
-        outputs = self._apply_to_rows(samples.X, lambda stack: Mixture.of(stack, loss).outputs(loss), 1)
+        outputs = self._apply_to_rows(samples.X, lambda stack: Mixture.of(stack, loss).outputs(loss), 1, FLOAT64)
         weights = None if samples.weights is None else converted(samples.weights[:], FLOAT64)
-        values = measure(selected, loss, samples.targets.as_array(), outputs, weights)
+        with np.errstate(over="ignore"):
+            predictions = outputs.astype(self._first.dtype)
+        values = measure(selected, loss, samples.targets.as_array(), predictions, weights)
         return {"loss": _mean_loss(outputs, samples, weights), **values}
 
     def _apply(self, X: ArrayLike, function: Callable[[Mixture], Floats], factor: int = 1) -> Array:
@@ -415,20 +413,27 @@ class Ensemble(AttributeHints):
 
     def _apply_to_outputs(self, X: ArrayLike, function: Callable[[Floats], Floats], factor: int = 1) -> Array:
         """Return a function of the outputs (members, n, outputs), in the networks' dtype."""
-        inputs = check_rows(X, self._first, names=engine_of(self.networks[0]).names)
-        with np.errstate(over="ignore"):  # a float64 that float32 cannot hold is infinite
-            return self._apply_to_rows(inputs, function, factor).astype(self._first.dtype)
+        inputs = check_input_shape(X, self._first, names=engine_of(self.networks[0]).names)
+        return self._apply_to_rows(inputs, function, factor, self._first.dtype)
 
-    def _apply_to_rows(self, X: RowArray, function: Callable[[Floats], Floats], factor: int) -> Floats:
+    def _apply_to_rows(
+        self, X: RowArray, function: Callable[[Floats], Floats], factor: int, dtype: np.dtype[Any]
+    ) -> Array:
+        """Return a function whose result has shape (..., n, columns): `factor` numbers for each output at most."""
         rows, outputs = len(X), self._first.outputs
-        memory.require(rows * outputs * factor * FLOAT64.itemsize, "the predictions")
+        memory.require(rows * outputs * factor * dtype.itemsize, "the predictions")
         step = max(_PIECE_NUMBERS // (outputs * max(len(self), factor)), 1)
-        found: list[Floats] = []
-        for start in range(0, rows, step):
-            piece = X[start : start + step]
-            stack = np.stack([engine_of(network).predict(piece) for network in self.networks]).astype(FLOAT64)
-            found.append(function(stack))
-        return np.concatenate(found)
+        result: Array | None = None
+        for start in range(0, max(rows, 1), step):
+            piece = slice(start, min(start + step, rows))
+            stack = np.stack([engine_of(network).predict(X[piece]) for network in self.networks]).astype(FLOAT64)
+            with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN are valid results
+                found = function(stack)
+                if result is None:
+                    result = np.empty((*found.shape[:-2], rows, found.shape[-1]), dtype)
+                result[..., piece, :] = found
+        assert result is not None  # there is a piece, if an empty one
+        return result
 
     # Display, files and copies ---------------------------------------------------------------------------------------
 
@@ -466,8 +471,10 @@ class Ensemble(AttributeHints):
         Raises
         ------
         OSError, ValueError, MemoryError
-            As in `Network.save`. A file has room for some thousands of members.
+            As in `Network.save`, or if the members know different names of inputs or classes, or are too many: a file
+            has room for some thousands.
         """
+        _check_members(self.networks)  # each may have learned other names in a training of its own
         options = {"bootstrap": self.bootstrap, "validation": self.validation}
         save_members([engine_of(network) for network in self.networks], path, options, optimizer=optimizer)
 
@@ -490,7 +497,8 @@ class Ensemble(AttributeHints):
         """
         ensemble = cls.__new__(cls)
         with load_members(path, optional_whole_number(threads, "threads")) as (engines, options):
-            ensemble._set(map(network_with, engines), options.get("bootstrap"), options.get("validation"))
+            members = _check_members(map(network_with, engines))
+            ensemble._set(members, options.get("bootstrap"), options.get("validation"))
         return ensemble
 
     def __copy__(self) -> Ensemble:
@@ -498,11 +506,16 @@ class Ensemble(AttributeHints):
         return copy.deepcopy(self)
 
 
-def _level(level: object) -> float:
-    value = number(level, "levels", below=1.0)
-    if value == 0.0:
-        raise ValueError(f"levels must be between 0 and 1, got {level!r}")
-    return value
+def _check_levels(levels: object) -> tuple[tuple[float, ...], bool]:
+    """Return the levels of quantiles, and whether they were given as a sequence."""
+    several = isinstance(levels, Iterable) and not isinstance(levels, str) and getattr(levels, "ndim", 1) > 0
+    given: list[Any] = list(levels) if isinstance(levels, Iterable) and several else [levels]
+    if not given:
+        raise ValueError("levels must hold at least one level, got none")
+    for level in given:
+        if number(level, "levels", below=1.0) == 0.0:
+            raise ValueError(f"levels must be between 0 and 1, got {level!r}")
+    return tuple(map(float, given)), several
 
 
 def _check_members(networks: Iterable[Network]) -> list[Network]:

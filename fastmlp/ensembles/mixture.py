@@ -8,6 +8,7 @@ say of the noise, and how far they disagree.
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -15,12 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastmlp._runtime.normal import normal_cdf
+from fastmlp._runtime.plain_math import exponential, logarithm
 from fastmlp.losses import GaussianNLL, Loss, Quantile
 
 Floats = NDArray[np.float64]
 
-_MAX_ITERATIONS = 200
-_TOLERANCE = 4 * np.finfo(np.float64).eps
+_BISECTION = 8  # every such iteration is one; Newton's method alone takes 5 to 8 for members of similar scales
+_MAX_ITERATIONS = _BISECTION * 65  # 64 bisections leave one number
+_TOLERANCE = 1e-12  # of the level; normal_cdf has a relative error of 2e-14
+_LARGEST_DEVIATION = 1e150  # of a normal distribution in a mixture, so that no difference overflows
 
 
 class Mixture(NamedTuple):
@@ -43,25 +47,24 @@ class Mixture(NamedTuple):
         if not isinstance(loss, GaussianNLL):
             return cls(outputs, None)
         half = outputs.shape[2] // 2
-        with np.errstate(over="ignore"):
-            return cls(outputs[:, :, :half], np.exp(outputs[:, :, half:]) + loss.epsilon)
+        return cls(outputs[:, :, :half], exponential(outputs[:, :, half:]) + loss.epsilon)
 
     def mean(self) -> Floats:
         """Return the mean, (n, columns)."""
-        mean: Floats = self.values.mean(axis=0)
-        return mean
+        return _mean(self.values)
 
     def variance(self) -> Floats:
         """Return the variance, (n, columns)."""
-        spread: Floats = self.values.var(axis=0)
-        return spread if self.variances is None else spread + self.variances.mean(axis=0)
+        disagreement = _mean((self.values - self.mean()) ** 2)
+        return disagreement if self.variances is None else disagreement + _mean(self.variances)
 
     def outputs(self, loss: Loss) -> Floats:
         """Return what a single network with this loss would have to predict, (n, outputs)."""
         if not isinstance(loss, GaussianNLL):
             return self.mean()
-        least = np.finfo(np.float64).tiny  # the loss adds its epsilon again
-        return np.concatenate([self.mean(), np.log(np.maximum(self.variance() - loss.epsilon, least))], axis=1)
+        numbers = np.finfo(np.float64)
+        noise = np.clip(self.variance() - loss.epsilon, numbers.tiny, numbers.max)  # the loss adds its epsilon again
+        return np.concatenate([self.mean(), logarithm(noise)], axis=1)
 
     def quantiles(self, levels: tuple[float, ...]) -> Floats:
         """Return the quantiles of the mixture at some levels, (levels, n, columns)."""
@@ -76,32 +79,59 @@ def mean_learned_quantiles(outputs: Floats, loss: Quantile, levels: tuple[float,
 
     The outputs of a member can cross; they are put in order first.
     """
-    members, rows, _ = outputs.shape
-    learned = np.sort(outputs.reshape(members, rows, -1, len(loss.levels)), axis=3)
-    chosen: Floats = learned[..., [loss.levels.index(level) for level in levels]].mean(axis=0)
+    members, rows, columns = outputs.shape
+    learned = np.sort(outputs.reshape(members, rows, columns // len(loss.levels), len(loss.levels)), axis=3)
+    chosen = _mean(learned[..., [loss.levels.index(level) for level in levels]])
     return np.moveaxis(chosen, 2, 0)
 
 
-def _normal_mixture_quantile(means: Floats, deviations: Floats, level: float) -> Floats:
-    """Solve `mean_i Phi((x - m_i) / s_i) = level` for x, by Newton's method within a bracket.
+def _mean(values: Floats) -> Floats:
+    """Return the mean over the members, added in their order: `numpy.mean` adds in another one if there is one row."""
+    total: Floats = values[0].copy()
+    for each in values[1:]:
+        total += each
+    return total / len(values)
 
-    The quantile of a mixture lies between the smallest and the largest of its members.
+
+def _normal_mixture_quantile(means: Floats, deviations: Floats, level: float) -> Floats:
+    """Solve `mean_i Phi((x - m_i) / s_i) = level` for x, (n, columns); means and deviations are (members, n, columns).
+
+    The quantile of a mixture lies between the smallest and the largest of its members. Newton's method searches there,
+    for the logarithm of both sides, which is smoother in the tail. Bisection replaces a step that leaves the bracket,
+    and every eighth. A level above 1/2 is solved from above, where `1 - level` and the tail have all their digits.
     """
-    each = means + deviations * NormalDist().inv_cdf(level)
-    low, high = each.min(axis=0), each.max(axis=0)
-    x = each.mean(axis=0)
+    if level > 0.5:
+        return -_normal_mixture_quantile(-means, deviations, 1.0 - level)
+    deviations = np.minimum(deviations, _LARGEST_DEVIATION)
+    z = round(NormalDist().inv_cdf(level), 6)  # its last bits depend on the machine
+    low, high = (means + deviations * (z - 1e-6)).min(axis=0), (means + deviations * (z + 1e-6)).max(axis=0)
+    x = _mean(means + deviations * z)
     for iteration in range(_MAX_ITERATIONS):
-        z = (x - means) / deviations
-        error = normal_cdf(z).mean(axis=0) - level
-        low, high = np.where(error < 0, x, low), np.where(error > 0, x, high)
-        density = (np.exp(-0.5 * z * z) / deviations).mean(axis=0) / np.sqrt(2 * np.pi)
-        with np.errstate(all="ignore"):
-            new = x - error / density
-        outside = ~((new > low) & (new < high))
-        new = np.where(outside | (iteration % 4 == 3), 0.5 * (low + high), new)  # halves the bracket at least then
-        new = np.where(error == 0, x, new)
-        done = np.abs(new - x) <= _TOLERANCE * (np.abs(x) + deviations.max(axis=0))
-        x = new
-        if done.all() or np.all(high - low <= _TOLERANCE * (np.abs(x) + deviations.max(axis=0))):
+        scaled = (x - means) / deviations
+        share = _mean(normal_cdf(scaled))
+        low, high = np.where(share < level, x, low), np.where(share > level, x, high)
+        done = (np.abs(share - level) <= _TOLERANCE * level) | (high <= np.nextafter(low, np.inf))
+        done |= np.isnan(share)  # a member predicts NaN or infinity
+        if done.all():
             break
+        with np.errstate(all="ignore"):
+            density = _mean(exponential(-0.5 * scaled * scaled) / deviations) / math.sqrt(2 * math.pi)
+            new = x - share * logarithm(np.maximum(share, np.finfo(np.float64).tiny) / level) / density
+        bisects = ~((new > low) & (new < high)) | (iteration % _BISECTION == _BISECTION - 1)
+        x = np.where(done, x, np.where(bisects, _middle(low, high), new))
     return x
+
+
+def _middle(low: Floats, high: Floats) -> Floats:
+    """Return the number in the middle of all float64 numbers from low to high.
+
+    64 such bisections leave one number, whatever the scales of the members. Halves of a difference would need 1000.
+    """
+    low_place, high_place = _place(low.view(np.int64)), _place(high.view(np.int64))
+    middle = (low_place & high_place) + ((low_place ^ high_place) >> 1)  # their mean, which does not overflow
+    return _place(middle).view(np.float64)
+
+
+def _place(bits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return integers in the order of the float64 numbers with these bits; the function is its own inverse."""
+    return bits ^ ((bits >> 63) & np.iinfo(np.int64).max)

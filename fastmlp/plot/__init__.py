@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING
 from fastmlp._runtime.names import module_attributes
 from fastmlp.plot.evaluation import confusion_matrix, predicted_versus_true, roc_curves
 from fastmlp.plot.network_diagram import network
+from fastmlp.plot.spread import calibration, prediction_spread
 from fastmlp.plot.themes import Theme
 from fastmlp.plot.training_curves import gradient_norms, learning_curves
 
 __all__ = [
     "Theme",
+    "calibration",
     "confusion_matrix",
     "gradient_norms",
     "learning_curves",
     "network",
     "predicted_versus_true",
+    "prediction_spread",
     "roc_curves",
 ]
 

@@ -474,7 +474,7 @@ def test_a_file_of_another_version_is_refused(path: Path, version: str) -> None:
 
 WRONG_NAMES: dict[str, tuple[str, str, str]] = {
     "an object": ("feature_names", "{}", "'feature_names' must hold a JSON array, got '{}'"),
-    "no names": ("classes", "[]", "name 0 is not a string"),
+    "no names": ("classes", "[]", "classes must have 3 names for this network, got 0"),
     "numbers": ("classes", "[1, 2, 3]", "name 0 is not a string"),
     "a list within": ("classes", '["a", ["b"], "c"]', "name 1 is not a string"),
     "too few": ("feature_names", '["a", "b"]', "columns must have 3 names for this network, got 2: 'a', 'b'$"),

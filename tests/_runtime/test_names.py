@@ -22,6 +22,7 @@ from fastmlp import (
     CSVLogger,
     Dense,
     EarlyStopping,
+    Ensemble,
     ExponentialDecay,
     GradientMonitor,
     Huber,
@@ -290,6 +291,9 @@ def test_every_name_and_every_owner_of_the_tables_exists() -> None:
     classes += [fastmlp.tables.TabularModel, fastmlp.datasets.Dataset, fastmlp.optimizers.Optimizer]
     functions = [
         Network.fit,
+        Ensemble.predict,
+        Ensemble.predict_samples,
+        Ensemble.from_networks,
         fastmlp.tables.prepare,
         fastmlp.tables.TabularModel.for_table,
         *(kind.__init__ for kind in classes),

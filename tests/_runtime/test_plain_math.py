@@ -41,6 +41,14 @@ def error(got: Array, expected: list[mpmath.mpf]) -> Array:
     return np.array([float(abs(mpmath.mpf(value) - truth) / abs(truth)) for value, truth in pairs])
 
 
+def test_the_exponential_is_right_to_5e_16_and_has_every_limit() -> None:
+    x = np.concatenate([np.random.default_rng(0).uniform(-708, 709, 2000), np.linspace(-1, 1, 501)])
+    assert error(plain.exponential(x), [mpmath.exp(v) for v in x.tolist()]).max() < 5e-16
+    limits = np.array([0.0, -0.0, -1e300, -np.inf, 710.0, 1e300, np.inf, np.nan])
+    np.testing.assert_array_equal(plain.exponential(limits), [1, 1, 0, 0, np.inf, np.inf, np.inf, np.nan])
+    assert 0 < plain.exponential(np.array(-744.0)) < 1e-320  # a subnormal number
+
+
 def test_the_logarithm_is_right_to_1e_15() -> None:
     x = np.concatenate([np.exp(np.random.default_rng(0).uniform(-700, 700, 1000)), np.linspace(0.3, 3, 500)])
     assert error(plain.logarithm(x), [mpmath.log(v) for v in x.tolist()]).max() < 1e-15
@@ -82,7 +90,7 @@ def test_the_cosine_is_right_to_3e_16_of_1_and_exact_at_the_quarters() -> None:
     np.testing.assert_array_equal(plain.cosine_of_pi(quarters), [1, 0, -1, 0, 1, 0, -1, 0, 1])
 
 
-@pytest.mark.parametrize("name", ["sevenths", "logarithm", "cosine_of_pi"])
+@pytest.mark.parametrize("name", ["sevenths", "exponential", "logarithm", "cosine_of_pi"])
 def test_an_element_has_the_bits_it_has_alone(name: str) -> None:
     function = getattr(plain, name, lambda x: plain.power(x, 1 / 7))
     x = np.random.default_rng(0).uniform(0.01, 3, 1003)

@@ -49,6 +49,9 @@ PLOTS = {
     "confusion_matrix": lambda **options: plot.confusion_matrix([0, 1, 1], [0, 1, 0], **options),
     "roc_curves": lambda **options: plot.roc_curves([0, 1, 1, 0], [0.1, 0.9, 0.4, 0.6], **options),
     "predicted_versus_true": lambda **options: plot.predicted_versus_true([1.0, 2.0], [1.5, 2.5], **options),
+    "prediction_spread": lambda **options: plot.prediction_spread([1.0, 2.0], [0.5, 0.2], [1.5, 2.5], **options),
+    "prediction_spread over x": lambda **options: plot.prediction_spread([1.0, 2.0], [0.5, 0.2], x=[0, 1], **options),
+    "calibration": lambda **options: plot.calibration([1.0, 2.0], [1.5, 2.5], [0.5, 0.2], **options),
     "gradient_norms": lambda **options: plot.gradient_norms(monitor(), what="gradient_norm", **options),
     "network": lambda **options: plot.network(small_network(), **options),
 }
