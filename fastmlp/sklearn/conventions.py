@@ -64,7 +64,8 @@ class EpochOrders:
 
     def __init__(self, rows: NDArray[np.int64], generator: Any) -> None:
         self._rows, self._generator, self._order = rows.copy(), generator, np.arange(len(rows))
-        self._drawn, self._before = 0, (self._order, {})
+        self._drawn = 0
+        self._before: tuple[NDArray[np.int64], Any] = self._order, None
 
     def next(self) -> NDArray[np.int64]:
         """Return the rows in the order of the next epoch."""

@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastmlp import losses
 from fastmlp._engine.engine import engine_of
 from fastmlp._runtime.names import check_keywords
+from fastmlp._runtime.plain_math import logarithm
 from fastmlp.activations import Activation
 from fastmlp.callbacks import EarlyStopping
 from fastmlp.ensembles import Ensemble
@@ -70,7 +71,7 @@ class _MLPEnsemble(BaseEstimator):
         learning_rate_init: float = 0.001,
         alpha: float = 0.0001,
         dropout: Any = 0.0,
-        batch_size: int | str = "auto",
+        batch_size: Any = "auto",
         max_iter: int = 200,
         tol: float = 1e-4,
         early_stopping: bool = False,
@@ -235,7 +236,7 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPEnsembleClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPEnsembleClassifier:
         """Train the networks.
 
         Parameters
@@ -295,10 +296,10 @@ class MLPEnsembleClassifier(ClassifierMixin, _MLPEnsemble):
         return self.ensemble_.predict(checked, return_std=return_std)
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
-        """Return the logarithm of `predict_proba`."""
-        with np.errstate(divide="ignore"):
-            logarithms: NDArray[Any] = np.log(self.predict_proba(X))
-        return logarithms
+        """Return the logarithms of `predict_proba`, in float64."""
+        probabilities = np.asarray(self.predict_proba(X), np.float64)
+        possible = probabilities > 0
+        return np.where(possible, logarithm(np.where(possible, probabilities, 1.0)), -np.inf)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class with the largest probability for each row of X."""
@@ -338,7 +339,7 @@ class MLPEnsembleRegressor(MultiOutputMixin, RegressorMixin, _MLPEnsemble):
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> MLPEnsembleRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> MLPEnsembleRegressor:
         """Train the networks.
 
         Parameters

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 from sklearn import get_config
@@ -148,8 +147,7 @@ class Preparation:
         return _CandidateFit(estimator, inputs, PendingFit(last, inputs.X, inputs.y, selected, inputs.error))
 
 
-@dataclass
-class _Inputs:
+class _Inputs(NamedTuple):
     """What the networks of a fold are trained on: its rows, transformed by the fitted steps before the network."""
 
     X: Any
@@ -169,8 +167,7 @@ class _Inputs:
             return cls(X, y, steps, error)
 
 
-@dataclass
-class _CandidateFit:
+class _CandidateFit(NamedTuple):
     """The fit of a candidate on a fold.
 
     Parameters

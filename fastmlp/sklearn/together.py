@@ -9,8 +9,7 @@ held out, and the test for convergence. Other fits are left to the estimators.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
 _MOST = 2**62  # epochs; n_iter_no_change may be infinite
 
 
-@dataclass
 class PendingFit:
     """One fit of a set that `fit_together` trains.
 
@@ -40,23 +38,22 @@ class PendingFit:
         The data.
     options : dict
         Other arguments of its `fit`, such as `sample_weight`.
+    error : Exception, optional
+        What has failed before the fit, and so fails in its place.
 
     Attributes
     ----------
-    error : Exception or None
-        What its fit has raised.
     seconds : float or None
         The time of the fit, a share of the common time; None if it was not trained.
     """
 
-    estimator: CompiledMLP
-    X: Any
-    y: Any
-    options: dict[str, Any]
-    error: Exception | None = None
-    seconds: float | None = None
-    _begun: StochasticFit | None = field(default=None, repr=False)
-    _failed: bool = False
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, options: Mapping[str, Any], error: Exception | None = None
+    ) -> None:
+        self.estimator, self.X, self.y, self.options, self.error = estimator, X, y, options, error
+        self.seconds: float | None = None
+        self._begun: StochasticFit | None = None
+        self._failed = False
 
     def finish(self) -> bool:
         """Give the estimator its fitted attributes, with the warnings of its fit. Return False if it was not trained.
@@ -96,7 +93,7 @@ def fit_together(fits: Sequence[PendingFit]) -> None:
 
 def _begin(fit: PendingFit) -> None:
     """Run the fit up to its first epoch."""
-    if not isinstance(fit.estimator, CompiledMLP) or not _needs_no_python(fit.estimator):
+    if fit.error is not None or not _needs_no_python(fit.estimator):
         return
 
     def take_over(begun: StochasticFit) -> bool:
