@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import time
-from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +61,7 @@ class RowOrders(Protocol):
         """Take back the draws of all epochs that were drawn last but so many."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
+class Member(NamedTuple):
     """One network, and its fit.
 
     Parameters
@@ -136,7 +134,7 @@ class ManyLoop:
         self._template_of: list[Template] = []
         self._kept: list[Any] = []  # what tasks point to
         self._totals: dict[Hashable, tuple[NDArray[np.float64], float]] = {}
-        self._constants: OrderedDict[Hashable, NDArray[np.float64]] = OrderedDict()
+        self._constants: dict[Hashable, NDArray[np.float64]] = {}
         for index, member in enumerate(members):
             self._fill(index, member)
         self._prepare_threads()
@@ -246,9 +244,10 @@ class ManyLoop:
     def _template(self, parameters: Parameters, member: Member) -> Template:
         work, averages = member.work, member.engine.averages_penalties
         key = template_key(parameters, work, 0 if member.validation is None else len(member.validation), averages)
-        if key not in self._templates:
-            self._templates[key] = Template(parameters, work, member.validation, averages)
-        return self._templates[key]
+        template = self._templates.get(key)  # the hash of a key takes 5 us, which is asked for once
+        if template is None:
+            template = self._templates[key] = Template(parameters, work, member.validation, averages)
+        return template
 
     def _prepare_threads(self) -> None:
         """Allocate the memory of the threads, and load the drivers."""
@@ -324,12 +323,11 @@ class ManyLoop:
         step, count = int(parameters.state.step) + 1, epochs * template.steps_per_epoch
         optimizer = parameters.architecture.step_optimizer
         key, first, make = constants_of(optimizer, paces, step, count)
-        if key not in self._constants:
+        table = self._constants.get(key)
+        if table is None:
             if len(self._constants) >= _TABLES:
-                self._constants.popitem(last=False)
-            self._constants[key] = make()
-        table = self._constants[key]
-        self._constants.move_to_end(key)
+                self._constants.pop(next(iter(self._constants)))
+            table = self._constants[key] = make()
         task.steps = address(table) + (step - first) * template.step_row * 8
         return table
 
