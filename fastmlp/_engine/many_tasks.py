@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import point_to_inputs, point_to_targets
 from fastmlp._engine.evaluations import Evaluation
+from fastmlp._engine.flops import step_flops
 from fastmlp._engine.parameters import Parameters
 from fastmlp._engine.plan import Plan, Plans
 from fastmlp._engine.purposes import TRAINING
 from fastmlp._engine.records import address_of
+from fastmlp._engine.step_runner import FLOPS_PER_SECOND
 from fastmlp._runtime.buffers import ALIGNMENT, address, aligned_zeros
 from fastmlp.kernels import tables
 from fastmlp.metrics.evaluation import SelectedMetrics
@@ -34,6 +36,8 @@ Words = NDArray[np.int64]
 BASES = ("task", "rests", "weights", "transposed", "slots", "state", "counts")
 """What words of a task point to that belongs to its network: the task itself, memory with zeros for layers at rest, or
 an attribute of `Parameters`."""
+
+_STEP_SECONDS = 5e-7  # beside the products
 
 WITH_RESTS = ("gradient", "group_gradients", "block_squares", "block_penalties")
 """Buffers in which zeros stand for layers at rest, as `Plan.clear_rests` writes them."""
@@ -104,6 +108,8 @@ class Template:
         self._point(plan, work, batch_size, order)
         self.steps_per_epoch = -(-rows // batch_size)
         self.step_row = int(plan.record.step_row)
+        seconds = step_flops(parameters.architecture, rows) / FLOPS_PER_SECOND
+        self.epoch_seconds = seconds + _STEP_SECONDS * self.steps_per_epoch  # a guess
         self.evaluation: Evaluation | None = None
         sections = [plan.record, plan._layers]
         plans, buffers = [plan], [order, plan.snapshot_state]
