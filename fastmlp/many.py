@@ -98,8 +98,8 @@ def fit_many(
     Notes
     -----
     Ctrl-C ends the training within about 50 ms; every network is then in the state after a whole epoch, and has its
-    history. Networks whose epochs take longer than about 25 ms, or of which there are fewer than threads, are trained one
-    after the other by `Network.fit`, on all threads; so are those with `LBFGS`, with metrics that kernels do not
+    history. Networks whose epochs take longer than about 25 ms, or of which there are fewer than threads, are trained
+    one after the other by `Network.fit`, on all threads; so are those with `LBFGS`, with metrics that kernels do not
     compute, and all on data that is too large to be copied in the dtype of the network.
 
     Examples

@@ -621,6 +621,7 @@ class Network(AttributeHints):
         metrics: Iterable[str | MetricFunction] | None = None,
         callbacks: Iterable[Callback] = (),
         verbose: bool | int | str = "auto",
+        prefetch: int = 2,
     ) -> History:
         """Train for some epochs. Each epoch uses every row once, in batches, in an order that seed and epoch decide.
 
@@ -661,6 +662,9 @@ class Network(AttributeHints):
             Whether to show a line of progress; "auto" shows it in a terminal and in a notebook. True also writes it to
             a file: a line for each epoch, from epoch 1,000 on for each tenth, from 10,000 on for each hundredth, and so
             on. A `ProgressBar` among the callbacks shows it in any case.
+        prefetch : int
+            How many chunks a thread reads ahead while the kernels compute. 0 reads each chunk when it is needed, in the
+            thread that fits, as a source needs that is bound to its thread. It has no effect on arrays, and on bits.
 
         Returns
         -------
@@ -699,9 +703,9 @@ class Network(AttributeHints):
         **Chunks.** Without y, X gives chunks: tuples (X, y) or (X, y, sample_weight) of any size. X is an iterable that
         is read once an epoch, or a function, such as a generator function, that returns an iterable for each epoch.
         Rows are shuffled within their chunk, by seed, epoch and the number of the chunk. Rows that do not fill a batch
-        wait for the next chunk, so without `shuffle` the bits are those of a fit on all rows at once. At most one
-        chunk, one batch and one buffer are in memory, and at most one chunk is requested ahead. If a chunk does not
-        suit the network, or raises an error, the network is back where that epoch began.
+        wait for the next chunk, so without `shuffle` the bits are those of a fit on all rows at once. A thread reads
+        `prefetch` chunks ahead. In memory are these, one chunk more, one batch and one buffer. If a chunk does not suit
+        the network, or raises an error, the network is back where that epoch began.
 
         **Interruption.** Ctrl-C, or an exception of another signal handler, ends a fit between two steps, or during a
         call of callbacks, metrics, chunks or data. During compilation it ends the fit after the current kernel, within
@@ -730,6 +734,7 @@ class Network(AttributeHints):
             class_weight=class_weight,
             validation_data=validation_data,
             validation_split=validation_split,
+            prefetch=whole_number(prefetch, "prefetch", 0),
         )
         if metrics is not None and held_out is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")

@@ -122,6 +122,9 @@ class ArrayFeed:
             self._fill_buffer(self._buffer, epoch, first)
         return min(steps, -(-(self._staged_to - first) // self.batch_size))
 
+    def close(self) -> None:
+        """Do nothing: arrays need not be closed."""
+
     def _order_epoch(self, epoch: int) -> None:
         """Make the order of an epoch, as kernels do for arrays that they read in place."""
         if self.order is None:

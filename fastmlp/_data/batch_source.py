@@ -29,3 +29,6 @@ class BatchSource(Protocol):
 
     def stage(self, steps: int) -> int:
         """Make the rows of the next steps available; return for how many steps, from 1 to `steps`."""
+
+    def close(self) -> None:
+        """End the reading of data: the fit is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,11 +14,13 @@ from fastmlp._data.batch_source import UNKNOWN_LENGTH
 from fastmlp._data.inputs import check_inputs
 from fastmlp._data.names import Names
 from fastmlp._data.order import shuffle_epoch
+from fastmlp._data.read_ahead import ReadAhead
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import StagingBuffer
 from fastmlp._data.targets import check_targets
 from fastmlp._data.weights import apply_class_factors, check_weights, weight_to_divide_by
 from fastmlp.architecture import Architecture
+from fastmlp.kernels.host import threads
 from fastmlp.kernels.layout import MIN_WEIGHT_SUM
 
 Chunk = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -44,6 +47,8 @@ class ChunkData:
         The weight of each class.
     sample_weight, validation_split
         Arguments of `Network.fit` that cannot be used with chunks.
+    prefetch : int
+        How many chunks a thread reads ahead; 0 reads each when it is needed.
 
     Attributes
     ----------
@@ -70,6 +75,7 @@ class ChunkData:
         class_factors: NDArray[np.float64] | None,
         sample_weight: object,
         validation_split: float,
+        prefetch: int = 0,
     ) -> None:
         if isinstance(chunks, (str, os.PathLike)):
             raise TypeError(
@@ -96,6 +102,7 @@ class ChunkData:
                 "that returns the chunks anew, such as the generator function itself"
             )
         self.chunks, self.architecture, self.names, self.class_factors = chunks, architecture, names, class_factors
+        self.prefetch = prefetch
 
     def identity(self, batch_size: int) -> tuple[int, int, int]:
         """Return rows, batch size and fingerprint of an epoch, which never equal those of arrays."""
@@ -105,8 +112,10 @@ class ChunkData:
         """Return the feed that provides the chunks to the kernels."""
         return ChunkFeed(self, record, state, batch_size, shuffle)
 
-    def iterate(self) -> Iterator[Any]:
-        """Return an iterator over the chunks of one epoch.
+    def iterate(self) -> Iterator[Samples]:
+        """Return an iterator over the samples of the chunks of one epoch, which may read ahead.
+
+        With Numba's layer "workqueue" it does not: kernels then use several threads only while there is no other.
 
         Raises
         ------
@@ -116,7 +125,16 @@ class ChunkData:
         chunks = self.chunks if isinstance(self.chunks, Iterable) else self.chunks()
         if not isinstance(chunks, Iterable):
             raise TypeError(f"the function given as X must return an iterable of chunks, got {chunks!r}")
-        return iter(chunks)
+        checked = self._checked(iter(chunks))
+        return ReadAhead(checked, self.prefetch) if self.prefetch and threads.layer() != "workqueue" else checked
+
+    def _checked(self, chunks: Iterator[Any]) -> Iterator[Samples]:
+        """Yield the samples of each chunk. A chunk that was given out is not held while the next one is read."""
+        numbers = itertools.count()  # `enumerate` would hold the chunk
+        for chunk in chunks:
+            found = [self.check_chunk(chunk, next(numbers))]
+            del chunk
+            yield found.pop()
 
     def check_chunk(self, chunk: Any, number: int) -> Samples:
         """Return the samples of a chunk, of which there may be none; `number` is its place in the epoch, from 0.
@@ -148,7 +166,7 @@ class ChunkFeed:
 
     The feed holds one chunk and a staging buffer. It releases a chunk before it asks for the next, and asks for the
     next as soon as all rows of a chunk are staged, before the last of them are used: only so does it know where the
-    epoch ends. It never asks further ahead.
+    epoch ends. It never asks further ahead; `ChunkData.prefetch` says how many chunks are read beyond that.
 
     Parameters
     ----------
@@ -175,6 +193,7 @@ class ChunkFeed:
         self._order: NDArray[np.int64] | None = None  # of the rows of this chunk
         self._taken = 0  # rows of this chunk that are staged
         self._epoch = -1
+        self._iterator: Iterator[Samples] = iter(())
         record.batch_size, record.samples, record.epoch_ready = batch_size, UNKNOWN_LENGTH, 0
         record.shuffles = record.order = record.training_rows = 0
         record.targets_from = -1
@@ -195,7 +214,15 @@ class ChunkFeed:
             self._fill_buffer(done)
         return min(steps, self._staged_batches(done))
 
+    def close(self) -> None:
+        """Stop reading ahead, and close the user's generator."""
+        close = getattr(self._iterator, "close", None)
+        self._iterator = iter(())
+        if close is not None:
+            close()
+
     def _begin_epoch(self, epoch: int) -> None:
+        self.close()
         self._epoch, self._number, self._ended, self._weighted = epoch, -1, False, False
         self._weight = 0.0  # of the rows so far, or as much of it as suffices
         self._staged_from = self._staged_to = 0  # places in the epoch of the first row in the buffer, and past the last
@@ -236,13 +263,12 @@ class ChunkFeed:
     def _next_chunk(self) -> None:
         """Release the chunk, and ask for the next that has rows; without one the epoch has ended."""
         self._samples = self._order = None
-        for chunk in self._iterator:
+        for samples in self._iterator:
             self._number += 1
-            samples = self.data.check_chunk(chunk, self._number)
             if len(samples.X):
                 self._use(samples)
                 return
-            del chunk, samples
+            del samples
         if self._staged_to and self._weight < MIN_WEIGHT_SUM:
             raise ValueError(
                 f"the chunks of epoch {self._epoch} must give a row a weight greater than 0, got a sum of "

@@ -49,6 +49,7 @@ def check_training_data(
     class_weight: Mapping[Any, float] | Literal["balanced"] | None,
     validation_data: Sequence[Any] | None,
     validation_split: float,
+    prefetch: int,
 ) -> TrainingData:
     """Check all arguments of `Network.fit` that are about data, and select the validation samples.
 
@@ -64,6 +65,8 @@ def check_training_data(
         A copy of the names that the network knows, which learns those of the data.
     epochs : int
         The number of epochs; an iterator of chunks allows only one.
+    prefetch : int
+        How many chunks are read ahead.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def check_training_data(
                 "class_weight='balanced' needs the labels of all rows before training, but chunks come one after the "
                 "other; count the classes in a first pass, and give a dict from label to weight"
             )
-        chunks = ChunkData(X, epochs, architecture, names, class_factors, sample_weight, validation_split)
+        chunks = ChunkData(X, epochs, architecture, names, class_factors, sample_weight, validation_split, prefetch)
         return TrainingData(chunks, validation)
     samples, training_rows = check_samples(X, y, sample_weight, architecture, names), None
     if validation_split:

@@ -46,10 +46,13 @@ class FitLoop(EpochLoop):
 
     def _train(self, first: int, last: int) -> None:
         state = self.state
-        while state.epoch < last and not self._is_stopped():
-            if self.by_epoch and state.batch == 0:
-                self._notify("on_epoch_begin", state.epoch)
-            self._advance(first, last)
+        try:
+            while state.epoch < last and not self._is_stopped():
+                if self.by_epoch and state.batch == 0:
+                    self._notify("on_epoch_begin", state.epoch)
+                self._advance(first, last)
+        finally:
+            self.signals.released(self.runner.feed.close)
 
     def _undo_overflow(self) -> None:
         self.runner.restore_if_not_finite()

@@ -254,8 +254,9 @@ def test_batches_of_several_chunks_are_staged_in_sequence(shuffle: bool, monkeyp
 # Memory ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("prefetch", [0, 1, 2])
 @pytest.mark.parametrize("batch", [4, 5, 8, 11, 30])
-def test_chunks_are_asked_for_one_ahead_at_most(batch: int) -> None:
+def test_chunks_are_asked_for_one_ahead_and_those_to_prefetch_at_most(batch: int, prefetch: int) -> None:
     asked: list[int] = []
     behind: list[bool] = []
 
@@ -267,9 +268,9 @@ def test_chunks_are_asked_for_one_ahead_at_most(batch: int) -> None:
     class Watch(Steps):
         def on_train_batch_end(self, number: int, logs: dict[str, float]) -> None:
             needed = -(-min((number + 1) * batch, 40) // 8)  # chunks that hold the rows used so far
-            behind.append(len(asked) <= needed + 1)
+            behind.append(len(asked) <= needed + 1 + prefetch)
 
-    small_network().fit(chunks, batch_size=batch, callbacks=[Watch()])
+    small_network().fit(chunks, batch_size=batch, callbacks=[Watch()], prefetch=prefetch)
     assert len(asked) == 5
     assert len(behind) == -(-40 // batch)
     assert all(behind)
@@ -293,11 +294,12 @@ def test_a_chunk_is_released_before_the_next_is_asked_for() -> None:
             self.made += [weakref.ref(array) for array in arrays]
             return arrays
 
-    small_network().fit(Chunks(), batch_size=16)
+    small_network().fit(Chunks(), batch_size=16, prefetch=0)
     assert alive == [[]] * 4
 
 
-def test_a_fit_on_chunks_takes_the_memory_of_a_chunk_and_a_buffer() -> None:
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_a_fit_on_chunks_takes_the_memory_of_a_chunk_and_a_buffer(prefetch: int) -> None:
     def chunks() -> Iterator[Any]:
         for _ in range(20):
             yield np.zeros((20_000, 50)), np.zeros(20_000)  # 8 MB of 160
@@ -305,8 +307,8 @@ def test_a_fit_on_chunks_takes_the_memory_of_a_chunk_and_a_buffer() -> None:
     network = Network([50, 2, 1], seed=0)
     network.fit(lambda: [(np.zeros((10, 50)), np.zeros(10))], batch_size=1000)
     tracemalloc.start()
-    network.fit(chunks, batch_size=1000)
-    assert tracemalloc.get_traced_memory()[1] < 36 * MB
+    network.fit(chunks, batch_size=1000, prefetch=prefetch)
+    assert tracemalloc.get_traced_memory()[1] < (36 + 8 * prefetch) * MB
     tracemalloc.stop()
 
 

@@ -76,7 +76,13 @@ def held_out(network: Network) -> Any:
 
 
 def checked(X: Any, y: Any, network: Network, **options: Any) -> Any:
-    none = {"sample_weight": None, "class_weight": None, "validation_data": None, "validation_split": 0.0}
+    none = {
+        "sample_weight": None,
+        "class_weight": None,
+        "validation_data": None,
+        "validation_split": 0.0,
+        "prefetch": 0,
+    }
     return check_training_data(X, y, network.architecture, Names(), epochs=1, **{**none, **options})
 
 

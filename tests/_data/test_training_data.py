@@ -20,6 +20,7 @@ ARCHITECTURE = small_network().architecture
 X, LABELS = small_data()
 WEIGHTS = np.linspace(0.5, 2, ROWS)
 DEFAULTS: dict[str, Any] = {
+    "prefetch": 0,
     "epochs": 1,
     "sample_weight": None,
     "class_weight": None,
