@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _LAZY: dict[str, tuple[str, ...]] = {
     "activations": ("ELU", "GELU", "LeakyReLU"),
     "architecture": (),
+    "arrow": ("ArrowFiles",),
     "callbacks": (
         "CSVLogger",
         "Callback",

@@ -2,6 +2,7 @@
 
 from fastmlp import activations as activations
 from fastmlp import architecture as architecture
+from fastmlp import arrow as arrow
 from fastmlp import callbacks as callbacks
 from fastmlp import datasets as datasets
 from fastmlp import ensembles as ensembles
@@ -28,6 +29,7 @@ from fastmlp._io.model_file import ModelFormatError as ModelFormatError
 from fastmlp.activations import ELU as ELU
 from fastmlp.activations import GELU as GELU
 from fastmlp.activations import LeakyReLU as LeakyReLU
+from fastmlp.arrow import ArrowFiles as ArrowFiles
 from fastmlp.callbacks import Callback as Callback
 from fastmlp.callbacks import CSVLogger as CSVLogger
 from fastmlp.callbacks import EarlyStopping as EarlyStopping

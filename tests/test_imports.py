@@ -47,6 +47,7 @@ ORDER = [
     ),
     Row("datasets", "data that is shipped with fastmlp"),
     Row(SPECIFICATIONS, "specifications: what a network consists of, without computing anything; and the metrics"),
+    Row("arrow", "Parquet and Arrow files as chunks", "NumPy, pyarrow"),
     Row("_data, _io, _display", "checked samples and batches; model files; texts and tables for people"),
     Row("history", "the record of a training"),
     Row(
@@ -97,7 +98,7 @@ EXCEPTIONS = [
 ]
 
 # Libraries that `import fastmlp.network` must not load: they are imported in a function, except by `sklearn`.
-OPTIONAL = {"matplotlib", "onnx", "optuna", "ray", "scipy", "skl2onnx", "sklearn", "threadpoolctl", "torch"}
+OPTIONAL = {"matplotlib", "onnx", "optuna", "pyarrow", "ray", "scipy", "skl2onnx", "sklearn", "threadpoolctl", "torch"}
 
 
 LEVELS = [row.names.split(", ") for row in ORDER]
