@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastmlp import architecture as architectures
+from fastmlp._data.array_feed import ArrayData
+from fastmlp._data.block_data import advise_blocks
 from fastmlp._data.chunk_feed import ChunkSource
 from fastmlp._data.gradients import check_flat, check_flat_out, check_gradients, check_output_gradient
 from fastmlp._data.inputs import check_input_shape, check_inputs, check_rows
@@ -31,7 +33,7 @@ from fastmlp.layers import LayerDescription
 from fastmlp.losses import Loss
 from fastmlp.metrics.evaluation import predicted_classes, select_metrics
 from fastmlp.metrics.registry import MetricFunction
-from fastmlp.optimizers import Optimizer
+from fastmlp.optimizers import Optimizer, StepOptimizer
 from fastmlp.schedules import Schedule
 
 
@@ -617,7 +619,7 @@ class Network(AttributeHints):
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | Mapping[str, float] | Literal["balanced"] | None = None,
         classes: Iterable[str] | None = None,
-        shuffle: bool = True,
+        shuffle: bool | Literal["blocks"] = True,
         metrics: Iterable[str | MetricFunction] | None = None,
         callbacks: Iterable[Callback] = (),
         verbose: bool | int | str = "auto",
@@ -651,8 +653,10 @@ class Network(AttributeHints):
         classes : iterable of str, optional
             The label of each class, in the order of the outputs; with one output that of class 0, then that of class 1.
             None sorts the different strings in y. Chunks whose labels are strings need it.
-        shuffle : bool
-            Whether to shuffle the rows before each epoch. False keeps their order.
+        shuffle : bool or "blocks"
+            Whether to shuffle the rows before each epoch. False keeps their order. "blocks", for memory-mapped files
+            that are larger than memory, shuffles runs of rows of 2 MB, and the rows of eight such runs among each
+            other.
         metrics : iterable of str or function, optional
             The metrics of the validation rows after each epoch, as in `evaluate`. For metrics of the training rows,
             pass these as `validation_data`.
@@ -663,8 +667,9 @@ class Network(AttributeHints):
             a file: a line for each epoch, from epoch 1,000 on for each tenth, from 10,000 on for each hundredth, and so
             on. A `ProgressBar` among the callbacks shows it in any case.
         prefetch : int
-            How many chunks a thread reads ahead while the kernels compute. 0 reads each chunk when it is needed, in the
-            thread that fits, as a source needs that is bound to its thread. It has no effect on arrays, and on bits.
+            How many chunks, or chunks of blocks, a thread reads ahead while the kernels compute. 0 reads each chunk
+            when it is needed, in the thread that fits, as a source needs that is bound to its thread. It has no effect
+            on other arrays, and on bits.
 
         Returns
         -------
@@ -721,7 +726,9 @@ class Network(AttributeHints):
         epochs, batch_size = whole_number(epochs, "epochs"), whole_number(batch_size, "batch_size")
         architecture = self.architecture
         listeners, selected = check_callbacks(callbacks), select_metrics(metrics, architecture.loss)
-        check_bool(shuffle, "shuffle")
+        by_blocks = isinstance(shuffle, str) and shuffle == "blocks"
+        if not by_blocks:
+            check_bool(shuffle, "shuffle, if it is not 'blocks',")
         names = self._engine.names.copy()
         data, held_out = check_training_data(
             X,
@@ -735,7 +742,10 @@ class Network(AttributeHints):
             validation_data=validation_data,
             validation_split=validation_split,
             prefetch=whole_number(prefetch, "prefetch", 0),
+            by_blocks=by_blocks and isinstance(architecture.optimizer, StepOptimizer),
         )
+        if shuffle is True and isinstance(data, ArrayData):
+            advise_blocks(data.samples.X)
         if metrics is not None and held_out is None:
             raise ValueError("metrics are measured on validation rows; give validation_data or validation_split")
         validation = None if held_out is None else plan_validation(held_out, selected, metrics is not None)

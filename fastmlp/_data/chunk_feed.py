@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,13 +14,12 @@ from fastmlp._data.batch_source import UNKNOWN_LENGTH
 from fastmlp._data.inputs import check_inputs
 from fastmlp._data.names import Names
 from fastmlp._data.order import shuffle_epoch
-from fastmlp._data.read_ahead import ReadAhead
+from fastmlp._data.read_ahead import read_ahead
 from fastmlp._data.samples import Samples
 from fastmlp._data.staging import StagingBuffer
 from fastmlp._data.targets import check_targets
 from fastmlp._data.weights import apply_class_factors, check_weights, weight_to_divide_by
 from fastmlp.architecture import Architecture
-from fastmlp.kernels.host import threads
 from fastmlp.kernels.layout import MIN_WEIGHT_SUM
 
 Chunk = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
@@ -112,10 +111,8 @@ class ChunkData:
         """Return the feed that provides the chunks to the kernels."""
         return ChunkFeed(self, record, state, batch_size, shuffle)
 
-    def iterate(self) -> Iterator[Samples]:
-        """Return an iterator over the samples of the chunks of one epoch, which may read ahead.
-
-        With Numba's layer "workqueue" it does not: kernels then use several threads only while there is no other.
+    def iterate(self, seed: int, epoch: int) -> Iterator[Samples]:
+        """Return an iterator over the samples of the chunks of an epoch, which may read ahead.
 
         Raises
         ------
@@ -125,8 +122,7 @@ class ChunkData:
         chunks = self.chunks if isinstance(self.chunks, Iterable) else self.chunks()
         if not isinstance(chunks, Iterable):
             raise TypeError(f"the function given as X must return an iterable of chunks, got {chunks!r}")
-        checked = self._checked(iter(chunks))
-        return ReadAhead(checked, self.prefetch) if self.prefetch and threads.layer() != "workqueue" else checked
+        return read_ahead(self._checked(iter(chunks)), self.prefetch)
 
     def _checked(self, chunks: Iterator[Any]) -> Iterator[Samples]:
         """Yield the samples of each chunk. A chunk that was given out is not held while the next one is read."""
@@ -161,6 +157,19 @@ class ChunkData:
             raise ValueError(f"chunk {number}: {error}") from None
 
 
+class ChunkSamples(Protocol):
+    """What a `ChunkFeed` reads: the samples of an epoch, chunk by chunk."""
+
+    architecture: Architecture
+
+    @property
+    def rows_per_epoch(self) -> int | None:
+        """The rows of an epoch; None if they are not known."""
+
+    def iterate(self, seed: int, epoch: int) -> Iterator[Samples]:
+        """Return an iterator over the samples of the chunks of an epoch."""
+
+
 class ChunkFeed:
     """The batches of chunks: a `BatchSource`. All rows are staged; a batch may hold rows of several chunks.
 
@@ -170,7 +179,7 @@ class ChunkFeed:
 
     Parameters
     ----------
-    data : ChunkData
+    data : ChunkSamples
         The chunks.
     record : record of `fastmlp.kernels.tables.Plan`
         The record of the plan that trains; its fields about data are written.
@@ -184,9 +193,9 @@ class ChunkFeed:
 
     streamed = True
 
-    def __init__(self, data: ChunkData, record: Any, state: Any, batch_size: int, shuffle: bool) -> None:
+    def __init__(self, data: ChunkSamples, record: Any, state: Any, batch_size: int, shuffle: bool) -> None:
         self.data, self.record, self.state, self.batch_size, self.shuffle = data, record, state, batch_size, shuffle
-        self.rows_per_epoch: int | None = None
+        self.rows_per_epoch: int | None = data.rows_per_epoch
         self.steps_per_epoch = UNKNOWN_LENGTH
         self._buffer: StagingBuffer | None = None
         self._samples: Samples | None = None  # of the current chunk
@@ -227,7 +236,7 @@ class ChunkFeed:
         self._weight = 0.0  # of the rows so far, or as much of it as suffices
         self._staged_from = self._staged_to = 0  # places in the epoch of the first row in the buffer, and past the last
         self.steps_per_epoch = self.record.samples = UNKNOWN_LENGTH
-        self._iterator = self.data.iterate()
+        self._iterator = self.data.iterate(int(self.state.seed), epoch)
         self._next_chunk()
         if self._ended:
             raise ValueError(f"the chunks of epoch {epoch} have no rows; each epoch must begin with the first chunk")

@@ -7,12 +7,24 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+from fastmlp.kernels.host import threads
+
+T = TypeVar("T")
 
 WAIT_SECONDS = 0.1  # after which a wait looks whether the thread still lives: it does not in a forked process
 CLOSE_SECONDS = 1.0  # for which `close` waits for the item that the thread is reading
 
 _END = object()
+
+
+def read_ahead(iterator: Iterator[T], ahead: int) -> Iterator[T]:
+    """Return the iterator, or one that reads some of its items ahead.
+
+    With Numba's layer "workqueue" nothing is read ahead: kernels then use several threads only while there is no other.
+    """
+    return ReadAhead(iterator, ahead) if ahead and threads.layer() != "workqueue" else iterator
 
 
 class ReadAhead(Iterator[Any]):

@@ -7,6 +7,7 @@ and not kernel-ready are copied in the network's dtype. Any other y stays where 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,12 @@ class Targets:
         kernel_ready = self.kernel_ready and isinstance(selected, np.ndarray)
         labels, values = (selected, None) if self.labels is not None else (None, selected)
         return dataclasses.replace(self, labels=labels, values=values, kernel_ready=kernel_ready)
+
+    def joined(self, parts: Sequence[Targets]) -> Targets:
+        """Return the rows of several targets that `take` has returned, one after the other."""
+        arrays = np.concatenate([part._array for part in parts])
+        labels, values = (arrays, None) if self.labels is not None else (None, arrays)
+        return Targets(labels, values, self.architecture)
 
     def as_array(self) -> NDArray[Any]:
         """Return all labels, or else all values, as an array that kernels can read; a copy if they are not so yet.

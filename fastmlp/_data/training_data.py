@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from numpy.typing import ArrayLike
 
 from fastmlp._data.array_feed import ArrayData
+from fastmlp._data.block_data import BlockData
 from fastmlp._data.chunk_feed import ChunkData, ChunkSource
 from fastmlp._data.names import Names
 from fastmlp._data.order import split_rows
@@ -27,13 +28,13 @@ class TrainingData(NamedTuple):
 
     Parameters
     ----------
-    training : ArrayData or ChunkData
+    training : ArrayData, BlockData or ChunkData
         The rows that train; `training.feed` makes the feed that provides them to the kernels.
     validation : Samples or None
         The samples that are evaluated after each epoch. Their weights do not contain those of the classes.
     """
 
-    training: ArrayData | ChunkData
+    training: ArrayData | BlockData | ChunkData
     validation: Samples | None
 
 
@@ -50,6 +51,7 @@ def check_training_data(
     validation_data: Sequence[Any] | None,
     validation_split: float,
     prefetch: int,
+    by_blocks: bool,
 ) -> TrainingData:
     """Check all arguments of `Network.fit` that are about data, and select the validation samples.
 
@@ -67,6 +69,8 @@ def check_training_data(
         The number of epochs; an iterator of chunks allows only one.
     prefetch : int
         How many chunks are read ahead.
+    by_blocks : bool
+        Whether arrays are read in runs of rows.
 
     Raises
     ------
@@ -87,6 +91,10 @@ def check_training_data(
     if not balanced:
         class_factors = check_class_weight(names.class_weight_by_index(class_weight), architecture)
     if y is None:
+        if by_blocks:
+            raise ValueError(
+                "shuffle='blocks' is for arrays; the rows of chunks are shuffled within their chunk: shuffle=True"
+            )
         if balanced:
             raise ValueError(
                 "class_weight='balanced' needs the labels of all rows before training, but chunks come one after the "
@@ -105,6 +113,8 @@ def check_training_data(
     weights = apply_class_factors(samples.weights, class_factors, samples.targets)
     data = ArrayData(samples._replace(weights=weights), training_rows)
     require_weight(weights, data.rows_per_epoch, "sample_weight and class_weight of the training rows", training_rows)
+    if by_blocks:
+        return TrainingData(BlockData(data.samples, training_rows, prefetch), validation)
     return TrainingData(data, validation)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._data.arrays import FLOAT64, converted
+from fastmlp._data.block_data import BlockData
 from fastmlp._data.chunk_feed import ChunkData
 from fastmlp._data.samples import Samples
 from fastmlp._display.progress import ProgressLine
@@ -103,7 +104,7 @@ class FitJob:
 
     Parameters
     ----------
-    data : ArrayData or ChunkData
+    data : ArrayData, BlockData or ChunkData
         The samples to train on.
     epochs, batch_size : int
         The number of epochs, and the rows of a batch. A batch is never larger than the data.
@@ -122,7 +123,7 @@ class FitJob:
         Targets that are scaled for the network are so reported in their own unit.
     """
 
-    data: ArrayData | ChunkData
+    data: ArrayData | BlockData | ChunkData
     epochs: int
     batch_size: int
     shuffle: bool

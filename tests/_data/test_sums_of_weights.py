@@ -82,6 +82,7 @@ def checked(X: Any, y: Any, network: Network, **options: Any) -> Any:
         "validation_data": None,
         "validation_split": 0.0,
         "prefetch": 0,
+        "by_blocks": False,
     }
     return check_training_data(X, y, network.architecture, Names(), epochs=1, **{**none, **options})
 

@@ -21,6 +21,7 @@ X, LABELS = small_data()
 WEIGHTS = np.linspace(0.5, 2, ROWS)
 DEFAULTS: dict[str, Any] = {
     "prefetch": 0,
+    "by_blocks": False,
     "epochs": 1,
     "sample_weight": None,
     "class_weight": None,
