@@ -55,6 +55,17 @@ def test_several_targets_and_files_of_another_format(tmp_path: Path) -> None:
     assert_same_bits(found.flat_weights(), expected.flat_weights())
 
 
+def test_files_whose_types_and_columns_differ_in_order(tmp_path: Path) -> None:
+    FRAME[:500][[*INPUTS, "label"]].to_parquet(tmp_path / "1.parquet")
+    FRAME[500:][["label", *reversed(INPUTS)]].astype(dict.fromkeys(INPUTS, np.float64)).to_parquet(
+        tmp_path / "2.parquet"
+    )
+    found, expected = (Network([4, 8, 2], output="softmax", seed=0) for _ in range(2))
+    found.fit(ArrowFiles(tmp_path, "label", rows=300), shuffle=False, classes=["no", "yes"])
+    expected.fit(FRAME[INPUTS], FRAME.label, shuffle=False)
+    assert_same_bits(found.flat_weights(), expected.flat_weights())
+
+
 def test_a_missing_value_is_told(tmp_path: Path) -> None:
     frame = FRAME.copy()
     frame.loc[703, "c"] = np.nan

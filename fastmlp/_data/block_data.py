@@ -67,25 +67,21 @@ class BlockData:
         starts = np.arange(0, rows, length)
         shuffle_epoch(starts, seed, epoch, _RUN_ORDER)
         for first in range(0, len(starts), RUNS):
-            yield self._joined([self._run(start, min(start + length, rows)) for start in starts[first : first + RUNS]])
+            yield self._chunk([slice(start, min(start + length, rows)) for start in starts[first : first + RUNS]])
 
-    def _run(self, start: int, stop: int) -> Samples:
-        """Return some rows in sequence. They are read as a whole even if some between them do not train."""
+    def _chunk(self, runs: list[slice]) -> Samples:
+        """Return the rows of some runs, each read in sequence, even if some rows in it do not train."""
         X, targets, weights = self.samples
-        if self.training_rows is None:
-            rows: Any = slice(start, stop)
-            read = np.array(X[rows])
-        else:
-            rows = self.training_rows[start:stop]
-            read = X[rows[0] : rows[-1] + 1][rows - rows[0]]
-        return Samples(read, targets.take(rows), None if weights is None else weights[rows])
-
-    def _joined(self, runs: list[Samples]) -> Samples:
-        """Return the rows of several runs as one chunk."""
-        X = np.concatenate([run.X for run in runs])
-        targets = runs[0].targets.joined([run.targets for run in runs])
-        weights = None if runs[0].weights is None else np.concatenate([run.weights[:] for run in runs])  # type: ignore[index]
-        return Samples(X, targets, weights)
+        taken = np.empty((sum(run.stop - run.start for run in runs), X.shape[1]), X.dtype)
+        parts, place = [], 0
+        for run in runs:
+            rows: Any = run if self.training_rows is None else self.training_rows[run]
+            parts.append((targets.take(rows), None if weights is None else weights[rows]))
+            into = taken[place : place + run.stop - run.start]
+            into[...] = X[run] if self.training_rows is None else X[rows[0] : rows[-1] + 1][rows - rows[0]]
+            place += len(into)
+        joined = None if weights is None else np.concatenate([np.asarray(part) for _, part in parts])
+        return Samples(taken, targets.joined([part for part, _ in parts]), joined)
 
 
 def advise_blocks(X: Any) -> None:
