@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
+from contextvars import ContextVar
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -71,7 +72,7 @@ Validation = tuple[Any, Any, NDArray[Any] | None]
 """X, y and sample weights of the rows that early stopping scores."""
 
 
-_OF_A_FIT = ("_given_validation", "_takes_over", "_training_began")
+_OF_A_FIT = ("_given_validation", "_training_began")
 """Attributes that an estimator has only while it is fitted."""
 
 
@@ -106,12 +107,16 @@ class StochasticFit(NamedTuple):
     incremental: bool
 
 
+TAKE_OVER: ContextVar[Callable[[Any, StochasticFit], None] | None] = ContextVar("TAKE_OVER", default=None)
+"""What takes over a fit where its epochs would begin, to train the network together with others; it is called with the
+estimator and its fit. It is a variable of the context because an estimator may be cloned by another one around it."""
+
+
 class CompiledMLP(BaseMultilayerPerceptron):
     """Base class of both estimators; it overrides methods of scikit-learn's class, which follows it among the bases."""
 
     _training_began = False
     _given_validation: tuple[Any, Any, Any] = (None, None, None)
-    _takes_over: Callable[[StochasticFit], bool] | None = None  # trains the network together with others
     loss_curve_: list[float]
     validation_scores_: Any
     _best_coefs: list[NDArray[Any]]
@@ -287,7 +292,9 @@ class CompiledMLP(BaseMultilayerPerceptron):
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *others: Any) -> None:
         """Run the epochs of 'sgd' or 'adam'; the last of `others` says whether `partial_fit` is the caller."""
         begun = self._begin_stochastic(X, y, sample_weight, bool(others[-1]))
-        if self._takes_over is not None and self._takes_over(begun):
+        take_over = TAKE_OVER.get()
+        if take_over is not None:
+            take_over(self, begun)
             return
         undefined_score = None
         try:

@@ -16,12 +16,12 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
 )
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
 
 from fastmlp._runtime.names import check_keywords
 from fastmlp.kernels.host import threads
 from fastmlp.sklearn.base import CompiledMLP
 from fastmlp.sklearn.prepared import Fold, Preparation, Prepared
+from fastmlp.sklearn.together import network_of
 
 
 class _Folds:
@@ -105,8 +105,8 @@ class MLPSearchCV(BaseSearchCV):
 
     Parameters
     ----------
-    estimator : MLPClassifier, MLPRegressor or Pipeline
-        An estimator of `fastmlp.sklearn`, or a pipeline that ends with one.
+    estimator : MLPClassifier, MLPRegressor, Pipeline or TransformedTargetRegressor
+        An estimator of `fastmlp.sklearn`, or a pipeline or a transformation of the targets around one.
     param_grid : dict or list of dict
         From the name of a parameter to the values to try; for "random" and "halving random", lists or distributions.
     strategy : {"grid", "random", "halving", "halving random"}, default="grid"
@@ -236,11 +236,11 @@ class MLPSearchCV(BaseSearchCV):
     def _checked_strategy(self) -> str:
         if self.strategy not in _SEARCHES:
             raise ValueError(f"strategy must be one of {', '.join(map(repr, _SEARCHES))}, got {self.strategy!r}")
-        last = self.estimator.steps[-1][1] if isinstance(self.estimator, Pipeline) else self.estimator
+        last = network_of(self.estimator)
         if not isinstance(last, CompiledMLP):
             raise TypeError(
-                "MLPSearchCV needs an estimator of fastmlp.sklearn, or a Pipeline that ends with one, got "
-                f"{type(last).__module__}.{type(last).__name__}; sklearn.model_selection searches for any other"
+                "MLPSearchCV needs an estimator of fastmlp.sklearn, or a Pipeline or TransformedTargetRegressor around "
+                f"one, got {type(last).__module__}.{type(last).__name__}; sklearn.model_selection takes any other"
             )
         return self.strategy
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
 
 from fastmlp._data.array_feed import ArrayData
 from fastmlp._engine.engine import engine_of
@@ -20,7 +22,7 @@ from fastmlp._engine.many_fits import Member, Stopping, Training, suits_one_thre
 from fastmlp.history import History
 from fastmlp.metrics.evaluation import select_metrics
 from fastmlp.metrics.registry import METRICS
-from fastmlp.sklearn.base import CompiledMLP, StochasticFit
+from fastmlp.sklearn.base import TAKE_OVER, CompiledMLP, StochasticFit
 from fastmlp.sklearn.conventions import EpochOrders, warn_not_converged
 from fastmlp.sklearn.estimators import MLPClassifier, MLPRegressor
 
@@ -32,8 +34,8 @@ class PendingFit:
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
-        The estimator, which no other fit uses.
+    estimator : estimator
+        The estimator, which no other fit uses: `MLPClassifier`, `MLPRegressor`, or one around such a network.
     X, y : array-like
         The data.
     options : dict
@@ -52,6 +54,7 @@ class PendingFit:
     ) -> None:
         self.estimator, self.X, self.y, self.options, self.error = estimator, X, y, options, error
         self.seconds: float | None = None
+        self._network: Any = None  # the estimator of fastmlp that is trained
         self._begun: StochasticFit | None = None
         self._failed = False
 
@@ -67,7 +70,7 @@ class PendingFit:
             raise self.error
         if self._begun is None:
             return False
-        _conclude(self.estimator, self._begun, self._failed)
+        _conclude(self._network, self._begun, self._failed)
         return True
 
 
@@ -80,7 +83,7 @@ def fit_together(fits: Sequence[PendingFit]) -> None:
     for fit in fits:
         _begin(fit)
     trained = [fit for fit in fits if fit._begun is not None]
-    trainings = [_training(fit.estimator, fit._begun) for fit in trained if fit._begun is not None]
+    trainings = [_training(fit._network, fit._begun) for fit in trained if fit._begun is not None]
     if not trainings:
         return
     started = time.perf_counter()
@@ -93,18 +96,16 @@ def fit_together(fits: Sequence[PendingFit]) -> None:
 
 def _begin(fit: PendingFit) -> None:
     """Run the fit up to its first epoch."""
-    if fit.error is not None or not _needs_no_python(fit.estimator):
+    if fit.error is not None or not _needs_no_python(network_of(fit.estimator)):
         return
 
-    def take_over(begun: StochasticFit) -> bool:
+    def take_over(estimator: Any, begun: StochasticFit) -> None:
         suits = suits_one_thread(engine_of(begun.compiled.network), begun.samples, len(begun.rows))
-        if not suits or not _can_score(fit.estimator, begun):
+        if not suits or not _can_score(estimator, begun):
             raise _LeftToTheEstimator
-        fit._begun = begun
-        return True
+        fit._network, fit._begun = estimator, begun
 
-    started = time.perf_counter()
-    fit.estimator._takes_over = take_over
+    started, token = time.perf_counter(), TAKE_OVER.set(take_over)
     try:
         fit.estimator.fit(fit.X, fit.y, **fit.options)
     except _LeftToTheEstimator:
@@ -112,8 +113,19 @@ def _begin(fit: PendingFit) -> None:
     except Exception as error:  # which belongs to this fit; the others go on
         fit.error = error
     finally:
-        del fit.estimator._takes_over
+        TAKE_OVER.reset(token)
     fit.seconds = time.perf_counter() - started
+
+
+def network_of(estimator: Any) -> Any:
+    """Return the estimator that is fitted last within pipelines and transformations of targets."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, TransformedTargetRegressor):
+            estimator = estimator.regressor
+        else:
+            return estimator
 
 
 def _needs_no_python(estimator: Any) -> bool:

@@ -12,6 +12,7 @@ import pytest
 import sklearn
 from scipy.stats import loguniform
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -134,6 +135,32 @@ def test_splits_without_a_seed_are_the_same_for_all_candidates() -> None:
     assert first == second
 
 
+@pytest.mark.parametrize("name", ["targets", "targets of a pipeline", "a pipeline of targets", "pipelines"])
+def test_estimators_around_the_network(name: str, trained: list[int]) -> None:
+    scaled = TransformedTargetRegressor(REGRESSOR, transformer=StandardScaler())
+    estimator, parameter = {
+        "targets": (scaled, "regressor__alpha"),
+        "targets of a pipeline": (
+            TransformedTargetRegressor(make_pipeline(StandardScaler(), REGRESSOR), transformer=StandardScaler()),
+            "regressor__mlpregressor__alpha",
+        ),
+        "a pipeline of targets": (
+            make_pipeline(StandardScaler(), scaled),
+            "transformedtargetregressor__regressor__alpha",
+        ),
+        "pipelines": (
+            Pipeline([("scale", StandardScaler()), ("rest", make_pipeline(MinMaxScaler(), REGRESSOR))]),
+            "rest__mlpregressor__alpha",
+        ),
+    }[name]
+    found, expected = (
+        kind(estimator, {parameter: [1e-4, 10.0]}, cv=3).fit(NUMBERS, TARGETS) for kind in (MLPSearchCV, GridSearchCV)
+    )
+    assert_equal(found, expected)
+    assert trained == [6]
+    np.testing.assert_array_equal(found.predict(NUMBERS), expected.predict(NUMBERS))
+
+
 RANDOM = {"alpha": loguniform(1e-5, 1.0)}
 LISTS = {"alpha": [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0]}
 ROUNDS = {"resource": "max_iter", "max_resources": 12, "min_resources": 3, "factor": 2, "random_state": 0}
@@ -228,7 +255,11 @@ def test_it_is_an_estimator() -> None:
     [
         ({"strategy": "gird"}, ValueError, "strategy must be one of 'grid', 'random', 'halving', 'halving random'"),
         ({"n_jobs": 0}, ValueError, "n_jobs must be None, -1 or at least 1, got 0"),
-        ({"estimator": StandardScaler()}, TypeError, "needs an estimator of fastmlp.sklearn, or a Pipeline"),
+        (
+            {"estimator": StandardScaler()},
+            TypeError,
+            "needs an estimator of fastmlp.sklearn, or a Pipeline or",
+        ),
         ({"strategy": "random", "n_iter": 0}, ValueError, "n_iter"),
     ],
 )
